@@ -1,0 +1,101 @@
+"""Text -> WordPiece numbers, as flat arrays that hold a whole split without padding."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from swissbert.errors import SwissbertError
+
+
+@dataclass(frozen=True)
+class TokenTable:
+    """Token ids of N rows, end to end. Each row is one sequence, or two where sentences are encoded separately.
+
+    ``ids[total]`` int32; sequence s is ``ids[offsets[s]:offsets[s+1]]``, ``offsets[S+1]`` int64; its first
+    ``first[s]`` tokens have token type 0 and the others 1. ``per_row`` is 1 or 2, so S = N * per_row, and the
+    sequences of row n are ``n * per_row`` and the one after.
+    """
+
+    ids: np.ndarray
+    first: np.ndarray
+    offsets: np.ndarray
+    per_row: int
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return (len(self.offsets) - 1) // self.per_row
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Tokens of each row, special tokens included, int64 [N]."""
+        lengths: np.ndarray = np.diff(self.offsets).reshape(-1, self.per_row).sum(1)
+        return lengths
+
+
+class Tokenizer:
+    """BERT's WordPiece from a folder with ``tokenizer.json`` or ``vocab.txt``."""
+
+    def __init__(self, folder: Path, vocab_size: int) -> None:
+        """Load. Raises SwissbertError where there is no usable vocabulary or it is larger than the encoder's."""
+        from tokenizers import Tokenizer as Fast
+        from tokenizers.implementations import BertWordPieceTokenizer
+
+        self.folder = folder
+        file, vocabulary = folder / "tokenizer.json", folder / "vocab.txt"
+        try:
+            if file.is_file():
+                self._fast = Fast.from_file(str(file))
+            elif vocabulary.is_file():
+                lower = True
+                settings = folder / "tokenizer_config.json"
+                if settings.is_file():
+                    lower = bool(json.loads(settings.read_text(encoding="utf-8")).get("do_lower_case", True))
+                self._fast = BertWordPieceTokenizer(str(vocabulary), lowercase=lower)._tokenizer
+            else:
+                raise SwissbertError(f"{folder}: no tokenizer.json or vocab.txt, so texts cannot be turned into tokens")
+        except SwissbertError:
+            raise
+        except Exception as error:  # the library raises plain Exception for a file it cannot parse
+            raise SwissbertError(f"{folder}: the tokenizer cannot be read ({error})") from error
+        self._fast.no_padding()
+        self.cls, self.sep = (self._fast.token_to_id(token) for token in ("[CLS]", "[SEP]"))
+        if self.cls is None or self.sep is None:
+            raise SwissbertError(f"{folder}: the vocabulary lacks [CLS] or [SEP]")
+        if self._fast.get_vocab_size() > vocab_size:
+            raise SwissbertError(
+                f"{folder}: the vocabulary has {self._fast.get_vocab_size()} entries, but the encoder knows {vocab_size}"
+            )
+
+    def encode(self, texts: list[str], pairs: list[str] | None, *, together: bool, max_length: int) -> TokenTable:
+        """Tokens of `texts`, or of sentence pairs: ``[CLS] a [SEP] b [SEP]`` if `together`, else each one by itself.
+
+        Sequences are cut to `max_length` tokens, a pair at its longer sentence first.
+        """
+        self._fast.enable_truncation(max_length, strategy="longest_first")
+        if pairs is not None and together:
+            encoded = self._fast.encode_batch_fast(list(zip(texts, pairs, strict=True)))
+        elif pairs is not None:
+            encoded = self._fast.encode_batch_fast([text for both in zip(texts, pairs, strict=True) for text in both])
+        else:
+            encoded = self._fast.encode_batch_fast(texts)
+        offsets = np.zeros(len(encoded) + 1, np.int64)
+        np.cumsum([len(item) for item in encoded], out=offsets[1:])
+        ids = np.fromiter((i for item in encoded for i in item.ids), np.int32, int(offsets[-1]))
+        first = np.array([len(item) - sum(item.type_ids) for item in encoded], np.int32)
+        return TokenTable(ids, first, offsets, 2 if pairs is not None and not together else 1)
+
+    def words(self, ids: list[int]) -> list[str]:
+        """Word pieces of token ids, for display."""
+        return [self._fast.id_to_token(i) for i in ids]
+
+    def save(self, folder: Path) -> None:
+        """Write ``tokenizer.json``, ``vocab.txt`` and ``tokenizer_config.json`` so that other libraries load it."""
+        self._fast.no_truncation()
+        self._fast.save(str(folder / "tokenizer.json"))
+        vocabulary = sorted(self._fast.get_vocab().items(), key=lambda item: item[1])
+        (folder / "vocab.txt").write_text("".join(f"{word}\n" for word, _ in vocabulary), encoding="utf-8")
+        normalizer = json.loads(self._fast.to_str()).get("normalizer") or {}
+        settings = {"tokenizer_class": "BertTokenizer", "do_lower_case": bool(normalizer.get("lowercase", True))}
+        (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")

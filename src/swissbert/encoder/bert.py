@@ -1,0 +1,132 @@
+"""The encoder: BERT as Devlin et al. (2019) define it, on packed tokens.
+
+``T`` is the number of tokens in a batch, ``B`` of sequences, ``H`` the hidden size.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from swissbert.encoder.attention import Layout, PackedLayout, attend
+
+
+@dataclass(frozen=True)
+class BertConfig:
+    """Sizes of a BERT. Defaults are those of bert-base-uncased. `dropout` is the one of layers and embeddings."""
+
+    vocab_size: int = 30522
+    hidden_size: int = 768
+    layers: int = 12
+    heads: int = 12
+    intermediate_size: int = 3072
+    max_positions: int = 512
+    token_types: int = 2
+    norm_eps: float = 1e-12
+    dropout: float = 0.1
+    attention_dropout: float = 0.1
+    initializer_range: float = 0.02
+
+    def with_dropout(self, rate: float | None) -> "BertConfig":
+        """The same sizes with both dropout rates set, or unchanged for None."""
+        return self if rate is None else replace(self, dropout=rate, attention_dropout=rate)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What an encoder pass gives.
+
+    ``hidden[T, H]`` is the last layer, ``pooled[B, H]`` the tanh-pooled first token of each sequence. Kept only on
+    request: ``all_hidden`` (embeddings and every layer, each ``[T, H]``) and ``attentions`` (a layer each,
+    ``[B, heads, L, L]``).
+    """
+
+    hidden: Tensor
+    pooled: Tensor
+    all_hidden: list[Tensor]
+    attentions: list[Tensor]
+
+
+class Embeddings(nn.Module):
+    """Sum of word, position and token-type embeddings, normalised."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        self.word = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.position = nn.Embedding(config.max_positions, config.hidden_size)
+        self.token_type = nn.Embedding(config.token_types, config.hidden_size)
+        self.norm = nn.LayerNorm(config.hidden_size, config.norm_eps)
+        self.dropout = config.dropout
+
+    def forward(self, input_ids: Tensor, token_type_ids: Tensor, positions: Tensor) -> Tensor:
+        """Each argument int64 [T]; returns [T, H]."""
+        total = self.word(input_ids) + self.position(positions) + self.token_type(token_type_ids)
+        return F.dropout(self.norm(total), self.dropout, self.training)
+
+
+class Layer(nn.Module):
+    """Self-attention and feed-forward, each followed by dropout, residual and norm (post-norm)."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        hidden, inner = config.hidden_size, config.intermediate_size
+        self.heads, self.dropout, self.attention_dropout = config.heads, config.dropout, config.attention_dropout
+        self.qkv = nn.Linear(hidden, 3 * hidden)
+        self.attention_out = nn.Linear(hidden, hidden)
+        self.attention_norm = nn.LayerNorm(hidden, config.norm_eps)
+        self.up = nn.Linear(hidden, inner)
+        self.down = nn.Linear(inner, hidden)
+        self.norm = nn.LayerNorm(hidden, config.norm_eps)
+
+    def forward(self, hidden: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
+        """[T, H] -> [T, H] and attention probabilities [B, heads, L, L]."""
+        context, weights = attend(self.qkv(hidden), layout, self.heads, self.attention_dropout, self.training)
+        hidden = self.attention_norm(hidden + F.dropout(self.attention_out(context), self.dropout, self.training))
+        wide = F.gelu(self.up(hidden))  # the exact GELU, with erf
+        return self.norm(hidden + F.dropout(self.down(wide), self.dropout, self.training)), weights
+
+
+class Bert(nn.Module):
+    """The encoder. A fresh one has BERT's initialisation; `swissbert.encoder.checkpoint` loads pretrained ones."""
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embeddings = Embeddings(config)
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
+        self.pooler = nn.Linear(config.hidden_size, config.hidden_size)
+        self.apply(self._initialise)
+
+    def _initialise(self, module: nn.Module) -> None:
+        if isinstance(module, nn.Linear | nn.Embedding):
+            nn.init.normal_(module.weight, std=self.config.initializer_range)
+        if isinstance(module, nn.Linear):
+            nn.init.zeros_(module.bias)
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        token_type_ids: Tensor,
+        layout: Layout | list[int],
+        *,
+        keep_hidden: bool = False,
+        keep_attentions: bool = False,
+    ) -> Encoded:
+        """Encode a batch.
+
+        `input_ids` and `token_type_ids` are int64 [T]; `layout` is a `PackedLayout` or `PaddedLayout`, or the
+        sequences' lengths. Lengths go from 1 to ``config.max_positions``; ids lie below the table sizes.
+        """
+        if isinstance(layout, list):
+            layout = PackedLayout(layout, input_ids.device)
+        hidden = self.embeddings(input_ids, token_type_ids, layout.positions)
+        all_hidden, attentions = [hidden] if keep_hidden else [], []
+        for layer in self.layers:
+            hidden, weights = layer(hidden, layout)
+            if keep_hidden:
+                all_hidden.append(hidden)
+            if keep_attentions:
+                attentions.append(weights)
+        pooled = torch.tanh(self.pooler(hidden.index_select(0, layout.first)))
+        return Encoded(hidden, pooled, all_hidden, attentions)

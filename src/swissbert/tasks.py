@@ -1,0 +1,199 @@
+"""What a task is. The paper's tasks are declarations in ``tasks/*.toml``; no code knows their names.
+
+A declaration says what kind of answer is asked for, where the rows are and how their columns map to roles.
+"""
+
+import math
+import tomllib
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from swissbert.errors import SwissbertError, nearest
+
+Kind = Literal["classification", "binary", "regression"]
+Split = Literal["train", "dev", "test"]
+Metric = Literal["accuracy", "macro_f1", "pearson", "spearman"]
+SPLITS: tuple[Split, ...] = ("train", "dev", "test")
+SHIPPED = Path(__file__).parent / "tasks"
+
+
+class Settings(BaseModel):
+    """Base of every settings table: unknown keys are errors, values are fixed once validated."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False, allow_inf_nan=False)
+
+
+class Columns(Settings):
+    """Which column plays which role. `text_pair` makes the task one of sentence pairs."""
+
+    text: str = Field(min_length=1)
+    text_pair: str | None = Field(default=None, min_length=1)
+    label: str = Field(min_length=1)
+    id: str | None = Field(default=None, min_length=1)
+
+
+class HubData(Settings):
+    """A data set on the Hugging Face hub, and what its splits are called there."""
+
+    dataset: str = Field(pattern=r"^[\w.-]+(/[\w.-]+)?$")
+    config: str | None = None
+    revision: str | None = None
+    splits: dict[Split, str] = {"train": "train", "dev": "validation", "test": "test"}
+
+
+class Task(Settings):
+    """One task: its kind, labels or range, loss, metric and files.
+
+    Kinds (paper, Section 4.1): ``classification`` is a softmax over `labels` with cross-entropy, ``binary`` a sigmoid
+    over two `labels` (negative first) with binary cross-entropy, ``regression`` a score in `range` with squared error
+    (``mse``) or absolute error (``mae``). `output` of a regression is ``sigmoid`` (always inside the range) or
+    ``linear`` (clipped to the range when predicting).
+
+    `files` names the file of each split inside the data directory; a list means the first one that is there.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
+    kind: Kind
+    columns: Columns
+    labels: list[str] = []
+    range: tuple[float, float] | None = None
+    loss: Literal["cross_entropy", "binary_cross_entropy", "mse", "mae"]
+    metric: Metric
+    output: Literal["sigmoid", "linear"] = "sigmoid"
+    files: dict[Split, str | list[str]] = {}
+    format: Literal["auto", "cs224n", "tsv", "csv", "jsonl", "parquet"] = "auto"
+    quotes: bool | None = None
+    hub: HubData | None = None
+    submit_column: str | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        losses = {
+            "classification": ["cross_entropy"],
+            "binary": ["binary_cross_entropy"],
+            "regression": ["mse", "mae"],
+        }[self.kind]
+        metrics = ["pearson", "spearman"] if self.kind == "regression" else ["accuracy", "macro_f1"]
+        if self.loss not in losses:
+            raise ValueError(f"loss is '{self.loss}', but a {self.kind} task takes {' or '.join(losses)}")
+        if self.metric not in metrics:
+            raise ValueError(f"metric is '{self.metric}', but a {self.kind} task takes {' or '.join(metrics)}")
+        if self.kind == "regression":
+            if self.range is None or self.labels:
+                raise ValueError("a regression task has a range = [low, high] and no labels")
+            if not self.range[0] < self.range[1]:
+                raise ValueError(f"range is {list(self.range)}, but low must be below high")
+        else:
+            if self.range is not None:
+                raise ValueError(f"a {self.kind} task has labels and no range")
+            if self.kind == "binary" and len(self.labels) != 2:
+                raise ValueError(f"labels has {len(self.labels)} names, but a binary task takes 2, the negative one first")
+            if len(self.labels) < 2:
+                raise ValueError("labels needs at least 2 names")
+            if len(set(self.labels)) != len(self.labels) or any(not name.strip() for name in self.labels):
+                raise ValueError("labels must be different and not empty")
+        if not self.files and self.hub is None:
+            raise ValueError("files or hub must say where the rows are")
+        if self.files and self.hub is not None:
+            raise ValueError("files and hub exclude each other: the rows are in one place")
+        return self
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether the task is about two sentences."""
+        return self.columns.text_pair is not None
+
+    @property
+    def outputs(self) -> int:
+        """Width of the head's last layer: the number of classes, or 1."""
+        return len(self.labels) if self.kind == "classification" else 1
+
+    def candidates(self, split: Split) -> list[str]:
+        """File names that `split` may have in a data directory, in the order they are tried."""
+        names = self.files.get(split, [])
+        return [names] if isinstance(names, str) else list(names)
+
+    def parse_label(self, value: object) -> float:
+        """Turn a cell into a label: a class number, 0/1, or a score.
+
+        A class is given by its name, or by its number where no name looks like a number.
+        Raises ValueError with a reason that names the value and what is allowed.
+        """
+        text = str(value).strip()
+        if self.kind != "regression" and text in self.labels:
+            return float(self.labels.index(text))
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if self.kind == "regression":
+            assert self.range is not None
+            if not self.range[0] <= number <= self.range[1]:
+                raise ValueError(f"label '{text[:40]}' is not a number from {self.range[0]:g} to {self.range[1]:g}")
+            return number
+        numbered = not any(name.replace(".", "", 1).isdigit() for name in self.labels)
+        if not (numbered and number in range(len(self.labels))):
+            allowed = ", ".join(self.labels[:12]) + (", ..." if len(self.labels) > 12 else "")
+            also = f" or 0 to {len(self.labels) - 1}" if numbered else ""
+            raise ValueError(f"label '{text[:40]}' is not one of {allowed}{also}")
+        return number
+
+
+def explain(error: ValidationError, model: type[BaseModel], where: str) -> SwissbertError:
+    """One sentence for the first thing wrong in a settings table: where, key, value, what is allowed."""
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"]) or "the table"
+    if first["type"] == "extra_forbidden":
+        return SwissbertError(f"{where}: unknown key '{key}'{nearest(str(first['loc'][-1]), _keys(model, first['loc'][:-1]))}")
+    if first["type"] == "missing":
+        return SwissbertError(f"{where}: '{key}' is missing and has no default")
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "value_error":
+        return SwissbertError(f"{where}: {'' if key == 'the table' else key + ': '}{message}")
+    return SwissbertError(f"{where}: '{key}' is {first['input']!r}; {message[0].lower() + message[1:]}")
+
+
+def _keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    """Names that are valid at `path` inside the settings tree `model`."""
+    for part in path:
+        field = model.model_fields.get(str(part))
+        nested = field.annotation if field else None
+        if isinstance(nested, type) and issubclass(nested, BaseModel):
+            model = nested
+    return list(model.model_fields)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Parse a TOML file. Raises SwissbertError with file and line where it is not to be had or not TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SwissbertError(f"{path}: cannot be read as UTF-8 text ({getattr(error, 'strerror', None) or error})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SwissbertError(f"{path}: not valid TOML: {error}") from error
+
+
+def make_task(table: dict[str, Any], where: str) -> Task:
+    """Validate a declaration. Raises SwissbertError that names the key."""
+    try:
+        return Task.model_validate(table)
+    except ValidationError as error:
+        raise explain(error, Task, where) from error
+
+
+def find_task(name: str, base: Path | None = None) -> Task:
+    """A shipped task by name (``sst``), or a declaration file by path (relative to `base`)."""
+    if name.endswith(".toml"):
+        path = (base or Path()) / name
+        return make_task(read_toml(path), str(path))
+    if name not in shipped_tasks():
+        raise SwissbertError(f"tasks: no shipped task '{name}' (there are {', '.join(shipped_tasks())}), and a file ends in .toml")
+    path = SHIPPED / f"{name}.toml"
+    return make_task(read_toml(path), str(path))
+
+
+def shipped_tasks() -> list[str]:
+    """Names of the declarations that ship, sorted."""
+    return sorted(path.stem for path in SHIPPED.glob("*.toml"))
