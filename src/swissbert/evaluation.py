@@ -1,0 +1,95 @@
+"""Scores of a model on labelled rows."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+
+from swissbert.data.batches import batches_by_tokens, pack
+from swissbert.data.dataset import TaskData
+from swissbert.data.tokens import TokenTable
+from swissbert.metrics import confusion, intervals, overall, scores
+from swissbert.model import MultitaskModel
+from swissbert.tasks import Task
+
+TOKEN_BUDGET = 2048
+"""Tokens of one batch where nothing is learned: enough to keep a processor busy, small enough for its caches."""
+
+
+@dataclass(frozen=True)
+class TaskScores:
+    """Scores of one task: metrics, and on request their 95 % intervals and the confusion matrix ``[true][predicted]``."""
+
+    metric: str
+    rows: int
+    metrics: dict[str, float]
+    intervals: dict[str, tuple[float, float]] | None = None
+    confusion: list[list[int]] | None = None
+    labels: list[str] | None = None
+
+    @property
+    def value(self) -> float:
+        """The declared metric."""
+        return self.metrics[self.metric]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of all tasks, and both overall scores."""
+
+    tasks: dict[str, TaskScores]
+    overall: float
+    overall_normalised: float
+
+    def by_name(self, name: str) -> float:
+        """``overall``, ``overall_normalised`` or ``task.metric``."""
+        if name in ("overall", "overall_normalised"):
+            return float(getattr(self, name))
+        task, metric = name.rsplit(".", 1)
+        return self.tasks[task].metrics[metric]
+
+    def flat(self) -> dict[str, float]:
+        """Every figure under its dotted name."""
+        figures = {f"{name}.{metric}": v for name, task in self.tasks.items() for metric, v in task.metrics.items()}
+        return figures | {"overall": self.overall, "overall_normalised": self.overall_normalised}
+
+    def as_json(self) -> dict[str, object]:
+        """Plain dictionaries and lists."""
+        return asdict(self)
+
+
+def table_answers(model: MultitaskModel, task: Task, table: TokenTable, precision: torch.dtype = torch.float32) -> np.ndarray:
+    """Answers for every row of a table, in its order: probabilities ``[N, C]`` or scores ``[N]``, float32."""
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    out: np.ndarray | None = None
+    for rows in batches_by_tokens(table.lengths, TOKEN_BUDGET):
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == torch.bfloat16):
+            answers = model.answers(pack(table, rows).to(device), task.name).float().cpu().numpy()
+        if out is None:
+            out = np.empty((len(table), *answers.shape[1:]), np.float32)
+        out[rows] = answers
+    model.train(was_training)
+    assert out is not None, "a table has at least one row"
+    return out
+
+
+def evaluate(
+    model: MultitaskModel, splits: Iterable[TaskData], *, full: bool = False, precision: torch.dtype = torch.float32
+) -> Scores:
+    """Scores on labelled splits, one a task. `full` adds intervals (1000 resamples) and confusion matrices."""
+    found: dict[str, TaskScores] = {}
+    for data in splits:
+        task = data.task
+        answers = table_answers(model, task, data.table, precision)
+        found[task.name] = TaskScores(
+            task.metric,
+            len(data),
+            scores(task.kind, data.labels, answers),
+            intervals(task.kind, data.labels, answers) if full else None,
+            confusion(data.labels, answers, len(task.labels)) if full and task.kind != "regression" else None,
+            task.labels if full and task.kind != "regression" else None,
+        )
+    return Scores(found, **overall({name: (s.metric, s.value) for name, s in found.items()}))

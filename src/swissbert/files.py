@@ -1,0 +1,101 @@
+"""Files and folders that appear whole or not at all, and a lock on a folder."""
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from swissbert.errors import SwissbertError
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what can go wrong while writing `path` into one sentence. Nothing that was there before is harmed."""
+    from safetensors import SafetensorError
+
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SwissbertError(
+            f"{path}: cannot be written ({reason}); nothing was left half-written, and what was there before is untouched"
+        ) from error
+
+
+def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
+    """Let `fill` write into a new folder beside `path`, sync it and move it to `path`, replacing a folder there.
+
+    A process killed at any moment leaves `path` as it was, as it will be, or (between two renames, while replacing)
+    under the name ``.NAME.old``, from where `recover` brings it back.
+    """
+    new, old = path.with_name(f".{path.name}.new"), path.with_name(f".{path.name}.old")
+    with writing(path):
+        recover(path)
+        shutil.rmtree(new, ignore_errors=True)
+        try:
+            new.mkdir(parents=True)
+            fill(new)
+            for file in new.rglob("*"):
+                _sync(file)
+            _sync(new)
+            if path.exists():
+                path.rename(old)
+            new.rename(path)
+            _sync(path.parent)
+        except BaseException:
+            shutil.rmtree(new, ignore_errors=True)
+            recover(path)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def recover(path: Path) -> None:
+    """Bring back what an interrupted `write_folder` had moved aside, or clear it away if it was replaced."""
+    old = path.with_name(f".{path.name}.old")
+    if old.exists():
+        if path.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            old.rename(path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole: beside, sync, rename."""
+    new = path.with_name(f".{path.name}.new")
+    with writing(path):
+        try:
+            with new.open("w", encoding="utf-8", newline="") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            new.replace(path)
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder for this process, making it if need be. The system frees it when the process ends, however it ends.
+
+    Raises SwissbertError where the folder cannot be written or another process holds it.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("a")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise SwissbertError(f"{folder}: another process is writing here; wait for it or choose another folder") from error
+        yield

@@ -1,0 +1,1 @@
+"""Multitask learning: how task losses become one objective."""
