@@ -1,3 +1,38 @@
-"""swissBERT: one BERT encoder fine-tuned for several sentence-level tasks at once."""
+"""swissBERT: one BERT encoder fine-tuned for several sentence-level tasks at once.
+
+The public names are imported when first used, so that ``import swissbert`` is quick and needs no torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from swissbert.config import RunConfig, load_config
+    from swissbert.errors import SwissbertError
+    from swissbert.evaluation import evaluate
+    from swissbert.model_folder import load_model as load
+    from swissbert.prediction import predict
+    from swissbert.tasks import Task
+    from swissbert.training.loop import train
 
 __version__ = "0.1.0"
+__all__ = ["RunConfig", "SwissbertError", "Task", "evaluate", "load", "load_config", "predict", "train"]
+
+_HOMES = {
+    "RunConfig": ("swissbert.config", "RunConfig"),
+    "SwissbertError": ("swissbert.errors", "SwissbertError"),
+    "Task": ("swissbert.tasks", "Task"),
+    "evaluate": ("swissbert.evaluation", "evaluate"),
+    "load": ("swissbert.model_folder", "load_model"),
+    "load_config": ("swissbert.config", "load_config"),
+    "predict": ("swissbert.prediction", "predict"),
+    "train": ("swissbert.training.loop", "train"),
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name on first use (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'swissbert' has no attribute '{name}'")
+    module, attribute = _HOMES[name]
+    return getattr(import_module(module), attribute)

@@ -122,7 +122,8 @@ class RunConfig(Settings):
 def recipes() -> dict[str, str]:
     """Shipped recipes: name to the comment on the file's first line."""
     return {
-        path.stem: path.read_text(encoding="utf-8").split("\n", 1)[0].lstrip("# ") for path in sorted(RECIPES.glob("*.toml"))
+        path.stem: path.read_text(encoding="utf-8").split("\n", 1)[0].lstrip("# ")
+        for path in sorted(RECIPES.glob("*.toml"))
     }
 
 
@@ -151,7 +152,11 @@ def make_config(table: dict[str, Any], where: str, base: Path | None = None) -> 
     if not isinstance(tasks, list):
         raise SwissbertError(f"{where}: 'tasks' is {tasks!r}; it is a list of names, files and tables")
     resolved = [
-        find_task(task, base) if isinstance(task, str) else make_task(task, f"{where}: tasks") if isinstance(task, dict) else task
+        find_task(task, base)
+        if isinstance(task, str)
+        else make_task(task, f"{where}: tasks")
+        if isinstance(task, dict)
+        else task
         for task in tasks
     ]
     try:
@@ -171,7 +176,11 @@ def differences(old: RunConfig, new: RunConfig) -> list[str]:
     """Dotted names of the settings in which two runs differ, with both values, sorted."""
     flat_old, flat_new = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
     keys = sorted(flat_old.keys() | flat_new.keys())
-    return [f"{key} ({flat_old.get(key)!r} became {flat_new.get(key)!r})" for key in keys if flat_old.get(key) != flat_new.get(key)]
+    return [
+        f"{key} ({flat_old.get(key)!r} became {flat_new.get(key)!r})"
+        for key in keys
+        if flat_old.get(key) != flat_new.get(key)
+    ]
 
 
 def _flat(node: object, prefix: str = "") -> dict[str, object]:

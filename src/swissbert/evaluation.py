@@ -1,17 +1,22 @@
 """Scores of a model on labelled rows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from swissbert.data.batches import batches_by_tokens, pack
-from swissbert.data.dataset import TaskData
+from swissbert.data.cs224n import write_submission
+from swissbert.data.dataset import TaskData, load_split
+from swissbert.data.reader import BadRow, find_split_file
 from swissbert.data.tokens import TokenTable
-from swissbert.metrics import confusion, intervals, overall, scores
+from swissbert.errors import SwissbertError
+from swissbert.metrics import confusion, decisions, intervals, overall, scores
 from swissbert.model import MultitaskModel
-from swissbert.tasks import Task
+from swissbert.model_folder import Trained
+from swissbert.tasks import Split, Task
 
 TOKEN_BUDGET = 2048
 """Tokens of one batch where nothing is learned: enough to keep a processor busy, small enough for its caches."""
@@ -19,7 +24,7 @@ TOKEN_BUDGET = 2048
 
 @dataclass(frozen=True)
 class TaskScores:
-    """Scores of one task: metrics, and on request their 95 % intervals and the confusion matrix ``[true][predicted]``."""
+    """Scores of one task: metrics, on request with 95 % intervals and the confusion matrix ``[true][predicted]``."""
 
     metric: str
     rows: int
@@ -59,7 +64,9 @@ class Scores:
         return asdict(self)
 
 
-def table_answers(model: MultitaskModel, task: Task, table: TokenTable, precision: torch.dtype = torch.float32) -> np.ndarray:
+def table_answers(
+    model: MultitaskModel, task: Task, table: TokenTable, precision: torch.dtype = torch.float32
+) -> np.ndarray:
     """Answers for every row of a table, in its order: probabilities ``[N, C]`` or scores ``[N]``, float32."""
     device = next(model.parameters()).device
     was_training = model.training
@@ -93,3 +100,33 @@ def evaluate(
             task.labels if full and task.kind != "regression" else None,
         )
     return Scores(found, **overall({name: (s.metric, s.value) for name, s in found.items()}))
+
+
+def load_rows(trained: Trained, task: Task, split: Split, directory: Path | None) -> TaskData:
+    """One split of one task, tokenized as the model was trained. Raises SwissbertError as `read_split` does."""
+    separate = trained.model.separate(task)
+    length = trained.description.encoder.max_length
+    return load_split(task, split, directory, trained.tokenizer, separate=separate, max_length=length)
+
+
+def labelled_splits(trained: Trained, split: Split, directory: Path | None) -> Iterator[TaskData]:
+    """A labelled split of every task of a model. Raises SwissbertError where rows lack labels."""
+    for task in trained.description.tasks:
+        data = load_rows(trained, task, split, directory)
+        if np.isnan(data.labels).any():
+            raise SwissbertError(
+                f"{data.rows.source}: the {split} rows of task '{task.name}' have no labels to score against"
+            )
+        yield data
+
+
+def submission(trained: Trained, directory: Path | None, out: Path) -> Iterator[tuple[Path, int, list[BadRow]]]:
+    """Write the course's files for dev and test rows of every task that has them: path, rows, and what was left out."""
+    for task in trained.description.tasks:
+        splits: list[Split] = ["dev", "test"]
+        there = [split for split in splits if find_split_file(task, split, directory)]
+        for split in there or splits:  # with neither, loading says what is missing
+            data = load_rows(trained, task, split, directory)
+            answers = decisions(task.kind, table_answers(trained.model, task, data.table))
+            ids = [row.id for row in data.rows.rows]
+            yield write_submission(out, task, split, zip(ids, answers.tolist(), strict=True)), len(ids), data.rows.bad

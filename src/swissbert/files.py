@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 from swissbert.errors import SwissbertError
 
@@ -61,19 +62,28 @@ def recover(path: Path) -> None:
             old.rename(path)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole: beside, sync, rename."""
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[TextIO]:
+    """A text file to write into, which appears at `path` whole when the block ends well, and not at all otherwise."""
     new = path.with_name(f".{path.name}.new")
     with writing(path):
-        try:
-            with new.open("w", encoding="utf-8", newline="") as file:
-                file.write(text)
+        file = new.open("w", encoding="utf-8", newline="")
+    try:
+        with file:
+            yield file
+            with writing(path):
                 file.flush()
                 os.fsync(file.fileno())
+        with writing(path):
             new.replace(path)
-        except BaseException:
-            new.unlink(missing_ok=True)
-            raise
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole: beside, sync, rename."""
+    with whole_file(path) as file, writing(path):
+        file.write(text)
 
 
 def _sync(path: Path) -> None:
@@ -97,5 +107,7 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise SwissbertError(f"{folder}: another process is writing here; wait for it or choose another folder") from error
+            raise SwissbertError(
+                f"{folder}: another process is writing here; wait for it or choose another folder"
+            ) from error
         yield

@@ -11,7 +11,7 @@ Array = NDArray[np.floating] | NDArray[np.integer]
 
 
 def decisions(kind: Kind, answers: Array) -> Array:
-    """Answers as they are scored: class numbers ``[N]`` from probabilities ``[N, C]``, or the scores ``[N]`` themselves."""
+    """Answers as they are scored: class numbers ``[N]`` from probabilities ``[N, C]``, or scores ``[N]`` unchanged."""
     return answers if kind == "regression" else answers.argmax(1)
 
 

@@ -19,7 +19,9 @@ class MultitaskModel(nn.Module):
     `freeze` keeps the encoder's parameters and runs it without dropout; only the heads learn.
     """
 
-    def __init__(self, encoder: Bert, tasks: Sequence[Task], *, pair_encoding: bool, dropout: float, freeze: bool = False) -> None:
+    def __init__(
+        self, encoder: Bert, tasks: Sequence[Task], *, pair_encoding: bool, dropout: float, freeze: bool = False
+    ) -> None:
         super().__init__()
         self.tasks = {task.name: task for task in tasks}
         self.pair_encoding, self.freeze = pair_encoding, freeze
@@ -60,7 +62,7 @@ class MultitaskModel(nn.Module):
 
 
 def task_loss(task: Task, logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean loss, a scalar, of logits ``[B, outputs]`` against labels ``[B]``. Regression is in the units of the labels."""
+    """Mean loss, a scalar, of logits ``[B, outputs]`` against labels ``[B]``; a regression's is on the labels' scale."""
     if task.kind == "classification":
         return F.cross_entropy(logits, labels.long())
     if task.kind == "binary":

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -32,8 +32,8 @@ class Description(Settings):
     tasks: list[Task]
     encoder: EncoderSettings
     model: ModelSettings
-    scores: dict[str, float] = {}
-    provenance: dict[str, Any] = {}
+    scores: dict[str, float] = Field(default={})
+    provenance: dict[str, Any] = Field(default={})
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,9 @@ def resolve_folder(name: str | Path) -> Path:
         if (candidate / "swissbert.json").is_file():
             return candidate
     if path.is_dir():
-        raise SwissbertError(f"{path}: neither a model folder (no swissbert.json) nor a run that has finished an epoch (no model/)")
+        raise SwissbertError(
+            f"{path}: neither a model folder (no swissbert.json) nor a run that has finished an epoch (no model/)"
+        )
     raise SwissbertError(f"{path}: there is no such model folder or run folder")
 
 
@@ -100,28 +102,54 @@ def load_model(name: str | Path, device: torch.device | None = None) -> Trained:
     encoder = read_encoder(folder)
     settings = description.model
     model = MultitaskModel(
-        encoder, description.tasks, pair_encoding=settings.pair_encoding, dropout=settings.dropout, freeze=description.encoder.freeze
+        encoder,
+        description.tasks,
+        pair_encoding=settings.pair_encoding,
+        dropout=settings.dropout,
+        freeze=description.encoder.freeze,
     )
     weights = folder / "heads.safetensors"
     try:
         model.heads.load_state_dict(load_file(weights))
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise SwissbertError(f"{weights}: does not hold the heads that swissbert.json describes ({str(error).splitlines()[0]})") from error
+        raise SwissbertError(
+            f"{weights}: does not hold the heads that swissbert.json describes ({str(error).splitlines()[0]})"
+        ) from error
     return Trained(model.to(device).eval(), Tokenizer(folder, encoder.config.vocab_size), description, folder)
 
 
 def card(description: Description) -> str:
     """The model card, in Markdown."""
     provenance = description.provenance
-    lines = ["---", "library_name: swissbert", "tags: [multitask, sentence-classification, bert]", "---", "", "# swissBERT model", ""]
+    lines = [
+        "---",
+        "library_name: swissbert",
+        "tags: [multitask, sentence-classification, bert]",
+        "---",
+        "",
+        "# swissBERT model",
+        "",
+    ]
     lines += [f"One encoder (`{description.encoder.name}`) fine-tuned for {len(description.tasks)} task(s).", ""]
     lines += ["| task | kind | input | metric | dev score |", "|---|---|---|---|---|"]
     for task in description.tasks:
         value = description.scores.get(f"{task.name}.{task.metric}")
         score = "not measured" if value is None else f"{value:.3f}"
-        lines.append(f"| {task.name} | {task.kind} | {'pair' if task.is_pair else 'sentence'} | {task.metric} | {score} |")
+        lines.append(
+            f"| {task.name} | {task.kind} | {'pair' if task.is_pair else 'sentence'} | {task.metric} | {score} |"
+        )
     if "overall" in description.scores:
         lines += ["", f"Overall on dev rows: {description.scores['overall']:.3f} (mean of the metrics above)."]
-    lines += ["", "## Use", "", "```", "swissbert predict THIS_FOLDER --task TASK \"some text\"", "```", "", "## Provenance", ""]
+    lines += [
+        "",
+        "## Use",
+        "",
+        "```",
+        'swissbert predict THIS_FOLDER --task TASK "some text"',
+        "```",
+        "",
+        "## Provenance",
+        "",
+    ]
     lines += [f"- {key}: {value}" for key, value in provenance.items()]
     return "\n".join(lines) + "\n"

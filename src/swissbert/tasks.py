@@ -89,7 +89,9 @@ class Task(Settings):
             if self.range is not None:
                 raise ValueError(f"a {self.kind} task has labels and no range")
             if self.kind == "binary" and len(self.labels) != 2:
-                raise ValueError(f"labels has {len(self.labels)} names, but a binary task takes 2, the negative one first")
+                raise ValueError(
+                    f"labels has {len(self.labels)} names, but a binary task takes 2, the negative one first"
+                )
             if len(self.labels) < 2:
                 raise ValueError("labels needs at least 2 names")
             if len(set(self.labels)) != len(self.labels) or any(not name.strip() for name in self.labels):
@@ -146,7 +148,9 @@ def explain(error: ValidationError, model: type[BaseModel], where: str) -> Swiss
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"]) or "the table"
     if first["type"] == "extra_forbidden":
-        return SwissbertError(f"{where}: unknown key '{key}'{nearest(str(first['loc'][-1]), _keys(model, first['loc'][:-1]))}")
+        return SwissbertError(
+            f"{where}: unknown key '{key}'{nearest(str(first['loc'][-1]), _keys(model, first['loc'][:-1]))}"
+        )
     if first["type"] == "missing":
         return SwissbertError(f"{where}: '{key}' is missing and has no default")
     message = first["msg"].removeprefix("Value error, ")
@@ -170,7 +174,9 @@ def read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
-        raise SwissbertError(f"{path}: cannot be read as UTF-8 text ({getattr(error, 'strerror', None) or error})") from error
+        raise SwissbertError(
+            f"{path}: cannot be read as UTF-8 text ({getattr(error, 'strerror', None) or error})"
+        ) from error
     except tomllib.TOMLDecodeError as error:
         raise SwissbertError(f"{path}: not valid TOML: {error}") from error
 
@@ -189,7 +195,9 @@ def find_task(name: str, base: Path | None = None) -> Task:
         path = (base or Path()) / name
         return make_task(read_toml(path), str(path))
     if name not in shipped_tasks():
-        raise SwissbertError(f"tasks: no shipped task '{name}' (there are {', '.join(shipped_tasks())}), and a file ends in .toml")
+        raise SwissbertError(
+            f"tasks: no shipped task '{name}' (there are {', '.join(shipped_tasks())}), and a file ends in .toml"
+        )
     path = SHIPPED / f"{name}.toml"
     return make_task(read_toml(path), str(path))
 

@@ -53,4 +53,6 @@ def load_split(
 ) -> TaskData:
     """Read, check and tokenize a split. Raises SwissbertError as `read_split` does."""
     rows = read_split(task, split, directory, refuse=refuse, limit=limit)
-    return TaskData(task, rows, tokenize(tokenizer, task, rows.rows, separate=separate, max_length=max_length), rows.labels)
+    return TaskData(
+        task, rows, tokenize(tokenizer, task, rows.rows, separate=separate, max_length=max_length), rows.labels
+    )

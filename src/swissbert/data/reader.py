@@ -67,7 +67,9 @@ class Rows:
         return digest.hexdigest()
 
 
-def read_split(task: Task, split: Split, directory: Path | None, *, refuse: bool = False, limit: int | None = None) -> Rows:
+def read_split(
+    task: Task, split: Split, directory: Path | None, *, refuse: bool = False, limit: int | None = None
+) -> Rows:
     """Read and check one split of a task.
 
     Labels are required in ``train`` and ``dev`` and optional in ``test``. With `refuse` the first bad row is an error.
@@ -105,7 +107,9 @@ def split_file(task: Task, split: Split, directory: Path | None) -> Path:
         raise SwissbertError(f"task '{task.name}': no file is declared for its {split} split")
     if directory is not None and not directory.is_dir():
         raise SwissbertError(f"{directory}: there is no such data directory (--data or data.dir)")
-    raise SwissbertError(f"task '{task.name}': {' or '.join(names)} is not in {directory or Path.cwd()} (--data or data.dir says where)")
+    raise SwissbertError(
+        f"task '{task.name}': {' or '.join(names)} is not in {directory or Path.cwd()} (--data or data.dir says where)"
+    )
 
 
 def find_split_file(task: Task, split: Split, directory: Path | None) -> Path | None:
@@ -114,7 +118,9 @@ def find_split_file(task: Task, split: Split, directory: Path | None) -> Path | 
     return next((path for path in paths if path.is_file()), None)
 
 
-def check_rows(raw: Iterator[tuple[int, Cells | str]], task: Task, source: str, *, labelled: bool) -> Iterator[Row | BadRow]:
+def check_rows(
+    raw: Iterator[tuple[int, Cells | str]], task: Task, source: str, *, labelled: bool
+) -> Iterator[Row | BadRow]:
     """Map cells to roles and check them. A missing column is an error, a bad cell is a `BadRow`."""
     columns = task.columns
     for count, (number, cells) in enumerate(raw):
@@ -170,7 +176,9 @@ def read_cells(path: Path, format: str = "auto", quotes: bool | None = None) -> 
     if format == "auto":
         format = ENDINGS.get(path.suffix.lower(), "")
         if not format:
-            raise SwissbertError(f"{path}: the ending says no known format ({', '.join(ENDINGS)}); 'format' of the task can")
+            raise SwissbertError(
+                f"{path}: the ending says no known format ({', '.join(ENDINGS)}); 'format' of the task can"
+            )
     try:
         if format == "parquet":
             yield from _parquet(path)
@@ -237,7 +245,9 @@ def _jsonl(path: Path) -> Iterator[tuple[int, Cells | str]]:
             if not isinstance(cells, dict):
                 yield number, f"a JSON {type(cells).__name__}, not an object with column names"
                 continue
-            reason = next((why for cell in cells.values() if isinstance(cell, str) and (why := _unreadable(cell))), None)
+            reason = next(
+                (why for cell in cells.values() if isinstance(cell, str) and (why := _unreadable(cell))), None
+            )
             yield number, reason or cells
 
 
@@ -266,9 +276,10 @@ def _hub(task: Task, split: Split) -> Iterator[tuple[int, Cells | str]]:
         table = datasets.load_dataset(task.hub.dataset, task.hub.config, split=name, revision=task.hub.revision)
     except Exception as error:  # the library has no common base class for what can go wrong on the way
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise SwissbertError(f"task '{task.name}': data set '{task.hub.dataset}', split '{name}', cannot be had ({reason})") from error
-    for number, cells in enumerate(table, 1):
-        yield number, cells
+        raise SwissbertError(
+            f"task '{task.name}': data set '{task.hub.dataset}', split '{name}', cannot be had ({reason})"
+        ) from error
+    yield from enumerate(table, 1)
 
 
 def head(path: Path, count: int, format: str = "auto") -> list[Cells]:

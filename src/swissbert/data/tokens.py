@@ -37,10 +37,10 @@ class TokenTable:
 class Tokenizer:
     """BERT's WordPiece from a folder with ``tokenizer.json`` or ``vocab.txt``."""
 
-    def __init__(self, folder: Path, vocab_size: int) -> None:
-        """Load. Raises SwissbertError where there is no usable vocabulary or it is larger than the encoder's."""
+    def __init__(self, folder: Path, vocab_size: int | None = None) -> None:
+        """Load. Raises SwissbertError where there is no usable vocabulary or it is larger than the encoder's `vocab_size`."""
+        from tokenizers import BertWordPieceTokenizer
         from tokenizers import Tokenizer as Fast
-        from tokenizers.implementations import BertWordPieceTokenizer
 
         self.folder = folder
         file, vocabulary = folder / "tokenizer.json", folder / "vocab.txt"
@@ -63,7 +63,7 @@ class Tokenizer:
         self.cls, self.sep = (self._fast.token_to_id(token) for token in ("[CLS]", "[SEP]"))
         if self.cls is None or self.sep is None:
             raise SwissbertError(f"{folder}: the vocabulary lacks [CLS] or [SEP]")
-        if self._fast.get_vocab_size() > vocab_size:
+        if vocab_size is not None and self._fast.get_vocab_size() > vocab_size:
             raise SwissbertError(
                 f"{folder}: the vocabulary has {self._fast.get_vocab_size()} entries, but the encoder knows {vocab_size}"
             )
@@ -88,7 +88,7 @@ class Tokenizer:
 
     def words(self, ids: list[int]) -> list[str]:
         """Word pieces of token ids, for display."""
-        return [self._fast.id_to_token(i) for i in ids]
+        return [str(self._fast.id_to_token(i)) for i in ids]
 
     def save(self, folder: Path) -> None:
         """Write ``tokenizer.json``, ``vocab.txt`` and ``tokenizer_config.json`` so that other libraries load it."""

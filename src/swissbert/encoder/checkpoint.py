@@ -133,7 +133,14 @@ def read_encoder(folder: Path, dropout: float | None = None) -> Bert:
     except (OSError, UnicodeDecodeError) as error:
         raise SwissbertError(f"{config_file}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
     if not weights.is_file():
-        other = next((f"; {name} is there, but pickles are never read" for name in ("pytorch_model.bin",) if (folder / name).exists()), "")
+        other = next(
+            (
+                f"; {name} is there, but pickles are never read"
+                for name in ("pytorch_model.bin",)
+                if (folder / name).exists()
+            ),
+            "",
+        )
         raise SwissbertError(f"{weights}: there is no such file{other}")
     with torch.device("meta"):
         encoder = Bert(config.with_dropout(dropout))

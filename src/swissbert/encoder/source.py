@@ -24,7 +24,9 @@ def encoder_folder(name: str, revision: str | None = None) -> Path:
     if Path(name).is_dir():
         return Path(name)
     if not _HUB_ID.fullmatch(name) or name.startswith((".", "/")):
-        raise SwissbertError(f"encoder.name is '{name}', which is no folder here; 'minilm', a folder or a hub id (owner/name) is expected")
+        raise SwissbertError(
+            f"encoder.name is '{name}', which is no folder here; 'minilm', a folder or a hub id (owner/name) is expected"
+        )
     return _hub(name, revision)
 
 
@@ -36,12 +38,12 @@ def _minilm() -> Path:
 
 
 def _hub(name: str, revision: str | None) -> Path:
-    import httpx
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         EntryNotFoundError,
         GatedRepoError,
         HfHubHTTPError,
+        HFValidationError,
         LocalEntryNotFoundError,
         RepositoryNotFoundError,
         RevisionNotFoundError,
@@ -51,15 +53,19 @@ def _hub(name: str, revision: str | None) -> Path:
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=FILES))
     except GatedRepoError as error:
-        raise SwissbertError(f"{where}: access is restricted; accept its terms on the hub and log in with 'hf auth login'") from error
+        raise SwissbertError(
+            f"{where}: access is restricted; accept its terms on the hub and log in with 'hf auth login'"
+        ) from error
     except RevisionNotFoundError as error:
         raise SwissbertError(f"{where}: the hub has no such revision") from error
     except RepositoryNotFoundError as error:
-        raise SwissbertError(f"{where}: the hub has no such model, or it is private and you are not logged in") from error
+        raise SwissbertError(
+            f"{where}: the hub has no such model, or it is private and you are not logged in"
+        ) from error
     except LocalEntryNotFoundError as error:
         raise SwissbertError(
             f"{where}: not in the local cache and the hub cannot be reached; connect once to fetch it, or use encoder.name=minilm, which needs no network"
         ) from error
-    except (EntryNotFoundError, HfHubHTTPError, httpx.HTTPError, OSError) as error:
+    except (EntryNotFoundError, HfHubHTTPError, HFValidationError, OSError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise SwissbertError(f"{where}: cannot be fetched from the hub ({reason})") from error

@@ -82,4 +82,9 @@ class Automatic(_LogVariance):
         return 0.5 * math.exp(-self.s[self.tasks.index(task)].item())
 
 
-WEIGHTINGS: dict[str, type[Sum]] = {"sum": Sum, "learnable": Learnable, "uncertainty": Uncertainty, "automatic": Automatic}
+WEIGHTINGS: dict[str, type[Sum]] = {
+    "sum": Sum,
+    "learnable": Learnable,
+    "uncertainty": Uncertainty,
+    "automatic": Automatic,
+}

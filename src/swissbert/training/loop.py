@@ -37,7 +37,7 @@ from swissbert.training.progress import Display, MetricsLog
 from swissbert.training.state import Progress, load_checkpoint, save_checkpoint
 
 
-class Stopped(Exception):
+class Stopped(Exception):  # noqa: N818 (no error: the person asked for it)
     """The run was asked to stop (Ctrl-C, SIGTERM) and has saved its state."""
 
 
@@ -80,7 +80,9 @@ def prepare(config: RunConfig, display: Display) -> Prepared:
     encoder = read_encoder(folder, config.encoder.dropout)
     limit = encoder.config.max_positions
     if config.encoder.max_length > limit:
-        raise SwissbertError(f"encoder.max_length is {config.encoder.max_length}, but this encoder takes at most {limit} tokens")
+        raise SwissbertError(
+            f"encoder.max_length is {config.encoder.max_length}, but this encoder takes at most {limit} tokens"
+        )
     tokenizer = Tokenizer(folder, encoder.config.vocab_size)
     torch.manual_seed(config.seed)  # heads are drawn at random
     model = MultitaskModel(
@@ -90,7 +92,7 @@ def prepare(config: RunConfig, display: Display) -> Prepared:
         dropout=config.model.dropout,
         freeze=config.encoder.freeze,
     ).to(device)
-    directory = Path(config.data.dir) if config.data.dir else None
+    directory = data_directory(config)
     train: dict[str, TaskData] = {}
     dev: list[TaskData] = []
     for task in config.tasks:
@@ -116,6 +118,13 @@ def prepare(config: RunConfig, display: Display) -> Prepared:
     return Prepared(config, tokenizer, model, train, dev, device, precision, steps, total)
 
 
+def data_directory(config: RunConfig) -> Path | None:
+    """Where ``data.dir`` points: a path, or ``starter`` for the corpus that ships."""
+    if config.data.dir == "starter":
+        return Path(swissbert.__file__).parent / "data" / "starter"
+    return Path(config.data.dir) if config.data.dir else None
+
+
 def _report(data: TaskData, split: str, max_length: int, display: Display) -> None:
     cut = int((data.table.lengths >= max_length * data.table.per_row).sum())
     note = f", {cut} cut at {max_length} tokens" if cut else ""
@@ -128,8 +137,8 @@ def pick_device(name: str) -> torch.device:
     """``auto`` is CUDA, else MPS, else the CPU. Raises SwissbertError where the named device is not there."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    there = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}.get(name.split(":")[0], lambda: True)
-    if not there():
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if not there[name.split(":")[0]]:
         raise SwissbertError(f"train.device is '{name}', but there is no such device here; 'auto' takes what there is")
     return torch.device(name)
 
@@ -182,26 +191,43 @@ def _same_data(prepared: Prepared, out: Path, resume: bool) -> None:
     """Record what the run begins with, or compare it with the record."""
     record, found = out / "run.json", prepared.fingerprints()
     if resume and record.exists():
-        stored = json.loads(record.read_text(encoding="utf-8"))["data"]
+        stored = json.loads(record.read_text(encoding="utf-8"))["rows"]
         changed = sorted(key for key in stored.keys() | found.keys() if stored.get(key) != found.get(key))
         if changed:
             raise SwissbertError(f"{out}: the rows of {', '.join(changed)} differ from those the run began with")
         return
-    write_text(record, json.dumps({"data": found, **provenance(prepared)}, indent=2) + "\n")
+    write_text(record, json.dumps({"rows": found, **provenance(prepared)}, indent=2) + "\n")
     write_text(out / "config.toml", dump_config(prepared.config))
 
 
-def provenance(prepared: Prepared) -> dict[str, object]:
-    """Versions, machine and date, for the record."""
+def environment(device: torch.device | None = None, precision: torch.dtype | None = None) -> dict[str, str]:
+    """Versions, machine, device and precision; by default those that ``auto`` takes here."""
+    device = device or pick_device("auto")
+    precision = precision or pick_precision("auto", device)
     return {
         "swissbert": swissbert.__version__,
         "torch": str(torch.__version__),
         "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}, {prepared.device}, {torch.get_num_threads()} threads",
-        "precision": str(prepared.precision).removeprefix("torch."),
-        "encoder": prepared.config.encoder.name,
-        "seed": prepared.config.seed,
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": f"{platform.system()} {platform.machine()}",
+        "device": f"{device}, {torch.get_num_threads()} threads"
+        if device.type == "cpu"
+        else torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else str(device),
+        "precision": str(precision).removeprefix("torch."),
+    }
+
+
+def provenance(prepared: Prepared) -> dict[str, object]:
+    """Where a model comes from: environment, encoder, data, seed and date."""
+    config = prepared.config
+    return {
+        **environment(prepared.device, prepared.precision),
+        "recipe": config.name,
+        "encoder": config.encoder.name + (f" at {config.encoder.revision}" if config.encoder.revision else ""),
+        "data": config.data.dir,
+        "seed": config.seed,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
@@ -227,7 +253,8 @@ class _Run:
         epochs = -(-p.total // p.steps)
         self.display.say(
             f"{p.total} steps in {epochs} epochs of {p.steps} ({' + '.join(p.train)}, {config.train.batch_size} rows a batch), "
-            f"{str(p.precision).removeprefix('torch.')} on {p.device}" + (f", going on after step {progress.step}" if progress.step else "")
+            f"{str(p.precision).removeprefix('torch.')} on {p.device}"
+            + (f", going on after step {progress.step}" if progress.step else "")
         )
         log = MetricsLog(self.out, progress.step, tensorboard=config.train.tensorboard)
         try:
@@ -237,7 +264,9 @@ class _Run:
                     began = time.perf_counter()
                     record, tokens = self._step(step, draws)
                     seconds = time.perf_counter() - began
-                    progress = replace(progress, step=step + 1, tokens=progress.tokens + tokens, seconds=progress.seconds + seconds)
+                    progress = replace(
+                        progress, step=step + 1, tokens=progress.tokens + tokens, seconds=progress.seconds + seconds
+                    )
                     log.write({"step": step + 1, **record, "tokens": tokens, "seconds": round(seconds, 4)})
                     bar.advance(step + 1, record["loss"], tokens)
                     done = progress.step == p.total
@@ -253,7 +282,9 @@ class _Run:
                         break
                     if stop.is_set():
                         self._save(progress)
-                        raise Stopped(f"stopped after step {progress.step} of {p.total}; go on with: swissbert train --resume --out {self.out}")
+                        raise Stopped(
+                            f"stopped after step {progress.step} of {p.total}; go on with: swissbert train --resume --out {self.out}"
+                        )
         finally:
             log.close()
         return self._result(progress)
@@ -270,7 +301,7 @@ class _Run:
             yield step, draws.popleft()
 
     def _step(self, step: int, draws: list[Draw]) -> tuple[dict[str, dict[str, float]], int]:
-        """One optimizer step over some batches. Returns the mean loss and the loss weight of each task, and tokens read."""
+        """One optimizer step over some batches. Returns each task's mean loss and loss weight, and the tokens read."""
         p, config = self.p, self.p.config.train
         torch.manual_seed(self.p.config.seed * 1_000_003 + step + 1)  # dropout depends on nothing but seed and step
         set_rates(self.optimizer, schedule_factor(step, p.total, config))
@@ -285,7 +316,9 @@ class _Run:
             tokens += batch.tokens
         for name, values in losses.items():
             if not np.isfinite(values).all():
-                raise SwissbertError(f"the loss of task '{name}' is {values[-1]} at step {step + 1}; a smaller train.lr or train.clip=1.0 may help")
+                raise SwissbertError(
+                    f"the loss of task '{name}' is {values[-1]} at step {step + 1}; a smaller train.lr or train.clip=1.0 may help"
+                )
         if config.clip is not None:
             nn.utils.clip_grad_norm_([q for q in p.model.parameters() if q.grad is not None], config.clip)
         self.optimizer.step()
@@ -323,7 +356,7 @@ class _Run:
                 encoder=config.encoder,
                 model=config.model,
                 scores=scores.flat(),
-                provenance=provenance(p) | {"recipe": config.name, "step": progress.step, "train_seconds": round(progress.seconds)},
+                provenance=provenance(p) | {"step": progress.step, "train_seconds": round(progress.seconds)},
             )
             save_model(self.out / "model", p.model, p.tokenizer, description)
         return progress

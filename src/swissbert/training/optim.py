@@ -35,8 +35,8 @@ def make_optimizer(
 def schedule_factor(step: int, total: int, train: TrainSettings) -> float:
     """What the rates are multiplied by at `step` (from 0) of `total`, in 0 to 1.
 
-    Warm-up rises linearly over the first ``warmup * total`` steps; then the rate stays (``constant``), falls linearly to
-    0 (``linear``), or along half a cosine (``cosine``).
+    Warm-up rises linearly over the first ``warmup * total`` steps; then the rate stays (``constant``), falls linearly
+    to 0 (``linear``), or along half a cosine (``cosine``).
     """
     warm = round(train.warmup * total)
     if step < warm:

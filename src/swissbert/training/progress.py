@@ -46,7 +46,12 @@ class Display:
         )
         with Progress(*columns, console=self._console) as bar:
             number = bar.add_task("training", total=total, completed=done, losses="", rate="")
-            yield Steps(self, total, done, lambda step, losses, rate: bar.update(number, completed=step, losses=losses, rate=rate))
+            yield Steps(
+                self,
+                total,
+                done,
+                lambda step, losses, rate: bar.update(number, completed=step, losses=losses, rate=rate),
+            )
 
 
 class Steps:
@@ -107,7 +112,7 @@ class MetricsLog:
         if tensorboard and importlib.util.find_spec("tensorboard") is not None:
             from torch.utils.tensorboard import SummaryWriter
 
-            self._board = SummaryWriter(folder / "tensorboard", purge_step=step + 1 if step else None)  # type: ignore[no-untyped-call]
+            self._board = SummaryWriter(folder / "tensorboard", purge_step=step + 1 if step else None)
 
     def write(self, record: dict[str, object]) -> None:
         """Append one record with a ``step``; its numbers, nested names joined by slashes, go to TensorBoard."""
@@ -117,7 +122,7 @@ class MetricsLog:
         if self._board is not None:
             for name, value in _numbers(record):
                 if name != "step":
-                    self._board.add_scalar(name, value, record["step"])  # type: ignore[no-untyped-call]
+                    self._board.add_scalar(name, value, record["step"])
 
     def close(self) -> None:
         """Make sure that everything is on disk."""
@@ -125,7 +130,7 @@ class MetricsLog:
             os.fsync(self._file.fileno())
             self._file.close()
         if self._board is not None:
-            self._board.close()  # type: ignore[no-untyped-call]
+            self._board.close()
 
 
 def _numbers(node: object, name: str = "") -> Iterator[tuple[str, float]]:

@@ -37,11 +37,16 @@ class Progress:
         return replace(self, stale=self.stale + 1, evaluated=self.step)
 
 
-def save_checkpoint(folder: Path, modules: nn.ModuleDict, optimizer: torch.optim.Optimizer, progress: Progress, keep: int) -> None:
+def save_checkpoint(
+    folder: Path, modules: nn.ModuleDict, optimizer: torch.optim.Optimizer, progress: Progress, keep: int
+) -> None:
     """Write ``step-N`` into `folder`, whole or not at all, then remove all but the last `keep`."""
 
     def fill(new: Path) -> None:
-        save_file({name: t.detach().contiguous().cpu() for name, t in modules.state_dict().items()}, new / "parameters.safetensors")
+        save_file(
+            {name: t.detach().contiguous().cpu() for name, t in modules.state_dict().items()},
+            new / "parameters.safetensors",
+        )
         moments: dict[str, Tensor] = {}
         for number, values in optimizer.state_dict()["state"].items():
             moments |= {f"{number}.{key}": value.detach().contiguous().cpu() for key, value in values.items()}
@@ -79,4 +84,6 @@ def load_checkpoint(folder: Path, modules: nn.ModuleDict, optimizer: torch.optim
         return Progress(**json.loads((path / "progress.json").read_text(encoding="utf-8")))
     except (OSError, SafetensorError, ValueError, TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise SwissbertError(f"{path}: this checkpoint cannot be read ({reason}); remove the folder to go on from the one before") from error
+        raise SwissbertError(
+            f"{path}: this checkpoint cannot be read ({reason}); remove the folder to go on from the one before"
+        ) from error

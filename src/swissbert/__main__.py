@@ -1,0 +1,5 @@
+"""``python -m swissbert``."""
+
+from swissbert.cli import main
+
+main()

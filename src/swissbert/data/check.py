@@ -1,0 +1,119 @@
+"""What a data directory holds: files, rows, bad rows, label balance, lengths, and rows shared between splits."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from swissbert.data.dataset import tokenize
+from swissbert.data.reader import ENDINGS, BadRow, Row, find_split_file, head, read_split
+from swissbert.data.tokens import Tokenizer
+from swissbert.errors import SwissbertError
+from swissbert.tasks import SPLITS, Split, Task
+
+
+@dataclass(frozen=True)
+class SplitReport:
+    """One split of one task. `lengths` are tokens at the median, the 95th percentile and the longest row."""
+
+    task: str
+    split: Split
+    file: str
+    rows: int
+    bad: list[BadRow]
+    balance: dict[str, float]
+    lengths: tuple[int, int, int]
+    repeated: int
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Rows of `split` whose texts stand in the train split too, and how many of them have another label there."""
+
+    task: str
+    split: Split
+    rows: int
+    other_label: int
+    first: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that `check` found; `other`: columns of the files that no given task reads."""
+
+    splits: list[SplitReport]
+    shared: list[Shared]
+    other: dict[str, list[str]]
+
+
+def check(directory: Path, tasks: list[Task], tokenizer: Tokenizer) -> Report:
+    """Look at every file of `directory` that one of `tasks` declares. Raises SwissbertError where it is no directory."""
+    if not directory.is_dir():
+        raise SwissbertError(f"{directory}: there is no such directory")
+    splits: list[SplitReport] = []
+    shared: list[Shared] = []
+    used: set[str] = set()
+    for task in tasks:
+        texts: dict[tuple[str, str | None], float | None] = {}
+        for split in SPLITS:
+            path = find_split_file(task, split, directory)
+            if path is None:
+                continue
+            used.add(path.name)
+            found = read_split(task, split, directory)
+            lengths = tokenize(tokenizer, task, found.rows, separate=False, max_length=2**20).lengths
+            quantiles = np.quantile(lengths, [0.5, 0.95, 1.0])
+            keys = [_key(row) for row in found.rows]
+            splits.append(
+                SplitReport(
+                    task.name,
+                    split,
+                    path.name,
+                    len(found),
+                    found.bad,
+                    _balance(task, [row.label for row in found.rows if row.label is not None]),
+                    (int(quantiles[0]), int(quantiles[1]), int(quantiles[2])),
+                    len(keys) - len(set(keys)),
+                )
+            )
+            if split == "train":
+                texts = {key: row.label for key, row in zip(keys, found.rows, strict=True)}
+                continue
+            both = [(key, row) for key, row in zip(keys, found.rows, strict=True) if key in texts]
+            if both:
+                other = sum(row.label is not None and row.label != texts[key] for key, row in both)
+                shared.append(Shared(task.name, split, len(both), other, both[0][1].text))
+    unread = sorted(path for path in directory.iterdir() if path.suffix.lower() in ENDINGS and path.name not in used)
+    return Report(splits, shared, {path.name: _column_names(path) for path in unread})
+
+
+def _key(row: Row) -> tuple[str, str | None]:
+    """A row's texts as far as they matter for being the same: case and white space do not, nor the order of a pair."""
+    first = " ".join(row.text.casefold().split())
+    if row.text_pair is None:
+        return first, None
+    second = " ".join(row.text_pair.casefold().split())
+    return min(first, second), max(first, second)
+
+
+def _balance(task: Task, labels: list[float]) -> dict[str, float]:
+    """Share of every label, or of every unit of a regression's range."""
+    if not labels:
+        return {}
+    if task.kind != "regression":
+        counts = Counter(int(label) for label in labels)
+        return {name: counts[i] / len(labels) for i, name in enumerate(task.labels)}
+    assert task.range is not None
+    counted, edges = np.histogram(labels, bins=5, range=task.range)
+    return {
+        f"{low:g} to {high:g}": float(n) / len(labels) for low, high, n in zip(edges, edges[1:], counted, strict=False)
+    }
+
+
+def _column_names(path: Path) -> list[str]:
+    try:
+        first = head(path, 1) or head(path, 1, "tsv")
+    except SwissbertError:
+        return []
+    return [name for name in first[0] if name] if first else []

@@ -1,0 +1,158 @@
+"""Answers of a trained model on unlabelled text, streamed in input order in constant memory."""
+
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple, TextIO
+
+import numpy as np
+
+from swissbert.data.dataset import tokenize
+from swissbert.data.reader import BadRow, Cells, Row, check_rows, read_cells
+from swissbert.errors import SwissbertError
+from swissbert.evaluation import table_answers
+from swissbert.model_folder import Trained
+from swissbert.tasks import Columns, Task
+
+CHUNK = 1024
+"""Rows that are read, sorted by length and answered at a time: bounds memory, long enough for little padding."""
+
+
+class Answer(NamedTuple):
+    """One answer: a class with its name and all probabilities, or a score."""
+
+    label: int | None
+    label_name: str | None
+    probabilities: list[float] | None
+    score: float | None
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields that are set."""
+        return {key: value for key, value in self._asdict().items() if value is not None}
+
+
+def answer_rows(trained: Trained, task: Task, rows: list[Row]) -> np.ndarray:
+    """Probabilities ``[N, C]`` or scores ``[N]`` for rows, float32, in their order."""
+    table = tokenize(
+        trained.tokenizer,
+        task,
+        rows,
+        separate=trained.model.separate(task),
+        max_length=trained.description.encoder.max_length,
+    )
+    return table_answers(trained.model, task, table)
+
+
+def predict(trained: Trained, name: str, texts: Iterable[str | tuple[str, str]]) -> Iterator[Answer]:
+    """Answers of one task for texts, or for pairs of texts where the task is one of pairs. Streams.
+
+    Raises SwissbertError for an unknown task and for an input that is empty or of the wrong kind.
+    """
+    task = trained.task(name)
+    for _, answer in stream(trained, task, _rows_of(texts, task)):
+        assert answer is not None
+        yield answer
+
+
+def _rows_of(texts: Iterable[Any], task: Task) -> Iterator[Row]:
+    for number, item in enumerate(texts, 1):
+        parts = item if isinstance(item, tuple | list) else (item,)
+        expected = 2 if task.is_pair else 1
+        if len(parts) != expected or not all(isinstance(part, str) for part in parts):
+            raise SwissbertError(
+                f"input {number}: task '{task.name}' takes {'a pair of texts' if task.is_pair else 'one text'}, not {item!r}"[
+                    :300
+                ]
+            )
+        if not all(part.strip() for part in parts):
+            raise SwissbertError(f"input {number}: the text is empty")
+        if any("\ud800" <= c <= "\udfff" for part in parts for c in part):
+            raise SwissbertError(
+                f"input {number}: the text holds half of a character (a lone surrogate) and is no valid Unicode"
+            )
+        yield Row(number, str(number), parts[0].strip(), parts[1].strip() if task.is_pair else None, None)
+
+
+def stream(trained: Trained, task: Task, rows: Iterable[Row | BadRow]) -> Iterator[tuple[Row | BadRow, Answer | None]]:
+    """Rows with their answers, in order, `CHUNK` at a time; a bad row comes back in its place with None."""
+    source = iter(rows)
+    while chunk := list(islice(source, CHUNK)):
+        good = [row for row in chunk if isinstance(row, Row)]
+        answers = iter(answer_rows(trained, task, good) if good else [])
+        for row in chunk:
+            yield row, None if isinstance(row, BadRow) else _answer(task, next(answers))
+
+
+def records(trained: Trained, task: Task, rows: Iterable[Row | BadRow]) -> Iterator[dict[str, Any]]:
+    """`stream` as JSON-able objects: ``id`` and the answer, or ``row`` and ``error`` for a row that cannot be used."""
+    for row, answer in stream(trained, task, rows):
+        if answer is None:
+            assert isinstance(row, BadRow)
+            yield {"row": row.number, "error": row.reason}
+        else:
+            assert isinstance(row, Row)
+            yield {"id": row.id, **answer.as_json()}
+
+
+def _answer(task: Task, value: np.ndarray) -> Answer:
+    if task.kind == "regression":
+        return Answer(None, None, None, round(float(value), 4))
+    label = int(value.argmax())
+    return Answer(label, task.labels[label], [round(float(p), 5) for p in value], None)
+
+
+def read_inputs(source: str, task: Task, format: str = "auto", stdin: TextIO | None = None) -> Iterator[Row | BadRow]:
+    """Rows to answer, from a file or standard input (``-``).
+
+    Text (``-`` and files ending in .txt) is a sentence a line, of a pair task two with a tab between. Other formats
+    go by ending or `format`; they have the task's own columns, or ``text`` and ``text_pair``, and perhaps ``id``.
+    """
+    path = Path(source)
+    if format == "text" or (format == "auto" and (source == "-" or path.suffix.lower() == ".txt")):
+        if source == "-":
+            yield from _lines(stdin or sys.stdin, "standard input", task)
+            return
+        try:
+            with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
+                yield from _lines(file, source, task)
+        except OSError as error:
+            raise SwissbertError(f"{source}: cannot be read ({error.strerror or error})") from error
+        return
+    if source == "-":
+        path = Path("/dev/stdin")
+    cells = read_cells(path, format, task.quotes)
+    first = next(cells, None)
+    if first is None:
+        return
+    columns = _columns(task, first[1]) if isinstance(first[1], dict) else task.columns
+
+    def again() -> Iterator[tuple[int, Cells | str]]:
+        yield first
+        yield from cells
+
+    yield from check_rows(again(), task.model_copy(update={"columns": columns}), source, labelled=False)
+
+
+def _columns(task: Task, cells: Cells) -> Columns:
+    """The task's own columns if they are there, else ``text`` and ``text_pair``; labels are not looked at."""
+    own = task.columns
+    names = {"text": own.text, "text_pair": own.text_pair, "id": own.id}
+    if own.text not in cells and "text" in cells:
+        names |= {"text": "text", "text_pair": "text_pair" if own.text_pair else None}
+    if names["id"] not in cells:
+        names["id"] = "id" if "id" in cells else None
+    return Columns(text=names["text"] or "text", text_pair=names["text_pair"], id=names["id"], label="\0")
+
+
+def _lines(file: Iterable[str], source: str, task: Task) -> Iterator[Row | BadRow]:
+    for number, line in enumerate(file, 1):
+        parts = [part.strip() for part in line.rstrip("\r\n").split("\t")] if task.is_pair else [line.strip()]
+        if len(parts) != (2 if task.is_pair else 1):
+            yield BadRow(source, number, f"{len(parts)} texts where task '{task.name}' takes a pair with a tab between")
+        elif not all(parts):
+            yield BadRow(source, number, "the text is empty")
+        elif any("\ud800" <= c <= "\udfff" or c == "\0" for part in parts for c in part):
+            yield BadRow(source, number, "bytes that are not UTF-8, or a NUL character")
+        else:
+            yield Row(number, str(number), parts[0], parts[1] if task.is_pair else None, None)

@@ -1,0 +1,73 @@
+"""What several tests share: real data and weights where they are, and a tiny encoder that trains in a second."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = (
+    "1"  # no test reaches a real hub; the tests of the hub client unset it in a process of their own
+)
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+
+ROOT = Path(__file__).parents[1]
+SHARED = Path(os.environ.get("SWISSBERT_SHARED", ROOT.parent / "shared"))
+STARTER = ROOT / "src" / "swissbert" / "data" / "starter"
+
+WORDS = """the a is was of and to in it not no very good bad film movie plot great awful fine dull man woman dog cat plays
+runs sleeps eats guitar street park how do i what why where can learn cook fix my bike bread house car red blue ? . , !""".split()
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """Folder of the real MiniLM-L6 weights."""
+    from swissbert.encoder.source import encoder_folder
+
+    return encoder_folder("minilm")
+
+
+@pytest.fixture(scope="session")
+def cs224n() -> Path:
+    """The course's data files as published; the test skips where they are not at hand."""
+    if not (SHARED / "data" / "cs224n").is_dir():
+        pytest.skip(f"the course's data is not at {SHARED / 'data' / 'cs224n'} (SWISSBERT_SHARED names its parent)")
+    return SHARED / "data" / "cs224n"
+
+
+@pytest.fixture(scope="session")
+def own_tasks() -> Path:
+    """TREC, SUBJ, MSRP and SICK; the test skips where they are not at hand."""
+    if not (SHARED / "data" / "own_tasks").is_dir():
+        pytest.skip(
+            f"the tasks of one's own are not at {SHARED / 'data' / 'own_tasks'} (SWISSBERT_SHARED names its parent)"
+        )
+    return SHARED / "data" / "own_tasks"
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An encoder folder with random weights: 2 layers, width 32, a vocabulary of letters and a few words."""
+    import torch
+
+    from swissbert.encoder import Bert, BertConfig
+    from swissbert.encoder.checkpoint import write_encoder
+
+    folder = tmp_path_factory.mktemp("tiny")
+    letters = [chr(c) for c in range(33, 127)]
+    pieces = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        *letters,
+        *(f"##{c}" for c in letters),
+        *(w for w in WORDS if len(w) > 1),
+    ]
+    (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in pieces), encoding="utf-8")
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(pieces), hidden_size=32, layers=2, heads=4, intermediate_size=64, max_positions=128
+    )
+    write_encoder(Bert(config), folder)
+    return folder
