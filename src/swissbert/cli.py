@@ -30,7 +30,9 @@ app = typer.Typer(
 data_app = typer.Typer(no_args_is_help=True, help="Look at data before training on it.")
 app.add_typer(data_app, name="data")
 
-DataOption = Annotated[Path | None, typer.Option("--data", help="Directory with the tasks' files.")]
+DataOption = Annotated[
+    str | None, typer.Option("--data", help="Directory with the tasks' files, or 'starter' for the corpus that ships.")
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, for instance train.lr=1e-4. Repeatable."),
@@ -122,7 +124,7 @@ def train(
     else:
         overrides = list(settings or [])
         if data is not None:
-            overrides.append(f"data.dir={json.dumps(str(data.resolve()))}")
+            overrides.append(f"data.dir={json.dumps(data if data == 'starter' else str(Path(data).resolve()))}")
         config = load_config(recipe, overrides)
     if dry_run:
         prepared = prepare(config, Display())
@@ -169,17 +171,20 @@ def evaluate(
     print(json.dumps(scores.as_json()) if as_json else scores_table(scores))
 
 
-def _evaluate(trained: "Trained", split: "Split", data: Path | None) -> "Scores":
+def _evaluate(trained: "Trained", split: "Split", data: str | None) -> "Scores":
     from swissbert.evaluation import evaluate as score
     from swissbert.evaluation import labelled_splits
 
-    return score(trained.model, labelled_splits(trained, split, data or _home(trained)), full=True)
+    return score(trained.model, labelled_splits(trained, split, _directory(trained, data)), full=True)
 
 
-def _home(trained: "Trained") -> Path | None:
-    """The data directory that a model was trained on, if it says so and it is there."""
-    stored = trained.description.provenance.get("data")
-    return Path(str(stored)) if stored and Path(str(stored)).is_dir() else None
+def _directory(trained: "Trained", data: str | None) -> Path | None:
+    """The data directory given, else the one that the model was trained on if it is there."""
+    from swissbert.config import data_path
+
+    stored = data or trained.description.provenance.get("data")
+    path = data_path(str(stored)) if stored else None
+    return path if path and (data or path.is_dir()) else None
 
 
 @app.command()
@@ -232,7 +237,7 @@ def submit(
     trained = load_model(model)
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
-    for path, rows, bad in submission(trained, data or _home(trained), out):
+    for path, rows, bad in submission(trained, _directory(trained, data), out):
         print(f"{path}  {rows:,} rows")
         for row in bad[:20]:
             print(f"left out: {row}", file=sys.stderr)

@@ -14,14 +14,15 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], left
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for i, name in enumerate(header):
         made.add_column(Text(name), justify="left" if i < left else "right", no_wrap=True)
     for row in rows:
         made.add_row(*(Text(cell) for cell in row))
     out = StringIO()
     Console(file=out, width=200, force_terminal=False).print(made)
-    return "\n".join(line.rstrip() for line in out.getvalue().strip("\n").splitlines())
+    lines = [line.rstrip() for line in out.getvalue().splitlines()]
+    return "\n".join([title, *(line for line in lines if line)])
 
 
 def scores_table(scores: Scores) -> str:
