@@ -26,8 +26,9 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help is quick help: boxes cost a tenth of a second
 )
-data_app = typer.Typer(no_args_is_help=True, help="Look at data before training on it.")
+data_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at data before training on it.")
 app.add_typer(data_app, name="data")
 
 DataOption = Annotated[
@@ -71,7 +72,10 @@ def version(show: Annotated[bool, typer.Option("--version", help="Show the versi
 def quickstart(
     out: Annotated[Path, typer.Option(help="Run folder; a number is added if it is taken.")] = Path("runs/quickstart"),
 ) -> None:
-    """Train three tasks at once on the corpus that ships, score them and predict: about two minutes on two cores."""
+    """Train, score and predict on what ships.
+
+    Three tasks at once, on a small corpus written for this: about two minutes on two cores.
+    """
     from swissbert.config import load_config
     from swissbert.model_folder import load_model
     from swissbert.prediction import predict as answer
@@ -162,7 +166,10 @@ def evaluate(
     split: Annotated[Literal["train", "dev", "test"], typer.Option(help="Which split.")] = "dev",
     as_json: JsonOption = False,
 ) -> None:
-    """Score a model on labelled rows: metrics, 95 % intervals, confusion matrices."""
+    """Score a model on labelled rows.
+
+    Every metric with its 95 % interval, and a confusion matrix where there are classes.
+    """
     from swissbert.model_folder import load_model
     from swissbert.tables import scores_table
 
@@ -197,7 +204,10 @@ def predict(
     output: Annotated[Path | None, typer.Option(help="Where to write; standard output if not given.")] = None,
     format: Annotated[InputFormat, typer.Option(help="Format of --input.")] = "auto",
 ) -> None:
-    """Predict one text or pair, a file, or standard input: one JSON object a line, in input order."""
+    """Predict a text, a file or standard input.
+
+    One JSON object a line, in input order.
+    """
     from contextlib import nullcontext
 
     from swissbert.files import whole_file
@@ -229,7 +239,10 @@ def submit(
     data: DataOption = None,
     out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("predictions"),
 ) -> None:
-    """Write the course's prediction files, TASK-dev-output.csv and TASK-test-output.csv, for every task."""
+    """Write the course's prediction files.
+
+    TASK-dev-output.csv and TASK-test-output.csv of every task that has such rows.
+    """
     from swissbert.evaluation import submission
     from swissbert.files import writing
     from swissbert.model_folder import load_model
@@ -254,7 +267,7 @@ def recipes() -> None:
 
 @app.command()
 def env(as_json: JsonOption = False) -> None:
-    """Say which versions, device and precision are in use here."""
+    """Say what is in use here: versions, device."""
     from swissbert.training.loop import environment
 
     found = environment()
@@ -271,7 +284,10 @@ def data_check(
     encoder: Annotated[str, typer.Option(help="Whose tokens the lengths are counted in.")] = "minilm",
     as_json: JsonOption = False,
 ) -> None:
-    """Say what is there: rows, bad rows, label balance, lengths in tokens, rows shared between train and dev."""
+    """Say what a data directory holds.
+
+    Rows, bad rows, label balance, lengths in tokens, and rows shared between train and the other splits.
+    """
     from dataclasses import asdict
 
     from swissbert.data.check import check

@@ -14,9 +14,12 @@ from swissbert.errors import SwissbertError, nearest
 from swissbert.tasks import Settings, Task, explain, find_task, make_task, read_toml
 
 RECIPES = Path(__file__).parent / "recipes"
+STARTER = Path(__file__).parent / "data" / "starter"
 
-Probability = Annotated[float, Field(ge=0, lt=1)]
-Rate = Annotated[float, Field(gt=0, le=1)]
+# Numbers are strict: `true` or "3" for a number is a mistake, not a 1 or a 3.
+Probability = Annotated[float, Field(ge=0, lt=1, strict=True)]
+Rate = Annotated[float, Field(gt=0, le=1, strict=True)]
+Count = Annotated[int, Field(ge=1, strict=True)]
 
 
 class EncoderSettings(Settings):
@@ -31,7 +34,7 @@ class EncoderSettings(Settings):
     revision: str | None = None
     freeze: bool = False
     dropout: Probability | None = None
-    max_length: int = Field(default=512, ge=8)
+    max_length: int = Field(default=512, ge=8, strict=True)
 
 
 class ModelSettings(Settings):
@@ -59,44 +62,54 @@ class TrainSettings(Settings):
     best before the run stops. `bucket` batches of like length are cut from each shuffled stretch of that many batches.
     """
 
-    epochs: int = Field(default=3, ge=1)
-    batch_size: int = Field(default=32, ge=1)
-    epoch_ends: Literal["shortest", "longest"] | Annotated[int, Field(ge=1)] = "shortest"
-    max_steps: int | None = Field(default=None, ge=1)
+    epochs: Count = 3
+    batch_size: Count = 32
+    epoch_ends: Literal["shortest", "longest"] | Count = "shortest"
+    max_steps: Count | None = None
     lr: Rate = 1e-5
     head_lr: Rate | None = None
-    weight_decay: float = Field(default=0.0, ge=0, lt=1)
+    weight_decay: Probability = 0.0
     schedule: Literal["constant", "linear", "cosine"] = "constant"
-    warmup: float = Field(default=0.0, ge=0, lt=1)
-    clip: float | None = Field(default=None, gt=0)
-    accumulation: int = Field(default=1, ge=1)
-    bucket: int = Field(default=50, ge=1)
+    warmup: Probability = 0.0
+    clip: float | None = Field(default=None, gt=0, strict=True)
+    accumulation: Count = 1
+    bucket: Count = 50
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
-    threads: int | None = Field(default=None, ge=1)
+    threads: Count | None = None
     best_by: str = "overall"
-    patience: int | None = Field(default=None, ge=1)
-    checkpoint_every: int | None = Field(default=None, ge=1)
-    keep: int = Field(default=2, ge=1)
+    patience: Count | None = None
+    checkpoint_every: Count | None = None
+    keep: Count = 2
     tensorboard: bool = True
 
 
 class DataSettings(Settings):
     """Where rows come from, and what happens to bad ones: ``skip`` (reported and counted) or ``refuse``.
 
-    `limit` takes only that many rows of each split, the first ones in the file.
+    `dir` is a path, or ``starter`` for the small corpus that ships. `limit` takes only that many rows of each split, the first ones in the file.
     """
 
     dir: str | None = None
     bad_rows: Literal["skip", "refuse"] = "skip"
-    limit: int | None = Field(default=None, ge=1)
+    limit: Count | None = None
+
+    @property
+    def path(self) -> Path | None:
+        """Where `dir` points; ``starter`` is the corpus that ships."""
+        return data_path(self.dir)
+
+
+def data_path(name: str | None) -> Path | None:
+    """A data directory by path, or ``starter`` for the corpus that ships."""
+    return None if name is None else STARTER if name == "starter" else Path(name)
 
 
 class RunConfig(Settings):
     """One run. `tasks` holds shipped names, paths of declarations, or declarations themselves."""
 
     name: str = Field(default="run", pattern=r"^[\w.-]+$")
-    seed: int = Field(default=0, ge=0, lt=2**31)
+    seed: int = Field(default=0, ge=0, lt=2**31, strict=True)
     tasks: list[Task] = Field(min_length=1)
     data: DataSettings = DataSettings()
     encoder: EncoderSettings = EncoderSettings()
@@ -184,13 +197,18 @@ def differences(old: RunConfig, new: RunConfig) -> list[str]:
 
 
 def _flat(node: object, prefix: str = "") -> dict[str, object]:
+    """Dotted names of all leaves; a list of tables goes by their names, whose order is a leaf too."""
+    leaves: dict[str, object] = {}
     if isinstance(node, dict):
         children = {f"{prefix}.{key}" if prefix else str(key): value for key, value in node.items()}
-    elif isinstance(node, list) and any(isinstance(item, dict) for item in node):
-        children = {f"{prefix}[{item.get('name', i)}]": item for i, item in enumerate(node)}
+    elif isinstance(node, list) and node and all(isinstance(item, dict) for item in node):
+        leaves[prefix] = [item["name"] for item in node]
+        children = {f"{prefix}[{item['name']}]": item for item in node}
     else:
         return {prefix: node}
-    return {key: leaf for name, value in children.items() for key, leaf in _flat(value, name).items()}
+    for name, value in children.items():
+        leaves |= _flat(value, name)
+    return leaves
 
 
 def _override(table: dict[str, Any], override: str) -> None:
@@ -200,9 +218,10 @@ def _override(table: dict[str, Any], override: str) -> None:
     if not sign or not all(keys):
         raise SwissbertError(f"--set {override}: write it as key=value, for instance train.lr=1e-4")
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()
+        parsed = tomllib.loads(f"value = {text}")
+    except (tomllib.TOMLDecodeError, RecursionError):
+        parsed = {}
+    value = parsed["value"] if len(parsed) == 1 else text.strip()
     for key in keys[:-1]:
         table = table.setdefault(key, {})
         if not isinstance(table, dict):

@@ -39,6 +39,8 @@ def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
             new.mkdir(parents=True)
             fill(new)
             for file in new.rglob("*"):
+                if file.is_file():
+                    file.chmod(new.stat().st_mode & 0o666)  # safetensors makes files that nobody else may read
                 _sync(file)
             _sync(new)
             if path.exists():
@@ -67,22 +69,20 @@ def whole_file(path: Path) -> Iterator[TextIO]:
     """A text file to write into, which appears at `path` whole when the block ends well, and not at all otherwise."""
     new = path.with_name(f".{path.name}.new")
     with writing(path):
-        file = new.open("w", encoding="utf-8", newline="")
-    try:
-        with file:
-            yield file
-            with writing(path):
+        try:
+            with new.open("w", encoding="utf-8", newline="") as file:
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
-        with writing(path):
             new.replace(path)
-    finally:
-        new.unlink(missing_ok=True)
+        finally:
+            with contextlib.suppress(OSError):
+                new.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole: beside, sync, rename."""
-    with whole_file(path) as file, writing(path):
+    with whole_file(path) as file:
         file.write(text)
 
 
@@ -98,8 +98,11 @@ def _sync(path: Path) -> None:
 def locked(folder: Path) -> Iterator[None]:
     """Hold a folder for this process, making it if need be. The system frees it when the process ends, however it ends.
 
+    A folder made here in which nothing was left is removed again.
+
     Raises SwissbertError where the folder cannot be written or another process holds it.
     """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / ".lock").open("a")
@@ -110,4 +113,11 @@ def locked(folder: Path) -> Iterator[None]:
             raise SwissbertError(
                 f"{folder}: another process is writing here; wait for it or choose another folder"
             ) from error
-        yield
+        try:
+            yield
+        finally:
+            if made and [path.name for path in folder.iterdir()] == [".lock"]:
+                (folder / ".lock").unlink()
+                with contextlib.suppress(OSError):  # a parent that has got something else in it stays
+                    for path in made:
+                        path.rmdir()

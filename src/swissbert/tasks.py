@@ -6,7 +6,7 @@ A declaration says what kind of answer is asked for, where the rows are and how 
 import math
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -14,6 +14,7 @@ from swissbert.errors import SwissbertError, nearest
 
 Kind = Literal["classification", "binary", "regression"]
 Split = Literal["train", "dev", "test"]
+FileName = Annotated[str, Field(min_length=1)]
 Metric = Literal["accuracy", "macro_f1", "pearson", "spearman"]
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 SHIPPED = Path(__file__).parent / "tasks"
@@ -62,7 +63,7 @@ class Task(Settings):
     loss: Literal["cross_entropy", "binary_cross_entropy", "mse", "mae"]
     metric: Metric
     output: Literal["sigmoid", "linear"] = "sigmoid"
-    files: dict[Split, str | list[str]] = {}
+    files: dict[Split, FileName | list[FileName]] = {}
     format: Literal["auto", "cs224n", "tsv", "csv", "jsonl", "parquet"] = "auto"
     quotes: bool | None = None
     hub: HubData | None = None
@@ -94,8 +95,10 @@ class Task(Settings):
                 )
             if len(self.labels) < 2:
                 raise ValueError("labels needs at least 2 names")
-            if len(set(self.labels)) != len(self.labels) or any(not name.strip() for name in self.labels):
-                raise ValueError("labels must be different and not empty")
+            if len(set(self.labels)) != len(self.labels) or any(
+                not name or name != name.strip() for name in self.labels
+            ):
+                raise ValueError("labels must be different, not empty and without space around them")
         if not self.files and self.hub is None:
             raise ValueError("files or hub must say where the rows are")
         if self.files and self.hub is not None:
@@ -133,40 +136,70 @@ class Task(Settings):
         if self.kind == "regression":
             assert self.range is not None
             if not self.range[0] <= number <= self.range[1]:
-                raise ValueError(f"label '{text[:40]}' is not a number from {self.range[0]:g} to {self.range[1]:g}")
+                raise ValueError(f"label {text[:40]!r} is not a number from {self.range[0]:g} to {self.range[1]:g}")
             return number
-        numbered = not any(name.replace(".", "", 1).isdigit() for name in self.labels)
+        numbered = not any(_is_number(name) for name in self.labels)
         if not (numbered and number in range(len(self.labels))):
             allowed = ", ".join(self.labels[:12]) + (", ..." if len(self.labels) > 12 else "")
             also = f" or 0 to {len(self.labels) - 1}" if numbered else ""
-            raise ValueError(f"label '{text[:40]}' is not one of {allowed}{also}")
+            raise ValueError(f"label {text[:40]!r} is not one of {allowed}{also}")
         return number
 
 
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
 def explain(error: ValidationError, model: type[BaseModel], where: str) -> SwissbertError:
-    """One sentence for the first thing wrong in a settings table: where, key, value, what is allowed."""
-    first = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in first["loc"]) or "the table"
-    if first["type"] == "extra_forbidden":
-        return SwissbertError(
-            f"{where}: unknown key '{key}'{nearest(str(first['loc'][-1]), _keys(model, first['loc'][:-1]))}"
-        )
+    """One sentence for the first thing wrong in a settings table: where, key, value, what is allowed.
+
+    A key that is not known comes before one that is missing: it is often the same one, misspelt.
+    """
+    errors = error.errors(include_url=False)
+    first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
+    path, known = _locate(model, first["loc"])
+    key = ".".join(map(str, path))
+    if first["type"] == "extra_forbidden" or first["loc"][-1:] == ("[key]",):
+        near = nearest(str(path[-1]), known) or f" (the keys here are {', '.join(known)})"
+        return SwissbertError(f"{where}: unknown key '{key}'{near}")
     if first["type"] == "missing":
         return SwissbertError(f"{where}: '{key}' is missing and has no default")
-    message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "value_error":
-        return SwissbertError(f"{where}: {'' if key == 'the table' else key + ': '}{message}")
-    return SwissbertError(f"{where}: '{key}' is {first['input']!r}; {message[0].lower() + message[1:]}")
+        return SwissbertError(f"{where}: {key + ': ' if key else ''}{first['msg'].removeprefix('Value error, ')}")
+    branches = [each["msg"] for each in errors if each["loc"][: len(path)] == tuple(path)]  # several for a union
+    allowed = list(dict.fromkeys(message[0].lower() + message[1:] for message in branches))
+    rest = [message.removeprefix("input should be ") for message in allowed[1:]]
+    return SwissbertError(f"{where}: '{key or 'the table'}' is {first['input']!r}; {', or '.join([allowed[0], *rest])}")
 
 
-def _keys(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
-    """Names that are valid at `path` inside the settings tree `model`."""
-    for part in path:
-        field = model.model_fields.get(str(part))
-        nested = field.annotation if field else None
-        if isinstance(nested, type) and issubclass(nested, BaseModel):
-            model = nested
-    return list(model.model_fields)
+def _locate(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list[int | str], list[str]]:
+    """The part of an error's place that a person wrote, and the names that its last key may have.
+
+    Pydantic adds which branch of a union failed, or ``[key]`` for the key of a table; these are left out.
+    """
+    path: list[int | str] = []
+    known: list[str] = []
+    here: Any = model
+    for part in loc:
+        some = [branch for branch in get_args(here) if branch is not type(None)]
+        if len(some) == 1 and get_origin(here) is not list:  # X | None
+            here = some[0]
+        if isinstance(here, type) and issubclass(here, BaseModel):
+            known = list(here.model_fields)
+            field = here.model_fields.get(str(part))
+            here = field.annotation if field else None
+        elif get_origin(here) is dict:
+            keys, here = get_args(here)
+            known = list(get_args(keys))
+        elif isinstance(part, int):
+            here = None
+        else:
+            continue
+        path.append(part)
+    return path, known
 
 
 def read_toml(path: Path) -> dict[str, Any]:

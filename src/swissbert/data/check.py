@@ -112,8 +112,14 @@ def _balance(task: Task, labels: list[float]) -> dict[str, float]:
 
 
 def _column_names(path: Path) -> list[str]:
-    try:
-        first = head(path, 1) or head(path, 1, "tsv")
-    except SwissbertError:
-        return []
-    return [name for name in first[0] if name] if first else []
+    """Names of a file's columns; the course's files end in .csv and have tabs."""
+    names: list[str] = []
+    for format in ["auto", "tsv"] if path.suffix.lower() == ".csv" else ["auto"]:
+        try:
+            first = head(path, 1, format)
+        except SwissbertError:
+            return []
+        names = [name for name in first[0] if name] if first else []
+        if names and not any("\t" in name for name in names):
+            break
+    return names

@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, TextIO
 
 import numpy as np
 
 from swissbert.errors import SwissbertError, nearest
 from swissbert.tasks import Split, Task
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 csv.field_size_limit(2**31 - 1)
 
@@ -122,44 +125,55 @@ def check_rows(
     raw: Iterator[tuple[int, Cells | str]], task: Task, source: str, *, labelled: bool
 ) -> Iterator[Row | BadRow]:
     """Map cells to roles and check them. A missing column is an error, a bad cell is a `BadRow`."""
-    columns = task.columns
-    for count, (number, cells) in enumerate(raw):
+    seen = False
+    for number, cells in raw:
         if isinstance(cells, str):
             yield BadRow(source, number, cells)
             continue
-        if count == 0:
-            needed = [columns.text, columns.text_pair, columns.label if labelled else None, columns.id]
-            _need_columns(cells, [name for name in needed if name], task, source)
-        texts: list[str | None] = []
-        reason = None
-        for column in (columns.text, columns.text_pair):
-            value = cells.get(column) if column else None
-            text = value.strip() if isinstance(value, str) else None
-            if column and not text:
-                what = "is empty" if value is None or value == "" or text == "" else f"is {value!r}, not text"
-                reason = reason or f"column '{column}' {what}"
-            texts.append(text)
-        label = None
-        cell = cells.get(columns.label)
-        if cell is None or str(cell).strip() == "":
-            if labelled:
-                reason = reason or f"column '{columns.label}' is empty"
+        if not seen:
+            _need_columns(cells, task, source, labelled)
+            seen = True
+        try:
+            row = _row(number, cells, task, labelled)
+        except ValueError as error:
+            yield BadRow(source, number, str(error))
         else:
-            try:
-                label = task.parse_label(cell)
-            except ValueError as error:
-                reason = reason or str(error)
-        if reason:
-            yield BadRow(source, number, reason)
-        else:
-            identity = str(cells[columns.id]).strip() if columns.id else str(number)
-            assert texts[0] is not None
-            yield Row(number, identity, texts[0], texts[1], label)
+            yield row
 
 
-def _need_columns(cells: Cells, needed: list[str], task: Task, source: str) -> None:
-    for name in needed:
-        if name not in cells:
+def _row(number: int, cells: Cells, task: Task, labelled: bool) -> Row:
+    """The checked row of these cells. Raises ValueError with the first thing that is wrong."""
+    columns = task.columns
+    text = _text(cells.get(columns.text), columns.text)
+    pair = _text(cells.get(columns.text_pair), columns.text_pair) if columns.text_pair else None
+    cell, label = cells.get(columns.label), None
+    if cell is not None and str(cell).strip():
+        label = task.parse_label(cell)
+    elif labelled:
+        raise ValueError(f"column '{columns.label}' is empty")
+    identity = str(number)
+    if columns.id:
+        cell = cells.get(columns.id)
+        identity = _text(None if cell is None else str(cell), columns.id)
+    return Row(number, identity, text, pair, label)
+
+
+def _text(value: object, column: str) -> str:
+    """The text in a cell, stripped. Raises ValueError where there is none that can be used."""
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"column '{column}' is {repr(value)[:40]}, not text")
+    text = (value or "").strip()
+    if not text:
+        raise ValueError(f"column '{column}' is empty")
+    if why := _unreadable(text):
+        raise ValueError(f"column '{column}' has {why}")
+    return text
+
+
+def _need_columns(cells: Cells, task: Task, source: str, labelled: bool) -> None:
+    columns = task.columns
+    for name in [columns.text, columns.text_pair, columns.label if labelled else None, columns.id]:
+        if name and name not in cells:
             there = ", ".join(repr(column) for column in cells)
             raise SwissbertError(
                 f"{source}: no column '{name}', which task '{task.name}' maps to a role{nearest(name, cells)} (columns here: {there})"
@@ -191,44 +205,76 @@ def read_cells(path: Path, format: str = "auto", quotes: bool | None = None) -> 
         else:
             yield from _delimited(path, "\t", quotes is True)
     except OSError as error:
-        raise SwissbertError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise SwissbertError(f"{path}: cannot be read ({error.strerror or ' '.join(str(error).split())})") from error
 
 
 def _delimited(path: Path, delimiter: str, quotes: bool) -> Iterator[tuple[int, Cells | str]]:
     """Rows of a delimited text file; columns are found by name, so an unnamed index column is passed over."""
+    header: list[str] = []
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        lines = csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE)
-        header = [name.strip() for name in next(lines, [])]
-        named = [name for name in header if name]
-        twice = sorted({name for name in named if named.count(name) > 1})
-        if twice:
-            raise SwissbertError(f"{path}: the header names column '{twice[0]}' twice")
-        while True:
-            number = lines.line_num + 1
-            try:
-                cells = next(lines, None)
-            except csv.Error as error:
-                yield number, f"not readable as a row ({error})"
-                continue
+        for number, cells, hint in _records(file, delimiter, quotes):
+            if not header:
+                header = [name.strip() for name in cells]
+                _check_header(path, header)
+            elif len(cells) != len(header):
+                yield number, f"{len(cells)} cells where the header has {len(header)}{hint}"
+            else:
+                yield number, dict(zip(header, cells, strict=True))
+
+
+def _records(file: TextIO, delimiter: str, quotes: bool) -> Iterator[tuple[int, list[str], str]]:
+    """Cells of each record that is not blank, with the line it starts on and a hint at a quote that is odd.
+
+    A quoted cell may span lines if it is closed as CSV asks, and in a tab-separated file has no tab in it. Otherwise
+    its quote is a stray one: it costs its own line, and the lines that it would swallow are read as records.
+    """
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE
+    again: list[str] = []  # lines to be read once more, the next one last
+    taken: list[str] = []  # lines of the record at hand
+
+    def lines() -> Iterator[str]:
+        while line := again.pop() if again else file.readline():
+            taken.append(line)
+            yield line
+
+    number = 1
+    while True:
+        taken.clear()
+        hint = ""
+        try:
+            cells = next(csv.reader(lines(), delimiter=delimiter, quoting=quoting, strict=True), None)
             if cells is None:
                 return
-            if not cells:
-                continue
-            if len(cells) != len(header):
-                spans = lines.line_num - number
-                hint = f"; a quote opened on line {number} runs to line {lines.line_num}" if quotes and spans else ""
-                yield number, f"{len(cells)} cells where the header has {len(header)}{hint}"
-                continue
-            reason = next((why for cell in cells if (why := _unreadable(cell))), None)
-            yield number, reason or dict(zip(header, cells, strict=True))
+            if delimiter == "\t" and len(taken) > 1 and any("\t" in cell for cell in cells):
+                raise csv.Error("a quoted cell holds rows")
+        except csv.Error:
+            again.extend(reversed(taken[1:]))
+            del taken[1:]
+            cells = next(csv.reader(taken, delimiter=delimiter, quoting=quoting))
+            hint = "; a quote on this line is not closed as it should be"
+        if cells:
+            yield number, cells, hint
+        number += len(taken)
+
+
+def _check_header(path: Path, names: list[str]) -> None:
+    """Raise SwissbertError where column names are no text or one stands twice."""
+    if why := _unreadable("".join(names)):
+        raise SwissbertError(f"{path}: the header has {why}; save the file as UTF-8 text")
+    twice = next((name for name in names if name and names.count(name) > 1), None)
+    if twice:
+        raise SwissbertError(f"{path}: the header names column '{twice}' twice")
 
 
 def _unreadable(text: str) -> str | None:
-    """Why a text cannot be used: bytes that are not UTF-8, or a NUL."""
+    """What makes a text unusable, if anything."""
     if "\0" in text:
-        return "a NUL character in the text"
-    if any("\ud800" <= c <= "\udfff" for c in text):
-        return "bytes that are not UTF-8"
+        return "a NUL character"
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        undecoded = "\udc80" <= text[error.start] <= "\udcff"  # how a byte that is not UTF-8 is read
+        return "bytes that are not UTF-8" if undecoded else "half of a surrogate pair"
     return None
 
 
@@ -239,16 +285,18 @@ def _jsonl(path: Path) -> Iterator[tuple[int, Cells | str]]:
                 continue
             try:
                 cells = json.loads(line)
-            except (json.JSONDecodeError, RecursionError) as error:
-                yield number, f"not a JSON object ({getattr(error, 'msg', 'nested too deeply')})"
+            except RecursionError:
+                yield number, "not a JSON object (nested too deeply)"
+                continue
+            except ValueError as error:  # also a number of thousands of digits
+                yield number, f"not a JSON object ({getattr(error, 'msg', error)})"
                 continue
             if not isinstance(cells, dict):
                 yield number, f"a JSON {type(cells).__name__}, not an object with column names"
-                continue
-            reason = next(
-                (why for cell in cells.values() if isinstance(cell, str) and (why := _unreadable(cell))), None
-            )
-            yield number, reason or cells
+            elif why := _unreadable("".join(cells)):
+                yield number, f"a column name with {why}"
+            else:
+                yield number, cells
 
 
 def _parquet(path: Path) -> Iterator[tuple[int, Cells | str]]:
@@ -257,13 +305,27 @@ def _parquet(path: Path) -> Iterator[tuple[int, Cells | str]]:
 
     try:
         with pq.ParquetFile(path) as file:
+            _check_header(path, file.schema_arrow.names)
             number = 0
             for batch in file.iter_batches(batch_size=1024):
-                for cells in batch.to_pylist():
+                try:
+                    rows = batch.to_pylist()
+                except UnicodeDecodeError:
+                    rows = [_decoded(batch.slice(i, 1)) for i in range(batch.num_rows)]
+                for cells in rows:
                     number += 1
                     yield number, cells
-    except pa.ArrowInvalid as error:
+    except pa.ArrowException as error:
         raise SwissbertError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]})") from error
+
+
+def _decoded(row: "pa.RecordBatch") -> Cells | str:
+    """The cells of a batch of one row, or why they cannot be had."""
+    try:
+        cells: Cells = row.to_pylist()[0]
+    except UnicodeDecodeError:
+        return "bytes that are not UTF-8"
+    return cells
 
 
 def _hub(task: Task, split: Split) -> Iterator[tuple[int, Cells | str]]:

@@ -8,6 +8,13 @@ import numpy as np
 
 from swissbert.errors import SwissbertError
 
+# How a text is cleaned before it is cut: names in tokenizer.json and in tokenizer_config.json.
+_NORMALIZER = {
+    "lowercase": "do_lower_case",
+    "strip_accents": "strip_accents",
+    "handle_chinese_chars": "tokenize_chinese_chars",
+}
+
 
 @dataclass(frozen=True)
 class TokenTable:
@@ -48,11 +55,10 @@ class Tokenizer:
             if file.is_file():
                 self._fast = Fast.from_file(str(file))
             elif vocabulary.is_file():
-                lower = True
                 settings = folder / "tokenizer_config.json"
-                if settings.is_file():
-                    lower = bool(json.loads(settings.read_text(encoding="utf-8")).get("do_lower_case", True))
-                self._fast = BertWordPieceTokenizer(str(vocabulary), lowercase=lower)._tokenizer
+                stored = {**json.loads(settings.read_text(encoding="utf-8"))} if settings.is_file() else {}
+                named = {ours: stored[theirs] for ours, theirs in _NORMALIZER.items() if theirs in stored}
+                self._fast = BertWordPieceTokenizer(str(vocabulary), **named)._tokenizer
             else:
                 raise SwissbertError(f"{folder}: no tokenizer.json or vocab.txt, so texts cannot be turned into tokens")
         except SwissbertError:
@@ -61,12 +67,16 @@ class Tokenizer:
             raise SwissbertError(f"{folder}: the tokenizer cannot be read ({error})") from error
         self._fast.no_padding()
         self.cls, self.sep = (self._fast.token_to_id(token) for token in ("[CLS]", "[SEP]"))
-        if self.cls is None or self.sep is None:
-            raise SwissbertError(f"{folder}: the vocabulary lacks [CLS] or [SEP]")
-        if vocab_size is not None and self._fast.get_vocab_size() > vocab_size:
+        lacking = [token for token in ("[CLS]", "[SEP]", "[UNK]") if self._fast.token_to_id(token) is None]
+        if lacking:
+            raise SwissbertError(f"{folder}: the vocabulary lacks {' and '.join(lacking)}")
+        if self._fast.encode("").ids != [self.cls, self.sep]:
             raise SwissbertError(
-                f"{folder}: the vocabulary has {self._fast.get_vocab_size()} entries, but the encoder knows {vocab_size}"
+                f"{folder}: the tokenizer does not put [CLS] before and [SEP] after a text, as BERT's does"
             )
+        entries = max(self._fast.get_vocab().values()) + 1
+        if vocab_size is not None and entries > vocab_size:
+            raise SwissbertError(f"{folder}: the vocabulary has {entries} entries, but the encoder knows {vocab_size}")
 
     def encode(self, texts: list[str], pairs: list[str] | None, *, together: bool, max_length: int) -> TokenTable:
         """Tokens of `texts`, or of sentence pairs: ``[CLS] a [SEP] b [SEP]`` if `together`, else each one by itself.
@@ -97,5 +107,6 @@ class Tokenizer:
         vocabulary = sorted(self._fast.get_vocab().items(), key=lambda item: item[1])
         (folder / "vocab.txt").write_text("".join(f"{word}\n" for word, _ in vocabulary), encoding="utf-8")
         normalizer = json.loads(self._fast.to_str()).get("normalizer") or {}
-        settings = {"tokenizer_class": "BertTokenizer", "do_lower_case": bool(normalizer.get("lowercase", True))}
+        named = {theirs: normalizer[ours] for ours, theirs in _NORMALIZER.items() if ours in normalizer}
+        settings = {"tokenizer_class": "BertTokenizer", **named}
         (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")

@@ -2,6 +2,8 @@
 
 import json
 import re
+import reprlib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -63,24 +65,30 @@ def parse_config(text: str, where: str) -> BertConfig:
     """
     try:
         table = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise SwissbertError(f"{where}: not valid JSON ({error})") from error
     if not isinstance(table, dict):
         raise SwissbertError(f"{where}: a JSON object with BERT's sizes is expected")
     for key, allowed in _FIXED.items():
         value = table.get(key, allowed[0])
         if value not in allowed:
-            raise SwissbertError(f"{where}: {key} is {value!r}, but this encoder is a BERT, where it is {allowed[0]!r}")
+            raise SwissbertError(
+                f"{where}: {key} is {reprlib.repr(value)}, but this encoder is a BERT, where it is {allowed[0]!r}"
+            )
     values: dict[str, Any] = {}
     for ours, key, low, high in _SIZES:
         value = table.get(key)
         if type(value) is not int or not low <= value <= high:
-            raise SwissbertError(f"{where}: {key} is {value!r}; a whole number from {low} to {high} is expected")
+            raise SwissbertError(
+                f"{where}: {key} is {reprlib.repr(value)}; a whole number from {low} to {high} is expected"
+            )
         values[ours] = value
     for ours, key, lowest, highest, default in _RATES:
         value = table.get(key, default)
         if type(value) not in (int, float) or not lowest <= value <= highest:
-            raise SwissbertError(f"{where}: {key} is {value!r}; a number from {lowest:g} to {highest:g} is expected")
+            raise SwissbertError(
+                f"{where}: {key} is {reprlib.repr(value)}; a number from {lowest:g} to {highest:g} is expected"
+            )
         values[ours] = float(value)
     if values["hidden_size"] % values["heads"]:
         raise SwissbertError(
@@ -133,21 +141,17 @@ def read_encoder(folder: Path, dropout: float | None = None) -> Bert:
     except (OSError, UnicodeDecodeError) as error:
         raise SwissbertError(f"{config_file}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
     if not weights.is_file():
-        other = next(
-            (
-                f"; {name} is there, but pickles are never read"
-                for name in ("pytorch_model.bin",)
-                if (folder / name).exists()
-            ),
-            "",
-        )
+        pickled = (folder / "pytorch_model.bin").exists()
+        other = "; pytorch_model.bin is there, but pickles are never read" if pickled else ""
         raise SwissbertError(f"{weights}: there is no such file{other}")
     with torch.device("meta"):
         encoder = Bert(config.with_dropout(dropout))
     try:
         with safe_open(weights, framework="pt") as file:
-            stored = {_plain(name): name for name in file.keys() if not _ignored(name)}  # noqa: SIM118 (not a dict)
-            _check(encoder, {ours: tuple(file.get_slice(name).get_shape()) for ours, name in stored.items()}, weights)
+            names = [name for name in file.keys() if not _ignored(name)]  # noqa: SIM118 (not a dict)
+            stored = {_plain(name): name for name in names}
+            shapes = {plain: tuple(file.get_slice(name).get_shape()) for plain, name in stored.items()}
+            _check(encoder, shapes, names, weights)
             state = {
                 ours: torch.cat([file.get_tensor(stored[part]).float() for part in theirs])
                 for ours, theirs in hf_names(config).items()
@@ -172,12 +176,20 @@ def _plain(name: str) -> str:
     return re.sub(r"LayerNorm\.gamma$", "LayerNorm.weight", re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", name))
 
 
+def _shown(text: str) -> str:
+    """What a file says, fit for a message: control characters escaped, very long text cut."""
+    return text if text.isprintable() and len(text) <= 200 else reprlib.repr(text)
+
+
 def _ignored(name: str) -> bool:
     return name.endswith("embeddings.position_ids") or name.startswith("cls.")
 
 
-def _check(encoder: Bert, shapes: dict[str, tuple[int, ...]], where: Path) -> None:
-    """Compare stored shapes with the encoder's, whose parameters may be on the meta device."""
+def _check(encoder: Bert, shapes: dict[str, tuple[int, ...]], names: list[str], where: Path) -> None:
+    """Compare stored shapes, by plain name, with the encoder's, which may be on the meta device.
+
+    `names` are those in the file, where a tensor may be there under an old name and a new one.
+    """
     expected: dict[str, tuple[int, ...]] = {}
     state = encoder.state_dict()
     for ours, theirs in hf_names(encoder.config).items():
@@ -186,6 +198,7 @@ def _check(encoder: Bert, shapes: dict[str, tuple[int, ...]], where: Path) -> No
     wrong = {
         "missing": sorted(expected.keys() - shapes.keys()),
         "unknown": sorted(shapes.keys() - expected.keys()),
+        "repeated": sorted(name for name, count in Counter(map(_plain, names)).items() if count > 1),
         "misshaped": sorted(
             f"{name} {list(shapes[name])} instead of {list(expected[name])}"
             for name in expected.keys() & shapes.keys()
@@ -193,7 +206,7 @@ def _check(encoder: Bert, shapes: dict[str, tuple[int, ...]], where: Path) -> No
         ),
     }
     found = [
-        f"{kind} {', '.join(names[:4])}{f' and {len(names) - 4} more' if len(names) > 4 else ''}"
+        f"{kind} {', '.join(map(_shown, names[:4]))}{f' and {len(names) - 4} more' if len(names) > 4 else ''}"
         for kind, names in wrong.items()
         if names
     ]

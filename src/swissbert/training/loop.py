@@ -2,12 +2,13 @@
 
 import json
 import platform
+import shlex
 import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +29,7 @@ from swissbert.errors import SwissbertError
 from swissbert.evaluation import Scores, evaluate
 from swissbert.files import locked, write_text, writing
 from swissbert.model import MultitaskModel
-from swissbert.model_folder import FORMAT, Description, save_model
+from swissbert.model_folder import FORMAT, Description, resolve_folder, save_model
 from swissbert.mtl.weighting import WEIGHTINGS
 from swissbert.sampling import Draw, round_robin, steps_in_epoch
 from swissbert.tasks import read_toml
@@ -92,7 +93,7 @@ def prepare(config: RunConfig, display: Display) -> Prepared:
         dropout=config.model.dropout,
         freeze=config.encoder.freeze,
     ).to(device)
-    directory = data_directory(config)
+    directory = config.data.path
     train: dict[str, TaskData] = {}
     dev: list[TaskData] = []
     for task in config.tasks:
@@ -116,13 +117,6 @@ def prepare(config: RunConfig, display: Display) -> Prepared:
     steps = steps_in_epoch(batches, config.train.epoch_ends, config.train.accumulation)
     total = min(steps * config.train.epochs, config.train.max_steps or steps * config.train.epochs)
     return Prepared(config, tokenizer, model, train, dev, device, precision, steps, total)
-
-
-def data_directory(config: RunConfig) -> Path | None:
-    """Where ``data.dir`` points: a path, or ``starter`` for the corpus that ships."""
-    if config.data.dir == "starter":
-        return Path(swissbert.__file__).parent / "data" / "starter"
-    return Path(config.data.dir) if config.data.dir else None
 
 
 def _report(data: TaskData, split: str, max_length: int, display: Display) -> None:
@@ -250,7 +244,7 @@ class _Run:
         with writing(self.checkpoints):
             self.checkpoints.mkdir(exist_ok=True)
         progress = load_checkpoint(self.checkpoints, self.modules, self.optimizer)
-        epochs = -(-p.total // p.steps)
+        epochs, every = -(-p.total // p.steps), config.train.checkpoint_every
         self.display.say(
             f"{p.total} steps in {epochs} epochs of {p.steps} ({' + '.join(p.train)}, {config.train.batch_size} rows a batch), "
             f"{str(p.precision).removeprefix('torch.')} on {p.device}"
@@ -261,6 +255,8 @@ class _Run:
             with _stop_signal() as stop, self.display.steps(p.total, progress.step) as bar:
                 p.model.train()
                 for step, draws in self._plan(progress.step):
+                    if self._ended(progress):
+                        break
                     began = time.perf_counter()
                     record, tokens = self._step(step, draws)
                     seconds = time.perf_counter() - began
@@ -269,25 +265,30 @@ class _Run:
                     )
                     log.write({"step": step + 1, **record, "tokens": tokens, "seconds": round(seconds, 4)})
                     bar.advance(step + 1, record["loss"], tokens)
-                    done = progress.step == p.total
-                    if progress.step % p.steps == 0 or done:
+                    save = every is not None and progress.step % every == 0
+                    if progress.step % p.steps == 0 or progress.step == p.total:
                         progress = self._evaluate(progress, log)
-                        done = done or (config.train.patience is not None and progress.stale >= config.train.patience)
+                        save = True
+                    stopping = stop.is_set()
+                    if save or stopping:
+                        log.sync()
                         self._save(progress)
                         bar.pause()
-                    elif config.train.checkpoint_every and progress.step % config.train.checkpoint_every == 0:
-                        self._save(progress)
-                        bar.pause()
-                    if done:
-                        break
-                    if stop.is_set():
-                        self._save(progress)
+                    if stopping and not self._ended(progress):
                         raise Stopped(
-                            f"stopped after step {progress.step} of {p.total}; go on with: swissbert train --resume --out {self.out}"
+                            f"stopped after step {progress.step} of {p.total}; "
+                            f"go on with: swissbert train --resume --out {shlex.quote(str(self.out))}"
                         )
-        finally:
-            log.close()
+        except BaseException:
+            with suppress(SwissbertError):  # the first reason is the one to report
+                log.close()
+            raise
+        log.close()
         return self._result(progress)
+
+    def _ended(self, progress: Progress) -> bool:
+        patience = self.p.config.train.patience
+        return progress.step >= self.p.total or (patience is not None and progress.stale >= patience)
 
     def _plan(self, done: int) -> Iterator[tuple[int, list[Draw]]]:
         """Every step from `done` on with its draws. A function of the settings alone."""
@@ -365,7 +366,7 @@ class _Run:
         save_checkpoint(self.checkpoints, self.modules, self.optimizer, progress, self.p.config.train.keep)
 
     def _result(self, progress: Progress) -> Result:
-        folder = self.out / "model"
+        folder = resolve_folder(self.out)
         described = json.loads((folder / "swissbert.json").read_text(encoding="utf-8"))
         return Result(folder, described["scores"], progress)
 

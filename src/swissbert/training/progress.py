@@ -1,6 +1,7 @@
 """What a run says while it goes: a bar or plain lines, metrics.jsonl, and TensorBoard."""
 
 import contextlib
+import errno
 import importlib.util
 import json
 import os
@@ -22,8 +23,7 @@ class Display:
 
         self._stream = stream or sys.stderr
         self._quiet = quiet
-        self._console = Console(file=self._stream, quiet=quiet, highlight=False, soft_wrap=True)
-        self._last = 0.0
+        self._console = Console(file=self._stream, quiet=quiet, highlight=False, soft_wrap=True, emoji=False)
 
     def say(self, text: str) -> None:
         """One line of text."""
@@ -105,32 +105,70 @@ class MetricsLog:
         self._path = path
         with writing(path):
             kept = _lines_up_to(path, step)
-            self._file = path.open("r+b" if path.exists() else "w+b")
+            self._file = path.open("r+b" if path.exists() else "w+b", buffering=0)
             self._file.truncate(kept)
             self._file.seek(kept)
-        self._board = None
-        if tensorboard and importlib.util.find_spec("tensorboard") is not None:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._board = SummaryWriter(folder / "tensorboard", purge_step=step + 1 if step else None)
+        there = tensorboard and importlib.util.find_spec("tensorboard") is not None
+        self._board = _Board(folder / "tensorboard", step) if there else None
 
     def write(self, record: dict[str, object]) -> None:
         """Append one record with a ``step``; its numbers, nested names joined by slashes, go to TensorBoard."""
+        line = json.dumps(record).encode() + b"\n"
         with writing(self._path):
-            self._file.write(json.dumps(record).encode() + b"\n")
-            self._file.flush()
+            before = self._file.tell()
+            if self._file.write(line) != len(line):
+                self._file.truncate(before)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if self._board is not None:
-            for name, value in _numbers(record):
-                if name != "step":
-                    self._board.add_scalar(name, value, record["step"])
+            self._board.write(record)
+
+    def sync(self) -> None:
+        """Put what was written on disk, so that a checkpoint is never ahead of it."""
+        with writing(self._path):
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Make sure that everything is on disk."""
-        with writing(self._path):
-            os.fsync(self._file.fileno())
+        try:
+            self.sync()
+        finally:
             self._file.close()
-        if self._board is not None:
-            self._board.close()
+            if self._board is not None:
+                self._board.close()
+
+
+class _Board:
+    """One event file of TensorBoard.
+
+    Written here and now: torch's SummaryWriter writes in a thread, up to two minutes late, and a full disk ends that
+    thread with a traceback. Files are named by the nanosecond, since TensorBoard reads them in the order of their names.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog  # type: ignore[import-untyped]
+        from tensorboard.summary.writer.record_writer import RecordWriter  # type: ignore[import-untyped]
+
+        self._path = folder / f"events.out.tfevents.{time.time_ns()}"
+        with writing(self._path):
+            folder.mkdir(exist_ok=True)
+            self._file = self._path.open("wb", buffering=0)
+        self._records, self._event = RecordWriter(self._file), Event
+        self._append(file_version="brain.Event:2")
+        start = SessionLog(status=SessionLog.START)  # hides what files before this one say of later steps
+        self._append(step=step + 1, session_log=start)
+
+    def write(self, record: dict[str, object]) -> None:
+        """Every number of a record at its ``step``."""
+        values = [{"tag": name, "simple_value": value} for name, value in _numbers(record) if name != "step"]
+        self._append(step=record["step"], summary={"value": values})
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _append(self, **fields: object) -> None:
+        with writing(self._path):
+            self._records.write(self._event(wall_time=time.time(), **fields).SerializeToString())
 
 
 def _numbers(node: object, name: str = "") -> Iterator[tuple[str, float]]:

@@ -56,6 +56,8 @@ def save_checkpoint(
     write_folder(folder / f"step-{progress.step}", fill)
     for step in checkpoints(folder)[:-keep]:
         shutil.rmtree(folder / f"step-{step}", ignore_errors=True)
+    for left in folder.glob(".step-*"):  # by a process that was killed while it wrote
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def checkpoints(folder: Path) -> list[int]:

@@ -1,0 +1,350 @@
+"""Runs that are killed, stopped, starved of disk space and resumed: real processes, real signals."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+import swissbert
+from swissbert.cli import main
+
+STARTER = Path(swissbert.__file__).parent / "data" / "starter"
+
+# Runs the command line with an audit hook: the process kills itself at the N-th event whose arguments match.
+DRIVER = """
+import os, re, resource, runpy, signal, sys
+name, pattern, left, limit = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+def hook(event, arguments):
+    global left
+    if event == name and re.search(pattern, " ".join(map(str, arguments))):
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(hook)
+if limit:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+sys.argv = ["swissbert", *sys.argv[5:]]
+runpy.run_module("swissbert", run_name="__main__", alter_sys=True)
+"""
+STEPS, EPOCH, EVERY = 36, 6, 4
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _threads() -> Iterator[None]:
+    """The recipe sets the number of threads; put it back for other tests."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def home(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``my.toml`` and its data; dev rows are the train rows, so that scores rise and bests follow."""
+    folder = tmp_path_factory.mktemp("home")
+    (folder / "data").mkdir()
+    for task in ("sst", "para", "sts"):
+        lines = (STARTER / f"{task}-train.tsv").read_text(encoding="utf-8").splitlines(keepends=True)[:49]
+        for split in ("train", "dev"):
+            (folder / "data" / f"{task}-{split}.tsv").write_text("".join(lines), encoding="utf-8")
+    text = f"""
+name = "my"
+seed = 1
+tasks = ["sst", "para", "sts"]
+data = {{ dir = {json.dumps(str(folder / "data"))} }}
+encoder = {{ name = {json.dumps(str(tiny))}, dropout = 0.1, max_length = 32 }}
+loss = {{ weighting = "automatic", lr = 0.05 }}
+
+[train]
+epochs = {STEPS // EPOCH}
+batch_size = 4
+accumulation = 2
+lr = 1e-3
+weight_decay = 0.01
+schedule = "linear"
+warmup = 0.1
+clip = 1.0
+checkpoint_every = {EVERY}
+threads = 1
+"""
+    (folder / "my.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def whole(home: Path) -> Path:
+    """The run that nothing interrupts."""
+    out = home / "whole"
+    done = subprocess.run(command(home, out), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{out / 'model'}\n"
+    return out
+
+
+def command(home: Path, out: Path, *more: str) -> list[str]:
+    return [sys.executable, "-m", "swissbert", "train", str(home / "my.toml"), "--out", str(out), *more]
+
+
+def driven(
+    home: Path, out: Path, *more: str, event: str = "none", pattern: str = "", number: int = 1, limit: int = 0
+) -> "subprocess.CompletedProcess[str]":
+    """The same command in a process that kills itself at an audit event, or may write no file beyond `limit` bytes."""
+    line = [sys.executable, "-c", DRIVER, event, pattern, str(number), str(limit), *command(home, out, *more)[3:]]
+    return subprocess.run(line, capture_output=True, text=True, check=False)
+
+
+def here(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Exit status of the command line, run in this process."""
+    monkeypatch.setattr(sys, "argv", ["swissbert", *arguments])
+    try:
+        main()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    return 0
+
+
+def reach(process: "subprocess.Popen[str]", out: Path, steps: int) -> None:
+    """Wait until a run has written `steps` lines, and hold it there with SIGSTOP."""
+    path = out / "metrics.jsonl"
+    for _ in range(100_000):
+        if path.exists() and path.read_bytes().count(b"\n") >= steps:
+            break
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.0005)
+    process.send_signal(signal.SIGSTOP)
+
+
+def records(out: Path) -> list[dict[str, object]]:
+    """``metrics.jsonl`` without the seconds, which no two runs share."""
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+
+
+def checkpoints(out: Path) -> set[str]:
+    return {path.name for path in (out / "checkpoints").iterdir()}
+
+
+def assert_same(run: Path, whole: Path) -> None:
+    """Losses, weights, scores and tensors are those of the uninterrupted run, and nothing is left lying about."""
+    assert [line["step"] for line in records(run) if "loss" in line] == list(range(1, STEPS + 1))
+    assert records(run) == records(whole)
+    assert checkpoints(run) == checkpoints(whole) == {"step-32", "step-36"}
+    last = f"checkpoints/step-{STEPS}"
+    for name in (
+        "model/model.safetensors",
+        "model/heads.safetensors",
+        f"{last}/parameters.safetensors",
+        f"{last}/optimizer.safetensors",
+    ):
+        assert (run / name).read_bytes() == (whole / name).read_bytes(), name
+    assert {path.name for path in run.iterdir()} == {path.name for path in whole.iterdir()}
+
+
+def scalars(out: Path) -> dict[str, list[tuple[int, float]]]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
+
+    board = EventAccumulator(str(out / "tensorboard"), size_guidance={"scalars": 0}).Reload()
+    tags = [tag for tag in board.Tags()["scalars"] if tag != "seconds"]
+    return {tag: [(event.step, event.value) for event in board.Scalars(tag)] for tag in tags}
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Every file and its hash, event files aside."""
+    files = [path for path in folder.rglob("*") if path.is_file() and "tensorboard" not in path.parts]
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_the_whole_run_uses_what_a_resume_has_to_restore(whole: Path) -> None:
+    lines = records(whole)
+    weights = [line["weight"] for line in lines if "weight" in line]
+    bests = [json.dumps(line["dev"]) for line in lines if "dev" in line]
+    assert len({json.dumps(weight) for weight in weights}) == STEPS  # loss weights move at every step
+    assert len(set(bests)) == STEPS // EPOCH
+    assert json.loads((whole / "model" / "swissbert.json").read_text())["provenance"]["step"] > EPOCH
+
+
+def test_a_run_killed_again_and_again_ends_as_the_whole_one(home: Path, whole: Path) -> None:
+    out = home / "killed"
+
+    # While the first checkpoint is half written: there is nothing to resume from yet.
+    dead = driven(home, out, event="open", pattern=r"\.step-4\.new")
+    assert dead.returncode == -signal.SIGKILL, dead.stderr
+    assert checkpoints(out) == {".step-4.new"}
+    assert len(records(out)) == EVERY
+
+    # Between checkpoints, from outside, with a line of metrics.jsonl half written on top.
+    process = subprocess.Popen(
+        command(home, out, "--resume"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    reach(process, out, EVERY + 1)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert EVERY < len(records(out)) < STEPS
+    with (out / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 9999, "lo')
+
+    # Between "all is written" and "it has its name", of a checkpoint.
+    dead = driven(home, out, "--resume", event="os.rename", pattern=r"\.step-\d+\.new")
+    assert dead.returncode == -signal.SIGKILL, dead.stderr
+    assert "going on after step" in dead.stderr
+    (unnamed,) = [name for name in checkpoints(out) if name.endswith(".new")]
+    assert unnamed[1:-4] not in checkpoints(out)
+
+    # Between the two renames that replace the best model: it is there under another name only.
+    dead = driven(home, out, "--resume", event="os.rename", pattern=r"\.model\.new")
+    assert dead.returncode == -signal.SIGKILL, dead.stderr
+    assert not (out / "model").exists()
+    assert {".model.old", ".model.new"} <= {path.name for path in out.iterdir()}
+
+    # While a checkpoint that is kept no longer is removed.
+    dead = driven(home, out, "--resume", event="shutil.rmtree", pattern=r"/step-")
+    assert dead.returncode == -signal.SIGKILL, dead.stderr
+    assert len([name for name in checkpoints(out) if name.startswith("step-")]) == 3
+
+    # To the end, in a process that dies if anything is unpickled.
+    done = driven(home, out, "--resume", event="pickle.find_class")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{out / 'model'}\n"
+    assert_same(out, whole)
+    assert scalars(out) == scalars(whole)
+
+
+def test_ctrl_c_and_sigterm_save_the_state_and_a_second_process_is_kept_out(
+    home: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = home / "stopped runs" / "one"
+    resume: list[str] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        process = subprocess.Popen(
+            command(home, out, *resume), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        behind = len(records(out)) if resume else 0
+        reach(process, out, behind + 3)
+
+        for more in ((), ("--resume",)):
+            assert here(monkeypatch, "train", str(home / "my.toml"), "--out", str(out), *more) == 2
+            refused = capsys.readouterr()
+            assert refused.out == ""
+            assert refused.err == (
+                f"error: {out}: another process is writing here; wait for it or choose another folder\n"
+            )
+
+        process.send_signal(number)
+        process.send_signal(signal.SIGCONT)
+        said, told = process.communicate(timeout=60)
+        step = len([line for line in records(out) if "loss" in line])
+        assert process.returncode == 130, told
+        assert said == ""
+        assert told.splitlines()[-1] == (
+            f"stopped after step {step} of {STEPS}; go on with: swissbert train --resume --out '{out}'"
+        )
+        assert behind < step < STEPS
+        assert f"step-{step}" in checkpoints(out)
+        resume = ["--resume"]
+
+    assert here(monkeypatch, "train", "--resume", "--out", str(out)) == 0  # as the message says
+    assert capsys.readouterr().out == f"{out / 'model'}\n"
+    assert_same(out, whole)
+
+
+def test_a_finished_run_is_left_as_it_is_by_a_resume(
+    whole: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, board = contents(whole), scalars(whole)
+    assert here(monkeypatch, "train", "--resume", "--out", str(whole)) == 0
+    assert capsys.readouterr().out == f"{whole / 'model'}\n"
+    assert contents(whole) == before
+    assert scalars(whole) == board
+
+
+def test_a_run_in_the_way_changed_settings_and_changed_rows_are_refused(
+    home: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(whole)
+    recipe = ("train", str(home / "my.toml"), "--out", str(whole))
+
+    assert here(monkeypatch, *recipe) == 2
+    assert capsys.readouterr().err == (
+        f"error: {whole}: holds a run already; --resume goes on with it, another --out keeps it\n"
+    )
+
+    assert here(monkeypatch, *recipe, "--resume", "--set", "train.lr=0.002", "--set", "loss.weighting=sum") == 2
+    assert capsys.readouterr().err == (
+        f"error: {whole}: settings differ from those the run began with: "
+        "loss.weighting ('automatic' became 'sum'); train.lr (0.001 became 0.002)\n"
+    )
+
+    rows = home / "data" / "sts-dev.tsv"
+    text = rows.read_text(encoding="utf-8")
+    try:
+        rows.write_text(text.replace("\t4.7\n", "\t4.6\n", 1), encoding="utf-8")
+        assert here(monkeypatch, *recipe, "--resume") == 2
+    finally:
+        rows.write_text(text, encoding="utf-8")
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"error: {whole}: the rows of sts.dev differ from those the run began with"
+    )
+    assert contents(whole) == before
+
+
+def test_a_file_that_may_not_grow_ends_the_run_in_one_sentence_and_it_resumes(
+    home: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = home / "limited"
+    failed = driven(home, out, limit=200_000)  # parameters fit, the optimizer's moments do not
+    assert failed.returncode == 2
+    assert failed.stdout == ""
+    last = failed.stderr.splitlines()[-1]
+    assert last.startswith(f"error: {out / 'checkpoints' / 'step-4'}: cannot be written (")
+    assert "File too large" in last
+    assert "Traceback" not in failed.stderr
+    assert checkpoints(out) == set()
+
+    assert here(monkeypatch, "train", "--resume", "--out", str(out)) == 0
+    assert_same(out, whole)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 800 KiB; the test skips where none can be mounted."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    if os.geteuid() != 0 or mount is None:
+        pytest.skip("a small file system takes root and mount")
+    made = subprocess.run([mount, "-t", "tmpfs", "-o", "size=800k", "tmpfs", folder], capture_output=True, check=False)
+    if made.returncode:
+        pytest.skip(f"no small file system to be had here ({made.stderr.decode().strip()})")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_ends_the_run_in_one_sentence_and_it_resumes_when_there_is_room(
+    home: Path, whole: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = small_disk / "run"
+    failed = driven(home, out)
+    assert failed.returncode == 2, failed.stderr
+    assert failed.stdout == ""
+    last = failed.stderr.splitlines()[-1]
+    assert last.startswith(f"error: {out}/")
+    assert "cannot be written (" in last
+    assert "No space left on device" in last
+    assert "Traceback" not in failed.stderr
+    there = checkpoints(out)
+    assert there == {"step-4"}
+
+    subprocess.run(["mount", "-o", "remount,size=8m", small_disk], check=True)
+    capsys.readouterr()
+    assert here(monkeypatch, "train", "--resume", "--out", str(out)) == 0
+    assert "going on after step 4" in capsys.readouterr().err
+    assert_same(out, whole)

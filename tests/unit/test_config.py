@@ -1,0 +1,428 @@
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from swissbert.config import RECIPES, RunConfig, differences, dump_config, load_config, make_config, recipes
+from swissbert.errors import SwissbertError
+from swissbert.tasks import find_task
+
+SHIPPED_RECIPES = sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
+def config(**changes: Any) -> RunConfig:
+    return make_config({"tasks": ["sst", "sts"], **changes}, "recipe.toml")
+
+
+def problem(table: dict[str, Any]) -> str:
+    """What is said about settings that are wrong."""
+    with pytest.raises(SwissbertError) as caught:
+        make_config({"tasks": ["sst", "sts"], **table}, "recipe.toml")
+    assert "\n" not in str(caught.value)
+    return str(caught.value).removeprefix("recipe.toml: ")
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recipe whose settings are known here, whatever becomes of those that ship."""
+    path = tmp_path_factory.mktemp("recipe") / "mine.toml"
+    path.write_text('# Mine\nname = "mine"\ntasks = ["sst", "sts"]\n[train]\nlr = 2e-4\nepochs = 3\n', encoding="utf-8")
+    return path
+
+
+def refused(recipe: Path, override: str) -> str:
+    """What is said about an override that is wrong."""
+    with pytest.raises(SwissbertError) as caught:
+        load_config(recipe, [override])
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# Recipes
+
+
+@pytest.mark.parametrize("name", SHIPPED_RECIPES)
+def test_every_shipped_recipe_loads_under_its_own_name(name: str) -> None:
+    found = load_config(name)
+    assert found.name == name
+    assert found == load_config(RECIPES / f"{name}.toml")
+
+
+@pytest.mark.parametrize("name", SHIPPED_RECIPES)
+def test_every_shipped_recipe_survives_being_written_and_read(name: str) -> None:
+    found = load_config(name)
+    assert make_config(tomllib.loads(dump_config(found)), "config.toml") == found
+
+
+def test_recipes_are_listed_with_their_first_line() -> None:
+    assert list(recipes()) == SHIPPED_RECIPES
+    assert {"minilm", "quickstart"} <= recipes().keys()
+    for name, about in recipes().items():
+        assert (RECIPES / f"{name}.toml").read_text(encoding="utf-8").startswith(f"# {about}\n")
+        assert len(about) > 20
+
+
+def test_a_recipe_that_does_not_ship_is_an_error_with_the_nearest() -> None:
+    with pytest.raises(SwissbertError) as caught:
+        load_config("quickstrat")
+    assert str(caught.value).startswith("no recipe 'quickstrat'; did you mean 'quickstart'? (there are ")
+    assert str(caught.value).endswith("a file of your own ends in .toml)")
+
+
+def test_a_recipe_file_that_is_not_there_names_its_path(tmp_path: Path) -> None:
+    with pytest.raises(SwissbertError, match=r"none\.toml: cannot be read .*No such file"):
+        load_config(tmp_path / "none.toml")
+
+
+def test_a_recipe_of_ones_own_may_name_tasks_files_and_tables(tmp_path: Path) -> None:
+    mood = json.loads(find_task("sst").model_copy(update={"name": "mood"}).model_dump_json(exclude_none=True))
+    (tmp_path / "own").mkdir()
+    text = dump_config(config(tasks=[mood])).split("[[tasks]]\n")[1].split("\n[data]")[0]
+    (tmp_path / "own" / "mood.toml").write_text(text.replace("[tasks.", "["), encoding="utf-8")
+    inline = dump_config(config(tasks=[{**mood, "name": "inline"}])).split("[[tasks]]\n")[1].split("\n[data]")[0]
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text('name = "own"\ntasks = ["sts", "own/mood.toml"]\n', encoding="utf-8")
+    assert [task.name for task in load_config(recipe).tasks] == ["sts", "mood"]
+    recipe.write_text(f'name = "own"\n[[tasks]]\n{inline}', encoding="utf-8")
+    assert [task.name for task in load_config(str(recipe)).tasks] == ["inline"]
+
+
+def test_a_task_given_as_a_table_is_checked_like_a_file() -> None:
+    said = problem({"tasks": [{"name": "mood", "knd": "binary"}]})
+    assert said == "tasks: unknown key 'knd'; did you mean 'kind'?"
+
+
+# Rules
+
+
+def test_a_run_needs_nothing_but_tasks() -> None:
+    found = RunConfig(tasks=[find_task("sst")])
+    assert found == make_config({"tasks": ["sst"]}, "recipe.toml")
+    assert (found.seed, found.train.epochs, found.loss.weighting, found.encoder.max_length) == (0, 3, "sum", 512)
+
+
+def test_settings_are_fixed_once_made() -> None:
+    found = config()
+    with pytest.raises(ValidationError, match="frozen"):
+        found.train.lr = 1.0
+
+
+BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
+    # key, values taken, values refused
+    ("name", ["run", "a.b-c_1"], ["", "a b", "a/b", 3]),
+    ("seed", [0, 2**31 - 1], [-1, 2**31, 0.5, "1", True]),
+    ("data.dir", ["data", "starter"], [3]),
+    ("data.bad_rows", ["skip", "refuse"], ["drop", True]),
+    ("data.limit", [1, 10**9], [0, -1, 1.5, True]),
+    ("encoder.name", ["minilm", "owner/name"], ["", 3]),
+    ("encoder.revision", ["main"], [3]),
+    ("encoder.freeze", [True, False], ["maybe", 3]),
+    ("encoder.dropout", [0, 0.0, 0.99], [-0.1, 1, 1.0, float("nan"), "0.1", True]),
+    ("encoder.max_length", [8, 512], [7, 0, 8.5, "8"]),
+    ("model.pair_encoding", [True, False], ["maybe", 3]),
+    ("model.dropout", [0, 0.5], [1.0, -1, "half"]),
+    ("loss.weighting", ["sum", "learnable", "uncertainty", "automatic"], ["Sum", "", 1]),
+    ("loss.lr", [1e-4, 1], [0, -1e-4, 1.1, "1e-4", float("inf")]),
+    ("train.epochs", [1, 100], [0, -1, 1.5, "3", True]),
+    ("train.batch_size", [1, 512], [0, "32", True]),
+    ("train.epoch_ends", ["shortest", "longest", 1, 500], ["never", 0, -1, 1.5, "5", True]),
+    ("train.max_steps", [1], [0, True]),
+    ("train.lr", [1e-9, 1, 1.0], [0, 0.0, 2, "fast", float("nan"), True]),
+    ("train.head_lr", [1e-3], [0, 2]),
+    ("train.weight_decay", [0, 0.99], [1, -0.1]),
+    ("train.schedule", ["constant", "linear", "cosine"], ["step", 3]),
+    ("train.warmup", [0, 0.99], [1, -0.1]),
+    ("train.clip", [0.5, 10], [0, -1, float("inf"), True]),
+    ("train.accumulation", [1, 8], [0, 1.5]),
+    ("train.bucket", [1, 50], [0]),
+    ("train.precision", ["auto", "fp32", "bf16"], ["fp16", 32]),
+    ("train.device", ["auto", "cpu", "mps", "cuda", "cuda:1"], ["gpu", "cuda:", "cuda:x", "", "cpu "]),
+    ("train.threads", [1], [0, True]),
+    (
+        "train.best_by",
+        ["overall", "overall_normalised", "sst.accuracy", "sst.macro_f1", "sts.pearson", "sts.spearman"],
+        ["sst.pearson", "sts.accuracy", "para.accuracy", "accuracy", ""],
+    ),
+    ("train.patience", [1], [0]),
+    ("train.checkpoint_every", [1], [0, True]),
+    ("train.keep", [1], [0]),
+    ("train.tensorboard", [True, False], ["maybe", 3]),
+]
+
+
+def nested(key: str, value: object) -> dict[str, Any]:
+    section, dot, leaf = key.partition(".")
+    return {section: {leaf: value}} if dot else {section: value}
+
+
+@pytest.mark.parametrize(("key", "taken", "wrong"), BOUNDS, ids=[key for key, _, _ in BOUNDS])
+def test_a_setting_takes_what_is_allowed_and_names_key_and_value_otherwise(
+    key: str, taken: list[Any], wrong: list[Any]
+) -> None:
+    for value in taken:
+        found: Any = config(**nested(key, value))
+        for part in key.split("."):
+            found = getattr(found, part)
+        assert found == value
+    for value in wrong:
+        said = problem(nested(key, value))
+        assert said.startswith((f"'{key}' is {value!r}; ", f"{key} is '{value}', but it is one of "))
+
+
+def test_every_setting_has_its_rule_tested() -> None:
+    leaves = {"tasks"}
+    for section, field in RunConfig.model_fields.items():
+        table = field.annotation
+        fields = getattr(table, "model_fields", None)
+        leaves |= {f"{section}.{name}" for name in fields} if fields else {section}
+    assert leaves - {key for key, _, _ in BOUNDS} == {"tasks"}
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"train": {"epoch_ends": "never"}}, "input should be 'shortest' or 'longest', or a valid integer"),
+        ({"train": {"epoch_ends": 0}}, "input should be 'shortest' or 'longest', or greater than or equal to 1"),
+        ({"train": {"lr": 2}}, "input should be less than or equal to 1"),
+        ({"loss": {"weighting": "max"}}, "input should be 'sum', 'learnable', 'uncertainty' or 'automatic'"),
+        ({"tasks": []}, "list should have at least 1 item"),
+        ({"tasks": [3]}, "input should be a valid dictionary or instance of Task"),
+        ({"tasks": "sst"}, "it is a list of names, files and tables"),
+        ({"train": 3}, "input should be a valid dictionary or instance of TrainSettings"),
+    ],
+)
+def test_what_is_allowed_is_said(table: dict[str, Any], said: str) -> None:
+    assert said in problem(table)
+
+
+def test_two_settings_out_of_range_are_not_mixed_up() -> None:
+    said = problem({"train": {"epochs": 0, "batch_size": 0}})
+    assert said == "'train.epochs' is 0; input should be greater than or equal to 1"
+
+
+def test_no_tasks_at_all_is_an_error() -> None:
+    with pytest.raises(SwissbertError, match=r"recipe\.toml: 'tasks' is \[\]; list should have at least 1 item"):
+        make_config({}, "recipe.toml")
+
+
+def test_a_task_that_stands_twice_is_an_error() -> None:
+    assert problem({"tasks": ["sst", "sts", "sst"]}) == "tasks: the name 'sst' is used twice"
+
+
+def test_the_best_model_is_chosen_by_a_metric_that_there_is() -> None:
+    assert problem({"train": {"best_by": "sst.pearson"}}) == (
+        "train.best_by is 'sst.pearson', but it is one of "
+        "overall, overall_normalised, sst.accuracy, sst.macro_f1, sts.pearson, sts.spearman"
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"trian": {}}, "unknown key 'trian'; did you mean 'train'?"),
+        ({"train": {"batchsize": 3}}, "unknown key 'train.batchsize'; did you mean 'batch_size'?"),
+        ({"train": {"warm_up": 0.1}}, "unknown key 'train.warm_up'; did you mean 'warmup'?"),
+        ({"loss": {"weight": "sum"}}, "unknown key 'loss.weight'; did you mean 'weighting'?"),
+        ({"encoder": {"maxlength": 64}}, "unknown key 'encoder.maxlength'; did you mean 'max_length'?"),
+        ({"loss": {"zzz": 1}}, "unknown key 'loss.zzz' (the keys here are weighting, lr)"),
+        ({"train": {"epochs": 0, "zzz": 1}}, "unknown key 'train.zzz' (the keys here are epochs, batch_size, "),
+    ],
+)
+def test_an_unknown_key_is_named_with_the_nearest_valid_one(table: dict[str, Any], said: str) -> None:
+    assert problem(table).startswith(said)
+
+
+# Overrides
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "value"),
+    [
+        ("train.epochs=5", "train.epochs", 5),
+        ("train.lr=1e-4", "train.lr", 1e-4),
+        ("train.lr = 1", "train.lr", 1.0),
+        ("seed=7", "seed", 7),
+        ("train.tensorboard=false", "train.tensorboard", False),
+        ("encoder.name=google-bert/bert-base-uncased", "encoder.name", "google-bert/bert-base-uncased"),
+        ('encoder.name="minilm"', "encoder.name", "minilm"),
+        ("encoder.name='3'", "encoder.name", "3"),
+        ("data.dir=/data/my files/x=y", "data.dir", "/data/my files/x=y"),
+        ("data.dir=C:\\data\\new", "data.dir", "C:\\data\\new"),
+        ("data.dir= a b ", "data.dir", "a b"),
+        ("data.dir=a\nb = 3", "data.dir", "a\nb = 3"),
+        ("data.dir=3\nb = 3", "data.dir", "3\nb = 3"),
+        ("train.epoch_ends=longest", "train.epoch_ends", "longest"),
+        ("train.epoch_ends=200", "train.epoch_ends", 200),
+        ("train.device=cuda:0", "train.device", "cuda:0"),
+        (" train.keep =1", "train.keep", 1),
+    ],
+)
+def test_an_override_is_toml_or_else_a_text(recipe: Path, override: str, key: str, value: object) -> None:
+    found: Any = load_config(recipe, [override])
+    for part in key.split("."):
+        found = getattr(found, part)
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_an_override_changes_its_own_key_alone_and_the_last_one_wins(recipe: Path) -> None:
+    found = load_config(recipe, ["train.epochs=5", "model.dropout=0.1", "train.epochs=6"])
+    assert differences(load_config(recipe), found) == [
+        "model.dropout (0.3 became 0.1)",
+        "train.epochs (3 became 6)",
+    ]
+
+
+def test_tasks_can_be_overridden_with_a_list(recipe: Path) -> None:
+    assert [task.name for task in load_config(recipe, ['tasks=["sts", "sst"]']).tasks] == ["sts", "sst"]
+
+
+@pytest.mark.parametrize("override", ["train.epochs", "=3", "train.=3", ".epochs=3", "train..epochs=3", "", "="])
+def test_an_override_without_key_or_value_says_how_to_write_it(recipe: Path, override: str) -> None:
+    assert refused(recipe, override) == f"--set {override}: write it as key=value, for instance train.lr=1e-4"
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("train.epoch=3", "unknown key 'train.epoch'; did you mean 'epochs'?"),
+        ("tran.epochs=3", "unknown key 'tran'; did you mean 'train'?"),
+        ("train.epochs=many", "'train.epochs' is 'many'; input should be a valid integer"),
+        ('train.epochs="3"', "'train.epochs' is '3'; input should be a valid integer"),
+        ("train.epochs=", "'train.epochs' is ''; input should be a valid integer"),
+        ("train.epochs=3 4", "'train.epochs' is '3 4'; input should be a valid integer"),
+        ("train.clip=true", "'train.clip' is True; input should be a valid number"),
+        ("train.lr=2024-01-01", "'train.lr' is datetime.date(2024, 1, 1); input should be a valid number"),
+        ("train=3", "'train' is 3; input should be a valid dictionary or instance of TrainSettings"),
+        ("seed.x=3", "'seed' is {'x': 3}; input should be a valid integer"),
+        ("tasks=sst", "'tasks' is 'sst'; it is a list of names, files and tables"),
+        ('tasks=["ssst"]', "no shipped task 'ssst'"),
+        ("train.lr=" + "[" * 5000, "'train.lr' is '[[["),
+    ],
+)
+def test_a_bad_override_is_named_with_its_key(recipe: Path, override: str, said: str) -> None:
+    assert said in refused(recipe, override)
+
+
+@pytest.mark.parametrize(
+    ("override", "key"), [("name.x=3", "name"), ("train.lr.x=3", "lr"), ("tasks.0.loss=mae", "tasks")]
+)
+def test_an_override_below_a_value_is_an_error(recipe: Path, override: str, key: str) -> None:
+    assert refused(recipe, override) == f"--set {override}: '{key}' is not a table of settings"
+
+
+# Writing and comparing
+
+
+def test_written_settings_are_toml_without_empty_keys() -> None:
+    text = dump_config(config(train={"lr": 2e-5}))
+    table = tomllib.loads(text)
+    assert table["train"]["lr"] == 2e-5
+    assert "max_steps" not in table["train"]
+    assert [task["name"] for task in table["tasks"]] == ["sst", "sts"]
+    assert dump_config(make_config(table, "config.toml")) == text
+
+
+def whatever(rule: tuple[str, list[Any], list[Any]]) -> st.SearchStrategy[tuple[str, Any]]:
+    return st.tuples(st.just(rule[0]), st.sampled_from(rule[1]))
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
+
+
+@given(
+    values=st.lists(st.sampled_from(BOUNDS).flatmap(whatever), max_size=12),
+    rate=st.floats(0, 1, exclude_min=True),
+    text=texts,
+)
+def test_any_settings_survive_being_written_and_read(values: list[tuple[str, Any]], rate: float, text: str) -> None:
+    table: dict[str, Any] = {"train": {"lr": rate}, "data": {"dir": text}, "encoder": {"name": text}}
+    for key, value in values:
+        section, dot, leaf = key.partition(".")
+        if dot:
+            table.setdefault(section, {})[leaf] = value
+        else:
+            table[section] = value
+    found = config(**table)
+    assert make_config(tomllib.loads(dump_config(found)), "config.toml") == found
+    assert RunConfig.model_validate_json(found.model_dump_json()) == found
+
+
+@given(
+    labels=st.lists(texts.map(str.strip).filter(bool), min_size=2, max_size=4, unique=True),
+    column=texts,
+    low=st.floats(-1e9, 0, exclude_max=True),
+)
+def test_any_task_survives_being_written_and_read(labels: list[str], column: str, low: float) -> None:
+    mood = {
+        "name": "mood",
+        "kind": "classification",
+        "labels": labels,
+        "loss": "cross_entropy",
+        "metric": "macro_f1",
+        "columns": {"text": column, "label": "label", "id": column},
+        "hub": {"dataset": "owner/name", "splits": {"test": column}},
+    }
+    score = {
+        "name": "score",
+        "kind": "regression",
+        "range": [low, 0],
+        "loss": "mae",
+        "metric": "spearman",
+        "output": "linear",
+        "quotes": False,
+        "columns": {"text": "a", "text_pair": column, "label": "label"},
+        "files": {"train": [column, "b.tsv"], "dev": column},
+    }
+    found = config(tasks=[mood, score, "cfimdb"])
+    assert make_config(tomllib.loads(dump_config(found)), "config.toml") == found
+
+
+def test_differences_are_named_with_both_values() -> None:
+    old = config(train={"lr": 1e-4, "max_steps": 5}, data={"dir": "a"})
+    new = config(train={"lr": 1e-3, "epoch_ends": 7}, data={"dir": "a"}, seed=2)
+    assert differences(old, new) == [
+        "seed (0 became 2)",
+        "train.epoch_ends ('shortest' became 7)",
+        "train.lr (0.0001 became 0.001)",
+        "train.max_steps (5 became None)",
+    ]
+    assert differences(old, old) == []
+
+
+def test_differences_in_a_task_are_named_with_the_task() -> None:
+    changed = find_task("sts").model_copy(update={"loss": "mae", "files": {"train": "other.tsv"}})
+    found = differences(config(), config(tasks=["sst", changed]))
+    assert "tasks[sts].loss ('mse' became 'mae')" in found
+    assert "tasks[sts].files.train (['sts-train.csv', 'sts-train.tsv'] became 'other.tsv')" in found
+    assert all(line.startswith("tasks[sts].") for line in found)
+
+
+def test_another_task_and_another_order_of_tasks_are_differences() -> None:
+    found = differences(config(), config(tasks=["sst", "sts", "para"]))
+    assert found[0] == "tasks (['sst', 'sts'] became ['sst', 'sts', 'para'])"
+    assert "tasks[para].kind (None became 'binary')" in found
+    assert differences(config(), config(tasks=["sts", "sst"])) == ["tasks (['sst', 'sts'] became ['sts', 'sst'])"]
+
+
+@given(
+    old=st.lists(st.sampled_from(BOUNDS).flatmap(whatever), max_size=3),
+    new=st.lists(st.sampled_from(BOUNDS).flatmap(whatever), max_size=3),
+)
+def test_there_are_differences_exactly_where_two_runs_are_not_equal(
+    old: list[tuple[str, Any]], new: list[tuple[str, Any]]
+) -> None:
+    base = config()
+    configs = []
+    for changes in (old, new):
+        data = base.model_dump(mode="json")
+        for key, value in changes:
+            section, dot, leaf = key.partition(".")
+            data = {**data, section: {**data[section], leaf: value} if dot else value}
+        configs.append(RunConfig.model_validate(data))
+    assert bool(differences(*configs)) == (configs[0] != configs[1])

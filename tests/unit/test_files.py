@@ -1,0 +1,271 @@
+"""Files and folders that appear whole or not at all, tried by killing the process that writes them."""
+
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from swissbert.errors import SwissbertError
+from swissbert.files import locked, recover, whole_file, write_folder, write_text
+
+SENTENCE = "nothing was left half-written, and what was there before is untouched"
+
+# Replaces what is at a path with two files, or one, of `size` bytes, and may kill itself or hit a limit on the way.
+WRITER = """
+import os, re, resource, signal, sys
+from pathlib import Path
+from swissbert.errors import SwissbertError
+from swissbert.files import whole_file, write_folder, write_text
+
+kind, path, event, pattern, size, limit = sys.argv[1:]
+def hook(name, arguments):
+    if name == event and re.search(pattern, " ".join(map(str, arguments))):
+        os.kill(os.getpid(), signal.SIGKILL)
+def fill(folder):
+    for name in "ab":
+        (folder / name).write_text("new" * int(size))
+        if event == name:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(hook)
+if int(limit):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
+try:
+    if kind == "folder":
+        write_folder(Path(path), fill)
+    elif kind == "text":
+        write_text(Path(path), "new" * int(size))
+    else:
+        with whole_file(Path(path)) as file:
+            for _ in range(int(size)):
+                file.write("new")
+except SwissbertError as error:
+    print(error, file=sys.stderr)
+    sys.exit(2)
+"""
+
+
+def writer(
+    kind: str, path: Path, *, event: str = "none", pattern: str = "", size: int = 1, limit: int = 0
+) -> "subprocess.CompletedProcess[str]":
+    arguments = [kind, str(path), event, pattern, str(size), str(limit)]
+    return subprocess.run([sys.executable, "-c", WRITER, *arguments], capture_output=True, text=True, check=False)
+
+
+def fill_with(text: str) -> Callable[[Path], None]:
+    def fill(folder: Path) -> None:
+        for name in "ab":
+            (folder / name).write_text(text)
+
+    return fill
+
+
+def content(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+OLD, NEW = {"a": "old", "b": "old"}, {"a": "new", "b": "new"}
+
+
+@pytest.mark.parametrize(
+    ("event", "pattern", "expected"),
+    [
+        pytest.param("a", "", OLD, id="after the first of two files"),
+        pytest.param("b", "", OLD, id="before anything is synced"),
+        pytest.param("open", r"\.there\.new/b", OLD, id="while it is synced"),
+        pytest.param("os.rename", r"\.there\.old", OLD, id="before the old one is moved aside"),
+        pytest.param("os.rename", r"\.there\.new", OLD, id="between the two renames"),
+        pytest.param("shutil.rmtree", r"\.there\.old", NEW, id="before the old one is removed"),
+        pytest.param("os.rmdir", r"\.there\.old", NEW, id="while the old one is removed"),
+    ],
+)
+def test_a_process_killed_while_it_replaces_a_folder_leaves_the_old_or_the_new_one(
+    tmp_path: Path, event: str, pattern: str, expected: dict[str, str]
+) -> None:
+    path = tmp_path / "there"
+    write_folder(path, fill_with("old"))
+    dead = writer("folder", path, event=event, pattern=pattern)
+    assert dead.returncode == -signal.SIGKILL, dead.stderr
+    recover(path)
+    assert content(path) == expected
+    assert ".there.old" not in names(tmp_path)
+    write_folder(path, fill_with("newest"))  # and what was left behind is in nobody's way
+    assert content(path) == {"a": "newest", "b": "newest"}
+    assert names(tmp_path) == {"there"}
+
+
+def test_a_process_killed_while_it_writes_a_new_folder_leaves_none(tmp_path: Path) -> None:
+    assert writer("folder", tmp_path / "there", event="b").returncode == -signal.SIGKILL
+    assert names(tmp_path) == {".there.new"}
+    recover(tmp_path / "there")
+    assert not (tmp_path / "there").exists()
+
+
+@pytest.mark.parametrize("kind", ["text", "whole"])
+def test_a_process_killed_while_it_replaces_a_file_leaves_the_old_one(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "there.txt"
+    write_text(path, "old")
+    dead = writer(kind, path, event="os.rename", pattern=r"\.new")
+    assert dead.returncode == -signal.SIGKILL, dead.stderr
+    assert path.read_text() == "old"
+    write_text(path, "newest")
+    assert path.read_text() == "newest"
+    assert names(tmp_path) == {"there.txt"}
+
+
+@pytest.mark.parametrize("kind", ["folder", "text", "whole"])
+def test_a_file_that_may_not_grow_is_one_sentence_and_harms_nothing(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "there"
+    if kind == "folder":
+        write_folder(path, fill_with("old"))
+    else:
+        write_text(path, "old")
+    failed = writer(kind, path, size=100_000, limit=50_000)
+    assert failed.returncode == 2, failed.stderr
+    assert failed.stderr == f"{path}: cannot be written (File too large); {SENTENCE}\n"
+    assert (content(path) if kind == "folder" else path.read_text()) == (OLD if kind == "folder" else "old")
+    assert names(tmp_path) == {"there"}
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 128 KiB; the test skips where none can be mounted."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    if os.geteuid() != 0 or mount is None:
+        pytest.skip("a small file system takes root and mount")
+    made = subprocess.run([mount, "-t", "tmpfs", "-o", "size=128k", "tmpfs", folder], capture_output=True, check=False)
+    if made.returncode:
+        pytest.skip(f"no small file system to be had here ({made.stderr.decode().strip()})")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_is_one_sentence_and_harms_nothing(full_disk: Path) -> None:
+    folder, file = full_disk / "folder", full_disk / "file"
+    write_folder(folder, fill_with("old"))
+    write_text(file, "old")
+
+    def write_lines(path: Path) -> None:
+        with whole_file(path) as out:
+            for _ in range(100_000):
+                out.write("new")
+
+    def fill(new: Path) -> None:
+        save_file({"large": torch.zeros(100_000)}, new / "large.safetensors")
+
+    with pytest.raises(SwissbertError, match=rf"folder: cannot be written \(.*No space left on device.*\); {SENTENCE}"):
+        write_folder(folder, fill)
+    with pytest.raises(SwissbertError, match=rf"file: cannot be written \(No space left on device\); {SENTENCE}"):
+        write_text(file, "new" * 100_000)
+    with pytest.raises(SwissbertError, match=r"file: cannot be written \(No space left on device\)"):
+        write_lines(file)
+    assert content(folder) == OLD
+    assert file.read_text() == "old"
+    assert names(full_disk) == {"folder", "file"}
+
+
+def test_a_place_where_nothing_can_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    path = tmp_path / "file" / "below"
+    sentence = rf"^{path}: cannot be written \(Not a directory\); {SENTENCE}$"
+    with pytest.raises(SwissbertError, match=sentence):
+        write_folder(path, fill_with("new"))
+    with pytest.raises(SwissbertError, match=sentence):
+        write_text(path, "new")
+    with pytest.raises(SwissbertError, match=sentence), locked(path):
+        pass
+    assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_an_error_while_filling_reaches_the_caller_and_leaves_the_old_folder(tmp_path: Path) -> None:
+    path = tmp_path / "there"
+    write_folder(path, fill_with("old"))
+
+    def fill(folder: Path) -> None:
+        (folder / "a").write_text("new")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_folder(path, fill)
+    assert content(path) == OLD
+    assert names(tmp_path) == {"there"}
+
+
+def test_an_error_inside_a_whole_file_reaches_the_caller_and_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "there"
+    write_text(path, "old")
+    with pytest.raises(ZeroDivisionError), whole_file(path) as file:
+        file.write(f"{1 // len(file.name[:0])}")
+    assert path.read_text() == "old"
+    assert names(tmp_path) == {"there"}
+
+
+def test_a_whole_file_is_not_there_before_its_block_ends(tmp_path: Path) -> None:
+    with whole_file(tmp_path / "there") as file:
+        file.write("é\n\r\n")
+        file.flush()
+        assert not (tmp_path / "there").exists()
+    assert (tmp_path / "there").read_bytes() == "é\n\r\n".encode()
+
+
+def test_everything_in_a_folder_may_be_read_by_whom_the_umask_lets(tmp_path: Path) -> None:
+    def fill(folder: Path) -> None:
+        (folder / "inner").mkdir()
+        save_file({"x": torch.zeros(1)}, folder / "inner" / "x.safetensors")
+        (folder / "text").write_text("x")
+
+    for mask in (0o022, 0o077):
+        before = os.umask(mask)
+        try:
+            write_folder(tmp_path / "there", fill)
+        finally:
+            os.umask(before)
+        for path in (tmp_path / "there").rglob("*"):
+            expected = (0o777 if path.is_dir() else 0o666) & ~mask
+            assert stat.S_IMODE(path.stat().st_mode) == expected, path
+
+
+def test_recover_touches_nothing_where_nothing_was_interrupted(tmp_path: Path) -> None:
+    write_folder(tmp_path / "there", fill_with("old"))
+    recover(tmp_path / "there")
+    recover(tmp_path / "elsewhere")
+    assert content(tmp_path / "there") == OLD
+    assert names(tmp_path) == {"there"}
+
+
+def test_a_folder_is_held_by_one_process_until_it_ends_however_it_ends(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "folder"
+    code = f"""
+import time
+from pathlib import Path
+from swissbert.files import locked
+with locked(Path({str(folder)!r})):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with (
+            pytest.raises(SwissbertError, match="folder: another process is writing here; wait for it or choose"),
+            locked(folder),
+        ):
+            pass
+        process.kill()
+    with locked(folder), pytest.raises(SwissbertError, match="another process"), locked(folder):
+        pass
+    with locked(folder):
+        assert names(folder) == {".lock"}

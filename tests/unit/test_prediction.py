@@ -1,0 +1,146 @@
+"""Answers in order, in constant memory, whatever stands next to a row."""
+
+import io
+import json
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from swissbert import prediction
+from swissbert.config import EncoderSettings, ModelSettings, load_config
+from swissbert.data.reader import BadRow, Row
+from swissbert.data.tokens import Tokenizer
+from swissbert.encoder.checkpoint import read_encoder
+from swissbert.errors import SwissbertError
+from swissbert.model import MultitaskModel
+from swissbert.model_folder import Description, Trained, load_model, save_model
+from swissbert.tasks import find_task
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["pair", "separate"])
+def trained(request: pytest.FixtureRequest, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A model with random weights and large heads, so that answers differ from text to text."""
+    import torch
+
+    torch.manual_seed(1)
+    tasks = [find_task(name) for name in ("sst", "para", "sts")]
+    encoder = read_encoder(tiny)
+    model = MultitaskModel(encoder, tasks, pair_encoding=request.param, dropout=0.1)
+    for parameter in model.parameters():
+        parameter.data.mul_(8)
+    folder = tmp_path_factory.mktemp("model") / "m"
+    description = Description(
+        format=1,
+        tasks=tasks,
+        encoder=EncoderSettings(name="tiny", max_length=64),
+        model=ModelSettings(pair_encoding=request.param),
+    )
+    save_model(folder, model, Tokenizer(tiny), description)
+    return load_model(folder)
+
+
+def rows(count: int) -> Iterator[Row]:
+    for n in range(count):
+        yield Row(n, f"id{n}", "the movie " * (n % 7 + 1) + str(n), None, None)
+
+
+def test_a_model_folder_gives_back_what_was_saved(trained: Trained) -> None:
+    assert [task.name for task in trained.description.tasks] == ["sst", "para", "sts"]
+    assert not trained.model.training
+    assert trained.model.heads["sts"].out.in_features == (32 if trained.model.pair_encoding else 64)
+
+
+def test_answers_come_in_order_and_do_not_depend_on_neighbours(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prediction, "CHUNK", 16)
+    task = trained.task("sst")
+    together = [answer for _, answer in prediction.stream(trained, task, rows(50))]
+    for number in (0, 15, 16, 49):
+        (_, alone), *_ = prediction.stream(trained, task, [list(rows(50))[number]])
+        other = together[number]
+        assert alone is not None
+        assert other is not None
+        assert alone.probabilities is not None
+        assert alone.probabilities == pytest.approx(other.probabilities, abs=2e-5)
+    assert len({answer.probabilities[0] for answer in together if answer and answer.probabilities}) > 10
+
+
+def test_a_stream_is_read_no_further_than_needed(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prediction, "CHUNK", 8)
+    taken = 0
+
+    def endless() -> Iterator[Row]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield Row(taken, str(taken), "good film", None, None)
+
+    assert len(list(islice(prediction.stream(trained, trained.task("sst"), endless()), 20))) == 20
+    assert taken == 24
+
+
+def test_probabilities_sum_to_one_and_scores_stay_in_the_range(trained: Trained) -> None:
+    pairs = [("a good film", "a bad film"), ("dog", "the cat sleeps in the park .")]
+    for answer in prediction.predict(trained, "para", pairs):
+        assert answer.probabilities is not None
+        assert sum(answer.probabilities) == pytest.approx(1, abs=1e-4)
+        assert answer.label_name == ["different", "paraphrase"][int(np.argmax(answer.probabilities))]
+    for answer in prediction.predict(trained, "sts", pairs):
+        assert answer.score is not None
+        assert 0 <= answer.score <= 5
+        assert set(answer.as_json()) == {"score"}
+
+
+@pytest.mark.parametrize(
+    ("task", "item", "message"),
+    [
+        ("sst", ("a", "b"), "takes one text"),
+        ("sts", "a", "takes a pair"),
+        ("sst", "  ", "is empty"),
+        ("sst", 3, "takes one text"),
+        ("sst", "\ud800", "no valid Unicode"),
+        ("nope", "a", "has no task 'nope'; its tasks are sst, para, sts"),
+    ],
+)
+def test_bad_input_is_one_sentence(trained: Trained, task: str, item: object, message: str) -> None:
+    with pytest.raises(SwissbertError, match=message):
+        list(prediction.predict(trained, task, [item]))  # type: ignore[list-item]
+
+
+def test_text_that_only_looks_dangerous_is_answered(trained: Trained) -> None:
+    texts = ["<script>alert(1)</script>", "a\0b", "🙂" * 50, "x" * 100_000, "\u202eright to left"]
+    assert len(list(prediction.predict(trained, "sst", texts))) == len(texts)
+
+
+def test_lines_of_text_give_rows_and_bad_rows_in_their_places(trained: Trained) -> None:
+    file = io.StringIO("good film\n\nbad film\n")
+    found = list(
+        prediction.records(trained, trained.task("sst"), prediction.read_inputs("-", trained.task("sst"), stdin=file))
+    )
+    assert [item.get("id") for item in found] == ["1", None, "3"]
+    assert found[1] == {"row": 2, "error": "the text is empty"}
+    pairs = list(prediction.read_inputs("-", trained.task("sts"), stdin=io.StringIO("a\tb\nonly one\n")))
+    assert isinstance(pairs[0], Row)
+    assert isinstance(pairs[1], BadRow)
+
+
+def test_files_are_read_by_their_own_columns_or_by_text_and_text_pair(trained: Trained, tmp_path: Path) -> None:
+    task = trained.task("para")
+    plain = tmp_path / "plain.jsonl"
+    plain.write_text(json.dumps({"text": "a", "text_pair": "b", "id": 7}) + "\n")
+    own = tmp_path / "own.tsv"
+    own.write_text("id\tsentence1\tsentence2\tis_duplicate\nx\ta\tb\tnonsense\n")
+    assert list(prediction.read_inputs(str(plain), task)) == [Row(1, "7", "a", "b", None)]
+    assert list(prediction.read_inputs(str(own), task)) == [Row(2, "x", "a", "b", None)]
+    with pytest.raises(SwissbertError, match="cannot be read"):
+        list(prediction.read_inputs(str(tmp_path / "none.txt"), task))
+
+
+def test_quickstart_recipe_names_the_starter_corpus() -> None:
+    config = load_config("quickstart")
+    assert config.data.path is not None
+    assert (config.data.path / "sst-train.tsv").is_file()

@@ -1,0 +1,250 @@
+"""Checkpoints: what goes in comes out, what is broken is said, and nothing is pickled."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import swissbert
+from swissbert.config import LossSettings, TrainSettings, make_config
+from swissbert.encoder import Bert, BertConfig
+from swissbert.errors import SwissbertError
+from swissbert.heads import LinearHead
+from swissbert.mtl.weighting import Automatic
+from swissbert.training.loop import train
+from swissbert.training.optim import make_optimizer
+from swissbert.training.state import Progress, checkpoints, load_checkpoint, save_checkpoint
+
+SOURCE = Path(swissbert.__file__).parent
+SIZES = BertConfig(vocab_size=20, hidden_size=8, layers=1, heads=2, intermediate_size=16, max_positions=8)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Small tensors are faster on one thread, and far faster where other processes compute."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+class Small:
+    """A small encoder with a head and loss weights, their optimizer, and steps that need both."""
+
+    def __init__(self, seed: int) -> None:
+        torch.manual_seed(seed)
+        encoder, head, weighting = Bert(SIZES), LinearHead(8, 2, 0.0), Automatic(["one"])
+        self.modules = nn.ModuleDict(
+            {"model": nn.ModuleDict({"encoder": encoder, "head": head}), "weighting": weighting}
+        )
+        train, loss = TrainSettings(lr=1e-2, weight_decay=0.1), LossSettings(lr=0.1)
+        self.optimizer = make_optimizer(encoder, head, weighting, train, loss)
+        self.encoder, self.head, self.weighting = encoder.eval(), head.eval(), weighting
+
+    def steps(self, number: int) -> list[float]:
+        losses = []
+        for step in range(number):
+            ids = torch.arange(6) + step % 5
+            loss = self.head(self.encoder(ids, torch.zeros_like(ids), [3, 3]).pooled).square().mean()
+            self.weighting.term("one", loss).backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+            losses.append(loss.item())
+        return losses
+
+    def save(self, folder: Path, step: int, keep: int = 2) -> None:
+        save_checkpoint(folder, self.modules, self.optimizer, Progress(step), keep)
+
+
+def test_a_checkpoint_brings_back_parameters_moments_and_progress_bit_for_bit(tmp_path: Path) -> None:
+    one, two = Small(1), Small(2)
+    one.steps(3)
+    two.steps(1)
+    progress = Progress(step=3, tokens=18, seconds=1.25, best=0.1 + 0.2, best_step=2, stale=1, evaluated=3)
+    save_checkpoint(tmp_path, one.modules, one.optimizer, progress, keep=1)
+    assert load_checkpoint(tmp_path, two.modules, two.optimizer) == progress
+    for (name, a), (_, b) in zip(one.modules.state_dict().items(), two.modules.state_dict().items(), strict=True):
+        assert torch.equal(a, b), name
+    before, after = one.optimizer.state_dict(), two.optimizer.state_dict()
+    assert before["param_groups"] == after["param_groups"]
+    assert before["state"].keys() == after["state"].keys()
+    assert len(before["state"]) == sum(1 for _ in one.modules.parameters())
+    for number, values in before["state"].items():
+        assert values.keys() == after["state"][number].keys() == {"step", "exp_avg", "exp_avg_sq"}
+        for key, value in values.items():
+            assert torch.equal(value, after["state"][number][key]), (number, key)
+    assert one.steps(4) == two.steps(4)
+
+
+def test_without_moments_the_next_steps_would_be_others(tmp_path: Path) -> None:
+    one, two = Small(1), Small(1)
+    one.steps(3)
+    two.modules.load_state_dict(one.modules.state_dict())
+    assert one.steps(4) != two.steps(4)
+
+
+def test_without_a_checkpoint_nothing_changes_and_the_run_begins(tmp_path: Path) -> None:
+    one, two = Small(1), Small(1)
+    (tmp_path / ".step-4.new").mkdir()
+    (tmp_path / "step-x").mkdir()
+    (tmp_path / "step-7").write_text("no folder")
+    assert load_checkpoint(tmp_path, one.modules, one.optimizer) == Progress()
+    assert one.steps(2) == two.steps(2)
+
+
+def test_the_last_ones_are_kept_by_number_and_leftovers_of_killed_processes_go(tmp_path: Path) -> None:
+    small = Small(1)
+    (tmp_path / ".step-3.new").mkdir()
+    (tmp_path / ".step-3.new" / "half").write_text("")
+    found = []
+    for step in (2, 8, 9, 10, 100):
+        small.save(tmp_path, step, keep=2)
+        found.append(checkpoints(tmp_path))
+    assert found == [[2], [2, 8], [8, 9], [9, 10], [10, 100]]
+    assert {path.name for path in tmp_path.iterdir()} == {"step-10", "step-100"}
+    small.save(tmp_path, 101, keep=1)
+    assert checkpoints(tmp_path) == [101]
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def _garbage(path: Path) -> None:
+    path.write_bytes(b"\x80\x04garbage\n" * 10)
+
+
+@pytest.mark.parametrize("file", ["parameters.safetensors", "optimizer.safetensors", "progress.json"])
+@pytest.mark.parametrize("damage", [_cut, _garbage, Path.unlink], ids=["cut", "garbage", "missing"])
+def test_a_damaged_checkpoint_is_one_sentence_that_says_what_to_do(
+    tmp_path: Path, file: str, damage: Callable[[Path], None]
+) -> None:
+    one, two = Small(1), Small(2)
+    one.steps(1)
+    one.save(tmp_path, 1)
+    expected = one.steps(2)
+    one.save(tmp_path, 3)
+    damage(tmp_path / "step-3" / file)
+    with pytest.raises(SwissbertError) as caught:
+        load_checkpoint(tmp_path, two.modules, two.optimizer)
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / 'step-3'}: this checkpoint cannot be read (")
+    assert message.endswith("); remove the folder to go on from the one before")
+    assert "\n" not in message
+    for path in (tmp_path / "step-3").iterdir():
+        path.unlink()
+    (tmp_path / "step-3").rmdir()
+    three = Small(3)
+    assert load_checkpoint(tmp_path, three.modules, three.optimizer) == Progress(1)
+    assert three.steps(2) == expected
+
+
+def test_a_checkpoint_of_another_model_is_one_sentence(tmp_path: Path) -> None:
+    one, two = Small(1), Small(2)
+    one.save(tmp_path, 1)
+    two.modules["weighting"] = Automatic(["one", "two"])
+    with pytest.raises(SwissbertError, match="step-1: this checkpoint cannot be read"):
+        load_checkpoint(tmp_path, two.modules, two.optimizer)
+
+
+def test_a_best_is_only_what_is_better_than_all_before() -> None:
+    progress, seen = Progress(), []
+    for step, value in enumerate([0.2, 0.5, 0.5, 0.1, 0.6], 1):
+        progress = replace(progress, step=step).judged(value)
+        seen.append((progress.best, progress.best_step, progress.stale, progress.evaluated))
+    assert seen == [(0.2, 1, 0, 1), (0.5, 2, 0, 2), (0.5, 2, 1, 3), (0.5, 2, 2, 4), (0.6, 5, 0, 5)]
+
+
+def test_a_value_below_zero_is_a_best_too() -> None:
+    assert replace(Progress(), step=4).judged(-0.3).best_step == 4
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+import torch
+from torch import nn
+from swissbert.errors import SwissbertError
+from swissbert.training.state import Progress, checkpoints, save_checkpoint
+
+folder = Path(sys.argv[1])
+modules = nn.ModuleDict({"one": nn.Linear(64, 64)})
+optimizer = torch.optim.AdamW(modules.parameters())
+for step in (1, 2):
+    modules["one"](torch.ones(64)).sum().backward()
+    optimizer.step()
+    try:
+        save_checkpoint(folder, modules, optimizer, Progress(step), keep=1)
+    except SwissbertError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # parameters fit, moments do not
+"""
+
+
+def test_a_checkpoint_that_does_not_fit_leaves_the_one_before(tmp_path: Path) -> None:
+    failed = subprocess.run([sys.executable, "-c", LIMITED, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert failed.returncode == 2, failed.stderr
+    assert failed.stderr.startswith(f"{tmp_path / 'step-2'}: cannot be written (")
+    assert failed.stderr.count("\n") == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"step-1"}
+    modules = nn.ModuleDict({"one": nn.Linear(64, 64)})
+    assert load_checkpoint(tmp_path, modules, torch.optim.AdamW(modules.parameters())) == Progress(1)
+
+
+def test_a_run_folder_holds_text_safetensors_and_event_files_and_nothing_else(tiny: Path, tmp_path: Path) -> None:
+    config = make_config(
+        {
+            "tasks": ["sst"],
+            "data": {"dir": "starter", "limit": 8},
+            "encoder": {"name": str(tiny), "max_length": 16},
+            "loss": {"weighting": "automatic"},
+            "train": {"epochs": 2, "batch_size": 4, "threads": 1},
+        },
+        "here",
+    )
+    train(config, tmp_path / "run")
+    kinds = set()
+    for path in (path for path in (tmp_path / "run").rglob("*") if path.is_file()):
+        data = path.read_bytes()
+        if path.suffix == ".safetensors":  # a length, then a JSON table
+            assert data[8:9] == b"{", path
+        elif path.name.startswith("events.out.tfevents."):
+            assert b"brain.Event:2" in data[:60], path
+        else:
+            assert "\0" not in data.decode("utf-8"), path
+        assert not data.startswith((b"\x80", b"PK\x03\x04")), path  # pickles, and torch.save's archives of them
+        kinds.add(path.suffix if not path.name.startswith("events.") else "events")
+    assert kinds == {"", ".json", ".jsonl", ".toml", ".txt", ".md", ".safetensors", "events"}
+    assert [path.name for path in (tmp_path / "run").rglob("*") if path.is_file() and not path.suffix] == [".lock"]
+
+
+def test_no_source_file_can_unpickle_or_run_what_it_reads() -> None:
+    forbidden = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+    calls = {"torch.load", "torch.save", "torch.jit.load", "np.load", "numpy.load", "pd.read_pickle"}
+    found, seen = [], 0
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                used = {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                used = {(node.module or "").split(".")[0]} | {f"{node.module}.{alias.name}" for alias in node.names}
+            elif isinstance(node, ast.Attribute):
+                used = {ast.unparse(node)}
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                used = {node.func.id}
+            elif isinstance(node, ast.keyword) and node.arg in {"allow_pickle", "trust_remote_code"}:
+                used = {"eval"} if ast.unparse(node.value) != "False" else set()
+            else:
+                continue
+            seen += 1
+            if used & (forbidden | calls | {"eval", "exec", "compile", "__import__"}):
+                found.append((path.name, ast.unparse(node)))
+    assert seen > 1000
+    assert found == []
