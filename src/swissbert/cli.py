@@ -118,7 +118,8 @@ def train(
 ) -> None:
     """Train one encoder on the tasks of a recipe."""
     from swissbert.config import dump_config, load_config
-    from swissbert.training.loop import prepare, stored_config
+    from swissbert.training.loop import stored_config
+    from swissbert.training.prepare import prepare
     from swissbert.training.progress import Display
 
     if recipe is None:
@@ -268,7 +269,7 @@ def recipes() -> None:
 @app.command()
 def env(as_json: JsonOption = False) -> None:
     """Say what is in use here: versions, device."""
-    from swissbert.training.loop import environment
+    from swissbert.training.prepare import environment
 
     found = environment()
     print(json.dumps(found) if as_json else "\n".join(f"{key:12} {value}" for key, value in found.items()))

@@ -116,8 +116,8 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            if made and [path.name for path in folder.iterdir()] == [".lock"]:
-                (folder / ".lock").unlink()
-                with contextlib.suppress(OSError):  # a parent that has got something else in it stays
+            with contextlib.suppress(OSError):  # a folder that has got something else in it stays
+                if made and [path.name for path in folder.iterdir()] == [".lock"]:
+                    (folder / ".lock").unlink()
                     for path in made:
                         path.rmdir()

@@ -52,7 +52,9 @@ class Task(Settings):
     (``mse``) or absolute error (``mae``). `output` of a regression is ``sigmoid`` (always inside the range) or
     ``linear`` (clipped to the range when predicting).
 
-    `files` names the file of each split inside the data directory; a list means the first one that is there.
+    `files` names the file of each split inside the data directory; a list means the first one that is there. Without
+    a dev split the share `holdout` of the train rows is dev: rows are chosen by a hash of their text, so the same
+    sentence never stands on both sides, and never learned from.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
@@ -66,6 +68,7 @@ class Task(Settings):
     files: dict[Split, FileName | list[FileName]] = {}
     format: Literal["auto", "cs224n", "tsv", "csv", "jsonl", "parquet"] = "auto"
     quotes: bool | None = None
+    holdout: float = Field(default=0.1, gt=0, lt=1, strict=True)
     hub: HubData | None = None
     submit_column: str | None = None
 
@@ -115,9 +118,18 @@ class Task(Settings):
         """Width of the head's last layer: the number of classes, or 1."""
         return len(self.labels) if self.kind == "classification" else 1
 
+    @property
+    def holds_out(self) -> bool:
+        """Whether dev rows are a share of the train rows, because no dev split is declared."""
+        return "dev" not in (self.hub.splits if self.hub else self.files)
+
+    def source(self, split: Split) -> Split:
+        """The split whose rows are read for `split`."""
+        return "train" if split == "dev" and self.holds_out else split
+
     def candidates(self, split: Split) -> list[str]:
         """File names that `split` may have in a data directory, in the order they are tried."""
-        names = self.files.get(split, [])
+        names = self.files.get(self.source(split), [])
         return [names] if isinstance(names, str) else list(names)
 
     def parse_label(self, value: object) -> float:

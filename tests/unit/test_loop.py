@@ -34,8 +34,9 @@ from swissbert.evaluation import Scores, TaskScores, evaluate, labelled_splits
 from swissbert.model_folder import load_model
 from swissbert.mtl.weighting import Automatic
 from swissbert.training import loop
-from swissbert.training.loop import Result, Stopped, prepare, train
+from swissbert.training.loop import Result, Stopped, train
 from swissbert.training.optim import make_optimizer, schedule_factor, set_rates
+from swissbert.training.prepare import prepare
 from swissbert.training.progress import Display, MetricsLog, Steps
 from swissbert.training.state import save_checkpoint
 

@@ -11,7 +11,8 @@ from swissbert.metrics import _quick_scores, confusion, decisions, intervals, ov
 
 
 def one_hot(classes: np.ndarray, count: int) -> np.ndarray:
-    return np.eye(count)[classes]
+    answers: np.ndarray = np.eye(count)[classes]
+    return answers
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=60))

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from swissbert.config import RunConfig, make_config
 from swissbert.mtl.weighting import WEIGHTINGS, Automatic, Sum, Uncertainty
-from swissbert.training.loop import prepare, train
+from swissbert.training.loop import train
 from swissbert.training.optim import make_optimizer
+from swissbert.training.prepare import prepare
 from swissbert.training.progress import Display
 
 TASKS = ["sst", "para", "sts"]

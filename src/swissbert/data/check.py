@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from swissbert.data.dataset import tokenize
-from swissbert.data.reader import ENDINGS, BadRow, Row, find_split_file, head, read_split
+from swissbert.data.reader import ENDINGS, BadRow, find_split_file, head, read_split, text_key
 from swissbert.data.tokens import Tokenizer
 from swissbert.errors import SwissbertError
 from swissbert.tasks import SPLITS, Split, Task
@@ -55,7 +55,7 @@ def check(directory: Path, tasks: list[Task], tokenizer: Tokenizer) -> Report:
     shared: list[Shared] = []
     used: set[str] = set()
     for task in tasks:
-        texts: dict[tuple[str, str | None], float | None] = {}
+        texts: dict[tuple[str, str], float | None] = {}
         for split in SPLITS:
             path = find_split_file(task, split, directory)
             if path is None:
@@ -64,7 +64,7 @@ def check(directory: Path, tasks: list[Task], tokenizer: Tokenizer) -> Report:
             found = read_split(task, split, directory)
             lengths = tokenize(tokenizer, task, found.rows, separate=False, max_length=2**20).lengths
             quantiles = np.quantile(lengths, [0.5, 0.95, 1.0])
-            keys = [_key(row) for row in found.rows]
+            keys = [text_key(row) for row in found.rows]
             splits.append(
                 SplitReport(
                     task.name,
@@ -86,15 +86,6 @@ def check(directory: Path, tasks: list[Task], tokenizer: Tokenizer) -> Report:
                 shared.append(Shared(task.name, split, len(both), other, both[0][1].text))
     unread = sorted(path for path in directory.iterdir() if path.suffix.lower() in ENDINGS and path.name not in used)
     return Report(splits, shared, {path.name: _column_names(path) for path in unread})
-
-
-def _key(row: Row) -> tuple[str, str | None]:
-    """A row's texts as far as they matter for being the same: case and white space do not, nor the order of a pair."""
-    first = " ".join(row.text.casefold().split())
-    if row.text_pair is None:
-        return first, None
-    second = " ".join(row.text_pair.casefold().split())
-    return min(first, second), max(first, second)
 
 
 def _balance(task: Task, labels: list[float]) -> dict[str, float]:

@@ -79,7 +79,8 @@ def read_split(
     Raises SwissbertError where the file is missing or unreadable, lacks a column or has no usable row.
     """
     if task.hub is not None:
-        source, raw = f"{task.hub.dataset}[{task.hub.splits.get(split, split)}]", _hub(task, split)
+        name = task.hub.splits.get(task.source(split), split)
+        source, raw = f"{task.hub.dataset}[{name}]", _hub(task, name)
     else:
         path = split_file(task, split, directory)
         source, raw = path.name, read_cells(path, task.format, task.quotes)
@@ -87,10 +88,12 @@ def read_split(
     bad: list[BadRow] = []
     for item in check_rows(raw, task, source, labelled=split != "test"):
         if isinstance(item, BadRow):
+            if task.holds_out and split == "dev":
+                continue  # reported with the train rows, from which the dev rows are taken
             if refuse:
                 raise SwissbertError(f"{item} (data.bad_rows is 'refuse'; 'skip' leaves such rows out and counts them)")
             bad.append(item)
-        else:
+        elif not task.holds_out or split == "test" or held_out(item, task.holdout) == (split == "dev"):
             rows.append(item)
             if limit is not None and len(rows) == limit:
                 break
@@ -98,6 +101,18 @@ def read_split(
         first = f"; the first: {bad[0].reason}" if bad else ""
         raise SwissbertError(f"{source}: no usable row for task '{task.name}' ({len(bad)} bad rows{first})")
     return Rows(source, rows, bad)
+
+
+def text_key(row: Row) -> tuple[str, str]:
+    """A row's texts as far as they matter for being the same: case and white space do not, nor the order of a pair."""
+    first, second = (" ".join((text or "").casefold().split()) for text in (row.text, row.text_pair))
+    return min(first, second), max(first, second)
+
+
+def held_out(row: Row, share: float) -> bool:
+    """Whether a row belongs to the `share` that is held out for dev: decided by its texts alone, so repeats stay together."""
+    digest = hashlib.sha256(json.dumps(text_key(row)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") < share * 2**64
 
 
 def split_file(task: Task, split: Split, directory: Path | None) -> Path:
@@ -328,12 +343,11 @@ def _decoded(row: "pa.RecordBatch") -> Cells | str:
     return cells
 
 
-def _hub(task: Task, split: Split) -> Iterator[tuple[int, Cells | str]]:
+def _hub(task: Task, name: str) -> Iterator[tuple[int, Cells | str]]:
     """Rows of a hub data set, through the datasets library (which runs no code from the hub)."""
     import datasets
 
     assert task.hub is not None
-    name = task.hub.splits.get(split, split)
     try:
         table = datasets.load_dataset(task.hub.dataset, task.hub.config, split=name, revision=task.hub.revision)
     except Exception as error:  # the library has no common base class for what can go wrong on the way

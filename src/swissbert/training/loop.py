@@ -1,7 +1,6 @@
 """One run: from settings to a run folder with the best model in it."""
 
 import json
-import platform
 import shlex
 import signal
 import threading
@@ -10,7 +9,6 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from zlib import crc32
@@ -19,21 +17,16 @@ import numpy as np
 import torch
 from torch import nn
 
-import swissbert
 from swissbert.config import RunConfig, differences, dump_config, make_config
-from swissbert.data.dataset import TaskData, load_split
-from swissbert.data.tokens import Tokenizer
-from swissbert.encoder.checkpoint import read_encoder
-from swissbert.encoder.source import encoder_folder
 from swissbert.errors import SwissbertError
-from swissbert.evaluation import Scores, evaluate
+from swissbert.evaluation import evaluate
 from swissbert.files import locked, write_text, writing
-from swissbert.model import MultitaskModel
 from swissbert.model_folder import FORMAT, Description, resolve_folder, save_model
 from swissbert.mtl.weighting import WEIGHTINGS
-from swissbert.sampling import Draw, round_robin, steps_in_epoch
+from swissbert.sampling import Draw, round_robin
 from swissbert.tasks import read_toml
 from swissbert.training.optim import make_optimizer, schedule_factor, set_rates
+from swissbert.training.prepare import Prepared, prepare, provenance
 from swissbert.training.progress import Display, MetricsLog
 from swissbert.training.state import Progress, load_checkpoint, save_checkpoint
 
@@ -49,104 +42,6 @@ class Result:
     model: Path
     scores: dict[str, float]
     progress: Progress
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Everything a run needs before its first step; made by `prepare`, which reads but writes nothing."""
-
-    config: RunConfig
-    tokenizer: Tokenizer
-    model: MultitaskModel
-    train: dict[str, TaskData]
-    dev: list[TaskData]
-    device: torch.device
-    precision: torch.dtype
-    steps: int
-    total: int
-
-    def fingerprints(self) -> dict[str, str]:
-        """sha256 of the rows of each task's splits."""
-        dev = {f"{data.task.name}.dev": data.rows.fingerprint() for data in self.dev}
-        return dev | {f"{name}.train": data.rows.fingerprint() for name, data in self.train.items()}
-
-
-def prepare(config: RunConfig, display: Display) -> Prepared:
-    """Load encoder and data and count steps. Raises SwissbertError for whatever a person has to put right."""
-    device = pick_device(config.train.device)
-    precision = pick_precision(config.train.precision, device)
-    if config.train.threads is not None:
-        torch.set_num_threads(config.train.threads)
-    folder = encoder_folder(config.encoder.name, config.encoder.revision)
-    encoder = read_encoder(folder, config.encoder.dropout)
-    limit = encoder.config.max_positions
-    if config.encoder.max_length > limit:
-        raise SwissbertError(
-            f"encoder.max_length is {config.encoder.max_length}, but this encoder takes at most {limit} tokens"
-        )
-    tokenizer = Tokenizer(folder, encoder.config.vocab_size)
-    torch.manual_seed(config.seed)  # heads are drawn at random
-    model = MultitaskModel(
-        encoder,
-        config.tasks,
-        pair_encoding=config.model.pair_encoding,
-        dropout=config.model.dropout,
-        freeze=config.encoder.freeze,
-    ).to(device)
-    directory = config.data.path
-    train: dict[str, TaskData] = {}
-    dev: list[TaskData] = []
-    for task in config.tasks:
-        for split in ("train", "dev"):
-            data = load_split(
-                task,
-                split,
-                directory,
-                tokenizer,
-                separate=model.separate(task),
-                max_length=config.encoder.max_length,
-                refuse=config.data.bad_rows == "refuse",
-                limit=config.data.limit,
-            )
-            _report(data, split, config.encoder.max_length, display)
-            if split == "train":
-                train[task.name] = data
-            else:
-                dev.append(data)
-    batches = {name: -(-len(data) // config.train.batch_size) for name, data in train.items()}
-    steps = steps_in_epoch(batches, config.train.epoch_ends, config.train.accumulation)
-    total = min(steps * config.train.epochs, config.train.max_steps or steps * config.train.epochs)
-    return Prepared(config, tokenizer, model, train, dev, device, precision, steps, total)
-
-
-def _report(data: TaskData, split: str, max_length: int, display: Display) -> None:
-    cut = int((data.table.lengths >= max_length * data.table.per_row).sum())
-    note = f", {cut} cut at {max_length} tokens" if cut else ""
-    display.say(f"{data.task.name} {split}: {len(data):,} rows from {data.rows.source}, {len(data.rows.bad)} bad{note}")
-    for bad in data.rows.bad[:5]:
-        display.say(f"  {bad}")
-
-
-def pick_device(name: str) -> torch.device:
-    """``auto`` is CUDA, else MPS, else the CPU. Raises SwissbertError where the named device is not there."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if not there[name.split(":")[0]]:
-        raise SwissbertError(f"train.device is '{name}', but there is no such device here; 'auto' takes what there is")
-    return torch.device(name)
-
-
-def pick_precision(name: str, device: torch.device) -> torch.dtype:
-    """``auto`` is bf16 where the hardware multiplies it natively, else fp32, which is faster there."""
-    if name == "auto":
-        if device.type == "cuda":
-            native = torch.cuda.is_bf16_supported(including_emulation=False)
-        else:
-            can = torch.cpu.get_capabilities()
-            native = device.type == "cpu" and any(can.get(key, False) for key in ("amx_bf16", "avx512_bf16", "bf16"))
-        return torch.bfloat16 if native else torch.float32
-    return torch.bfloat16 if name == "bf16" else torch.float32
 
 
 def train(config: RunConfig, out: Path, *, resume: bool = False, display: Display | None = None) -> Result:
@@ -194,37 +89,6 @@ def _same_data(prepared: Prepared, out: Path, resume: bool) -> None:
     write_text(out / "config.toml", dump_config(prepared.config))
 
 
-def environment(device: torch.device | None = None, precision: torch.dtype | None = None) -> dict[str, str]:
-    """Versions, machine, device and precision; by default those that ``auto`` takes here."""
-    device = device or pick_device("auto")
-    precision = precision or pick_precision("auto", device)
-    return {
-        "swissbert": swissbert.__version__,
-        "torch": str(torch.__version__),
-        "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}",
-        "device": f"{device}, {torch.get_num_threads()} threads"
-        if device.type == "cpu"
-        else torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else str(device),
-        "precision": str(precision).removeprefix("torch."),
-    }
-
-
-def provenance(prepared: Prepared) -> dict[str, object]:
-    """Where a model comes from: environment, encoder, data, seed and date."""
-    config = prepared.config
-    return {
-        **environment(prepared.device, prepared.precision),
-        "recipe": config.name,
-        "encoder": config.encoder.name + (f" at {config.encoder.revision}" if config.encoder.revision else ""),
-        "data": config.data.dir,
-        "seed": config.seed,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
 class _Run:
     """The loop itself, with what it holds between steps."""
 
@@ -236,7 +100,6 @@ class _Run:
         self.optimizer = make_optimizer(model.encoder, model.heads, self.weighting, config.train, config.loss)
         self.modules = nn.ModuleDict({"model": model, "weighting": self.weighting})
         self.checkpoints = out / "checkpoints"
-        self.scores: Scores | None = None
         self._batches: dict[tuple[str, int, int], list[np.ndarray]] = {}
 
     def go(self) -> Result:
