@@ -47,9 +47,14 @@ class ModelSettings(Settings):
 
 
 class LossSettings(Settings):
-    """How task losses become one objective: see `swissbert.mtl.weighting`. `lr` is the rate of learned weights."""
+    """How task losses become one objective: see `swissbert.mtl.weighting`. `lr` is the rate of learned weights.
+
+    `scale` multiplies a task's loss first, 1 where a task is not named: for instance ``scale.sts = 0.1`` where squared
+    errors on a scale of 0 to 5 would outweigh cross-entropies.
+    """
 
     weighting: Literal["sum", "learnable", "uncertainty", "automatic"] = "sum"
+    scale: dict[str, Annotated[float, Field(gt=0, strict=True)]] = Field(default={})
     lr: Rate = 1e-4
 
 
@@ -123,6 +128,9 @@ class RunConfig(Settings):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"tasks: the name '{name}' is used twice")
+        for name in self.loss.scale:
+            if name not in names:
+                raise ValueError(f"loss.scale names '{name}', but the tasks are {', '.join(names)}")
         allowed = ["overall", "overall_normalised"]
         for task in self.tasks:
             metrics = ["pearson", "spearman"] if task.kind == "regression" else ["accuracy", "macro_f1"]

@@ -175,7 +175,8 @@ class _Run:
             batch = p.train[name].batch(self._rows(name, step // p.steps, number)).to(p.device)
             with torch.autocast(p.device.type, torch.bfloat16, enabled=p.precision == torch.bfloat16):
                 loss = p.model.loss(batch, name)
-            (self.weighting.term(name, loss) / config.accumulation).backward()  # type: ignore[no-untyped-call]
+            scaled = loss * p.config.loss.scale.get(name, 1.0)
+            (self.weighting.term(name, scaled) / config.accumulation).backward()  # type: ignore[no-untyped-call]
             losses.setdefault(name, []).append(loss.item())
             tokens += batch.tokens
         for name, values in losses.items():

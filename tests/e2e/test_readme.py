@@ -1,0 +1,74 @@
+"""Every command and example of the README runs."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+COMMANDS = [line for language, block in BLOCKS if language == "sh" for line in block.splitlines()]
+SHORT = "--set train.max_steps=2 --set data.limit=48 --set train.tensorboard=false"
+
+
+def run(command: str, cwd: Path) -> str:
+    environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
+    environment |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-ec", command], cwd=cwd, env=environment, capture_output=True, text=True, timeout=500, check=False
+    )
+    assert done.returncode == 0, f"{command}\n{done.stderr[-2000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, cs224n: Path, own_tasks: Path) -> Path:
+    """A folder with the data under the names that the README uses, and a file of one's own."""
+    folder = tmp_path_factory.mktemp("readme")
+    (folder / "cs224n").symlink_to(cs224n)
+    (folder / "own_tasks").symlink_to(own_tasks)
+    (folder / "mydata").mkdir()
+    rows = [
+        f"{'please' if n % 2 else 'now'} look at number {n},{['low', 'normal', 'high'][n % 3]}\n" for n in range(90)
+    ]
+    (folder / "mydata" / "messages.csv").write_text("message,level\n" + "".join(rows))
+    declaration = next(block for language, block in BLOCKS if language == "toml")
+    tomllib.loads(declaration)
+    (folder / "mytask.toml").write_text(declaration)
+    return folder
+
+
+def test_the_readme_opens_with_the_two_commands_and_the_makefile_does_what_it_says() -> None:
+    assert COMMANDS[:2] == ["make quickstart", "make test"]
+    for target, command in (("quickstart", "swissbert quickstart"), ("test", "python -m pytest")):
+        plan = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        assert command in plan
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_every_command_runs_in_the_order_of_the_readme(place: Path) -> None:
+    assert "Your own text" in run("swissbert quickstart", place)  # what `make quickstart` runs after setting up
+    scores = json.loads(run("swissbert evaluate runs/quickstart --json", place))["tasks"]
+    assert scores["sst"]["metrics"]["accuracy"] >= 0.40
+    assert scores["para"]["metrics"]["accuracy"] >= 0.75
+    assert scores["sts"]["metrics"]["pearson"] >= 0.70
+    seen = []
+    for line in COMMANDS:
+        if line.startswith(("make ", ". .venv")):
+            continue
+        command = f"{line} {SHORT}" if line.startswith("swissbert train") and "--resume" not in line else line
+        seen.append((line, run(command, place)))
+    assert len(seen) >= 12
+    assert (place / "predictions" / "sst-test-output.csv").is_file()
+    assert all(output for _, output in seen)
+
+
+def test_the_python_example_runs(place: Path) -> None:
+    code = next(block for language, block in BLOCKS if language == "python")
+    assert run(f"python - <<'END'\n{code}\nEND", place).count("[") == 2
