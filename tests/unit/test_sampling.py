@@ -1,0 +1,216 @@
+"""Which task comes next: probabilities by hand, frequencies, the end of an epoch."""
+
+import random
+from collections import Counter
+from itertools import count, islice, pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from swissbert.sampling import Draw, Method, probabilities, round_robin, sampled, steps_in_epoch, until_exhausted
+
+SIZES = {"sst": 100, "para": 1600, "sts": 400}
+PAPER = {"sst": 1.0, "para": 1.7, "sts": 1.0}
+METHODS: list[Method] = ["weighted", "proportional", "square_root", "temperature", "annealed"]
+
+
+def chances(method: Method, temperature: float = 1.0, epoch: int = 1, epochs: int = 1) -> dict[str, float]:
+    return probabilities(method, SIZES, PAPER, temperature, epoch, epochs)
+
+
+def close(found: dict[str, float], *expected: float) -> None:
+    """`found` is p ∝ `expected`, in the order sst, para, sts."""
+    total = sum(expected)
+    assert found == pytest.approx({task: value / total for task, value in zip(SIZES, expected, strict=True)}, rel=1e-12)
+
+
+def test_weighted_follows_the_weights_and_not_the_sizes() -> None:
+    close(chances("weighted"), 1, 1.7, 1)
+
+
+def test_a_task_without_a_weight_has_weight_one_and_a_weight_of_zero_is_never_drawn() -> None:
+    found = probabilities("weighted", SIZES, {"para": 2.0, "sts": 0.0, "elsewhere": 9.0}, 1.0, 1, 1)
+    assert found == pytest.approx({"sst": 1 / 3, "para": 2 / 3, "sts": 0})
+    assert {task for step in sampled(found, 300, 2, [1]) for task, _ in step} == {"sst", "para"}
+
+
+def test_proportional_and_square_root_follow_the_sizes() -> None:
+    close(chances("proportional"), 1, 16, 4)
+    close(chances("square_root"), 1, 4, 2)
+
+
+@pytest.mark.parametrize(
+    ("temperature", "expected"), [(1.0, (1, 16, 4)), (2.0, (1, 4, 2)), (4.0, (1, 2, 2**0.5)), (0.5, (1, 256, 16))]
+)
+def test_temperature_flattens_the_sizes_by_its_inverse(temperature: float, expected: tuple[float, ...]) -> None:
+    close(chances("temperature", temperature=temperature), *expected)
+
+
+def test_extreme_temperatures_take_the_largest_task_alone_or_all_alike() -> None:
+    close(chances("temperature", temperature=1e-5), 0, 1, 0)
+    close(chances("temperature", temperature=1e15), 1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "epochs", "alpha"), [(1, 5, 1.0), (3, 5, 0.6), (5, 5, 0.2), (2, 2, 0.2), (1, 1, 1.0)]
+)
+def test_annealed_falls_from_one_to_a_fifth(epoch: int, epochs: int, alpha: float) -> None:
+    close(chances("annealed", epoch=epoch, epochs=epochs), 1, 16**alpha, 4**alpha)
+
+
+@pytest.mark.parametrize(("epoch", "epochs"), [(0, 3), (4, 3)])
+def test_annealed_refuses_an_epoch_that_is_not_one_of_the_run(epoch: int, epochs: int) -> None:
+    with pytest.raises(ValueError, match="is not from 1 to 3"):
+        chances("annealed", epoch=epoch, epochs=epochs)
+
+
+@given(
+    method=st.sampled_from(METHODS),
+    sizes=st.dictionaries(st.text(min_size=1), st.integers(1, 10**12), min_size=1, max_size=6),
+    temperature=st.floats(1e-6, 1e6),
+    epoch=st.integers(1, 9),
+)
+@settings(deadline=None)
+def test_probabilities_add_up_to_one_and_favour_no_smaller_task(
+    method: Method, sizes: dict[str, int], temperature: float, epoch: int
+) -> None:
+    found = probabilities(method, sizes, {}, temperature, epoch, 9)
+    assert list(found) == list(sizes)
+    assert sum(found.values()) == pytest.approx(1, abs=1e-12)
+    ordered = [found[task] for task in sorted(sizes, key=lambda task: sizes[task])]
+    assert all(0 <= one <= other for one, other in pairwise(ordered))
+    list(sampled(found, 2, 2, [0]))  # numpy accepts them
+
+
+def test_a_step_has_as_many_draws_as_asked_and_numbers_count_up_within_the_epoch() -> None:
+    steps = list(sampled(chances("weighted"), 200, 3, [5, 1]))
+    assert [len(step) for step in steps] == [3] * 200
+    numbers: dict[str, list[int]] = {task: [] for task in SIZES}
+    for step in steps:
+        for task, number in step:
+            numbers[task].append(number)
+    assert all(found == list(range(len(found))) and found for found in numbers.values())
+
+
+def test_tasks_are_drawn_as_often_as_their_probabilities_say() -> None:
+    chance = chances("weighted")
+    steps = list(sampled(chance, 20_000, 3, [2]))
+    for place in range(3):  # of a step: the first draw is like the others
+        drawn = Counter(step[place][0] for step in steps)
+        for task, p in chance.items():
+            assert abs(drawn[task] - 20_000 * p) < 4.5 * (20_000 * p * (1 - p)) ** 0.5
+
+
+def test_draws_are_independent_within_a_step_and_between_steps() -> None:
+    chance = chances("weighted")
+    steps = list(sampled(chance, 20_000, 2, [3]))
+    within = [(step[0][0], step[1][0]) for step in steps]
+    between = [(one[1][0], other[0][0]) for one, other in pairwise(steps)]
+    for pairs in (within, between):
+        drawn = Counter(pairs)
+        for first, p in chance.items():
+            for second, q in chance.items():
+                expected = len(pairs) * p * q
+                assert abs(drawn[first, second] - expected) < 4.5 * (expected * (1 - p * q)) ** 0.5
+
+
+def test_a_step_may_have_several_batches_of_one_task_and_none_of_another() -> None:
+    kinds = {tuple(sorted(task for task, _ in step)) for step in sampled(chances("weighted"), 300, 3, [4])}
+    assert ("para", "para", "sst") in kinds
+    assert ("para", "para", "para") in kinds
+    assert len(kinds) == 10  # every multiset of three
+
+
+def test_a_task_alone_is_always_drawn() -> None:
+    only = probabilities("proportional", {"sst": 3}, {}, 1.0, 1, 1)
+    assert list(sampled(only, 2, 2, [0])) == [[("sst", 0), ("sst", 1)], [("sst", 2), ("sst", 3)]]
+
+
+def test_the_seed_alone_decides_the_draws() -> None:
+    chance = chances("square_root")
+    random.seed(1)
+    np.random.seed(1)  # the global states are what must not matter, and must not be touched
+    following = (random.random(), np.random.random_sample())
+    first = list(sampled(chance, 50, 3, [9, 2]))
+    random.seed(1)
+    np.random.seed(1)
+    assert list(sampled(chance, 50, 3, [9, 2])) == first
+    assert (random.random(), np.random.random_sample()) == following
+    assert list(sampled(dict(reversed(chance.items())), 50, 3, [9, 2])) == first  # nor does the order of the keys
+    assert list(sampled(chance, 50, 3, [9, 3])) != first
+    assert list(sampled(chance, 50, 3, [8, 2])) != first
+
+
+def test_two_epochs_drawn_by_turns_do_not_disturb_each_other() -> None:
+    chance = chances("weighted")
+    one, other = sampled(chance, 20, 2, [1, 0]), sampled(chance, 20, 2, [1, 1])
+    mixed = [(next(one), next(other)) for _ in range(20)]
+    assert [first for first, _ in mixed] == list(sampled(chance, 20, 2, [1, 0]))
+    assert [second for _, second in mixed] == list(sampled(chance, 20, 2, [1, 1]))
+
+
+def test_fewer_steps_are_the_beginning_of_more() -> None:
+    chance = chances("weighted")
+    assert list(islice(sampled(chance, 100, 4, [6]), 30)) == list(sampled(chance, 30, 4, [6]))
+
+
+def test_probabilities_that_do_not_add_up_to_one_are_refused() -> None:
+    with pytest.raises(ValueError, match="sum to 1"):
+        next(sampled({"sst": 0.5, "para": 0.4}, 1, 1, [0]))
+
+
+def test_the_epoch_ends_before_the_first_step_that_needs_a_batch_that_is_not_there() -> None:
+    steps: list[list[Draw]] = [
+        [("sst", 0), ("para", 0)],
+        [("sst", 1), ("para", 1)],  # the last of sst: not yet the end
+        [("para", 2), ("para", 3)],
+        [("para", 4), ("sst", 2)],  # there is no third batch of sst
+        [("para", 5), ("para", 6)],
+    ]
+    assert list(until_exhausted(steps, {"sst": 2, "para": 50})) == steps[:3]
+    assert list(until_exhausted(steps, {"sst": 3, "para": 7})) == steps
+    assert list(until_exhausted(steps, {"sst": 3, "para": 3})) == steps[:2]  # half a step is none
+    assert list(until_exhausted(steps, {"sst": 0, "para": 50})) == []
+
+
+def test_nothing_is_drawn_beyond_the_step_that_ends_the_epoch() -> None:
+    source = ([("sst", number)] for number in count())
+    assert len(list(until_exhausted(source, {"sst": 4}))) == 4
+    assert next(source) == [("sst", 5)]
+
+
+@given(
+    batches=st.dictionaries(st.sampled_from(["a", "b", "c", "d"]), st.integers(1, 12), min_size=1),
+    draws=st.integers(1, 5),
+    seed=st.integers(0, 2**32),
+)
+@settings(deadline=None)
+def test_a_sampled_epoch_draws_every_batch_at_most_once_and_ends_for_want_of_one(
+    batches: dict[str, int], draws: int, seed: int
+) -> None:
+    chance = probabilities("proportional", batches, {}, 1.0, 1, 1)
+    most = sum(batches.values()) // draws + 1
+    steps = list(sampled(chance, most, draws, [seed]))
+    epoch = list(until_exhausted(steps, batches))
+    assert len(epoch) < most
+    assert epoch == steps[: len(epoch)]
+    drawn = [draw for step in epoch for draw in step]
+    assert len(set(drawn)) == len(drawn)
+    assert all(number < batches[task] for task, number in drawn)
+    assert any(number >= batches[task] for task, number in steps[len(epoch)])
+
+
+@given(
+    batches=st.dictionaries(st.sampled_from(["a", "b", "c"]), st.integers(1, 20), min_size=1),
+    accumulation=st.integers(1, 4),
+)
+def test_round_robin_ends_where_the_paper_ends_it(batches: dict[str, int], accumulation: int) -> None:
+    endless = round_robin(list(batches), steps_in_epoch(batches, 99, accumulation), accumulation)
+    steps = list(until_exhausted(endless, batches))
+    assert max(1, len(steps)) == steps_in_epoch(batches, "shortest", accumulation)
+    assert all(
+        step == [(t, i * accumulation + k) for k in range(accumulation) for t in batches]
+        for i, step in enumerate(steps)
+    )
