@@ -10,7 +10,7 @@ quickstart: $(VENV)/.ready
 	$(BIN)/swissbert quickstart
 
 test: $(VENV)/.ready-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 check: $(VENV)/.ready-dev
 	$(BIN)/ruff check .

@@ -168,7 +168,7 @@ def test_dry_run_shows_settings_and_steps_and_writes_nothing(tiny: Path, tmp_pat
     settings = ["--set", f'encoder.name="{tiny}"', "--set", "encoder.max_length=64"]
     done = swissbert("train", "quickstart", "--dry-run", *settings, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert 'weighting = "automatic"' in done.stdout
+    assert 'weighting = "sum"' in done.stdout
     assert "steps" in done.stdout
     assert list(tmp_path.iterdir()) == []
 

@@ -127,6 +127,7 @@ BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
     ("model.pair_encoding", [True, False], ["maybe", 3]),
     ("model.dropout", [0, 0.5], [1.0, -1, "half"]),
     ("loss.weighting", ["sum", "learnable", "uncertainty", "automatic"], ["Sum", "", 1]),
+    ("loss.scale", [{}, {"sst": 0.5, "sts": 2}], []),
     ("loss.lr", [1e-4, 1], [0, -1e-4, 1.1, "1e-4", float("inf")]),
     ("train.epochs", [1, 100], [0, -1, 1.5, "3", True]),
     ("train.batch_size", [1, 512], [0, "32", True]),
@@ -172,6 +173,18 @@ def test_a_setting_takes_what_is_allowed_and_names_key_and_value_otherwise(
     for value in wrong:
         said = problem(nested(key, value))
         assert said.startswith((f"'{key}' is {value!r}; ", f"{key} is '{value}', but it is one of "))
+
+
+@pytest.mark.parametrize(
+    ("scale", "said"),
+    [
+        ({"nope": 0.5}, "loss.scale names 'nope', but the tasks are sst, "),
+        ({"sst": 0}, "'loss.scale.sst' is 0; "),
+        ({"sst": "0.5"}, "'loss.scale.sst' is '0.5'; "),
+    ],
+)
+def test_a_factor_on_a_loss_belongs_to_a_task_and_is_positive(scale: dict[str, Any], said: str) -> None:
+    assert said in problem({"loss": {"scale": scale}})
 
 
 def test_every_setting_has_its_rule_tested() -> None:
@@ -229,7 +242,7 @@ def test_the_best_model_is_chosen_by_a_metric_that_there_is() -> None:
         ({"train": {"warm_up": 0.1}}, "unknown key 'train.warm_up'; did you mean 'warmup'?"),
         ({"loss": {"weight": "sum"}}, "unknown key 'loss.weight'; did you mean 'weighting'?"),
         ({"encoder": {"maxlength": 64}}, "unknown key 'encoder.maxlength'; did you mean 'max_length'?"),
-        ({"loss": {"zzz": 1}}, "unknown key 'loss.zzz' (the keys here are weighting, lr)"),
+        ({"loss": {"zzz": 1}}, "unknown key 'loss.zzz' (the keys here are weighting, scale, lr)"),
         ({"train": {"epochs": 0, "zzz": 1}}, "unknown key 'train.zzz' (the keys here are epochs, batch_size, "),
     ],
 )

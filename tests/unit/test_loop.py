@@ -225,6 +225,17 @@ def test_clipping_bounds_the_norm_of_the_whole_gradient(tiny: Path, tmp_path: Pa
     assert wide == free
 
 
+def test_a_factor_on_a_loss_is_a_factor_on_its_gradient(tiny: Path, tmp_path: Path) -> None:
+    found = {}
+    for factor in (1.0, 0.25):
+        out = tmp_path / str(factor)
+        train(make(tiny, tasks=["sts"], train__max_steps=1, loss__scale={"sts": factor}), out)
+        found[factor] = checkpoint(out, 1, "optimizer")
+        assert losses(out)[0] == losses(tmp_path / "1.0")[0], "what is logged is the loss itself"
+    for name in (name for name in found[1.0] if name.endswith(".exp_avg")):
+        torch.testing.assert_close(found[1.0][name] * 0.25, found[0.25][name], rtol=1e-4, atol=1e-9)
+
+
 # --- epochs and rows
 
 
