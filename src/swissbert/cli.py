@@ -3,11 +3,16 @@
 Results go to standard output, all else to standard error.
 """
 
+import errno
+import io
 import json
 import os
+import shlex
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
@@ -16,6 +21,8 @@ from swissbert.errors import SwissbertError
 
 if TYPE_CHECKING:
     from swissbert.config import RunConfig
+    from swissbert.data.dataset import TaskData
+    from swissbert.data.reader import BadRow
     from swissbert.evaluation import Scores
     from swissbert.model_folder import Trained
     from swissbert.tasks import Split, Task
@@ -39,7 +46,7 @@ SetOption = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, for instance train.lr=1e-4. Repeatable."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")]
-InputFormat = Literal["auto", "text", "tsv", "csv", "jsonl", "parquet"]
+InputFormat = Literal["auto", "text", "tsv", "csv", "cs224n", "jsonl", "parquet"]
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder or a run folder.")]
 
 
@@ -48,20 +55,63 @@ def main() -> None:
     debug = "--debug" in sys.argv[1:]
     if debug:
         sys.argv.remove("--debug")
+    if sys.stderr is None:  # closed: what is said there goes nowhere, least of all among the results
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (for as long as the process lives)
+    if sys.stdout is None:
+        _fail("standard output: it is closed, so there is nowhere for results to go")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # whatever the locale says
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except SwissbertError as error:
         if debug:
             raise
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        _fail(str(error))
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of our output has gone
+        _drop_output()  # its reader has gone
         sys.exit(141)
+    except OSError as error:
+        if debug:
+            raise
+        if error.filename is not None:
+            _fail(f"{error.filename}: cannot be used ({error.strerror})")
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+            raise
+        _drop_output()  # all that is written elsewhere says its name
+        _fail(f"standard output: cannot be written ({error.strerror})")
+
+
+def _fail(sentence: str) -> NoReturn:
+    with suppress(OSError):
+        print(f"error: {sentence}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _drop_output() -> None:
+    """Let what could not be written to standard output go nowhere, so that Python does not try again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _program() -> str:
+    """What a person types here to call this program: its name if the shell finds it, else its path."""
+    from shutil import which
+
+    called, found = sys.argv[0], which("swissbert")
+    if Path(called).name == "__main__.py":
+        return shlex.join([sys.executable, "-m", "swissbert"])
+    if found and Path(found).exists() and Path(called).exists() and Path(found).samefile(called):
+        return "swissbert"
+    return shlex.quote(called)
 
 
 @app.callback(invoke_without_command=True)
-def version(show: Annotated[bool, typer.Option("--version", help="Show the version.")] = False) -> None:
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a mistake.")] = False,  # see `main`
+) -> None:
     """One BERT encoder for several sentence-level tasks at once: train, score, predict."""
     if show:
         print(f"swissbert {__version__}")
@@ -81,6 +131,8 @@ def quickstart(
     from swissbert.prediction import predict as answer
     from swissbert.tables import scores_table
 
+    if out.name in ("", ".."):
+        raise SwissbertError(f"--out is '{out}', but it takes a folder to make, by name: runs/quickstart for instance")
     config = load_config("quickstart")
     folder, number = out, 2
     while folder.exists():
@@ -97,7 +149,7 @@ def quickstart(
         found = next(answer(trained, name, [text]))
         said = found.label_name or f"{found.score:.2f} of 5"
         print(f"  {name:5} {said:18} {text if isinstance(text, str) else ' | '.join(text)}")
-    print(f'\nYour own text:  .venv/bin/swissbert predict {folder} --task sst "Not bad at all."')
+    print(f'\nYour own text:  {_program()} predict {shlex.quote(str(folder))} --task sst "Not bad at all."')
 
 
 @app.command()
@@ -125,17 +177,19 @@ def train(
     if recipe is None:
         if not (resume and out):
             raise SwissbertError("train needs a recipe (see 'swissbert recipes'), or --resume with --out RUN")
+        if settings or data:
+            raise SwissbertError(
+                "--set and --data go with a recipe; a run that is resumed without one keeps its settings"
+            )
         config = stored_config(out)
     else:
-        overrides = list(settings or [])
-        if data is not None:
-            overrides.append(f"data.dir={json.dumps(data if data == 'starter' else str(Path(data).resolve()))}")
-        config = load_config(recipe, overrides)
+        config = load_config(recipe, settings, data if data is None or data == "starter" else str(Path(data).resolve()))
     if dry_run:
         prepared = prepare(config, Display())
         learned = sum(p.numel() for p in prepared.model.parameters() if p.requires_grad)
         print(dump_config(config))
-        print(f"# {prepared.total:,} steps, {prepared.steps:,} an epoch; {learned:,} parameters learn")
+        epochs = len(prepared.plan.ends)
+        print(f"# {prepared.total:,} steps in {epochs} epochs; {learned:,} parameters learn")
         return
     folder = out or Path("runs") / config.name
     model = _train(config, folder, resume=resume)
@@ -151,7 +205,7 @@ def _train(config: "RunConfig", out: Path, *, resume: bool) -> Path:
     try:
         result = run(config, out, resume=resume, display=display)
     except Stopped as stopped:
-        display.say(str(stopped))
+        display.say(str(stopped).replace("swissbert train", f"{_program()} train", 1))
         raise typer.Exit(130) from stopped
     progress = result.progress
     display.say(
@@ -183,7 +237,20 @@ def _evaluate(trained: "Trained", split: "Split", data: str | None) -> "Scores":
     from swissbert.evaluation import evaluate as score
     from swissbert.evaluation import labelled_splits
 
-    return score(trained.model, labelled_splits(trained, split, _directory(trained, data)), full=True)
+    def told() -> "Iterator[TaskData]":
+        for each in labelled_splits(trained, split, _directory(trained, data)):
+            _left_out(f"{each.task.name} {split}", each.rows.bad)
+            yield each
+
+    return score(trained.model, told(), full=True)
+
+
+def _left_out(what: str, rows: "list[BadRow]") -> None:
+    """Say on standard error which rows could not be used."""
+    if rows:
+        more = [f"and {len(rows) - 5:,} more"] if len(rows) > 5 else []
+        lines = [f"{what}: {len(rows):,} bad row(s) left out", *map(str, rows[:5]), *more]
+        print("\n  ".join(lines), file=sys.stderr)
 
 
 def _directory(trained: "Trained", data: str | None) -> Path | None:
@@ -209,8 +276,6 @@ def predict(
 
     One JSON object a line, in input order.
     """
-    from contextlib import nullcontext
-
     from swissbert.files import whole_file
     from swissbert.model_folder import load_model
     from swissbert.prediction import predict as answer
@@ -218,16 +283,20 @@ def predict(
 
     if (text is None) == (source is None):
         raise SwissbertError("predict takes either a text or --input")
+    if source is None and format != "auto":
+        raise SwissbertError(f"--format is {format}, but only --input has a format; a text is taken as it stands")
     trained = load_model(model)
     chosen = trained.task(task)
-    if text is not None:
-        found = next(answer(trained, chosen.name, [text if text_pair is None else (text, text_pair)]))
-        print(json.dumps(found.as_json(), ensure_ascii=False))
-        return
-    assert source is not None
     bad = 0
     with whole_file(output) if output else nullcontext(sys.stdout) as out:
-        for record in records(trained, chosen, read_inputs(source, chosen, format)):
+        found: Iterable[dict[str, Any]]
+        if source is not None:
+            found = records(trained, chosen, read_inputs(source, chosen, format))
+        else:
+            assert text is not None
+            given = text if text_pair is None else (text, text_pair)
+            found = (each.as_json() for each in answer(trained, chosen.name, [given]))
+        for record in found:
             bad += "error" in record
             out.write(json.dumps(record, ensure_ascii=False) + "\n")
     if bad:
@@ -253,8 +322,7 @@ def submit(
         out.mkdir(parents=True, exist_ok=True)
     for path, rows, bad in submission(trained, _directory(trained, data), out):
         print(f"{path}  {rows:,} rows")
-        for row in bad[:20]:
-            print(f"left out: {row}", file=sys.stderr)
+        _left_out(path.name, bad)
 
 
 @app.command()
@@ -277,27 +345,36 @@ def env(as_json: JsonOption = False) -> None:
 
 @data_app.command("check")
 def data_check(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Directory with data files.")],
+    directory: Annotated[
+        str, typer.Argument(metavar="DIR", help="Directory with data files, or 'starter' for the corpus that ships.")
+    ],
     tasks: Annotated[
         list[str] | None,
-        typer.Option("--tasks", help="A recipe or a task declaration (TOML) beside the tasks that ship. Repeatable."),
+        typer.Option(
+            "--tasks", help="A task, a recipe or a declaration (TOML) beside the tasks that ship. Repeatable."
+        ),
     ] = None,
     encoder: Annotated[str, typer.Option(help="Whose tokens the lengths are counted in.")] = "minilm",
     as_json: JsonOption = False,
 ) -> None:
     """Say what a data directory holds.
 
-    Rows, bad rows, label balance, lengths in tokens, and rows shared between train and the other splits.
+    Rows, bad rows, label balance, lengths in tokens, and rows shared between train and the other splits. The exit
+    status is 1 where a file cannot be used.
     """
     from dataclasses import asdict
 
+    from swissbert.config import data_path
     from swissbert.data.check import check
     from swissbert.data.tokens import Tokenizer
     from swissbert.encoder.source import encoder_folder
     from swissbert.tables import check_text
 
-    report = check(directory, _declared(tasks or []), Tokenizer(encoder_folder(encoder)))
+    folder = data_path(directory) or Path(directory)
+    report = check(folder, _declared(tasks or []), Tokenizer(encoder_folder(encoder)))
     print(json.dumps(asdict(report)) if as_json else check_text(report))
+    if report.problems:
+        raise typer.Exit(1)
 
 
 def _declared(sources: list[str]) -> "list[Task]":
@@ -307,7 +384,7 @@ def _declared(sources: list[str]) -> "list[Task]":
 
     tasks = {name: find_task(name) for name in shipped_tasks()}
     for source in sources:
-        single = source.endswith(".toml") and "tasks" not in read_toml(Path(source))
+        single = source in shipped_tasks() or (source.endswith(".toml") and "tasks" not in read_toml(Path(source)))
         for task in [find_task(source)] if single else load_config(source).tasks:
             tasks[task.name] = task
     return list(tasks.values())

@@ -8,10 +8,10 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from swissbert.errors import SwissbertError, nearest
-from swissbert.tasks import Settings, Task, explain, find_task, make_task, read_toml
+from swissbert.tasks import Settings, Task, find_task, make_task, read_toml, shown, validated
 
 RECIPES = Path(__file__).parent / "recipes"
 STARTER = Path(__file__).parent / "data" / "starter"
@@ -19,7 +19,7 @@ STARTER = Path(__file__).parent / "data" / "starter"
 # Numbers are strict: `true` or "3" for a number is a mistake, not a 1 or a 3.
 Probability = Annotated[float, Field(ge=0, lt=1, strict=True)]
 Rate = Annotated[float, Field(gt=0, le=1, strict=True)]
-Count = Annotated[int, Field(ge=1, strict=True)]
+Count = Annotated[int, Field(ge=1, le=10**9, strict=True)]
 
 
 class EncoderSettings(Settings):
@@ -34,28 +34,62 @@ class EncoderSettings(Settings):
     revision: str | None = None
     freeze: bool = False
     dropout: Probability | None = None
-    max_length: int = Field(default=512, ge=8, strict=True)
+    max_length: int = Field(default=512, ge=8, le=65_536, strict=True)
 
 
 class ModelSettings(Settings):
     """Heads. `pair_encoding` reads ``[CLS] a [SEP] b [SEP]`` in one pass; without it the two sentences are encoded
     separately and their pooled outputs concatenated (paper, Section 4). `dropout` is that of the heads.
+
+    `layer_sharing` puts a linear layer with a leaky ReLU before each head's own, one for all pair tasks. `pair_head`
+    ``cosine`` replaces the heads of binary and regression pair tasks by the cosine of the two sentence vectors.
     """
 
     pair_encoding: bool = True
     dropout: Probability = 0.3
+    layer_sharing: bool = False
+    pair_head: Literal["linear", "cosine"] = "linear"
+
+    @model_validator(mode="after")
+    def _no_contradiction(self) -> Self:
+        if self.pair_head == "cosine" and self.pair_encoding:
+            raise ValueError(
+                "model.pair_head = 'cosine' and model.pair_encoding = true exclude each other: "
+                "a cosine needs a vector of each sentence, and a pair encoded together has one"
+            )
+        if self.pair_head == "cosine" and self.layer_sharing:
+            raise ValueError(
+                "model.pair_head = 'cosine' and model.layer_sharing = true exclude each other: a cosine has no layer to share"
+            )
+        return self
 
 
 class LossSettings(Settings):
     """How task losses become one objective: see `swissbert.mtl.weighting`. `lr` is the rate of learned weights.
 
     `scale` multiplies a task's loss first, 1 where a task is not named: for instance ``scale.sts = 0.1`` where squared
-    errors on a scale of 0 to 5 would outweigh cross-entropies.
+    errors on a scale of 0 to 5 would outweigh cross-entropies. `surgery` projects each task's gradient of what tasks
+    share off the gradients that it conflicts with: see `swissbert.mtl.surgery`.
     """
 
     weighting: Literal["sum", "learnable", "uncertainty", "automatic"] = "sum"
     scale: dict[str, Annotated[float, Field(gt=0, strict=True)]] = Field(default={})
     lr: Rate = 1e-4
+    surgery: bool = False
+
+
+class SamplingSettings(Settings):
+    """Which task each batch of a step is of: see `swissbert.sampling`.
+
+    ``round_robin`` takes one batch of each task a step (the paper's loop). The other methods draw a task `draws` times
+    (the number of tasks if left out), with probabilities from `weights` (``weighted``) or from the number of rows of
+    each task; an epoch that ends with the ``longest`` task then has as many batches as all tasks together.
+    """
+
+    method: Literal["round_robin", "weighted", "proportional", "square_root", "temperature", "annealed"] = "round_robin"
+    weights: dict[str, Annotated[float, Field(gt=0, strict=True)]] = Field(default={})
+    temperature: float = Field(default=2.0, gt=0, strict=True)
+    draws: Count | None = None
 
 
 class TrainSettings(Settings):
@@ -80,8 +114,12 @@ class TrainSettings(Settings):
     accumulation: Count = 1
     bucket: Count = 50
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
-    threads: Count | None = None
+    device: str = Field(
+        default="auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$",
+        description="auto, cpu, mps, cuda or cuda:N is expected",
+    )
+    threads: int | None = Field(default=None, ge=1, le=1024, strict=True)
     best_by: str = "overall"
     patience: Count | None = None
     checkpoint_every: Count | None = None
@@ -92,12 +130,18 @@ class TrainSettings(Settings):
 class DataSettings(Settings):
     """Where rows come from, and what happens to bad ones: ``skip`` (reported and counted) or ``refuse``.
 
-    `dir` is a path, or ``starter`` for the small corpus that ships. `limit` takes only that many rows of each split, the first ones in the file.
+    `dir` is a path, kept as an absolute one, or ``starter`` for the small corpus that ships. `limit` takes only that
+    many rows of each split, the first ones in the file.
     """
 
     dir: str | None = None
     bad_rows: Literal["skip", "refuse"] = "skip"
     limit: Count | None = None
+
+    @field_validator("dir")
+    @classmethod
+    def _absolute(cls, name: str | None) -> str | None:
+        return name if name in (None, "starter") else str(Path(name).absolute())
 
     @property
     def path(self) -> Path | None:
@@ -113,13 +157,18 @@ def data_path(name: str | None) -> Path | None:
 class RunConfig(Settings):
     """One run. `tasks` holds shipped names, paths of declarations, or declarations themselves."""
 
-    name: str = Field(default="run", pattern=r"^[\w.-]+$")
+    name: str = Field(
+        default="run",
+        pattern=r"^[\w-][\w.-]{0,99}$",
+        description="up to 100 letters, digits, '_', '-' and '.' are expected, no '.' first",
+    )
     seed: int = Field(default=0, ge=0, lt=2**31, strict=True)
     tasks: list[Task] = Field(min_length=1)
     data: DataSettings = DataSettings()
     encoder: EncoderSettings = EncoderSettings()
     model: ModelSettings = ModelSettings()
     loss: LossSettings = LossSettings()
+    sampling: SamplingSettings = SamplingSettings()
     train: TrainSettings = TrainSettings()
 
     @model_validator(mode="after")
@@ -128,9 +177,11 @@ class RunConfig(Settings):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"tasks: the name '{name}' is used twice")
-        for name in self.loss.scale:
-            if name not in names:
-                raise ValueError(f"loss.scale names '{name}', but the tasks are {', '.join(names)}")
+        for key, table in (("loss.scale", self.loss.scale), ("sampling.weights", self.sampling.weights)):
+            for name in table:
+                if name not in names:
+                    raise ValueError(f"{key} names '{name}', but the tasks are {', '.join(names)}")
+        self._no_contradiction()
         allowed = ["overall", "overall_normalised"]
         for task in self.tasks:
             metrics = ["pearson", "spearman"] if task.kind == "regression" else ["accuracy", "macro_f1"]
@@ -138,6 +189,26 @@ class RunConfig(Settings):
         if self.train.best_by not in allowed:
             raise ValueError(f"train.best_by is '{self.train.best_by}', but it is one of {', '.join(allowed)}")
         return self
+
+    def _no_contradiction(self) -> None:
+        """Raise ValueError for settings that exclude each other, naming both."""
+        method = self.sampling.method
+        if self.loss.surgery and self.encoder.freeze and not self.model.layer_sharing:
+            raise ValueError(
+                "loss.surgery = true and encoder.freeze = true exclude each other: nothing that tasks share learns"
+            )
+        if self.loss.surgery and len(self.tasks) == 1:
+            raise ValueError(
+                "loss.surgery = true needs at least two tasks in tasks: one gradient has nothing to conflict with"
+            )
+        if self.sampling.weights and method != "weighted":
+            raise ValueError(
+                f"sampling.weights is given, but sampling.method is '{method}'; only 'weighted' looks at them"
+            )
+        if self.sampling.draws is not None and method == "round_robin":
+            raise ValueError(
+                "sampling.draws is given, but sampling.method = 'round_robin' takes one batch of each task"
+            )
 
 
 def recipes() -> dict[str, str]:
@@ -148,10 +219,11 @@ def recipes() -> dict[str, str]:
     }
 
 
-def load_config(recipe: str | Path, overrides: list[str] | None = None) -> RunConfig:
+def load_config(recipe: str | Path, overrides: list[str] | None = None, data: str | None = None) -> RunConfig:
     """Read a shipped recipe by name or a TOML file by path, apply ``key.path=value`` overrides and validate.
 
-    Values of overrides are TOML (``3``, ``true``, ``[1, 2]``); what is not TOML is taken as a string.
+    Values of overrides are TOML (``3``, ``true``, ``[1, 2]``); what is not TOML is taken as a string. Paths in a recipe
+    are relative to its folder, those in overrides to the current one. `data`, if given, is ``data.dir`` as it stands.
     Raises SwissbertError that names the key, the value and what is allowed.
     """
     path = Path(recipe)
@@ -162,28 +234,35 @@ def load_config(recipe: str | Path, overrides: list[str] | None = None) -> RunCo
             f"no recipe '{recipe}'{nearest(str(recipe), recipes())} (there are {', '.join(recipes())}; a file of your own ends in .toml)"
         )
     table = read_toml(path)
+    _anchor(table, path.parent)
+    sources: dict[str, str] = {}
     for override in overrides or []:
-        _override(table, override)
-    return make_config(table, str(path), path.parent)
+        source = f"--set {' '.join(override.split())}"[:200]
+        sources[_override(table, override, source)] = source
+    if data is not None and isinstance(section := table.setdefault("data", {}), dict):
+        section["dir"] = data
+        sources["data.dir"] = "--data"
+    return make_config(table, str(path), sources)
 
 
-def make_config(table: dict[str, Any], where: str, base: Path | None = None) -> RunConfig:
-    """Validate a settings table; names and paths in ``tasks`` become declarations. Raises SwissbertError."""
+def make_config(table: dict[str, Any], where: str, overrides: dict[str, str] | None = None) -> RunConfig:
+    """Validate a settings table; names and paths in ``tasks`` become declarations. Raises SwissbertError.
+
+    `where` is what the table is called in messages, `overrides` what the dotted keys are that came from elsewhere.
+    """
     tasks = table.get("tasks", [])
+    whence = (overrides or {}).get("tasks", where)
     if not isinstance(tasks, list):
-        raise SwissbertError(f"{where}: 'tasks' is {tasks!r}; it is a list of names, files and tables")
+        raise SwissbertError(f"{whence}: 'tasks' is {shown(tasks)}; it is a list of names, files and tables")
     resolved = [
-        find_task(task, base)
+        find_task(task)
         if isinstance(task, str)
-        else make_task(task, f"{where}: tasks")
+        else make_task(task, f"{whence}: tasks")
         if isinstance(task, dict)
         else task
         for task in tasks
     ]
-    try:
-        return RunConfig.model_validate({**table, "tasks": resolved})
-    except ValidationError as error:
-        raise explain(error, RunConfig, where) from error
+    return validated(RunConfig, {**table, "tasks": resolved}, where, overrides)
 
 
 def dump_config(config: RunConfig) -> str:
@@ -219,19 +298,29 @@ def _flat(node: object, prefix: str = "") -> dict[str, object]:
     return leaves
 
 
-def _override(table: dict[str, Any], override: str) -> None:
-    """Put one ``key.path=value`` into a settings table."""
+def _anchor(table: dict[str, Any], base: Path) -> None:
+    """Put the folder of a recipe before the relative paths in it."""
+    data, tasks = table.get("data"), table.get("tasks")
+    if isinstance(data, dict) and isinstance(data.get("dir"), str) and data["dir"] != "starter":
+        data["dir"] = str(base / data["dir"])
+    if isinstance(tasks, list):
+        table["tasks"] = [str(base / t) if isinstance(t, str) and t.endswith(".toml") else t for t in tasks]
+
+
+def _override(table: dict[str, Any], override: str, source: str) -> str:
+    """Put one ``key.path=value``, called `source` in messages, into a settings table; return its dotted key."""
     path, sign, text = override.partition("=")
     keys = path.strip().split(".")
     if not sign or not all(keys):
-        raise SwissbertError(f"--set {override}: write it as key=value, for instance train.lr=1e-4")
+        raise SwissbertError(f"{source}: write it as key=value, for instance train.lr=1e-4")
     try:
         parsed = tomllib.loads(f"value = {text}")
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         parsed = {}
     value = parsed["value"] if len(parsed) == 1 else text.strip()
     for key in keys[:-1]:
         table = table.setdefault(key, {})
         if not isinstance(table, dict):
-            raise SwissbertError(f"--set {override}: '{key}' is not a table of settings")
+            raise SwissbertError(f"{source}: '{key}' is not a table of settings")
     table[keys[-1]] = value
+    return ".".join(keys)

@@ -13,8 +13,9 @@ from swissbert.data.dataset import TaskData, load_split
 from swissbert.data.reader import BadRow, find_split_file
 from swissbert.data.tokens import TokenTable
 from swissbert.errors import SwissbertError
+from swissbert.heads import CosineHead
 from swissbert.metrics import confusion, decisions, intervals, overall, scores
-from swissbert.model import MultitaskModel
+from swissbert.model import MultitaskModel, cosine_answers
 from swissbert.model_folder import Trained
 from swissbert.tasks import Split, Task
 
@@ -24,10 +25,11 @@ TOKEN_BUDGET = 2048
 
 @dataclass(frozen=True)
 class TaskScores:
-    """Scores of one task: metrics, on request with 95 % intervals and the confusion matrix ``[true][predicted]``."""
+    """Scores of one task, bad rows left out: metrics, on request with 95 % intervals and the confusion matrix ``[true][predicted]``."""
 
     metric: str
     rows: int
+    bad_rows: int
     metrics: dict[str, float]
     intervals: dict[str, tuple[float, float]] | None = None
     confusion: list[list[int]] | None = None
@@ -64,40 +66,49 @@ class Scores:
         return asdict(self)
 
 
-def table_answers(
-    model: MultitaskModel, task: Task, table: TokenTable, precision: torch.dtype = torch.float32
-) -> np.ndarray:
-    """Answers for every row of a table, in its order: probabilities ``[N, C]`` or scores ``[N]``, float32."""
+def table_answers(model: MultitaskModel, task: Task, table: TokenTable) -> np.ndarray:
+    """Answers for every row of a table, in its order, in fp32: probabilities ``[N, C]`` or scores ``[N]``."""
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
     out: np.ndarray | None = None
-    for rows in batches_by_tokens(table.lengths, TOKEN_BUDGET):
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == torch.bfloat16):
-            answers = model.answers(pack(table, rows).to(device), task.name).float().cpu().numpy()
-        if out is None:
-            out = np.empty((len(table), *answers.shape[1:]), np.float32)
-        out[rows] = answers
-    model.train(was_training)
+    try:
+        for rows in batches_by_tokens(table.lengths, TOKEN_BUDGET):
+            answers = model.answers(pack(table, rows).to(device), task.name).cpu().numpy()
+            if out is None:
+                out = np.empty((len(table), *answers.shape[1:]), np.float32)
+            out[rows] = answers
+    finally:
+        model.train(was_training)
     assert out is not None, "a table has at least one row"
+    if not np.isfinite(out).all():
+        raise SwissbertError(f"the model's answers for task '{task.name}' are no numbers; a smaller train.lr may help")
     return out
 
 
-def evaluate(
-    model: MultitaskModel, splits: Iterable[TaskData], *, full: bool = False, precision: torch.dtype = torch.float32
-) -> Scores:
-    """Scores on labelled splits, one a task. `full` adds intervals (1000 resamples) and confusion matrices."""
+def evaluate(model: MultitaskModel, splits: Iterable[TaskData], *, full: bool = False) -> Scores:
+    """Scores on labelled splits, one a task. `full` adds intervals (1000 resamples) and confusion matrices.
+
+    A binary task with a cosine head has ``accuracy_at_0`` too, that of the fixed threshold beside the fitted one.
+    """
     found: dict[str, TaskScores] = {}
     for data in splits:
         task = data.task
-        answers = table_answers(model, task, data.table, precision)
+        answers = table_answers(model, task, data.table)
+        metrics = scores(task.kind, data.labels, answers)
+        head = model.head(task.name)
+        if isinstance(head, CosineHead) and task.kind == "binary":
+            fixed = cosine_answers(task, torch.zeros(1), head.threshold.cpu())[0, 1].item()
+            metrics["accuracy_at_0"] = float(((answers[:, 1] >= fixed) == (data.labels > 0.5)).mean())
+        classes = task.labels if full and task.kind != "regression" else None
         found[task.name] = TaskScores(
             task.metric,
             len(data),
-            scores(task.kind, data.labels, answers),
+            len(data.rows.bad),
+            metrics,
             intervals(task.kind, data.labels, answers) if full else None,
-            confusion(data.labels, answers, len(task.labels)) if full and task.kind != "regression" else None,
-            task.labels if full and task.kind != "regression" else None,
+            confusion(data.labels, answers, len(classes)) if classes else None,
+            classes,
         )
     return Scores(found, **overall({name: (s.metric, s.value) for name, s in found.items()}))
 
@@ -124,7 +135,7 @@ def submission(trained: Trained, directory: Path | None, out: Path) -> Iterator[
     """Write the course's files for dev and test rows of every task that has them: path, rows, and what was left out."""
     for task in trained.description.tasks:
         splits: list[Split] = ["dev", "test"]
-        there = [split for split in splits if find_split_file(task, split, directory)]
+        there = [s for s in splits if (task.hub and s in task.hub.splits) or find_split_file(task, s, directory)]
         for split in there or splits:  # with neither, loading says what is missing
             data = load_rows(trained, task, split, directory)
             answers = decisions(task.kind, table_answers(trained.model, task, data.table))

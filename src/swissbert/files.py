@@ -66,15 +66,28 @@ def recover(path: Path) -> None:
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[TextIO]:
-    """A text file to write into, which appears at `path` whole when the block ends well, and not at all otherwise."""
-    new = path.with_name(f".{path.name}.new")
+    """A text file to write into, which appears at `path` whole when the block ends well, and not at all otherwise.
+
+    A link stays one: what it points to is replaced. A pipe or a device is written straight through.
+    """
+    with writing(path):
+        straight = path.exists() and not path.is_file()
+    if straight:
+        try:
+            with path.open("w", encoding="utf-8", newline="") as file:
+                yield file
+        except OSError as error:
+            raise SwissbertError(f"{path}: cannot be written ({error.strerror or error})") from error
+        return
+    target = Path(os.path.realpath(path))
+    new = target.with_name(f".{target.name}.new")
     with writing(path):
         try:
             with new.open("w", encoding="utf-8", newline="") as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            new.replace(path)
+            new.replace(target)
         finally:
             with contextlib.suppress(OSError):
                 new.unlink()

@@ -22,25 +22,13 @@ def scores(kind: Kind, labels: Array, answers: Array) -> dict[str, float]:
     classification; ``pearson`` and ``spearman`` of a regression, 0 where one side does not vary and so no correlation
     is defined.
     """
-    decided = decisions(kind, answers)
-    if kind == "regression":
-        from scipy.stats import pearsonr, spearmanr
-
-        if len(labels) < 2 or np.ptp(labels) == 0 or np.ptp(decided) == 0:
-            return {"pearson": 0.0, "spearman": 0.0}
-        x, y = labels.astype(np.float64), decided.astype(np.float64)
-        return {"pearson": float(pearsonr(x, y).statistic), "spearman": float(spearmanr(x, y).statistic)}
-    from sklearn.metrics import accuracy_score, f1_score
-
-    f1 = f1_score(labels.astype(int), decided, average="macro", zero_division=0.0)
-    return {"accuracy": float(accuracy_score(labels.astype(int), decided)), "macro_f1": float(f1)}
+    return _scores(kind, labels, decisions(kind, answers))
 
 
 def confusion(labels: Array, answers: Array, classes: int) -> list[list[int]]:
     """Counts ``[true][predicted]`` of a classification."""
-    from sklearn.metrics import confusion_matrix
-
-    table: list[list[int]] = confusion_matrix(labels.astype(int), answers.argmax(1), labels=range(classes)).tolist()
+    cells = labels.astype(int) * classes + answers.argmax(1)
+    table: list[list[int]] = np.bincount(cells, minlength=classes**2).reshape(classes, classes).tolist()
     return table
 
 
@@ -53,13 +41,12 @@ def intervals(
     collected: dict[str, list[float]] = {}
     for _ in range(resamples):
         drawn = rng.integers(0, len(labels), len(labels))
-        for name, value in _quick_scores(kind, labels[drawn], decided[drawn]).items():
+        for name, value in _scores(kind, labels[drawn], decided[drawn]).items():
             collected.setdefault(name, []).append(value)
     return {name: (float(np.quantile(v, 0.025)), float(np.quantile(v, 0.975))) for name, v in collected.items()}
 
 
-def _quick_scores(kind: Kind, labels: Array, decided: Array) -> dict[str, float]:
-    """`scores` of decided answers in plain numpy, for the thousand calls of a bootstrap."""
+def _scores(kind: Kind, labels: Array, decided: Array) -> dict[str, float]:
     if kind == "regression":
         from scipy.stats import rankdata
 

@@ -8,34 +8,70 @@ from torch import Tensor, nn
 
 from swissbert.data.batches import PackedBatch
 from swissbert.encoder import Bert
-from swissbert.heads import LinearHead, side_by_side
+from swissbert.heads import CosineHead, HiddenLayer, LinearHead, side_by_side
 from swissbert.tasks import Task
 
 
 class MultitaskModel(nn.Module):
-    """A `Bert` shared by all tasks and a head for each (paper, Section 4.1).
+    """A `Bert` shared by all tasks and a head for each (paper, Section 4).
 
     With `pair_encoding` a sentence pair is one sequence; without it two, and the head sees both pooled outputs.
-    `freeze` keeps the encoder's parameters and runs it without dropout; only the heads learn.
+    `freeze` keeps the encoder's parameters and runs it without dropout; only the heads learn. `layer_sharing` puts a
+    hidden layer before each head's own, the same one for all pair tasks. `cosine` gives binary and regression pair tasks
+    the cosine of the two pooled outputs as their head, for which sentences must be encoded separately.
     """
 
     def __init__(
-        self, encoder: Bert, tasks: Sequence[Task], *, pair_encoding: bool, dropout: float, freeze: bool = False
+        self,
+        encoder: Bert,
+        tasks: Sequence[Task],
+        *,
+        pair_encoding: bool,
+        dropout: float,
+        freeze: bool = False,
+        layer_sharing: bool = False,
+        cosine: bool = False,
     ) -> None:
         super().__init__()
         self.tasks = {task.name: task for task in tasks}
-        self.pair_encoding, self.freeze = pair_encoding, freeze
+        self.pair_encoding, self.freeze, self.cosine = pair_encoding, freeze, cosine
         self.encoder = encoder
-        hidden = encoder.config.hidden_size
-        self.heads = nn.ModuleDict(
-            {t.name: LinearHead(hidden * (2 if self.separate(t) else 1), t.outputs, dropout) for t in tasks}
-        )
+        self.heads = nn.ModuleDict()
+        self.hidden = nn.ModuleDict()  # "pair", and the tasks that share with no other
+        for task in tasks:
+            width = encoder.config.hidden_size * (2 if self.separate(task) else 1)
+            if self.by_cosine(task):
+                self.heads[_key(task.name)] = CosineHead()
+                continue
+            if layer_sharing and self._layer(task) not in self.hidden:
+                self.hidden[self._layer(task)] = HiddenLayer(width, dropout)
+            self.heads[_key(task.name)] = LinearHead(width, task.outputs, dropout)
         if freeze:
             encoder.requires_grad_(False)
+
+    def head(self, name: str) -> nn.Module:
+        """The head of a task."""
+        return self.heads[_key(name)]
 
     def separate(self, task: Task) -> bool:
         """Whether the two sentences of this task are encoded one by one."""
         return task.is_pair and not self.pair_encoding
+
+    def by_cosine(self, task: Task) -> bool:
+        """Whether this task's head is a cosine."""
+        return self.cosine and task.is_pair and task.kind != "classification"
+
+    def _layer(self, task: Task) -> str:
+        return "pair" if task.is_pair else f"{task.name}_alone"
+
+    def shared_parameters(self) -> list[nn.Parameter]:
+        """What several tasks have in common and learns: the encoder and a hidden layer that pair tasks share."""
+        both = [*self.encoder.parameters(), *(self.hidden["pair"].parameters() if "pair" in self.hidden else ())]
+        return [parameter for parameter in both if parameter.requires_grad]
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        """Everything that is not the encoder."""
+        return [*self.heads.parameters(), *self.hidden.parameters()]
 
     def train(self, mode: bool = True) -> "MultitaskModel":
         """Switch dropout on or off; a frozen encoder stays without."""
@@ -45,20 +81,71 @@ class MultitaskModel(nn.Module):
         return self
 
     def forward(self, batch: PackedBatch, name: str) -> Tensor:
-        """Logits of one task, fp32, ``[B, outputs]``."""
-        pooled = self.encoder(batch.input_ids, batch.token_type_ids, batch.lengths).pooled
-        features = side_by_side(pooled) if self.separate(self.tasks[name]) else pooled
-        logits: Tensor = self.heads[name](features)
-        return logits.float()
+        """Logits of one task, fp32, ``[B, outputs]``; of a cosine head the cosine."""
+        task = self.tasks[name]
+        features = self.encoder(batch.input_ids, batch.token_type_ids, batch.lengths).pooled.float()
+        with torch.autocast(features.device.type, enabled=False):  # heads are small; scores keep all their digits
+            if self.separate(task):
+                features = side_by_side(features)
+            if self.hidden and not self.by_cosine(task):
+                features = self.hidden[self._layer(task)](features)
+            logits: Tensor = self.head(name)(features)
+        return logits
 
     def loss(self, batch: PackedBatch, name: str) -> Tensor:
         """Mean loss of one task over a labelled batch, a scalar (paper, Section 5.2)."""
-        return task_loss(self.tasks[name], self(batch, name), batch.labels)
+        task, logits = self.tasks[name], self(batch, name)
+        return (
+            cosine_loss(task, logits[:, 0], batch.labels)
+            if self.by_cosine(task)
+            else task_loss(task, logits, batch.labels)
+        )
 
     @torch.inference_mode()
     def answers(self, batch: PackedBatch, name: str) -> Tensor:
         """What the model says, fp32: probabilities ``[B, C]`` (two columns for a binary task) or scores ``[B]``."""
-        return task_answers(self.tasks[name], self(batch, name))
+        task, logits = self.tasks[name], self(batch, name)
+        head = self.head(name)
+        return (
+            cosine_answers(task, logits[:, 0], head.threshold)
+            if isinstance(head, CosineHead)
+            else task_answers(task, logits)
+        )
+
+
+def _key(name: str) -> str:
+    """What a task's head is called among modules: any task name is taken, "type" and "train" too."""
+    return f"for_{name}"
+
+
+def cosine_loss(task: Task, cosine: Tensor, labels: Tensor) -> Tensor:
+    """Mean loss, a scalar, of cosines ``[B]`` (paper, Cosine-Similarity Fine-Tuning).
+
+    Binary: what CosineEmbeddingLoss with margin 0 is, 1 − cos of a positive pair and max(0, cos) of a negative one.
+    Regression: squared or absolute error of the cosine rescaled from −1..1 to the range.
+    """
+    if task.kind == "binary":
+        return torch.where(labels > 0.5, 1 - cosine, cosine.clamp(min=0)).mean()
+    score = _rescaled(task, cosine)
+    return F.l1_loss(score, labels) if task.loss == "mae" else F.mse_loss(score, labels)
+
+
+def cosine_answers(task: Task, cosine: Tensor, threshold: Tensor) -> Tensor:
+    """Probabilities ``[B, 2]`` or scores ``[B]`` from cosines ``[B]``.
+
+    The probability of a positive pair is 0 at cosine −1, ½ at the threshold and 1 at 1, in two straight lines.
+    """
+    if task.kind == "regression":
+        return _rescaled(task, cosine)
+    room = torch.where(cosine >= threshold, 1 - threshold, 1 + threshold).clamp(min=1e-6)
+    positive = (0.5 + 0.5 * (cosine - threshold) / room).clamp(0, 1)
+    return torch.stack([1 - positive, positive], dim=1)
+
+
+def _rescaled(task: Task, cosine: Tensor) -> Tensor:
+    assert task.range is not None
+    low, high = task.range
+    return low + (high - low) * (cosine + 1) / 2
 
 
 def task_loss(task: Task, logits: Tensor, labels: Tensor) -> Tensor:

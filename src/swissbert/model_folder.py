@@ -7,20 +7,22 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-import torch
-from pydantic import Field, ValidationError
+from pydantic import Field, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from swissbert.config import EncoderSettings, ModelSettings
 from swissbert.data.tokens import Tokenizer
-from swissbert.encoder.checkpoint import read_encoder, write_encoder
+from swissbert.device import pick_device
+from swissbert.encoder import Bert
+from swissbert.encoder.checkpoint import misfit, read_encoder, write_encoder
 from swissbert.errors import SwissbertError
-from swissbert.files import recover, write_folder
+from swissbert.files import write_folder
 from swissbert.model import MultitaskModel
-from swissbert.tasks import Settings, Task, explain
+from swissbert.tasks import Settings, Task, shown, validated
 
 FORMAT = 1
 
@@ -29,11 +31,19 @@ class Description(Settings):
     """Contents of ``swissbert.json``. `scores` are those on the dev rows, by dotted name; `provenance` is free."""
 
     format: int
-    tasks: list[Task]
+    tasks: list[Task] = Field(min_length=1)
     encoder: EncoderSettings
     model: ModelSettings
     scores: dict[str, float] = Field(default={})
     provenance: dict[str, Any] = Field(default={})
+
+    @model_validator(mode="after")
+    def _different_names(self) -> Self:
+        names = [task.name for task in self.tasks]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"tasks: the name '{name}' is used twice")
+        return self
 
 
 @dataclass(frozen=True)
@@ -61,7 +71,7 @@ def save_model(folder: Path, model: MultitaskModel, tokenizer: Tokenizer, descri
 
     def fill(new: Path) -> None:
         write_encoder(model.encoder, new)
-        heads = {name: tensor.detach().float().contiguous().cpu() for name, tensor in model.heads.state_dict().items()}
+        heads = {name: t.detach().float().contiguous().cpu() for name, t in _heads(model).state_dict().items()}
         save_file(heads, new / "heads.safetensors")
         tokenizer.save(new)
         text = json.dumps(description.model_dump(mode="json", exclude_none=True), indent=2, ensure_ascii=False)
@@ -71,11 +81,32 @@ def save_model(folder: Path, model: MultitaskModel, tokenizer: Tokenizer, descri
     write_folder(folder, fill)
 
 
+def make_model(encoder: Bert, tasks: list[Task], settings: ModelSettings, *, freeze: bool) -> MultitaskModel:
+    """The model that settings describe, with new heads."""
+    return MultitaskModel(
+        encoder,
+        tasks,
+        pair_encoding=settings.pair_encoding,
+        dropout=settings.dropout,
+        freeze=freeze,
+        layer_sharing=settings.layer_sharing,
+        cosine=settings.pair_head == "cosine",
+    )
+
+
+def _heads(model: MultitaskModel) -> nn.ModuleDict:
+    """All that is not the encoder; each tensor once, shared or not."""
+    return nn.ModuleDict({"heads": model.heads, "hidden": model.hidden})
+
+
 def resolve_folder(name: str | Path) -> Path:
     """A model folder, or the one inside a run folder. Raises SwissbertError."""
     path = Path(name)
-    recover(path / "model")
-    for candidate in (path, path / "model"):
+    for candidate in (
+        path,
+        path / "model",
+        path / ".model.old",
+    ):  # the last: a run is killed while it replaces the model
         if (candidate / "swissbert.json").is_file():
             return candidate
     if path.is_dir():
@@ -85,37 +116,41 @@ def resolve_folder(name: str | Path) -> Path:
     raise SwissbertError(f"{path}: there is no such model folder or run folder")
 
 
-def load_model(name: str | Path, device: torch.device | None = None) -> Trained:
+def load_model(name: str | Path, device: str = "auto") -> Trained:
     """Load a model folder or the best model of a run folder. Raises SwissbertError that names file and reason."""
     folder = resolve_folder(name)
     where = folder / "swissbert.json"
     try:
-        text = where.read_text(encoding="utf-8")
-        found = json.loads(text).get("format")
-        if found != FORMAT:
-            raise SwissbertError(f"{where}: format is {found!r}, but this version of swissbert reads format {FORMAT}")
-        description = Description.model_validate_json(text)
-    except ValidationError as error:
-        raise explain(error, Description, str(where)) from error
-    except (OSError, ValueError, AttributeError) as error:
+        table = json.loads(where.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise SwissbertError(f"{where}: cannot be read ({error})") from error
+    if not isinstance(table, dict):
+        raise SwissbertError(f"{where}: a JSON object is expected")
+    found = table.get("format")
+    if type(found) is not int or found != FORMAT:
+        raise SwissbertError(f"{where}: format is {shown(found)}, but this version of swissbert reads format {FORMAT}")
+    description = validated(Description, table, str(where))
     encoder = read_encoder(folder)
-    settings = description.model
-    model = MultitaskModel(
-        encoder,
-        description.tasks,
-        pair_encoding=settings.pair_encoding,
-        dropout=settings.dropout,
-        freeze=description.encoder.freeze,
-    )
+    longest, limit = description.encoder.max_length, encoder.config.max_positions
+    if longest > limit:
+        raise SwissbertError(f"{where}: encoder.max_length is {longest}, but this encoder takes at most {limit} tokens")
+    model = make_model(encoder, description.tasks, description.model, freeze=description.encoder.freeze)
     weights = folder / "heads.safetensors"
     try:
-        model.heads.load_state_dict(load_file(weights))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise SwissbertError(
-            f"{weights}: does not hold the heads that swissbert.json describes ({str(error).splitlines()[0]})"
-        ) from error
-    return Trained(model.to(device).eval(), Tokenizer(folder, encoder.config.vocab_size), description, folder)
+        stored = load_file(weights)
+    except (OSError, SafetensorError) as error:
+        raise SwissbertError(f"{weights}: not a readable safetensors file ({error})") from error
+    heads = _heads(model)
+    wrong = misfit(
+        {name: tuple(tensor.shape) for name, tensor in heads.state_dict().items()},
+        {name: tuple(tensor.shape) for name, tensor in stored.items()},
+    )
+    if wrong:
+        raise SwissbertError(f"{weights}: the tensors do not fit swissbert.json: {wrong}")
+    heads.load_state_dict(stored)
+    return Trained(
+        model.to(pick_device(device)).eval(), Tokenizer(folder, encoder.config.vocab_size), description, folder
+    )
 
 
 def card(description: Description) -> str:

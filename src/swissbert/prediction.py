@@ -1,15 +1,18 @@
 """Answers of a trained model on unlabelled text, streamed in input order in constant memory."""
 
+import errno
+import io
+import os
 import sys
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 
 from swissbert.data.dataset import tokenize
-from swissbert.data.reader import BadRow, Cells, Row, check_rows, read_cells
+from swissbert.data.reader import ENDINGS, BadRow, Cells, Row, check_rows, read_cells, unreadable
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import table_answers
 from swissbert.model_folder import Trained
@@ -67,10 +70,8 @@ def _rows_of(texts: Iterable[Any], task: Task) -> Iterator[Row]:
             )
         if not all(part.strip() for part in parts):
             raise SwissbertError(f"input {number}: the text is empty")
-        if any("\ud800" <= c <= "\udfff" for part in parts for c in part):
-            raise SwissbertError(
-                f"input {number}: the text holds half of a character (a lone surrogate) and is no valid Unicode"
-            )
+        if why := unreadable("".join(parts)):
+            raise SwissbertError(f"input {number}: the text has {why}")
         yield Row(number, str(number), parts[0].strip(), parts[1].strip() if task.is_pair else None, None)
 
 
@@ -106,32 +107,60 @@ def read_inputs(source: str, task: Task, format: str = "auto", stdin: TextIO | N
     """Rows to answer, from a file or standard input (``-``).
 
     Text (``-`` and files ending in .txt) is a sentence a line, of a pair task two with a tab between. Other formats
-    go by ending or `format`; they have the task's own columns, or ``text`` and ``text_pair``, and perhaps ``id``.
+    go by ending or `format`, delimited text by the task's own format; they have the task's own columns, or ``text`` and
+    ``text_pair``, and perhaps ``id``.
     """
-    path = Path(source)
-    if format == "text" or (format == "auto" and (source == "-" or path.suffix.lower() == ".txt")):
-        if source == "-":
-            yield from _lines(stdin or sys.stdin, "standard input", task)
-            return
-        try:
+    path, where = (Path("/dev/stdin"), "standard input") if source == "-" else (Path(source), source)
+    if source == "-" and stdin is None and sys.stdin is None:
+        raise SwissbertError("standard input: it is closed, so there is nothing to read")
+    try:
+        if format == "auto":
+            format = "text" if source == "-" else _format(path, task)
+        if format != "text":
+            yield from _rows_in(path, where, format, task)
+        elif source == "-":  # whatever the locale says, bytes that are not UTF-8 are a bad row and no traceback
+            utf8 = stdin or io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", errors="surrogateescape")
+            yield from _lines(utf8, where, task)
+        else:
             with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
-                yield from _lines(file, source, task)
-        except OSError as error:
-            raise SwissbertError(f"{source}: cannot be read ({error.strerror or error})") from error
-        return
-    if source == "-":
-        path = Path("/dev/stdin")
+                yield from _lines(file, where, task)
+    except OSError as error:
+        raise SwissbertError(f"{where}: cannot be read ({error.strerror or error})") from error
+
+
+def _format(path: Path, task: Task) -> str:
+    """How a file is read: by its ending, but delimited as the task's files are if its header is, to see the same text."""
+    known = {**ENDINGS, ".txt": "text"}
+    ending = path.suffix.lower()
+    path.stat()  # a file that is not there is the first thing to say
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if ending not in known:
+        raise SwissbertError(f"{path}: the ending says no known format ({', '.join(known)}); --format can")
+    if ending in (".csv", ".tsv") and task.format in ("cs224n", "csv", "tsv") and path.is_file():
+        with path.open("rb") as file:
+            header = file.readline(2**16)
+        tabs = b"\t" in header or (ending == ".tsv" and b"," not in header)
+        if tabs == (task.format != "csv"):
+            return task.format
+    return known[ending]
+
+
+def _rows_in(path: Path, where: str, format: str, task: Task) -> Iterator[Row | BadRow]:
+    """Rows of a file with columns, which the first row that has them names; JSON lines may have others before it."""
     cells = read_cells(path, format, task.quotes)
-    first = next(cells, None)
-    if first is None:
-        return
-    columns = _columns(task, first[1]) if isinstance(first[1], dict) else task.columns
-
-    def again() -> Iterator[tuple[int, Cells | str]]:
-        yield first
-        yield from cells
-
-    yield from check_rows(again(), task.model_copy(update={"columns": columns}), source, labelled=False)
+    before: list[tuple[int, Cells | str]] = []
+    for number, found in islice(cells, CHUNK):
+        if isinstance(found, dict):
+            columns = _columns(task, found)
+            if columns.text in found and (columns.text_pair is None or columns.text_pair in found):
+                task = task.model_copy(update={"columns": columns})
+                for early, reason in before:
+                    yield BadRow(where, early, reason if isinstance(reason, str) else f"no column '{columns.text}'")
+                before = [(number, found)]
+                break
+        before.append((number, found))
+    yield from check_rows(chain(before, cells), task, where, labelled=False)
 
 
 def _columns(task: Task, cells: Cells) -> Columns:
@@ -152,7 +181,7 @@ def _lines(file: Iterable[str], source: str, task: Task) -> Iterator[Row | BadRo
             yield BadRow(source, number, f"{len(parts)} texts where task '{task.name}' takes a pair with a tab between")
         elif not all(parts):
             yield BadRow(source, number, "the text is empty")
-        elif any("\ud800" <= c <= "\udfff" or c == "\0" for part in parts for c in part):
-            yield BadRow(source, number, "bytes that are not UTF-8, or a NUL character")
+        elif why := unreadable("".join(parts)):
+            yield BadRow(source, number, f"the text has {why}")
         else:
             yield Row(number, str(number), parts[0], parts[1] if task.is_pair else None, None)

@@ -1,6 +1,8 @@
 """Which batch of which task comes next. Pure functions of counts and a seed: the same settings give the same order."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 from zlib import crc32
 
@@ -13,8 +15,34 @@ Draw = tuple[str, int]
 """A task and the number of its batch within the epoch; a number past the task's last batch starts it over."""
 
 
+@dataclass(frozen=True)
+class Plan:
+    """All steps of a run with their draws, and after how many steps each epoch is over, ascending."""
+
+    steps: list[list[Draw]]
+    ends: list[int]
+
+    def epoch(self, step: int) -> int:
+        """The epoch, from 0, that a step, from 0, belongs to."""
+        return bisect_right(self.ends, step)
+
+
+def make_plan(epochs: Iterable[Iterable[list[Draw]]], most: int | None = None) -> Plan:
+    """String epochs together, up to `most` steps. Epochs without a step are passed over."""
+    steps: list[list[Draw]] = []
+    ends: list[int] = []
+    for epoch in epochs:
+        before = len(steps)
+        steps += epoch
+        if most is not None and len(steps) >= most:
+            return Plan(steps[:most], [*ends, most])
+        if len(steps) > before:
+            ends.append(len(steps))
+    return Plan(steps, ends)
+
+
 def steps_in_epoch(batches: Mapping[str, int], ends: Literal["shortest", "longest"] | int, accumulation: int) -> int:
-    """Optimizer steps of an epoch, at least 1.
+    """Optimizer steps of an epoch; 0 where not even one fits.
 
     `batches` is the number of batches of each task. ``shortest`` ends an epoch when any task is exhausted (paper,
     Section 4.1), ``longest`` when all are, a number after that many steps. A step is `accumulation` rounds.
@@ -22,7 +50,7 @@ def steps_in_epoch(batches: Mapping[str, int], ends: Literal["shortest", "longes
     if isinstance(ends, int):
         return ends
     rounds = min(batches.values()) if ends == "shortest" else max(batches.values())
-    return max(1, rounds // accumulation)
+    return rounds // accumulation
 
 
 def round_robin(tasks: list[str], steps: int, accumulation: int) -> Iterator[list[Draw]]:

@@ -92,6 +92,9 @@ def check_text(report: Report) -> str:
     more = sum(max(0, len(s.bad) - 20) for s in report.splits)
     if bad:
         parts.append("\n".join(["Bad rows", *bad, *([f"  and {more} more"] if more else [])]))
+    if report.problems:
+        lines = [f"  {p.task} {p.split}: {p.sentence}" for p in report.problems]
+        parts.append("\n".join(["Problems", *lines]))
     if report.shared:
         lines = [
             f"  {s.task}: {s.rows} row(s) of {s.split} stand in train too"
@@ -100,7 +103,7 @@ def check_text(report: Report) -> str:
             for s in report.shared
         ]
         parts.append("\n".join(["Rows shared with train", *lines]))
-    elif rows:
+    elif {s.task for s in report.splits if s.split == "train"} & {s.task for s in report.splits if s.split != "train"}:
         parts.append("Rows shared with train\n  none")
     if report.other:
         lines = [f"  {name}: columns {', '.join(columns) or 'not readable'}" for name, columns in report.other.items()]

@@ -5,8 +5,9 @@ A declaration says what kind of answer is asked for, where the rows are and how 
 
 import math
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -26,6 +27,9 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False, allow_inf_nan=False)
 
 
+S = TypeVar("S", bound=Settings)
+
+
 class Columns(Settings):
     """Which column plays which role. `text_pair` makes the task one of sentence pairs."""
 
@@ -38,7 +42,7 @@ class Columns(Settings):
 class HubData(Settings):
     """A data set on the Hugging Face hub, and what its splits are called there."""
 
-    dataset: str = Field(pattern=r"^[\w.-]+(/[\w.-]+)?$")
+    dataset: str = Field(pattern=r"^[\w.-]+(/[\w.-]+)?$", description="NAME or OWNER/NAME is expected")
     config: str | None = None
     revision: str | None = None
     splits: dict[Split, str] = {"train": "train", "dev": "validation", "test": "test"}
@@ -57,7 +61,10 @@ class Task(Settings):
     sentence never stands on both sides, and never learned from.
     """
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
+    name: str = Field(
+        pattern=r"^[a-z][a-z0-9_]{0,39}$",
+        description="up to 40 small letters, digits and '_' are expected, a letter first",
+    )
     kind: Kind
     columns: Columns
     labels: list[str] = []
@@ -65,7 +72,7 @@ class Task(Settings):
     loss: Literal["cross_entropy", "binary_cross_entropy", "mse", "mae"]
     metric: Metric
     output: Literal["sigmoid", "linear"] = "sigmoid"
-    files: dict[Split, FileName | list[FileName]] = {}
+    files: dict[Split, FileName | Annotated[list[FileName], Field(min_length=1)]] = {}
     format: Literal["auto", "cs224n", "tsv", "csv", "jsonl", "parquet"] = "auto"
     quotes: bool | None = None
     holdout: float = Field(default=0.1, gt=0, lt=1, strict=True)
@@ -165,35 +172,69 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def explain(error: ValidationError, model: type[BaseModel], where: str) -> SwissbertError:
+def validated(model: type[S], table: object, where: str, overrides: Mapping[str, str] | None = None) -> S:
+    """Make settings of a table. Raises SwissbertError as `explain` words it."""
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        raise explain(error, model, where, overrides) from error
+    except UnicodeEncodeError as error:  # half a character, as JSON and command lines may have it
+        raise SwissbertError(f"{where}: there is a key that is not Unicode text") from error
+
+
+def explain(
+    error: ValidationError, model: type[BaseModel], where: str, overrides: Mapping[str, str] | None = None
+) -> SwissbertError:
     """One sentence for the first thing wrong in a settings table: where, key, value, what is allowed.
 
-    A key that is not known comes before one that is missing: it is often the same one, misspelt.
+    A key that is not known comes before one that is missing: it is often the same one, misspelt. `overrides` are the
+    dotted keys that came from elsewhere and what to call each; one that is to blame is named instead of `where`.
     """
     errors = error.errors(include_url=False)
     first = next((each for each in errors if each["type"] == "extra_forbidden"), errors[0])
-    path, known = _locate(model, first["loc"])
+    path, known, words = _locate(model, first["loc"])
     key = ".".join(map(str, path))
+    said = first["msg"].removeprefix("Value error, ") if first["type"] == "value_error" else ""
+    named = [word for word in said.replace(":", " ").split() if "." in word or word == "tasks"] if said else [key]
+    for name, source in (overrides or {}).items():
+        if any(f"{place}.".startswith(f"{name}.") or f"{name}.".startswith(f"{place}.") for place in named):
+            where = source
     if first["type"] == "extra_forbidden" or first["loc"][-1:] == ("[key]",):
         near = nearest(str(path[-1]), known) or f" (the keys here are {', '.join(known)})"
-        return SwissbertError(f"{where}: unknown key '{key}'{near}")
+        return SwissbertError(f"{where}: unknown key {shown(key)}{near}")
     if first["type"] == "missing":
         return SwissbertError(f"{where}: '{key}' is missing and has no default")
-    if first["type"] == "value_error":
-        return SwissbertError(f"{where}: {key + ': ' if key else ''}{first['msg'].removeprefix('Value error, ')}")
-    branches = [each["msg"] for each in errors if each["loc"][: len(path)] == tuple(path)]  # several for a union
+    if first["type"] == "too_short":
+        return SwissbertError(f"{where}: {key} is missing: name at least one")
+    if said:
+        return SwissbertError(f"{where}: {said if said.startswith(key) else f'{key}: {said}'}")
+    branches = [each["msg"] for each in errors if _locate(model, each["loc"])[0] == path]  # several for a union
+    if first["type"] == "string_pattern_mismatch" and words:
+        branches = [words]
     allowed = list(dict.fromkeys(message[0].lower() + message[1:] for message in branches))
     rest = [message.removeprefix("input should be ") for message in allowed[1:]]
-    return SwissbertError(f"{where}: '{key or 'the table'}' is {first['input']!r}; {', or '.join([allowed[0], *rest])}")
+    return SwissbertError(
+        f"{where}: '{key or 'the table'}' is {shown(first['input'])}; {', or '.join([allowed[0], *rest])}"
+    )
 
 
-def _locate(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list[int | str], list[str]]:
-    """The part of an error's place that a person wrote, and the names that its last key may have.
+def shown(value: object) -> str:
+    """A value as a message shows it: on one line, and cut where it is very long."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no integer of more than 4300 digits
+        text = "a number of thousands of digits"
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def _locate(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list[int | str], list[str], str | None]:
+    """The part of an error's place that a person wrote, the names that its last key may have, and its value in words.
 
     Pydantic adds which branch of a union failed, or ``[key]`` for the key of a table; these are left out.
     """
     path: list[int | str] = []
     known: list[str] = []
+    words: str | None = None
     here: Any = model
     for part in loc:
         some = [branch for branch in get_args(here) if branch is not type(None)]
@@ -202,46 +243,45 @@ def _locate(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list[in
         if isinstance(here, type) and issubclass(here, BaseModel):
             known = list(here.model_fields)
             field = here.model_fields.get(str(part))
-            here = field.annotation if field else None
+            here, words = (field.annotation, field.description) if field else (None, None)
         elif get_origin(here) is dict:
             keys, here = get_args(here)
             known = list(get_args(keys))
         elif isinstance(part, int):
-            here = None
+            here = get_args(here)[0] if get_origin(here) is list else None
         else:
             continue
         path.append(part)
-    return path, known
+    return path, known, words
 
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Parse a TOML file. Raises SwissbertError with file and line where it is not to be had or not TOML."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        name = str(path) if str(path).isprintable() else shown(str(path))
         raise SwissbertError(
-            f"{path}: cannot be read as UTF-8 text ({getattr(error, 'strerror', None) or error})"
+            f"{name}: cannot be read as UTF-8 text ({getattr(error, 'strerror', None) or error})"
         ) from error
-    except tomllib.TOMLDecodeError as error:
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # a ValueError that is no TOMLDecodeError: thousands of digits
         raise SwissbertError(f"{path}: not valid TOML: {error}") from error
 
 
 def make_task(table: dict[str, Any], where: str) -> Task:
     """Validate a declaration. Raises SwissbertError that names the key."""
-    try:
-        return Task.model_validate(table)
-    except ValidationError as error:
-        raise explain(error, Task, where) from error
+    return validated(Task, table, where)
 
 
-def find_task(name: str, base: Path | None = None) -> Task:
-    """A shipped task by name (``sst``), or a declaration file by path (relative to `base`)."""
+def find_task(name: str) -> Task:
+    """A shipped task by name (``sst``), or a declaration file by path."""
     if name.endswith(".toml"):
-        path = (base or Path()) / name
-        return make_task(read_toml(path), str(path))
+        return make_task(read_toml(Path(name)), name)
     if name not in shipped_tasks():
         raise SwissbertError(
-            f"tasks: no shipped task '{name}' (there are {', '.join(shipped_tasks())}), and a file ends in .toml"
+            f"tasks: no shipped task {shown(name)} (there are {', '.join(shipped_tasks())}), and a file ends in .toml"
         )
     path = SHIPPED / f"{name}.toml"
     return make_task(read_toml(path), str(path))

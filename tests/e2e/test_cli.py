@@ -1,7 +1,9 @@
 """The command line as a person meets it: quick help, one sentence for a mistake, results on standard output."""
 
 import json
+import re
 import resource
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,13 @@ from swissbert.config import STARTER
 def swissbert(*arguments: str | Path, cwd: Path | None = None, stdin: str = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "swissbert", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, input=stdin, timeout=300, check=False)
+
+
+PROGRAM = f"{shlex.quote(sys.executable)} -m swissbert"
+
+
+def shell(command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=cwd, timeout=120, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +148,11 @@ def test_data_check_says_what_is_there_and_names_bad_rows(cs224n: Path) -> None:
         (["predict", "no/such/model", "--task", "sst", "x"], "there is no such model folder"),
         (["data", "check", "no/such/dir"], "there is no such directory"),
         (["quickstart", "--out", "/dev/null/x"], "cannot be written"),
+        (["quickstart", "--out", "/"], "--out is '/', but it takes a folder to make"),
+        (["quickstart", "--out", "."], "--out is '.', but it takes a folder to make"),
+        (["quickstart", "--out", "x" * 300], "cannot be used (File name too long)"),
+        (["evaluate", "x" * 300], "cannot be used (File name too long)"),
+        (["train", "minilm", "--data", "no/🙂"], "no/🙂: there is no such data directory"),
     ],
 )
 def test_a_mistake_ends_in_one_sentence_and_status_2(arguments: list[str], message: str, tmp_path: Path) -> None:
@@ -153,6 +167,7 @@ def test_a_mistake_ends_in_one_sentence_and_status_2(arguments: list[str], messa
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     assert "Traceback" in swissbert("--debug", "evaluate", "no/such/model", cwd=tmp_path).stderr
+    assert "--debug" in swissbert("--help").stdout
 
 
 def test_predict_with_a_bad_file_leaves_no_half_written_output(run: Path, tmp_path: Path) -> None:
@@ -186,7 +201,135 @@ def test_recipes_and_env_and_version(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_goes_away_is_no_error(run: Path) -> None:
-    command = f"yes 'good film' | {sys.executable} -m swissbert predict {run} --task sst --input - | head -1"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120, check=True)
+    done = shell(f"yes 'good film' | {PROGRAM} predict {shlex.quote(str(run))} --task sst --input - | head -1")
     assert json.loads(done.stdout)["id"] == "1"
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("recipes >/dev/full", "standard output: cannot be written (No space left on device)"),
+        ("--help >/dev/full", "standard output: cannot be written (No space left on device)"),
+        ("recipes >&-", "standard output: it is closed"),
+        ("predict {run} --task sst good >/dev/full", "standard output: cannot be written (No space left on device)"),
+        ("predict {run} --task sst --input - <&-", "standard input: it is closed"),
+        ("predict {run} --task sst --input - --format csv <&-", "standard input: it is closed"),
+        ("cat /dev/null | {program} predict {run} --task sst --input - --format parquet", "Parquet needs a file"),
+        ("predict {run} --task sst --format csv good", "only --input has a format"),
+        ("predict {run} --task sst good --output .", ".: cannot be written (Is a directory)"),
+        ("predict {run} --task sst good --output /dev/full", "/dev/full: cannot be written (No space left on device)"),
+    ],
+)
+def test_a_stream_that_cannot_be_used_is_one_sentence(run: Path, tmp_path: Path, command: str, message: str) -> None:
+    filled = command.format(run=shlex.quote(str(run)), program=PROGRAM)
+    for unbuffered in ("", "1") if ">/dev/full" in command else ("",):  # an error while writing, or at the last flush
+        setting = f"export PYTHONUNBUFFERED={unbuffered}; set -o pipefail"
+        done = shell(f"{setting}; {filled if '|' in filled else f'{PROGRAM} {filled}'}", tmp_path)
+        assert done.returncode == 2, done
+        assert done.stderr.startswith("error: ")
+        assert message in done.stderr
+        assert done.stderr.count("\n") == 1, "one sentence"
+        assert done.stdout == ""
+
+
+@pytest.mark.parametrize("locale", ["C", "POSIX", "en_US.ISO-8859-1"])
+def test_bytes_that_are_not_utf8_cost_their_row_under_any_locale(run: Path, locale: str) -> None:
+    call = f"{PROGRAM} predict {shlex.quote(str(run))} --task sst --input -"
+    for setting in (f"LC_ALL={locale}", f"LC_ALL={locale} PYTHONIOENCODING=ascii PYTHONUTF8=0"):
+        done = shell(f"printf 'caf\\xe9\\ncaf\\xc3\\xa9\\n' | {setting} {call}")
+        bad, good = map(json.loads, done.stdout.splitlines())
+        assert bad == {"row": 1, "error": "the text has bytes that are not UTF-8"}
+        assert good["id"] == "2"
+        assert done.returncode == 0
+        assert "Traceback" not in done.stderr
+
+
+def test_ids_come_out_as_utf8_whatever_the_locale(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"text": "good", "id": "é🙂"}\n', encoding="utf-8")
+    call = f"{PROGRAM} predict {shlex.quote(str(run))} --task sst --input in.jsonl"
+    done = shell(f"LC_ALL=C PYTHONIOENCODING=ascii {call} > out", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "out").read_bytes())["id"] == "é🙂"
+
+
+def test_one_text_is_written_to_a_file_or_into_a_pipe(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "answer"
+    done = swissbert("predict", run, "--task", "sst", "a good film", "--output", out)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert "label_name" in json.loads(out.read_text())
+    call = f"{PROGRAM} predict {shlex.quote(str(run))} --task sst 'a good film' --output pipe"
+    piped = shell(f"mkfifo pipe; cat pipe & {call}; wait", tmp_path)
+    assert json.loads(piped.stdout) == json.loads(out.read_text())
+
+
+def test_bad_rows_are_told_where_rows_are_scored_or_answered(run: Path, tmp_path: Path) -> None:
+    for source in STARTER.glob("*-dev.tsv"):
+        (tmp_path / source.name).write_bytes(source.read_bytes())
+    header = (tmp_path / "sst-dev.tsv").read_text().splitlines()[0].split("\t")
+    rows = "".join(
+        "\t".join({"id": f"b{i}", "sentence": "x"}.get(name, "99") for name in header) + "\n" for i in range(7)
+    )
+    with (tmp_path / "sst-dev.tsv").open("a") as file:
+        file.write(rows)
+    scored = swissbert("evaluate", run, "--data", tmp_path, "--json")
+    assert json.loads(scored.stdout)["tasks"]["sst"]["bad_rows"] == 7
+    first, *lines = scored.stderr.splitlines()
+    assert first == "sst dev: 7 bad row(s) left out"
+    assert len(lines) == 6
+    assert all(re.match(r"  sst-dev\.tsv:\d+: label '99'", line) for line in lines[:5])
+    assert lines[5] == "  and 2 more"
+    submitted = swissbert("submit", run, "--data", tmp_path, "--out", tmp_path / "p")
+    assert submitted.stderr.splitlines() == ["sst-dev-output.csv: 7 bad row(s) left out", *lines]
+
+
+def test_data_check_reports_every_file_and_fails_where_one_cannot_be_used(tmp_path: Path) -> None:
+    for source in STARTER.glob("*.tsv"):
+        (tmp_path / source.name).write_bytes(source.read_bytes())
+    (tmp_path / "para-dev.tsv").write_text("something\nelse\n")
+    done = swissbert("data", "check", tmp_path, "--json")
+    assert done.returncode == 1, done.stderr
+    found = json.loads(done.stdout)
+    assert [(p["task"], p["split"]) for p in found["problems"]] == [("para", "dev")]
+    assert len(found["splits"]) == 5
+
+
+def test_data_check_knows_the_corpus_that_ships_and_tasks_by_name(tmp_path: Path) -> None:
+    done = swissbert("data", "check", "starter", "--tasks", "sst", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "sst-train.tsv" in done.stdout
+
+
+def test_the_program_is_named_as_a_person_can_call_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from swissbert import cli
+
+    program = tmp_path / "my bin" / "swissbert"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "argv", [str(program)])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert cli._program() == f"'{program}'"
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert cli._program() == "swissbert"
+    monkeypatch.setattr(sys, "argv", [str(Path(cli.__file__).with_name("__main__.py"))])
+    assert cli._program() == PROGRAM
+
+
+def test_the_hint_after_ctrl_c_names_the_program_that_ran(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import typer
+
+    from swissbert import cli
+    from swissbert.config import load_config
+    from swissbert.training import loop
+
+    def stop(*_: object, **__: object) -> None:
+        raise loop.Stopped("stopped; go on with: swissbert train --resume --out x")
+
+    monkeypatch.setattr(loop, "train", stop)
+    monkeypatch.setattr(sys, "argv", ["some/bin/swissbert"])
+    with pytest.raises(typer.Exit):
+        cli._train(load_config("quickstart"), tmp_path, resume=False)
+    assert capsys.readouterr().err.endswith("go on with: some/bin/swissbert train --resume --out x\n")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+SHARED = Path(os.environ.get("SWISSBERT_SHARED", ROOT.parent / "shared"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 COMMANDS = [line for language, block in BLOCKS if language == "sh" for line in block.splitlines()]
@@ -28,11 +29,12 @@ def run(command: str, cwd: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, cs224n: Path, own_tasks: Path) -> Path:
-    """A folder with the data under the names that the README uses, and a file of one's own."""
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the data under the names that the README uses, as far as it is here, and a file of one's own."""
     folder = tmp_path_factory.mktemp("readme")
-    (folder / "cs224n").symlink_to(cs224n)
-    (folder / "own_tasks").symlink_to(own_tasks)
+    for name in ("cs224n", "own_tasks"):
+        if (SHARED / "data" / name).is_dir():
+            (folder / name).symlink_to(SHARED / "data" / name)
     (folder / "mydata").mkdir()
     rows = [
         f"{'please' if n % 2 else 'now'} look at number {n},{['low', 'normal', 'high'][n % 3]}\n" for n in range(90)
@@ -52,21 +54,31 @@ def test_the_readme_opens_with_the_two_commands_and_the_makefile_does_what_it_sa
     assert "make test" in (ROOT / ".ci" / "run").read_text()
 
 
-def test_every_command_runs_in_the_order_of_the_readme(place: Path) -> None:
-    assert "Your own text" in run("swissbert quickstart", place)  # what `make quickstart` runs after setting up
+def test_quickstart_learns_all_three_tasks(place: Path) -> None:
+    assert "Predictions" in run("swissbert quickstart", place)  # what `make quickstart` runs after setting up
     scores = json.loads(run("swissbert evaluate runs/quickstart --json", place))["tasks"]
     assert scores["sst"]["metrics"]["accuracy"] >= 0.40
     assert scores["para"]["metrics"]["accuracy"] >= 0.75
     assert scores["sts"]["metrics"]["pearson"] >= 0.70
-    seen = []
+
+
+def test_every_other_command_runs_in_the_order_of_the_readme(place: Path) -> None:
+    seen, missing = [], [name for name in ("cs224n", "own_tasks") if not (place / name).exists()]
     for line in COMMANDS:
-        if line.startswith(("make ", ". .venv")):
+        needs = {"cs224n": ("cs224n", "runs/minilm"), "own_tasks": ("own_tasks",)}
+        if line.startswith(("make ", ". .venv")) or any(word in line for name in missing for word in needs[name]):
             continue
         command = f"{line} {SHORT}" if line.startswith("swissbert train") and "--resume" not in line else line
         seen.append((line, run(command, place)))
+    assert all(output for _, output in seen)
+    if missing:
+        pytest.skip(f"ran {len(seen)} commands; those that need {' and '.join(missing)} were left out")
     assert len(seen) >= 12
     assert (place / "predictions" / "sst-test-output.csv").is_file()
-    assert all(output for _, output in seen)
+
+
+def test_no_placeholder_is_left() -> None:
+    assert not re.findall(r"^[A-Z_]{6,}$", README, re.MULTILINE)
 
 
 def test_the_python_example_runs(place: Path) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -244,8 +245,9 @@ def test_ctrl_c_and_sigterm_save_the_state_and_a_second_process_is_kept_out(
         step = len([line for line in records(out) if "loss" in line])
         assert process.returncode == 130, told
         assert said == ""
+        program = shlex.join([sys.executable, "-m", "swissbert"])
         assert told.splitlines()[-1] == (
-            f"stopped after step {step} of {STEPS}; go on with: swissbert train --resume --out '{out}'"
+            f"stopped after step {step} of {STEPS}; go on with: {program} train --resume --out '{out}'"
         )
         assert behind < step < STEPS
         assert f"step-{step}" in checkpoints(out)

@@ -205,11 +205,25 @@ def test_an_empty_directory_makes_an_empty_report(tmp_path: Path, tokenizer: Tok
 
 
 @pytest.mark.parametrize("task", [MOOD, LIKE])
-def test_a_file_that_lacks_a_column_is_an_error(tmp_path: Path, tokenizer: Tokenizer, task: Task) -> None:
-    for name in ("mood-train.tsv", "like-train.csv"):
-        write(tmp_path, name, "something", "x")
-    with pytest.raises(SwissbertError, match=f"no column '{task.columns.text}', which task '{task.name}'"):
-        check(tmp_path, [task], tokenizer)
+def test_a_file_that_cannot_be_used_is_a_problem_and_the_others_are_reported(
+    made: Path, tokenizer: Tokenizer, task: Task
+) -> None:
+    name = f"{task.name}-train.{'tsv' if task is MOOD else 'csv'}"
+    write(made, name, "something", "x")
+    found = check(made, [MOOD, LIKE], tokenizer)
+    [problem] = found.problems
+    assert (problem.task, problem.split) == (task.name, "train")
+    assert problem.sentence.startswith(f"{name}: no column '{task.columns.text}', which task '{task.name}'")
+    assert len(found.splits) == 4
+    assert name not in found.other
+    assert f"Problems\n  {task.name} train: {name}: no column" in check_text(found)
+
+
+def test_nothing_is_said_of_train_where_there_is_none(tmp_path: Path, tokenizer: Tokenizer) -> None:
+    write(tmp_path, "mood-dev.tsv", "text\tlabel", "dull\tbad")
+    assert "shared with train" not in check_text(check(tmp_path, [MOOD], tokenizer))
+    write(tmp_path, "mood-train.tsv", "text\tlabel", "fine\tgood")
+    assert "Rows shared with train\n  none" in check_text(check(tmp_path, [MOOD], tokenizer))
 
 
 def test_a_report_can_be_written_as_json(report: Report) -> None:

@@ -114,20 +114,26 @@ def test_settings_are_fixed_once_made() -> None:
 
 BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
     # key, values taken, values refused
-    ("name", ["run", "a.b-c_1"], ["", "a b", "a/b", 3]),
+    ("name", ["run", "a.b-c_1", "-", "x" * 100], ["", "a b", "a/b", "..", ".git", "x" * 101, 3]),
     ("seed", [0, 2**31 - 1], [-1, 2**31, 0.5, "1", True]),
-    ("data.dir", ["data", "starter"], [3]),
+    ("data.dir", ["/data", "starter"], [3]),
     ("data.bad_rows", ["skip", "refuse"], ["drop", True]),
-    ("data.limit", [1, 10**9], [0, -1, 1.5, True]),
+    ("data.limit", [1, 10**9], [0, -1, 1.5, True, 10**9 + 1]),
     ("encoder.name", ["minilm", "owner/name"], ["", 3]),
     ("encoder.revision", ["main"], [3]),
     ("encoder.freeze", [True, False], ["maybe", 3]),
     ("encoder.dropout", [0, 0.0, 0.99], [-0.1, 1, 1.0, float("nan"), "0.1", True]),
-    ("encoder.max_length", [8, 512], [7, 0, 8.5, "8"]),
+    ("encoder.max_length", [8, 512], [7, 0, 8.5, "8", 10**6]),
     ("model.pair_encoding", [True, False], ["maybe", 3]),
     ("model.dropout", [0, 0.5], [1.0, -1, "half"]),
     ("loss.weighting", ["sum", "learnable", "uncertainty", "automatic"], ["Sum", "", 1]),
     ("loss.scale", [{}, {"sst": 0.5, "sts": 2}], []),
+    ("loss.surgery", [False], ["maybe", 3]),
+    ("sampling.method", ["round_robin", "proportional", "square_root", "temperature", "annealed"], ["random", 1]),
+    ("sampling.weights", [{}], []),
+    ("sampling.temperature", [0.5, 2], [0, -1, "2"]),
+    ("model.layer_sharing", [True, False], ["maybe", 3]),
+    ("model.pair_head", ["linear"], ["dot", 3]),
     ("loss.lr", [1e-4, 1], [0, -1e-4, 1.1, "1e-4", float("inf")]),
     ("train.epochs", [1, 100], [0, -1, 1.5, "3", True]),
     ("train.batch_size", [1, 512], [0, "32", True]),
@@ -143,7 +149,7 @@ BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
     ("train.bucket", [1, 50], [0]),
     ("train.precision", ["auto", "fp32", "bf16"], ["fp16", 32]),
     ("train.device", ["auto", "cpu", "mps", "cuda", "cuda:1"], ["gpu", "cuda:", "cuda:x", "", "cpu "]),
-    ("train.threads", [1], [0, True]),
+    ("train.threads", [1], [0, True, 10**6, 10**23]),
     (
         "train.best_by",
         ["overall", "overall_normalised", "sst.accuracy", "sst.macro_f1", "sts.pearson", "sts.spearman"],
@@ -193,7 +199,76 @@ def test_every_setting_has_its_rule_tested() -> None:
         table = field.annotation
         fields = getattr(table, "model_fields", None)
         leaves |= {f"{section}.{name}" for name in fields} if fields else {section}
-    assert leaves - {key for key, _, _ in BOUNDS} == {"tasks"}
+    assert leaves - {key for key, _, _ in BOUNDS} == {"tasks", "sampling.draws"}
+
+
+# Keys that depend on another, and settings that exclude each other
+
+
+def test_draws_are_taken_by_a_method_that_draws() -> None:
+    assert config(sampling={"method": "annealed", "draws": 5}).sampling.draws == 5
+    for value in (0, 1.5, True):
+        said = problem({"sampling": {"method": "annealed", "draws": value}})
+        assert said.startswith(f"'sampling.draws' is {value!r}; ")
+
+
+def test_a_cosine_is_taken_where_sentences_are_encoded_separately() -> None:
+    assert config(model={"pair_head": "cosine", "pair_encoding": False}).model.pair_head == "cosine"
+
+
+def test_weights_of_tasks_are_taken_by_the_method_that_looks_at_them() -> None:
+    weights = {"sst": 1, "sts": 0.5}
+    assert config(sampling={"method": "weighted", "weights": weights}).sampling.weights == weights
+    said = problem({"sampling": {"method": "weighted", "weights": {"sst": 0}}})
+    assert said.startswith("'sampling.weights.sst' is 0; ")
+
+
+SEPARATE = {"pair_head": "cosine", "pair_encoding": False}
+
+
+@pytest.mark.parametrize(
+    ("table", "keys"),
+    [
+        ({"model": {"pair_head": "cosine"}}, ["model.pair_head = 'cosine'", "model.pair_encoding = true"]),
+        ({"model": {**SEPARATE, "layer_sharing": True}}, ["model.pair_head = 'cosine'", "model.layer_sharing = true"]),
+        ({"loss": {"surgery": True}, "encoder": {"freeze": True}}, ["loss.surgery = true", "encoder.freeze = true"]),
+        ({"loss": {"surgery": True}, "tasks": ["sst"]}, ["loss.surgery = true", "tasks"]),
+        (
+            {"sampling": {"method": "annealed", "weights": {"sst": 1}}},
+            ["sampling.weights", "sampling.method is 'annealed'"],
+        ),
+        ({"sampling": {"weights": {"sst": 1}}}, ["sampling.weights", "sampling.method is 'round_robin'"]),
+        ({"sampling": {"draws": 3}}, ["sampling.draws", "sampling.method = 'round_robin'"]),
+    ],
+)
+def test_settings_that_exclude_each_other_are_both_named(table: dict[str, Any], keys: list[str]) -> None:
+    said = problem(table)
+    assert said.startswith(keys[0])
+    assert keys[1] in said
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"loss": {"surgery": True}},
+        {"loss": {"surgery": True}, "encoder": {"freeze": True}, "model": {"layer_sharing": True}},
+        {"sampling": {"method": "temperature", "draws": 1}},
+        {"sampling": {"method": "weighted", "weights": {"sst": 1, "sts": 2}, "draws": 9}},
+    ],
+)
+def test_settings_that_go_together_are_taken(table: dict[str, Any]) -> None:
+    config(**table)
+
+
+@pytest.mark.parametrize(
+    ("key", "table"),
+    [
+        ("loss.scale", {"loss": {"scale": {"ssst": 2.0}}}),
+        ("sampling.weights", {"sampling": {"method": "weighted", "weights": {"ssst": 1}}}),
+    ],
+)
+def test_a_table_by_task_names_tasks_of_the_run(key: str, table: dict[str, Any]) -> None:
+    assert problem(table) == f"{key} names 'ssst', but the tasks are sst, sts"
 
 
 @pytest.mark.parametrize(
@@ -203,7 +278,9 @@ def test_every_setting_has_its_rule_tested() -> None:
         ({"train": {"epoch_ends": 0}}, "input should be 'shortest' or 'longest', or greater than or equal to 1"),
         ({"train": {"lr": 2}}, "input should be less than or equal to 1"),
         ({"loss": {"weighting": "max"}}, "input should be 'sum', 'learnable', 'uncertainty' or 'automatic'"),
-        ({"tasks": []}, "list should have at least 1 item"),
+        ({"tasks": []}, "tasks is missing: name at least one"),
+        ({"name": ".."}, "'name' is '..'; up to 100 letters, digits, '_', '-' and '.' are expected, no '.' first"),
+        ({"train": {"device": "gpu"}}, "'train.device' is 'gpu'; auto, cpu, mps, cuda or cuda:N is expected"),
         ({"tasks": [3]}, "input should be a valid dictionary or instance of Task"),
         ({"tasks": "sst"}, "it is a list of names, files and tables"),
         ({"train": 3}, "input should be a valid dictionary or instance of TrainSettings"),
@@ -219,7 +296,7 @@ def test_two_settings_out_of_range_are_not_mixed_up() -> None:
 
 
 def test_no_tasks_at_all_is_an_error() -> None:
-    with pytest.raises(SwissbertError, match=r"recipe\.toml: 'tasks' is \[\]; list should have at least 1 item"):
+    with pytest.raises(SwissbertError, match=r"^recipe\.toml: tasks is missing: name at least one$"):
         make_config({}, "recipe.toml")
 
 
@@ -242,7 +319,7 @@ def test_the_best_model_is_chosen_by_a_metric_that_there_is() -> None:
         ({"train": {"warm_up": 0.1}}, "unknown key 'train.warm_up'; did you mean 'warmup'?"),
         ({"loss": {"weight": "sum"}}, "unknown key 'loss.weight'; did you mean 'weighting'?"),
         ({"encoder": {"maxlength": 64}}, "unknown key 'encoder.maxlength'; did you mean 'max_length'?"),
-        ({"loss": {"zzz": 1}}, "unknown key 'loss.zzz' (the keys here are weighting, scale, lr)"),
+        ({"loss": {"zzz": 1}}, "unknown key 'loss.zzz' (the keys here are weighting, scale, lr, surgery)"),
         ({"train": {"epochs": 0, "zzz": 1}}, "unknown key 'train.zzz' (the keys here are epochs, batch_size, "),
     ],
 )
@@ -265,10 +342,11 @@ def test_an_unknown_key_is_named_with_the_nearest_valid_one(table: dict[str, Any
         ('encoder.name="minilm"', "encoder.name", "minilm"),
         ("encoder.name='3'", "encoder.name", "3"),
         ("data.dir=/data/my files/x=y", "data.dir", "/data/my files/x=y"),
-        ("data.dir=C:\\data\\new", "data.dir", "C:\\data\\new"),
-        ("data.dir= a b ", "data.dir", "a b"),
-        ("data.dir=a\nb = 3", "data.dir", "a\nb = 3"),
-        ("data.dir=3\nb = 3", "data.dir", "3\nb = 3"),
+        ("encoder.name=C:\\data\\new", "encoder.name", "C:\\data\\new"),
+        ("encoder.name= a b ", "encoder.name", "a b"),
+        ("encoder.name=a\nb = 3", "encoder.name", "a\nb = 3"),
+        ("encoder.name=3\nb = 3", "encoder.name", "3\nb = 3"),
+        ("encoder.name=" + "9" * 5000, "encoder.name", "9" * 5000),
         ("train.epoch_ends=longest", "train.epoch_ends", "longest"),
         ("train.epoch_ends=200", "train.epoch_ends", 200),
         ("train.device=cuda:0", "train.device", "cuda:0"),
@@ -310,6 +388,9 @@ def test_an_override_without_key_or_value_says_how_to_write_it(recipe: Path, ove
         ("train.epochs=", "'train.epochs' is ''; input should be a valid integer"),
         ("train.epochs=3 4", "'train.epochs' is '3 4'; input should be a valid integer"),
         ("train.clip=true", "'train.clip' is True; input should be a valid number"),
+        ("loss.scale.\udcff=1", ": there is a key that is not Unicode text"),
+        ("\udcff=1", "is '\\udcff'; input should be a valid string"),
+        ("a\nb", "--set a b: write it as key=value"),
         ("train.lr=2024-01-01", "'train.lr' is datetime.date(2024, 1, 1); input should be a valid number"),
         ("train=3", "'train' is 3; input should be a valid dictionary or instance of TrainSettings"),
         ("seed.x=3", "'seed' is {'x': 3}; input should be a valid integer"),
@@ -327,6 +408,83 @@ def test_a_bad_override_is_named_with_its_key(recipe: Path, override: str, said:
 )
 def test_an_override_below_a_value_is_an_error(recipe: Path, override: str, key: str) -> None:
     assert refused(recipe, override) == f"--set {override}: '{key}' is not a table of settings"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["train.lr=fast"], "--set train.lr=fast: 'train.lr' is 'fast'; "),
+        (["train.lr=fast", "train.lr=slow"], "--set train.lr=slow: 'train.lr' is 'slow'; "),
+        (["tran.lr=1"], "--set tran.lr=1: unknown key 'tran'"),
+        (["train=3"], "--set train=3: 'train' is 3; "),
+        (["loss.scale.nope=2"], "--set loss.scale.nope=2: loss.scale names 'nope'"),
+        (["model.pair_head=cosine"], "--set model.pair_head=cosine: model.pair_head = 'cosine' and "),
+        (["train.best_by=x"], "--set train.best_by=x: train.best_by is 'x'"),
+        (["sampling.draws=3", "seed=1"], "--set sampling.draws=3: sampling.draws is given"),
+        (["name=x", 'tasks=["sst", "sst"]'], """--set tasks=["sst", "sst"]: tasks: the name 'sst' is used twice"""),
+        (["tasks=sst", "seed=1"], "--set tasks=sst: 'tasks' is 'sst'; "),
+        (["tasks=[]"], "--set tasks=[]: tasks is missing: name at least one"),
+        (["train.lr=" + "[" * 5000], "--set train.lr=[[[["),
+    ],
+)
+def test_an_override_is_blamed_and_not_the_recipe(recipe: Path, overrides: list[str], said: str) -> None:
+    with pytest.raises(SwissbertError) as caught:
+        load_config(recipe, overrides)
+    assert str(caught.value).startswith(said)
+    assert len(str(caught.value)) < 600
+
+
+def test_what_is_wrong_in_the_recipe_is_blamed_on_it_whatever_is_overridden(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('tasks = ["sst"]\n[train]\nlr = "fast"\n', encoding="utf-8")
+    with pytest.raises(SwissbertError, match=r"^\S*mine\.toml: 'train\.lr' is 'fast'"):
+        load_config(path, ["train.epochs=1", "seed=3"])
+
+
+# Paths
+
+
+def test_paths_in_a_recipe_start_at_its_folder_and_those_of_overrides_at_the_current_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder, name in ((here, "ours"), (there, "theirs")):
+        folder.mkdir()
+        text = (RECIPES.parent / "tasks" / "sst.toml").read_text(encoding="utf-8")
+        (folder / "mood.toml").write_text(text.replace('name = "sst"', f'name = "{name}"'), encoding="utf-8")
+    recipe = there / "recipe.toml"
+    recipe.write_text('tasks = ["mood.toml"]\n[data]\ndir = "rows"\n', encoding="utf-8")
+    monkeypatch.chdir(here)
+    for path in (recipe, Path("../there/recipe.toml")):
+        found = load_config(path)
+        assert [task.name for task in found.tasks] == ["theirs"]
+        assert found.data.path is not None
+        assert found.data.path.is_absolute()
+        assert found.data.path.resolve() == there / "rows"
+    found = load_config(recipe, ['tasks=["mood.toml"]', "data.dir=rows"])
+    assert ([task.name for task in found.tasks], found.data.dir) == (["ours"], str(here / "rows"))
+    assert load_config(recipe, ["data.dir=starter"]).data.dir == "starter"
+    written = dump_config(found)
+    monkeypatch.chdir(there)
+    assert make_config(tomllib.loads(written), "config.toml") == found
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('tasks = ["a\\u0000.toml"]', r"a\\x00\.toml': cannot be read as UTF-8 text \(embedded null byte\)"),
+        ("x = " + "[" * 5000, r"mine\.toml: not valid TOML: maximum recursion"),
+        ('tasks = ["sst"]\nseed = 0x' + "f" * 5000, "'seed' is a number of thousands of digits; "),
+        ("x = " + "9" * 5000, r"mine\.toml: not valid TOML: Exceeds the limit"),
+        ('tasks = ["sst"]\n[train]\nthreads = 1' + "0" * 23, r"'train\.threads' is 10+; "),
+    ],
+)
+def test_a_recipe_that_wants_to_break_the_reader_is_one_sentence(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(SwissbertError, match=said) as caught:
+        load_config(path)
+    assert "\n" not in str(caught.value)
 
 
 # Writing and comparing

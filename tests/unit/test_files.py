@@ -269,3 +269,45 @@ with locked(Path({str(folder)!r})):
         pass
     with locked(folder):
         assert names(folder) == {".lock"}
+
+
+def test_a_link_stays_and_what_it_points_to_is_replaced_whole(tmp_path: Path) -> None:
+    real, link, dangling = tmp_path / "real", tmp_path / "link", tmp_path / "dangling"
+    real.write_text("old")
+    link.symlink_to("real")
+    dangling.symlink_to("made")
+    with whole_file(link) as file:
+        file.write("new")
+        assert real.read_text() == "old"
+    for path in (link, dangling):
+        write_text(path, "new")
+        assert path.is_symlink()
+    assert real.read_text() == (tmp_path / "made").read_text() == "new"
+    assert names(tmp_path) == {"real", "link", "dangling", "made"}
+
+
+def test_a_pipe_and_a_device_are_written_straight_through(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True)
+    write_text(pipe, "new")
+    assert reader.communicate(timeout=30)[0] == "new"
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    null = tmp_path / "null"
+    null.symlink_to("/dev/null")
+    write_text(null, "new")
+    assert null.is_symlink()
+    full = tmp_path / "full"
+    full.symlink_to("/dev/full")
+    with pytest.raises(SwissbertError, match=rf"^{full}: cannot be written \(No space left on device\)$"):
+        write_text(full, "new")
+    assert names(tmp_path) == {"pipe", "null", "full"}
+
+
+@pytest.mark.parametrize("name", [".", "..", "/", "folder"])
+def test_a_folder_is_not_written_as_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SwissbertError, match=r"cannot be written \(Is a directory\)$"), whole_file(Path(name)):
+        raise AssertionError("the block must not begin")
+    assert names(tmp_path) == {"folder"}

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from swissbert import prediction
 from swissbert.config import EncoderSettings, ModelSettings, load_config
-from swissbert.data.reader import BadRow, Row
+from swissbert.data.reader import BadRow, Row, read_split
 from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.checkpoint import read_encoder
 from swissbert.errors import SwissbertError
@@ -50,7 +51,7 @@ def rows(count: int) -> Iterator[Row]:
 def test_a_model_folder_gives_back_what_was_saved(trained: Trained) -> None:
     assert [task.name for task in trained.description.tasks] == ["sst", "para", "sts"]
     assert not trained.model.training
-    width = trained.model.heads.get_parameter("sts.out.weight").shape[1]
+    width = trained.model.heads.get_parameter("for_sts.out.weight").shape[1]
     assert width == (32 if trained.model.pair_encoding else 64)
 
 
@@ -103,7 +104,8 @@ def test_probabilities_sum_to_one_and_scores_stay_in_the_range(trained: Trained)
         ("sts", "a", "takes a pair"),
         ("sst", "  ", "is empty"),
         ("sst", 3, "takes one text"),
-        ("sst", "\ud800", "no valid Unicode"),
+        ("sst", "\ud800", "half of a surrogate pair"),
+        ("sst", "a\0b", "a NUL character"),
         ("nope", "a", "has no task 'nope'; its tasks are sst, para, sts"),
     ],
 )
@@ -113,7 +115,7 @@ def test_bad_input_is_one_sentence(trained: Trained, task: str, item: object, me
 
 
 def test_text_that_only_looks_dangerous_is_answered(trained: Trained) -> None:
-    texts = ["<script>alert(1)</script>", "a\0b", "🙂" * 50, "x" * 100_000, "\u202eright to left"]
+    texts = ["<script>alert(1)</script>", "🙂" * 50, "x" * 100_000, "\u202eright to left"]
     assert len(list(prediction.predict(trained, "sst", texts))) == len(texts)
 
 
@@ -145,3 +147,70 @@ def test_quickstart_recipe_names_the_starter_corpus() -> None:
     config = load_config("quickstart")
     assert config.data.path is not None
     assert (config.data.path / "sst-train.tsv").is_file()
+
+
+COURSE = '\tid\tsentence\tsentiment\n0\tx1\t"A ""b"", c"\t0\n1\tx2\t "plain" d\t4\n'
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.tsv"])
+def test_a_file_of_the_tasks_own_format_is_read_as_training_reads_it(tmp_path: Path, name: str) -> None:
+    task = find_task("sst").model_copy(update={"files": {"train": name}})
+    (tmp_path / name).write_text(COURSE)
+    rows = [row._replace(label=None) for row in read_split(task, "train", tmp_path).rows]
+    assert list(prediction.read_inputs(str(tmp_path / name), task)) == rows
+    assert [row.text for row in rows] == ['A "b", c', '"plain" d']
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", 'id,sentence\nx,"Good, really"\n'),
+        ("b.csv", 'text\n"Good, really"\n'),
+        ("c.tsv", "text\nGood, really\n"),
+    ],
+)
+def test_other_delimited_files_go_by_their_header(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    [row] = prediction.read_inputs(str(tmp_path / name), find_task("sst"))
+    assert isinstance(row, Row)
+    assert row.text == "Good, really"
+
+
+def test_the_courses_test_files_are_read(cs224n: Path) -> None:
+    task = find_task("sst")
+    found = list(prediction.read_inputs(str(cs224n / "ids-sst-test-student.csv"), task))
+    assert found == read_split(task, "test", cs224n).rows
+
+
+@pytest.mark.parametrize("first", ["{broken", "[1]", '{"other": 1}'])
+def test_a_bad_first_line_of_json_costs_no_later_row(tmp_path: Path, first: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(first + '\n{"text": "good", "id": 7}\n{"text": ""}\n')
+    bad, good, empty = prediction.read_inputs(str(path), find_task("sst"))
+    assert isinstance(bad, BadRow)
+    assert bad.number == 1
+    assert good == Row(2, "7", "good", None, None)
+    assert isinstance(empty, BadRow)
+
+
+def test_a_file_that_has_the_columns_nowhere_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"other": 1}\n{"more": 2}\n')
+    with pytest.raises(SwissbertError, match="no column 'sentence'"):
+        list(prediction.read_inputs(str(path), find_task("sst")))
+
+
+def test_what_is_no_file_or_has_an_unknown_ending_is_said(tmp_path: Path) -> None:
+    (tmp_path / "rows.xyz").write_text("text\na\n")
+    (tmp_path / "folder.csv").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    for name, format, message in [
+        ("none.xyz", "auto", r"none\.xyz: cannot be read \(No such file or directory\)$"),
+        ("none.csv", "auto", r"none\.csv: cannot be read \(No such file or directory\)$"),
+        (".", "auto", r"cannot be read \(Is a directory\)$"),
+        ("folder.csv", "auto", r"cannot be read \(Is a directory\)$"),
+        ("rows.xyz", "auto", r"the ending says no known format \(.*\.txt\); --format can$"),
+        ("pipe", "parquet", "Parquet needs a file"),
+    ]:
+        with pytest.raises(SwissbertError, match=message):
+            list(prediction.read_inputs(str(tmp_path / name), find_task("sst"), format))

@@ -816,3 +816,28 @@ def test_labels_are_nan_where_there_are_none() -> None:
     assert labels.dtype == np.float64
     assert math.isnan(labels[0])
     assert labels[1] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (["false", "true"], [0.0, 1.0]),
+        (["False", "True"], [0.0, 1.0]),
+        (["1", "0"], [1.0, 0.0]),
+        (["no", "true"], [None, 1.0]),
+        (["bad", "good"], [None, None]),
+    ],
+)
+def test_a_json_boolean_is_the_label_of_its_name_or_number(
+    write: Writer, labels: list[str], expected: list[float | None]
+) -> None:
+    folder = write('{"text": "x", "label": false}\n{"text": "y", "label": true}\n', "rows.jsonl")
+    task = declare("rows.jsonl", labels=labels)
+    found = everything(task, folder / "rows.jsonl")
+    assert [row.label if isinstance(row, Row) else None for row in found] == expected
+
+
+def test_a_json_boolean_is_no_score(write: Writer) -> None:
+    folder = write('{"text": "x", "label": true}\n', "rows.jsonl")
+    [row] = everything(scores("rows.jsonl"), folder / "rows.jsonl")
+    assert isinstance(row, BadRow)

@@ -1,6 +1,7 @@
 """Checkpoints: what goes in comes out, what is broken is said, and nothing is pickled."""
 
 import ast
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 import swissbert
@@ -19,7 +21,7 @@ from swissbert.heads import LinearHead
 from swissbert.mtl.weighting import Automatic
 from swissbert.training.loop import train
 from swissbert.training.optim import make_optimizer
-from swissbert.training.state import Progress, checkpoints, load_checkpoint, save_checkpoint
+from swissbert.training.state import Progress, checkpoints, load_checkpoint, recorded_rows, save_checkpoint
 
 SOURCE = Path(swissbert.__file__).parent
 SIZES = BertConfig(vocab_size=20, hidden_size=8, layers=1, heads=2, intermediate_size=16, max_positions=8)
@@ -44,7 +46,7 @@ class Small:
             {"model": nn.ModuleDict({"encoder": encoder, "head": head}), "weighting": weighting}
         )
         train, loss = TrainSettings(lr=1e-2, weight_decay=0.1), LossSettings(lr=0.1)
-        self.optimizer = make_optimizer(encoder, head, weighting, train, loss)
+        self.optimizer = make_optimizer(encoder.parameters(), head.parameters(), weighting, train, loss)
         self.encoder, self.head, self.weighting = encoder.eval(), head.eval(), weighting
 
     def steps(self, number: int) -> list[float]:
@@ -66,7 +68,7 @@ def test_a_checkpoint_brings_back_parameters_moments_and_progress_bit_for_bit(tm
     one, two = Small(1), Small(2)
     one.steps(3)
     two.steps(1)
-    progress = Progress(step=3, tokens=18, seconds=1.25, best=0.1 + 0.2, best_step=2, stale=1, evaluated=3)
+    progress = Progress(step=3, tokens=18, seconds=1.25, best=0.1 + 0.2, best_step=2, stale=1)
     save_checkpoint(tmp_path, one.modules, one.optimizer, progress, keep=1)
     assert load_checkpoint(tmp_path, two.modules, two.optimizer) == progress
     for (name, a), (_, b) in zip(one.modules.state_dict().items(), two.modules.state_dict().items(), strict=True):
@@ -153,12 +155,86 @@ def test_a_checkpoint_of_another_model_is_one_sentence(tmp_path: Path) -> None:
         load_checkpoint(tmp_path, two.modules, two.optimizer)
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"step": "x"}, "step is 'x'"),
+        ({"step": -5}, "step is -5"),
+        ({"step": 1e9}, "step is 1000000000.0"),
+        ({"step": 10**9}, "step is 1000000000"),
+        ({"step": True}, "step is True"),
+        ({"tokens": -1}, "tokens is -1"),
+        ({"stale": 0.5}, "stale is 0.5"),
+        ({"best_step": "1"}, "best_step is '1'"),
+        ({"best": [1]}, "best is [1]"),
+        ({"seconds": None}, "seconds is None"),
+        ({"more": 1}, "progress.json is not a table of step, tokens, "),
+    ],
+)
+def test_progress_that_cannot_be_true_is_one_sentence(tmp_path: Path, changes: dict[str, object], said: str) -> None:
+    one = Small(1)
+    one.steps(1)
+    one.save(tmp_path, 1)
+    file = tmp_path / "step-1" / "progress.json"
+    file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")) | changes), encoding="utf-8")
+    with pytest.raises(SwissbertError) as caught:
+        load_checkpoint(tmp_path, one.modules, one.optimizer)
+    assert said in str(caught.value)
+    assert str(caught.value).startswith(f"{tmp_path / 'step-1'}: this checkpoint cannot be read (progress.json")
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "null", "{}", "[" * 100_000])
+def test_progress_of_another_shape_is_one_sentence(tmp_path: Path, text: str) -> None:
+    one = Small(1)
+    one.save(tmp_path, 1)
+    (tmp_path / "step-1" / "progress.json").write_text(text, encoding="utf-8")
+    with pytest.raises(SwissbertError, match=r"step-1: this checkpoint cannot be read \([^\n]*\); remove the folder"):
+        load_checkpoint(tmp_path, one.modules, one.optimizer)
+
+
+def test_moments_of_other_shapes_are_refused(tmp_path: Path) -> None:
+    one = Small(1)
+    one.steps(1)
+    one.save(tmp_path, 1)
+    file = tmp_path / "step-1" / "optimizer.safetensors"
+    moments = load_file(file)
+    for wrong in ({"0.exp_avg": torch.zeros(3)}, {"99.exp_avg": torch.zeros(3)}):
+        save_file({**moments, **wrong}, file)
+        with pytest.raises(SwissbertError, match="the optimizer's parameters are not those of this run"):
+            load_checkpoint(tmp_path, one.modules, one.optimizer)
+
+
+def test_a_parameter_without_a_gradient_so_far_goes_on_without_moments(tmp_path: Path) -> None:
+    one, two = Small(1), Small(2)
+    for small in (one, two):
+        small.modules["idle"] = nn.Linear(2, 2)
+        small.optimizer.add_param_group({"params": list(small.modules["idle"].parameters())})
+    one.steps(2)
+    one.save(tmp_path, 2)
+    assert load_checkpoint(tmp_path, two.modules, two.optimizer) == Progress(2)
+    assert one.steps(3) == two.steps(3)
+
+
+def test_the_rows_that_a_run_began_with_are_read(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"rows": {"sst.train": "ab"}, "seed": 0}', encoding="utf-8")
+    assert recorded_rows(tmp_path / "run.json") == {"sst.train": "ab"}
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"rows": [1]}', b"\xff", b"[" * 100_000])
+def test_a_broken_record_of_rows_is_one_sentence(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "run.json").write_bytes(content)
+    with pytest.raises(
+        SwissbertError, match=r"run\.json: cannot be read \([^\n]+\); without this file the run goes on"
+    ):
+        recorded_rows(tmp_path / "run.json")
+
+
 def test_a_best_is_only_what_is_better_than_all_before() -> None:
     progress, seen = Progress(), []
     for step, value in enumerate([0.2, 0.5, 0.5, 0.1, 0.6], 1):
         progress = replace(progress, step=step).judged(value)
-        seen.append((progress.best, progress.best_step, progress.stale, progress.evaluated))
-    assert seen == [(0.2, 1, 0, 1), (0.5, 2, 0, 2), (0.5, 2, 1, 3), (0.5, 2, 2, 4), (0.6, 5, 0, 5)]
+        seen.append((progress.best, progress.best_step, progress.stale))
+    assert seen == [(0.2, 1, 0), (0.5, 2, 0), (0.5, 2, 1), (0.5, 2, 2), (0.6, 5, 0)]
 
 
 def test_a_value_below_zero_is_a_best_too() -> None:

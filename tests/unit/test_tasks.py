@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from swissbert.errors import SwissbertError, nearest
-from swissbert.tasks import SHIPPED, Task, find_task, make_task, read_toml, shipped_tasks
+from swissbert.tasks import SHIPPED, Settings, Task, explain, find_task, make_task, read_toml, shipped_tasks
 
 KINDS: dict[str, dict[str, Any]] = {
     "classification": {"labels": ["bad", "good"], "loss": "cross_entropy", "metric": "accuracy"},
@@ -238,6 +238,34 @@ def test_no_key_that_is_not_a_field_is_taken(kind: str, changes: dict[str, int])
             make_task({**table(kind), key: changes[key]}, "mood.toml")
 
 
+# Errors inside lists and unions
+
+
+class Many(Settings):
+    tasks: list[Task]
+
+
+def test_what_is_wrong_inside_a_list_is_shown_with_its_place() -> None:
+    for changes, said in (
+        ({"labels": ["bad", 3]}, "'tasks.1.labels.1' is 3; input should be a valid string"),
+        ({"colums": {}}, "unknown key 'tasks.1.colums'; did you mean 'columns'?"),
+        ({"kind": "topic"}, "'tasks.1.kind' is 'topic'; input should be 'classification', "),
+        ({"metric": "pearson"}, "tasks.1: metric is 'pearson', but "),
+        ({"columns": {"text": "t", "label": 3}}, "'tasks.1.columns.label' is 3; "),
+        ({"files": {"train": [3]}}, "'tasks.1.files.train' is [3]; input should be a valid string"),
+        ({"files": {"train": []}}, "'tasks.1.files.train' is []; "),
+        ({"name": "Mood"}, "'tasks.1.name' is 'Mood'; up to 40 small letters, digits and '_' are expected, "),
+    ):
+        with pytest.raises(ValidationError) as caught:
+            Many.model_validate({"tasks": [table(), table(**changes)]})
+        assert str(explain(caught.value, Many, "here")).startswith(f"here: {said}")
+
+
+def test_a_value_is_shown_on_one_line_and_not_at_any_length() -> None:
+    assert problem(table(labels="a\nb")).startswith("'labels' is 'a\\nb'; ")
+    assert len(problem(table(labels="x" * 10_000))) < 400
+
+
 # Finding declarations
 
 
@@ -246,9 +274,8 @@ def test_a_task_that_does_not_ship_is_an_error_that_lists_those_that_do() -> Non
         find_task("sstt")
 
 
-def test_a_declaration_is_found_beside_the_recipe(tmp_path: Path) -> None:
+def test_a_declaration_is_found_by_its_path(tmp_path: Path) -> None:
     (tmp_path / "mood.toml").write_text((SHIPPED / "sst.toml").read_text(encoding="utf-8"), encoding="utf-8-sig")
-    assert find_task("mood.toml", tmp_path) == find_task("sst")
     assert find_task(str(tmp_path / "mood.toml")) == find_task("sst")
 
 
@@ -264,7 +291,7 @@ def test_a_declaration_is_found_beside_the_recipe(tmp_path: Path) -> None:
 def test_a_declaration_that_cannot_be_read_names_its_file(tmp_path: Path, content: bytes, said: str) -> None:
     (tmp_path / "mood.toml").write_bytes(content)
     with pytest.raises(SwissbertError, match=said):
-        find_task("mood.toml", tmp_path)
+        find_task(str(tmp_path / "mood.toml"))
 
 
 def test_a_declaration_that_is_not_there_or_a_directory_names_its_path(tmp_path: Path) -> None:

@@ -31,11 +31,19 @@ class PackedBatch:
         if device.type == "cpu":
             return self
         return PackedBatch(
-            self.input_ids.to(device, non_blocking=True),
-            self.token_type_ids.to(device, non_blocking=True),
+            self.input_ids.to(device),
+            self.token_type_ids.to(device),
             self.lengths,
-            self.labels.to(device, non_blocking=True),
+            self.labels.to(device),
         )
+
+
+def take(table: TokenTable, rows: np.ndarray) -> TokenTable:
+    """The table of some rows of another, in the order given."""
+    sequences = (rows[:, None] * table.per_row + np.arange(table.per_row)).reshape(-1)
+    parts = [table.ids[table.offsets[s] : table.offsets[s + 1]] for s in sequences]
+    offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
+    return TokenTable(np.concatenate(parts), table.first[sequences], offsets, table.per_row)
 
 
 def pack(table: TokenTable, rows: np.ndarray, labels: np.ndarray | None = None) -> PackedBatch:

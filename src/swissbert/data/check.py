@@ -1,7 +1,7 @@
 """What a data directory holds: files, rows, bad rows, label balance, lengths, and rows shared between splits."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -39,20 +39,34 @@ class Shared:
 
 
 @dataclass(frozen=True)
+class Problem:
+    """A split that cannot be used, and why."""
+
+    task: str
+    split: Split
+    sentence: str
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything that `check` found; `other`: columns of the files that no given task reads."""
 
     splits: list[SplitReport]
     shared: list[Shared]
     other: dict[str, list[str]]
+    problems: list[Problem] = field(default_factory=list)
 
 
 def check(directory: Path, tasks: list[Task], tokenizer: Tokenizer) -> Report:
-    """Look at every file of `directory` that one of `tasks` declares. Raises SwissbertError where it is no directory."""
+    """Look at every file of `directory` that one of `tasks` declares. A file that cannot be used is one of `problems`.
+
+    Raises SwissbertError where `directory` is none.
+    """
     if not directory.is_dir():
         raise SwissbertError(f"{directory}: there is no such directory")
     splits: list[SplitReport] = []
     shared: list[Shared] = []
+    problems: list[Problem] = []
     used: set[str] = set()
     for task in tasks:
         texts: dict[tuple[str, str], float | None] = {}
@@ -61,7 +75,11 @@ def check(directory: Path, tasks: list[Task], tokenizer: Tokenizer) -> Report:
             if path is None:
                 continue
             used.add(path.name)
-            found = read_split(task, split, directory)
+            try:
+                found = read_split(task, split, directory)
+            except SwissbertError as error:
+                problems.append(Problem(task.name, split, str(error)))
+                continue
             lengths = tokenize(tokenizer, task, found.rows, separate=False, max_length=2**20).lengths
             quantiles = np.quantile(lengths, [0.5, 0.95, 1.0])
             keys = [text_key(row) for row in found.rows]
@@ -85,7 +103,7 @@ def check(directory: Path, tasks: list[Task], tokenizer: Tokenizer) -> Report:
                 other = sum(row.label is not None and row.label != texts[key] for key, row in both)
                 shared.append(Shared(task.name, split, len(both), other, both[0][1].text))
     unread = sorted(path for path in directory.iterdir() if path.suffix.lower() in ENDINGS and path.name not in used)
-    return Report(splits, shared, {path.name: _column_names(path) for path in unread})
+    return Report(splits, shared, {path.name: _column_names(path) for path in unread}, problems)
 
 
 def _balance(task: Task, labels: list[float]) -> dict[str, float]:

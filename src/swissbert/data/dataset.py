@@ -1,5 +1,6 @@
 """One split of one task, ready to be batched: rows, tokens and labels together."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,13 @@ class TaskData:
     def __len__(self) -> int:
         """Number of rows."""
         return len(self.rows)
+
+    def fingerprint(self) -> str:
+        """sha256 over rows and tokens: another text, label, order, vocabulary or truncation gives another value."""
+        digest = hashlib.sha256(self.rows.fingerprint().encode())
+        for part in (self.table.ids, self.table.first, self.table.offsets):
+            digest.update(part.tobytes())
+        return digest.hexdigest()
 
     def batch(self, rows: np.ndarray) -> PackedBatch:
         """Pack the rows of the given numbers."""

@@ -99,6 +99,10 @@ def read_split(
                 break
     if not rows:
         first = f"; the first: {bad[0].reason}" if bad else ""
+        if task.holds_out and split == "dev":
+            raise SwissbertError(
+                f"{source}: holding out {task.holdout:g} of the train rows of task '{task.name}' left none for dev; a larger holdout or a dev file helps"
+            )
         raise SwissbertError(f"{source}: no usable row for task '{task.name}' ({len(bad)} bad rows{first})")
     return Rows(source, rows, bad)
 
@@ -162,6 +166,9 @@ def _row(number: int, cells: Cells, task: Task, labelled: bool) -> Row:
     text = _text(cells.get(columns.text), columns.text)
     pair = _text(cells.get(columns.text_pair), columns.text_pair) if columns.text_pair else None
     cell, label = cells.get(columns.label), None
+    if isinstance(cell, bool):  # true is the label named True, true or 1, if there is one
+        names = [str(cell), str(cell).lower(), str(int(cell))]
+        cell = next((name for name in names if name in task.labels), names[1])
     if cell is not None and str(cell).strip():
         label = task.parse_label(cell)
     elif labelled:
@@ -180,7 +187,7 @@ def _text(value: object, column: str) -> str:
     text = (value or "").strip()
     if not text:
         raise ValueError(f"column '{column}' is empty")
-    if why := _unreadable(text):
+    if why := unreadable(text):
         raise ValueError(f"column '{column}' has {why}")
     return text
 
@@ -274,14 +281,14 @@ def _records(file: TextIO, delimiter: str, quotes: bool) -> Iterator[tuple[int, 
 
 def _check_header(path: Path, names: list[str]) -> None:
     """Raise SwissbertError where column names are no text or one stands twice."""
-    if why := _unreadable("".join(names)):
+    if why := unreadable("".join(names)):
         raise SwissbertError(f"{path}: the header has {why}; save the file as UTF-8 text")
     twice = next((name for name in names if name and names.count(name) > 1), None)
     if twice:
         raise SwissbertError(f"{path}: the header names column '{twice}' twice")
 
 
-def _unreadable(text: str) -> str | None:
+def unreadable(text: str) -> str | None:
     """What makes a text unusable, if anything."""
     if "\0" in text:
         return "a NUL character"
@@ -308,7 +315,7 @@ def _jsonl(path: Path) -> Iterator[tuple[int, Cells | str]]:
                 continue
             if not isinstance(cells, dict):
                 yield number, f"a JSON {type(cells).__name__}, not an object with column names"
-            elif why := _unreadable("".join(cells)):
+            elif why := unreadable("".join(cells)):
                 yield number, f"a column name with {why}"
             else:
                 yield number, cells
@@ -318,6 +325,8 @@ def _parquet(path: Path) -> Iterator[tuple[int, Cells | str]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise SwissbertError(f"{path}: Parquet needs a file, since it is read from its end; this is a pipe or a device")
     try:
         with pq.ParquetFile(path) as file:
             _check_header(path, file.schema_arrow.names)

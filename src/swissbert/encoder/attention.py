@@ -33,7 +33,7 @@ class Layout(Protocol):
 class PackedLayout:
     """Sequences end to end without padding; padding exists only inside attention.
 
-    `lengths` are ints from 1 on. Runs on the device given, without waiting for it.
+    `lengths` are ints from 1 on. Tensors are made on the CPU and moved to the device given.
     """
 
     def __init__(self, lengths: list[int], device: torch.device | None = None) -> None:
@@ -71,8 +71,7 @@ class PaddedLayout:
         device = attention_mask.device
         self.positions = torch.arange(self.longest, device=device).repeat(self.batch)
         self.first = torch.arange(self.batch, device=device) * self.longest
-        lowest = torch.finfo(torch.float32).min  # not -inf: a row of padding alone must not give nan
-        self.mask: Tensor | None = ((1.0 - attention_mask.float()) * lowest)[:, None, None]
+        self.mask: Tensor | None = (1.0 - attention_mask.float())[:, None, None] * -1e30  # see `attend`
 
     def spread(self, tokens: Tensor) -> Tensor:
         """``[T, D] -> [B, L, D]``."""
@@ -94,7 +93,8 @@ def attend(qkv: Tensor, layout: Layout, heads: int, dropout: float, training: bo
     q, k, v = wide.view(batch, longest, 3, heads, -1).permute(2, 0, 3, 1, 4)  # each [B, heads, L, d]
     scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])  # [B, heads, L, L]
     if layout.mask is not None:
-        scores = scores + layout.mask.to(scores.dtype)
+        lowest = torch.finfo(scores.dtype).min  # not -inf: a row of padding alone must not give nan
+        scores = scores + layout.mask.to(scores.dtype).clamp(min=lowest)
     weights = F.softmax(scores, dim=-1)
     context = F.dropout(weights, dropout, training) @ v  # [B, heads, L, d]
     return layout.gather(context.transpose(1, 2).reshape(batch, longest, -1)), weights

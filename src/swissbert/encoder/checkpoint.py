@@ -4,6 +4,7 @@ import json
 import re
 import reprlib
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -195,20 +196,27 @@ def _check(encoder: Bert, shapes: dict[str, tuple[int, ...]], names: list[str], 
     for ours, theirs in hf_names(encoder.config).items():
         rows, *rest = state[ours].shape
         expected |= {name: (rows // len(theirs), *rest) for name in theirs}
+    repeated = [name for name, count in Counter(map(_plain, names)).items() if count > 1]
+    if found := misfit(expected, shapes, repeated):
+        raise SwissbertError(f"{where}: the tensors do not fit its config.json: {found}")
+
+
+def misfit(
+    expected: Mapping[str, tuple[int, ...]], shapes: Mapping[str, tuple[int, ...]], repeated: Sequence[str] = ()
+) -> str:
+    """What is wrong with stored tensors, by their names and shapes, in words; empty where all fit."""
     wrong = {
         "missing": sorted(expected.keys() - shapes.keys()),
         "unknown": sorted(shapes.keys() - expected.keys()),
-        "repeated": sorted(name for name, count in Counter(map(_plain, names)).items() if count > 1),
+        "repeated": sorted(repeated),
         "misshaped": sorted(
             f"{name} {list(shapes[name])} instead of {list(expected[name])}"
             for name in expected.keys() & shapes.keys()
             if shapes[name] != expected[name]
         ),
     }
-    found = [
+    return "; ".join(
         f"{kind} {', '.join(map(_shown, names[:4]))}{f' and {len(names) - 4} more' if len(names) > 4 else ''}"
         for kind, names in wrong.items()
         if names
-    ]
-    if found:
-        raise SwissbertError(f"{where}: the tensors do not fit its config.json: {'; '.join(found)}")
+    )

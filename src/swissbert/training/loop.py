@@ -1,11 +1,11 @@
 """One run: from settings to a run folder with the best model in it."""
 
 import json
+import math
 import shlex
 import signal
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -20,15 +20,16 @@ from torch import nn
 from swissbert.config import RunConfig, differences, dump_config, make_config
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import evaluate
-from swissbert.files import locked, write_text, writing
+from swissbert.files import locked, recover, write_text, writing
 from swissbert.model_folder import FORMAT, Description, resolve_folder, save_model
 from swissbert.mtl.weighting import WEIGHTINGS
-from swissbert.sampling import Draw, round_robin
 from swissbert.tasks import read_toml
+from swissbert.training.gradients import SharedGradients
 from swissbert.training.optim import make_optimizer, schedule_factor, set_rates
 from swissbert.training.prepare import Prepared, prepare, provenance
-from swissbert.training.progress import Display, MetricsLog
-from swissbert.training.state import Progress, load_checkpoint, save_checkpoint
+from swissbert.training.progress import TENSORBOARD, Display, MetricsLog
+from swissbert.training.state import Progress, load_checkpoint, recorded_rows, save_checkpoint
+from swissbert.training.threshold import fit_thresholds
 
 
 class Stopped(Exception):  # noqa: N818 (no error: the person asked for it)
@@ -52,9 +53,11 @@ def train(config: RunConfig, out: Path, *, resume: bool = False, display: Displa
     """
     display = display or Display(quiet=True)
     with locked(out):
+        recover(out / "model")
         _same_settings(config, out, resume)
         prepared = prepare(config, display)
         _same_data(prepared, out, resume)
+        write_text(out / "config.toml", dump_config(prepared.config))
         return _Run(prepared, out, display).go()
 
 
@@ -68,6 +71,8 @@ def stored_config(out: Path) -> RunConfig:
 
 def _same_settings(config: RunConfig, out: Path, resume: bool) -> None:
     if not (out / "config.toml").exists():
+        if (out / "checkpoints").exists():
+            raise SwissbertError(f"{out}: holds checkpoints but no config.toml, so nobody can say what run they are of")
         return
     if not resume:
         raise SwissbertError(f"{out}: holds a run already; --resume goes on with it, another --out keeps it")
@@ -80,13 +85,12 @@ def _same_data(prepared: Prepared, out: Path, resume: bool) -> None:
     """Record what the run begins with, or compare it with the record."""
     record, found = out / "run.json", prepared.fingerprints()
     if resume and record.exists():
-        stored = json.loads(record.read_text(encoding="utf-8"))["rows"]
+        stored = recorded_rows(record)
         changed = sorted(key for key in stored.keys() | found.keys() if stored.get(key) != found.get(key))
         if changed:
             raise SwissbertError(f"{out}: the rows of {', '.join(changed)} differ from those the run began with")
         return
     write_text(record, json.dumps({"rows": found, **provenance(prepared)}, indent=2) + "\n")
-    write_text(out / "config.toml", dump_config(prepared.config))
 
 
 class _Run:
@@ -97,7 +101,11 @@ class _Run:
         config = prepared.config
         self.weighting = WEIGHTINGS[config.loss.weighting](list(prepared.train)).to(prepared.device)
         model = prepared.model
-        self.optimizer = make_optimizer(model.encoder, model.heads, self.weighting, config.train, config.loss)
+        self.optimizer = make_optimizer(
+            model.encoder.parameters(), model.head_parameters(), self.weighting, config.train, config.loss
+        )
+        self.order = list(prepared.train)
+        self.surgery = SharedGradients(model.shared_parameters()) if config.loss.surgery else None
         self.modules = nn.ModuleDict({"model": model, "weighting": self.weighting})
         self.checkpoints = out / "checkpoints"
         self._batches: dict[tuple[str, int, int], list[np.ndarray]] = {}
@@ -107,21 +115,25 @@ class _Run:
         with writing(self.checkpoints):
             self.checkpoints.mkdir(exist_ok=True)
         progress = load_checkpoint(self.checkpoints, self.modules, self.optimizer)
-        epochs, every = -(-p.total // p.steps), config.train.checkpoint_every
+        every, ends = config.train.checkpoint_every, p.plan.ends
         self.display.say(
-            f"{p.total} steps in {epochs} epochs of {p.steps} ({' + '.join(p.train)}, {config.train.batch_size} rows a batch), "
+            f"{p.total} steps in {len(ends)} epochs ({' + '.join(p.train)}, {config.train.batch_size} rows a batch), "
             f"{str(p.precision).removeprefix('torch.')} on {p.device}"
             + (f", going on after step {progress.step}" if progress.step else "")
         )
+        if config.train.tensorboard and not TENSORBOARD:
+            self.display.say(
+                "tensorboard is not installed; metrics.jsonl has the same numbers (pip install 'swissbert[track]')"
+            )
         log = MetricsLog(self.out, progress.step, tensorboard=config.train.tensorboard)
         try:
-            with _stop_signal() as stop, self.display.steps(p.total, progress.step) as bar:
+            with _stop_signal(self.display) as stop, self.display.steps(p.total, progress.step) as bar:
                 p.model.train()
-                for step, draws in self._plan(progress.step):
+                for step in range(progress.step, p.total):
                     if self._ended(progress):
                         break
                     began = time.perf_counter()
-                    record, tokens = self._step(step, draws)
+                    record, tokens = self._step(step)
                     seconds = time.perf_counter() - began
                     progress = replace(
                         progress, step=step + 1, tokens=progress.tokens + tokens, seconds=progress.seconds + seconds
@@ -129,7 +141,7 @@ class _Run:
                     log.write({"step": step + 1, **record, "tokens": tokens, "seconds": round(seconds, 4)})
                     bar.advance(step + 1, record["loss"], tokens)
                     save = every is not None and progress.step % every == 0
-                    if progress.step % p.steps == 0 or progress.step == p.total:
+                    if progress.step in ends:
                         progress = self._evaluate(progress, log)
                         save = True
                     stopping = stop.is_set()
@@ -153,43 +165,42 @@ class _Run:
         patience = self.p.config.train.patience
         return progress.step >= self.p.total or (patience is not None and progress.stale >= patience)
 
-    def _plan(self, done: int) -> Iterator[tuple[int, list[Draw]]]:
-        """Every step from `done` on with its draws. A function of the settings alone."""
-        train = self.p.config.train
-        for step in range(done, self.p.total):
-            within = step % self.p.steps
-            if step == done or within == 0:
-                draws = deque(round_robin(list(self.p.train), self.p.steps, train.accumulation))
-                for _ in range(within):
-                    draws.popleft()
-            yield step, draws.popleft()
-
-    def _step(self, step: int, draws: list[Draw]) -> tuple[dict[str, dict[str, float]], int]:
-        """One optimizer step over some batches. Returns each task's mean loss and loss weight, and the tokens read."""
-        p, config = self.p, self.p.config.train
-        torch.manual_seed(self.p.config.seed * 1_000_003 + step + 1)  # dropout depends on nothing but seed and step
-        set_rates(self.optimizer, schedule_factor(step, p.total, config))
+    def _step(self, step: int) -> tuple[dict[str, dict[str, float]], int]:
+        """One optimizer step over its draws. Returns what to log of each task, and the tokens read."""
+        p, config = self.p, self.p.config
+        torch.manual_seed(config.seed * 1_000_003 + step + 1)  # dropout depends on nothing but seed and step
+        set_rates(self.optimizer, schedule_factor(step, p.total, config.train))
         losses: dict[str, list[float]] = {}
         tokens = 0
-        for name, number in draws:
-            batch = p.train[name].batch(self._rows(name, step // p.steps, number)).to(p.device)
+        for name, number in sorted(p.plan.steps[step], key=lambda draw: self.order.index(draw[0])):
+            if self.surgery and losses and name not in losses:
+                self.surgery.set_aside()
+            batch = p.train[name].batch(self._rows(name, p.plan.epoch(step), number)).to(p.device)
             with torch.autocast(p.device.type, torch.bfloat16, enabled=p.precision == torch.bfloat16):
                 loss = p.model.loss(batch, name)
-            scaled = loss * p.config.loss.scale.get(name, 1.0)
-            (self.weighting.term(name, scaled) / config.accumulation).backward()  # type: ignore[no-untyped-call]
+            scaled = loss * config.loss.scale.get(name, 1.0)
+            (self.weighting.term(name, scaled) / config.train.accumulation).backward()  # type: ignore[no-untyped-call]
             losses.setdefault(name, []).append(loss.item())
             tokens += batch.tokens
-        for name, values in losses.items():
-            if not np.isfinite(values).all():
+            if not math.isfinite(scaled.item()):
                 raise SwissbertError(
-                    f"the loss of task '{name}' is {values[-1]} at step {step + 1}; a smaller train.lr or train.clip=1.0 may help"
+                    f"the loss of task '{name}' is {scaled.item()} at step {step + 1}; a smaller train.lr or train.clip = 1.0 may help"
                 )
-        if config.clip is not None:
-            nn.utils.clip_grad_norm_([q for q in p.model.parameters() if q.grad is not None], config.clip)
+        record = {"loss": {name: float(np.mean(values)) for name, values in losses.items()}}
+        record["weight"] = {name: config.loss.scale.get(name, 1.0) * self.weighting.weight(name) for name in losses}
+        if self.surgery:
+            record |= self.surgery.operate(list(losses), [config.seed, step])
+        gradients = [q.grad for q in p.model.parameters() if q.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        if not math.isfinite(norm.item()):
+            raise SwissbertError(
+                f"the gradient at step {step + 1} has norm {norm.item()}; a smaller train.lr or loss.scale may help"
+            )
+        if config.train.clip is not None:
+            nn.utils.clip_grads_with_norm_(p.model.parameters(), config.train.clip, norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        means = {name: float(np.mean(values)) for name, values in losses.items()}
-        return {"loss": means, "weight": {name: self.weighting.weight(name) for name in means}}, tokens
+        return record, tokens
 
     def _rows(self, name: str, epoch: int, number: int) -> np.ndarray:
         """Rows of batch `number` of a task in an epoch; past the last one the task is shuffled anew and starts over."""
@@ -206,8 +217,8 @@ class _Run:
 
     def _evaluate(self, progress: Progress, log: MetricsLog) -> Progress:
         p, config = self.p, self.p.config
-        scores = evaluate(p.model, p.dev, precision=p.precision)
-        p.model.train()
+        fit_thresholds(p.model, p.train)
+        scores = evaluate(p.model, p.dev)
         value = scores.by_name(config.train.best_by)
         progress = progress.judged(value)
         log.write({"step": progress.step, "dev": scores.flat()})
@@ -236,7 +247,7 @@ class _Run:
 
 
 @contextmanager
-def _stop_signal() -> Iterator[threading.Event]:
+def _stop_signal(display: Display) -> Iterator[threading.Event]:
     """An event that Ctrl-C or SIGTERM sets; a second Ctrl-C interrupts at once. Handlers are put back afterwards."""
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -246,6 +257,7 @@ def _stop_signal() -> Iterator[threading.Event]:
     def handler(number: int, frame: FrameType | None) -> None:
         event.set()
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        display.say("stopping after this step; its state is saved (Ctrl-C once more stops at once, without)")
 
     before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -10,7 +10,11 @@ from swissbert.config import LossSettings, TrainSettings
 
 
 def make_optimizer(
-    encoder: nn.Module, heads: nn.Module, weighting: nn.Module, train: TrainSettings, loss: LossSettings
+    encoder: Iterable[nn.Parameter],
+    heads: Iterable[nn.Parameter],
+    weighting: nn.Module,
+    train: TrainSettings,
+    loss: LossSettings,
 ) -> torch.optim.AdamW:
     """AdamW over everything that learns. Norms, biases and loss weights are never decayed.
 
@@ -24,8 +28,10 @@ def make_optimizer(
         if chosen:
             groups.append({"params": chosen, "lr": lr, "base_lr": lr, "weight_decay": decay})
 
-    for module, lr in ((encoder, train.lr), (heads, train.head_lr or train.lr)):
-        parameters = list(module.parameters())
+    for parameters, lr in (
+        (list(encoder), train.lr),
+        (list(heads), train.head_lr or train.lr),
+    ):
         add((p for p in parameters if p.ndim > 1), lr, train.weight_decay)
         add((p for p in parameters if p.ndim <= 1), lr, 0.0)
     add(weighting.parameters(), loss.lr, 0.0)

@@ -1,6 +1,7 @@
 """From settings to everything a run needs before its first step. Reads, and writes nothing."""
 
 import platform
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,11 +11,22 @@ import swissbert
 from swissbert.config import RunConfig
 from swissbert.data.dataset import TaskData, load_split
 from swissbert.data.tokens import Tokenizer
+from swissbert.device import pick_device, pick_precision
 from swissbert.encoder.checkpoint import read_encoder
 from swissbert.encoder.source import encoder_folder
 from swissbert.errors import SwissbertError
 from swissbert.model import MultitaskModel
-from swissbert.sampling import steps_in_epoch
+from swissbert.model_folder import make_model
+from swissbert.sampling import (
+    Draw,
+    Plan,
+    make_plan,
+    probabilities,
+    round_robin,
+    sampled,
+    steps_in_epoch,
+    until_exhausted,
+)
 from swissbert.training.progress import Display
 
 
@@ -29,13 +41,17 @@ class Prepared:
     dev: list[TaskData]
     device: torch.device
     precision: torch.dtype
-    steps: int
-    total: int
+    plan: Plan
+
+    @property
+    def total(self) -> int:
+        """Optimizer steps of the whole run."""
+        return len(self.plan.steps)
 
     def fingerprints(self) -> dict[str, str]:
-        """sha256 of the rows of each task's splits."""
-        dev = {f"{data.task.name}.dev": data.rows.fingerprint() for data in self.dev}
-        return dev | {f"{name}.train": data.rows.fingerprint() for name, data in self.train.items()}
+        """sha256 of the rows and tokens of each task's splits."""
+        dev = {f"{data.task.name}.dev": data.fingerprint() for data in self.dev}
+        return dev | {f"{name}.train": data.fingerprint() for name, data in self.train.items()}
 
 
 def prepare(config: RunConfig, display: Display) -> Prepared:
@@ -51,15 +67,14 @@ def prepare(config: RunConfig, display: Display) -> Prepared:
         raise SwissbertError(
             f"encoder.max_length is {config.encoder.max_length}, but this encoder takes at most {limit} tokens"
         )
+    pairs = [task.name for task in config.tasks if task.is_pair]
+    if config.model.pair_encoding and pairs and encoder.config.token_types < 2:
+        raise SwissbertError(
+            f"task '{pairs[0]}' is one of pairs, but this encoder knows one token type only; model.pair_encoding = false encodes sentences one by one"
+        )
     tokenizer = Tokenizer(folder, encoder.config.vocab_size)
     torch.manual_seed(config.seed)  # heads are drawn at random
-    model = MultitaskModel(
-        encoder,
-        config.tasks,
-        pair_encoding=config.model.pair_encoding,
-        dropout=config.model.dropout,
-        freeze=config.encoder.freeze,
-    ).to(device)
+    model = make_model(encoder, config.tasks, config.model, freeze=config.encoder.freeze).to(device)
     directory = config.data.path
     train: dict[str, TaskData] = {}
     dev: list[TaskData] = []
@@ -80,10 +95,34 @@ def prepare(config: RunConfig, display: Display) -> Prepared:
                 train[task.name] = data
             else:
                 dev.append(data)
-    batches = {name: -(-len(data) // config.train.batch_size) for name, data in train.items()}
-    steps = steps_in_epoch(batches, config.train.epoch_ends, config.train.accumulation)
-    total = min(steps * config.train.epochs, config.train.max_steps or steps * config.train.epochs)
-    return Prepared(config, tokenizer, model, train, dev, device, precision, steps, total)
+    plan = make_plan(_epochs(config, train), config.train.max_steps)
+    if not plan.steps:
+        raise SwissbertError(
+            "no step fits into an epoch: sampling.draws takes more batches than a task has; a smaller train.batch_size or train.epoch_ends = 'longest' helps"
+        )
+    return Prepared(config, tokenizer, model, train, dev, device, precision, plan)
+
+
+def _epochs(config: RunConfig, data: dict[str, TaskData]) -> Iterator[Iterable[list[Draw]]]:
+    """The steps of every epoch, as ``train.epoch_ends`` and ``sampling`` say. A function of settings and row counts."""
+    train, sampling = config.train, config.sampling
+    batches = {name: -(-len(rows) // train.batch_size) for name, rows in data.items()}
+    sizes = {name: len(rows) for name, rows in data.items()}
+    draws = (sampling.draws or len(batches)) * train.accumulation
+    for epoch in range(train.epochs):
+        if sampling.method == "round_robin":
+            steps = steps_in_epoch(batches, train.epoch_ends, train.accumulation)
+            if not steps:
+                name = min(batches, key=lambda task: batches[task])
+                raise SwissbertError(
+                    f"train.accumulation is {train.accumulation}, but task '{name}' has {batches[name]} batches; a step must fit into an epoch"
+                )
+            yield round_robin(list(batches), steps, train.accumulation)
+            continue
+        chances = probabilities(sampling.method, sizes, sampling.weights, sampling.temperature, epoch + 1, train.epochs)
+        most = train.epoch_ends if isinstance(train.epoch_ends, int) else sum(batches.values()) // draws + 1
+        steps_drawn = sampled(chances, most, draws, [config.seed, epoch])
+        yield until_exhausted(steps_drawn, batches) if train.epoch_ends == "shortest" else steps_drawn
 
 
 def _report(data: TaskData, split: str, max_length: int, display: Display) -> None:
@@ -92,28 +131,6 @@ def _report(data: TaskData, split: str, max_length: int, display: Display) -> No
     display.say(f"{data.task.name} {split}: {len(data):,} rows from {data.rows.source}, {len(data.rows.bad)} bad{note}")
     for bad in data.rows.bad[:5]:
         display.say(f"  {bad}")
-
-
-def pick_device(name: str) -> torch.device:
-    """``auto`` is CUDA, else MPS, else the CPU. Raises SwissbertError where the named device is not there."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if not there[name.split(":")[0]]:
-        raise SwissbertError(f"train.device is '{name}', but there is no such device here; 'auto' takes what there is")
-    return torch.device(name)
-
-
-def pick_precision(name: str, device: torch.device) -> torch.dtype:
-    """``auto`` is bf16 where the hardware multiplies it natively, else fp32, which is faster there."""
-    if name == "auto":
-        if device.type == "cuda":
-            native = torch.cuda.is_bf16_supported(including_emulation=False)
-        else:
-            can = torch.cpu.get_capabilities()
-            native = device.type == "cpu" and any(can.get(key, False) for key in ("amx_bf16", "avx512_bf16", "bf16"))
-        return torch.bfloat16 if native else torch.float32
-    return torch.bfloat16 if name == "bf16" else torch.float32
 
 
 def environment(device: torch.device | None = None, precision: torch.dtype | None = None) -> dict[str, str]:

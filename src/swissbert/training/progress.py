@@ -14,6 +14,9 @@ from typing import TextIO
 
 from swissbert.files import writing
 
+TENSORBOARD = importlib.util.find_spec("tensorboard") is not None
+"""Whether tensorboard is installed."""
+
 
 class Display:
     """Progress for a person, on standard error: a bar on a terminal, else a line now and then. `quiet` says nothing."""
@@ -108,8 +111,7 @@ class MetricsLog:
             self._file = path.open("r+b" if path.exists() else "w+b", buffering=0)
             self._file.truncate(kept)
             self._file.seek(kept)
-        there = tensorboard and importlib.util.find_spec("tensorboard") is not None
-        self._board = _Board(folder / "tensorboard", step) if there else None
+        self._board = _Board(folder / "tensorboard", step) if tensorboard and TENSORBOARD else None
 
     def write(self, record: dict[str, object]) -> None:
         """Append one record with a ``step``; its numbers, nested names joined by slashes, go to TensorBoard."""
