@@ -1,6 +1,7 @@
 """What several tests share: real data and weights where they are, and a tiny encoder that trains in a second."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,17 @@ WORDS = [
     ",",
     "!",
 ]
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Small tensors are faster on one thread, and far faster where other processes compute."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

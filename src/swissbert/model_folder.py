@@ -102,11 +102,8 @@ def _heads(model: MultitaskModel) -> nn.ModuleDict:
 def resolve_folder(name: str | Path) -> Path:
     """A model folder, or the one inside a run folder. Raises SwissbertError."""
     path = Path(name)
-    for candidate in (
-        path,
-        path / "model",
-        path / ".model.old",
-    ):  # the last: a run is killed while it replaces the model
+    # the last one holds the model where a run was killed while it replaced it
+    for candidate in (path, path / "model", path / ".model.old"):
         if (candidate / "swissbert.json").is_file():
             return candidate
     if path.is_dir():

@@ -257,7 +257,9 @@ def test_settings_that_exclude_each_other_are_both_named(table: dict[str, Any], 
     ],
 )
 def test_settings_that_go_together_are_taken(table: dict[str, Any]) -> None:
-    config(**table)
+    taken = config(**table).model_dump()
+    for section, settings in table.items():
+        assert {key: taken[section][key] for key in settings} == settings
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Gradient surgery in place against projections written out on whole vectors."""
 
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -39,12 +39,7 @@ class Tiny(nn.Module):
         return [*self.shared.parameters(), self.sometimes]
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def alone(model: Tiny, task: int) -> tuple[Tensor, list[Tensor]]:

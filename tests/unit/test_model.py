@@ -1,6 +1,5 @@
 """The multitask model against what the paper says, worked out another way."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,12 +20,7 @@ FIRST, SECOND = [[1, 5, 2], [1, 7, 8, 9, 2]], [[1, 6, 6, 2], [1, 4, 2]]
 LABELS = [1.0, 0.0]
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def make(kind: str = "binary", name: str = "mood", *, pair: bool = False, **changes: Any) -> Task:
