@@ -205,7 +205,7 @@ def _train(config: "RunConfig", out: Path, *, resume: bool) -> Path:
     try:
         result = run(config, out, resume=resume, display=display)
     except Stopped as stopped:
-        display.say(str(stopped).replace("swissbert train", f"{_program()} train", 1))
+        display.say(f"{stopped}; go on with: {_program()} train --resume --out {shlex.quote(str(stopped.out))}")
         raise typer.Exit(130) from stopped
     progress = result.progress
     display.say(
@@ -388,3 +388,44 @@ def _declared(sources: list[str]) -> "list[Task]":
         for task in [find_task(source)] if single else load_config(source).tasks:
             tasks[task.name] = task
     return list(tasks.values())
+
+
+@app.command()
+def reproduce(
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="table1, table2, table3 or table4.")],
+    data: DataOption = None,
+    out: Annotated[Path, typer.Option(help="Folder of rows, runs and tables; the tables may share it.")] = Path(
+        "runs/reproduce"
+    ),
+    rows: Annotated[
+        list[str] | None, typer.Option("--rows", metavar="NAME,...", help="Only these rows. Repeatable.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="How many seeds, from 0.")] = 1,
+    small: Annotated[
+        bool, typer.Option("--small", help="Budget of a plain machine: MiniLM encoder, 3 epochs.")
+    ] = False,
+    encoder: Annotated[str | None, typer.Option(help="Another encoder: minilm, a folder or a hub id.")] = None,
+    settings: SetOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the rows and how long they take; run none.")] = False,
+) -> None:
+    """Make a table of the paper again, row by row.
+
+    Finished rows are kept and a stopped one goes on where it was. Markdown and HTML with the paper's figures beside
+    ours are written after each row.
+    """
+    from swissbert.experiments.paper import Choices, find_table
+    from swissbert.experiments.runner import reproduce as run
+    from swissbert.training.loop import Stopped
+    from swissbert.training.progress import Display
+
+    chosen = [name for given in rows or [] for name in given.split(",") if name]
+    directory = data if data in (None, "starter") else str(Path(data).resolve())
+    choices = Choices(small=small, encoder=encoder, overrides=settings or [], data=directory)
+    display = Display()
+    found = find_table(table)
+    try:
+        text = run(table, found, found.pick(chosen), list(range(seeds)), choices, out, display, dry_run=dry_run)
+    except Stopped as stopped:
+        display.say(f"{stopped} of {stopped.out}; the same command goes on there")
+        raise typer.Exit(130) from stopped
+    print(text)

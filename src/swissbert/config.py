@@ -235,14 +235,20 @@ def load_config(recipe: str | Path, overrides: list[str] | None = None, data: st
         )
     table = read_toml(path)
     _anchor(table, path.parent)
-    sources: dict[str, str] = {}
-    for override in overrides or []:
-        source = f"--set {' '.join(override.split())}"[:200]
-        sources[_override(table, override, source)] = source
+    sources = apply_overrides(table, overrides or [])
     if data is not None and isinstance(section := table.setdefault("data", {}), dict):
         section["dir"] = data
         sources["data.dir"] = "--data"
     return make_config(table, str(path), sources)
+
+
+def apply_overrides(table: dict[str, Any], overrides: list[str]) -> dict[str, str]:
+    """Put ``key.path=value`` overrides into a settings table. Returns what to call each dotted key in messages."""
+    sources: dict[str, str] = {}
+    for override in overrides:
+        source = f"--set {' '.join(override.split())}"[:200]
+        sources[_override(table, override, source)] = source
+    return sources
 
 
 def make_config(table: dict[str, Any], where: str, overrides: dict[str, str] | None = None) -> RunConfig:

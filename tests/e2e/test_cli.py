@@ -326,10 +326,12 @@ def test_the_hint_after_ctrl_c_names_the_program_that_ran(
     from swissbert.training import loop
 
     def stop(*_: object, **__: object) -> None:
-        raise loop.Stopped("stopped; go on with: swissbert train --resume --out x")
+        raise loop.Stopped(3, 9, Path("x"))
 
     monkeypatch.setattr(loop, "train", stop)
     monkeypatch.setattr(sys, "argv", ["some/bin/swissbert"])
     with pytest.raises(typer.Exit):
         cli._train(load_config("quickstart"), tmp_path, resume=False)
-    assert capsys.readouterr().err.endswith("go on with: some/bin/swissbert train --resume --out x\n")
+    assert capsys.readouterr().err.endswith(
+        "stopped after step 3 of 9; go on with: some/bin/swissbert train --resume --out x\n"
+    )

@@ -2,7 +2,6 @@
 
 import json
 import math
-import shlex
 import signal
 import threading
 import time
@@ -33,7 +32,11 @@ from swissbert.training.threshold import fit_thresholds
 
 
 class Stopped(Exception):  # noqa: N818 (no error: the person asked for it)
-    """The run was asked to stop (Ctrl-C, SIGTERM) and has saved its state."""
+    """The run in `out` was asked to stop (Ctrl-C, SIGTERM) and has saved its state after `step` of `total` steps."""
+
+    def __init__(self, step: int, total: int, out: Path) -> None:
+        super().__init__(f"stopped after step {step} of {total}")
+        self.out = out
 
 
 @dataclass(frozen=True)
@@ -150,10 +153,7 @@ class _Run:
                         self._save(progress)
                         bar.pause()
                     if stopping and not self._ended(progress):
-                        raise Stopped(
-                            f"stopped after step {progress.step} of {p.total}; "
-                            f"go on with: swissbert train --resume --out {shlex.quote(str(self.out))}"
-                        )
+                        raise Stopped(progress.step, p.total, self.out)
         except BaseException:
             with suppress(SwissbertError):  # the first reason is the one to report
                 log.close()

@@ -1,9 +1,14 @@
 """From settings to everything a run needs before its first step. Reads, and writes nothing."""
 
+import os
 import platform
+import subprocess
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
 
 import torch
 
@@ -75,7 +80,14 @@ def prepare(config: RunConfig, display: Display) -> Prepared:
     tokenizer = Tokenizer(folder, encoder.config.vocab_size)
     torch.manual_seed(config.seed)  # heads are drawn at random
     model = make_model(encoder, config.tasks, config.model, freeze=config.encoder.freeze).to(device)
-    directory = config.data.path
+    train, dev = load_splits(config, tokenizer, display)
+    return Prepared(config, tokenizer, model, train, dev, device, precision, plan_steps(config, train))
+
+
+def load_splits(
+    config: RunConfig, tokenizer: Tokenizer, display: Display
+) -> tuple[dict[str, TaskData], list[TaskData]]:
+    """Train rows by task and dev rows of every task, with their tokens. Raises SwissbertError as `load_split` does."""
     train: dict[str, TaskData] = {}
     dev: list[TaskData] = []
     for task in config.tasks:
@@ -83,9 +95,9 @@ def prepare(config: RunConfig, display: Display) -> Prepared:
             data = load_split(
                 task,
                 split,
-                directory,
+                config.data.path,
                 tokenizer,
-                separate=model.separate(task),
+                separate=task.is_pair and not config.model.pair_encoding,
                 max_length=config.encoder.max_length,
                 refuse=config.data.bad_rows == "refuse",
                 limit=config.data.limit,
@@ -95,12 +107,17 @@ def prepare(config: RunConfig, display: Display) -> Prepared:
                 train[task.name] = data
             else:
                 dev.append(data)
+    return train, dev
+
+
+def plan_steps(config: RunConfig, train: dict[str, TaskData]) -> Plan:
+    """Every step of a run with its draws. Raises SwissbertError where no step fits into an epoch."""
     plan = make_plan(_epochs(config, train), config.train.max_steps)
     if not plan.steps:
         raise SwissbertError(
             "no step fits into an epoch: sampling.draws takes more batches than a task has; a smaller train.batch_size or train.epoch_ends = 'longest' helps"
         )
-    return Prepared(config, tokenizer, model, train, dev, device, precision, plan)
+    return plan
 
 
 def _epochs(config: RunConfig, data: dict[str, TaskData]) -> Iterator[Iterable[list[Draw]]]:
@@ -141,7 +158,8 @@ def environment(device: torch.device | None = None, precision: torch.dtype | Non
         "swissbert": swissbert.__version__,
         "torch": str(torch.__version__),
         "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}",
+        "commit": source_commit() or "none: not run from a checkout",
+        "machine": f"{platform.system()} {platform.machine()}, {processor()}",
         "device": f"{device}, {torch.get_num_threads()} threads"
         if device.type == "cpu"
         else torch.cuda.get_device_name(device)
@@ -149,6 +167,32 @@ def environment(device: torch.device | None = None, precision: torch.dtype | Non
         else str(device),
         "precision": str(precision).removeprefix("torch."),
     }
+
+
+def processor() -> str:
+    """The processor's name and how many of its cores this process may use."""
+    name = platform.processor() or platform.machine()
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{name}, {cores} cores"
+
+
+@cache
+def source_commit() -> str | None:
+    """The commit that this program's own source is checked out at, ``+changes`` where it was edited; else None."""
+    here = Path(swissbert.__file__).parent
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, check=True, timeout=10)
+        return done.stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", "__init__.py")  # an installed copy may lie inside another project's checkout
+        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--", str(here)) else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
 
 
 def provenance(prepared: Prepared) -> dict[str, object]:

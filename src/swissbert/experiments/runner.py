@@ -1,0 +1,291 @@
+"""Makes the rows of a table, one after another: plan, run, record. Finished rows are kept, a killed one goes on."""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from swissbert.config import RunConfig
+from swissbert.data.dataset import TaskData
+from swissbert.data.tokens import Tokenizer
+from swissbert.encoder.source import encoder_folder
+from swissbert.errors import SwissbertError
+from swissbert.evaluation import submission
+from swissbert.experiments.outcome import as_markdown, outcome, write_outcome
+from swissbert.experiments.paper import Choices, PaperTable, TableRow
+from swissbert.experiments.records import (
+    Evaluation,
+    RowRecord,
+    RunRecord,
+    anonymous,
+    check_record,
+    read_record,
+    record_path,
+    write_record,
+)
+from swissbert.files import writing
+from swissbert.model_folder import load_model
+from swissbert.tables import table as text_table
+from swissbert.training.loop import train
+from swissbert.training.prepare import load_splits, plan_steps, prepare
+from swissbert.training.progress import Display
+from swissbert.training.state import checkpoints
+
+CHECKPOINT_EVERY = 100
+"""Steps that a killed row loses at most."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a row, planned: how many steps, and how many tokens they and the evaluations read."""
+
+    config: RunConfig
+    folder: Path
+    rows: dict[str, str]
+    train_rows: dict[str, int]
+    steps: int
+    done: int
+    tokens: float
+    dev_tokens: float
+
+    @property
+    def work(self) -> float:
+        """Tokens yet to be read, one that only goes forward counted as a third of one that is learned from."""
+        learned = self.tokens / 3 if self.config.encoder.freeze else self.tokens
+        return (learned + self.dev_tokens / 3) * (1 - self.done / self.steps)
+
+
+@dataclass(frozen=True)
+class PlannedRow:
+    """A row with a seed, its runs, and the record where it is finished."""
+
+    row: TableRow
+    seed: int
+    jobs: list[Job]
+    record: RowRecord | None = None
+
+    @property
+    def state(self) -> str:
+        """In a word or three, how far it is."""
+        if self.record:
+            return "finished"
+        done = sum(job.done for job in self.jobs)
+        return f"goes on at step {done}" if done else "to do"
+
+
+@dataclass
+class _Splits:
+    """Loads each split once for all the rows that read it in the same way."""
+
+    display: Display
+    quiet: Display = field(default_factory=lambda: Display(quiet=True))
+    tokenizers: dict[tuple[str, str | None], Tokenizer] = field(default_factory=dict)
+    loaded: dict[str, tuple[dict[str, TaskData], list[TaskData], dict[str, str]]] = field(default_factory=dict)
+
+    def of(self, config: RunConfig) -> tuple[dict[str, TaskData], list[TaskData], dict[str, str]]:
+        """Train rows by task, dev rows, and the sha256 of each."""
+        encoder = (config.encoder.name, config.encoder.revision)
+        if encoder not in self.tokenizers:
+            self.tokenizers[encoder] = Tokenizer(encoder_folder(*encoder))
+        read_as = {
+            "tasks": [task.model_dump(mode="json") for task in config.tasks],
+            "data": config.data.model_dump(mode="json"),
+            "encoder": [*encoder, config.encoder.max_length, config.model.pair_encoding],
+        }
+        key = json.dumps(read_as)
+        if key not in self.loaded:
+            train_rows, dev = load_splits(config, self.tokenizers[encoder], self.quiet if self.loaded else self.display)
+            sums = {f"{data.task.name}.dev": data.fingerprint() for data in dev}
+            sums |= {f"{name}.train": data.fingerprint() for name, data in train_rows.items()}
+            self.loaded[key] = (train_rows, dev, sums)
+        return self.loaded[key]
+
+
+def plan_rows(
+    table: PaperTable, rows: list[TableRow], seeds: list[int], choices: Choices, out: Path, display: Display
+) -> list[PlannedRow]:
+    """Check every row that is asked for, before the first one runs. Raises SwissbertError and writes nothing."""
+    splits = _Splits(display)
+    planned = []
+    for row in rows:
+        for seed in seeds:
+            jobs = []
+            for config in table.configs(row, seed, choices):
+                config = config.model_copy(
+                    update={"train": config.train.model_copy(update={"checkpoint_every": CHECKPOINT_EVERY, "keep": 1})}
+                )
+                folder = out / "runs" / row.name / f"seed-{seed}" / (config.tasks[0].name if row.apart else "")
+                jobs.append(_job(config, folder, *splits.of(config)))
+            record = read_record(out, row.name, seed)
+            if record:
+                path = record_path(out, row.name, seed)
+                check_record(path, record, [job.config for job in jobs], [job.rows for job in jobs])
+            planned.append(PlannedRow(row, seed, jobs, record))
+    return planned
+
+
+def _job(
+    config: RunConfig, folder: Path, train_rows: dict[str, TaskData], dev: list[TaskData], sums: dict[str, str]
+) -> Job:
+    plan = plan_steps(config, train_rows)
+    lengths = {name: float(np.mean(data.table.lengths)) for name, data in train_rows.items()}
+    batch = {name: min(config.train.batch_size, len(data)) for name, data in train_rows.items()}
+    tokens = sum(lengths[name] * batch[name] for draws in plan.steps for name, _ in draws)
+    dev_tokens = float(sum(data.table.lengths.sum() for data in dev)) * len(plan.ends)
+    done = checkpoints(folder / "checkpoints")[-1:] or [0]
+    sizes = {name: len(data) for name, data in train_rows.items()}
+    return Job(config, folder, sums, sizes, len(plan.steps), min(done[0], len(plan.steps)), tokens, dev_tokens)
+
+
+def tokens_a_second(job: Job, display: Display) -> float:
+    """How fast this machine learns, by a few steps on the longest-running kind of batch. Trains nothing that is kept."""
+    prepared = prepare(job.config, Display(quiet=True))
+    display.say("timing a few steps ...")
+    prepared.model.train()
+    seconds, tokens = 0.0, 0
+    for turn, (name, data) in enumerate([*prepared.train.items()] * 2):
+        rows = data.shuffled(job.config.train.batch_size, job.config.train.bucket, [0])[turn % 2]
+        batch = data.batch(rows).to(prepared.device)
+        began = time.perf_counter()
+        with torch.autocast(prepared.device.type, torch.bfloat16, enabled=prepared.precision == torch.bfloat16):
+            loss = prepared.model.loss(batch, name)
+        loss.backward()  # type: ignore[no-untyped-call]
+        loss.item()
+        if turn:  # the first one warms up
+            seconds += time.perf_counter() - began
+            tokens += batch.tokens
+    return tokens / seconds
+
+
+def run_row(planned: PlannedRow, out: Path, display: Display) -> RowRecord:
+    """Train every run of a row and record it. Raises `Stopped` and SwissbertError as `train` does."""
+    runs = []
+    for job in planned.jobs:
+        began = time.perf_counter()
+        result = train(job.config, job.folder, resume=True, display=display)
+        evaluations = list(_evaluations(job.folder / "metrics.jsonl"))
+        progress = result.progress
+        assert progress.best_step is not None, "a run that ended has been evaluated"
+        best = next(each for each in evaluations if each.step == progress.best_step)
+        stored = load_model(result.model).description.provenance
+        runs.append(
+            RunRecord(
+                config=anonymous(job.config),
+                rows=job.rows,
+                train_rows=job.train_rows,
+                steps=progress.step,
+                best_step=progress.best_step,
+                tokens=progress.tokens,
+                seconds=round(progress.seconds, 1),
+                wall_seconds=round(time.perf_counter() - began, 1),
+                resumed=job.done > 0,
+                scores=best.scores,
+                evaluations=evaluations,
+                provenance={k: v for k, v in stored.items() if k not in ("data", "seed", "step", "train_seconds")},
+            )
+        )
+    record = RowRecord(row=planned.row.name, seed=planned.seed, scores=_together(planned.row, runs), runs=runs)
+    if planned.row.test:
+        _submit(planned, out)
+    write_record(out, record)
+    for job in planned.jobs:
+        with writing(job.folder):
+            shutil.rmtree(job.folder / "checkpoints", ignore_errors=True)
+    return record
+
+
+def _evaluations(path: Path) -> Iterator[Evaluation]:
+    for line in path.read_text(encoding="utf-8").splitlines():
+        entry = json.loads(line)
+        if "dev" in entry:
+            yield Evaluation(step=entry["step"], scores=entry["dev"])
+
+
+def _together(row: TableRow, runs: list[RunRecord]) -> dict[str, float]:
+    """Scores of a row's runs under one roof. Models that stand apart have the mean of their overall scores as theirs."""
+    scores: dict[str, float] = {}
+    for run in runs:
+        scores |= run.scores
+    if row.apart:
+        for name in ("overall", "overall_normalised"):
+            scores[name] = float(np.mean([run.scores[name] for run in runs]))
+    return scores
+
+
+def _submit(planned: PlannedRow, out: Path) -> None:
+    for job in planned.jobs:
+        folder = out / "predictions" / planned.row.name / f"seed-{planned.seed}"
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        for _ in submission(load_model(job.folder), job.config.data.path, folder):
+            pass
+
+
+def plan_table(planned: list[PlannedRow], rate: float | None) -> str:
+    """Steps and tokens of each row and, with a `rate` in tokens a second, the time it will take."""
+    lines = []
+    for each in planned:
+        steps, tokens = sum(job.steps for job in each.jobs), sum(job.tokens for job in each.jobs)
+        left = _duration(_work(each) / rate) if rate and not each.record else ""
+        lines.append([each.row.name, each.row.title, each.state, str(each.seed), f"{steps:,}", f"{tokens:,.0f}", left])
+    if rate:
+        left = _duration(sum(map(_work, planned)) / rate)
+        lines.append(["all", "", "", "", "", "", left])
+    return text_table("Rows", ["row", "what it is", "state", "seed", "steps", "tokens", "time left"], lines, left=3)
+
+
+def _work(planned: PlannedRow) -> float:
+    return 0.0 if planned.record else sum(job.work for job in planned.jobs)
+
+
+def _duration(seconds: float) -> str:
+    minutes = max(1, round(seconds / 60))
+    return f"{minutes} min" if minutes < 100 else f"{minutes / 60:.1f} h"
+
+
+def reproduce(
+    name: str,
+    table: PaperTable,
+    rows: list[TableRow],
+    seeds: list[int],
+    choices: Choices,
+    out: Path,
+    display: Display,
+    *,
+    dry_run: bool = False,
+) -> str:
+    """Make `rows` of a table and write NAME.md and NAME.html into `out` after each. Returns the Markdown.
+
+    A row that fails leaves the others to run; its reason is raised as a SwissbertError at the end. With `dry_run`
+    nothing is run or written, and the plan is returned.
+    """
+    planned = plan_rows(table, rows, seeds, choices, out, display)
+    open_rows = [each for each in planned if not each.record]
+    rate = None
+    if open_rows:
+        jobs = [job for each in open_rows for job in each.jobs]
+        job = next((job for job in jobs if not job.config.encoder.freeze), jobs[0])
+        rate = tokens_a_second(job, display) / (3 if job.config.encoder.freeze else 1)
+    if dry_run:
+        return plan_table(planned, rate)
+    display.say(plan_table(planned, rate))
+    failed: list[str] = []
+    for number, each in enumerate(open_rows, 1):
+        display.say(f"\nrow {number} of {len(open_rows)}: {each.row.title}, seed {each.seed}")
+        try:
+            run_row(each, out, display)
+        except SwissbertError as error:
+            failed.append(f"row '{each.row.name}', seed {each.seed}: {error}")
+            display.say(failed[-1])
+        write_outcome(name, outcome(table, out), out)
+    found = outcome(table, out)
+    paths = write_outcome(name, found, out)
+    if failed:
+        raise SwissbertError(f"{len(failed)} of {len(open_rows)} rows failed, the first: {failed[0]}")
+    display.say(f"\nwritten: {', '.join(map(str, paths))}")
+    return as_markdown(found)
