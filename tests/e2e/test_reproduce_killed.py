@@ -1,0 +1,61 @@
+"""A table whose process is killed or stopped goes on with the same command: real processes, real signals."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+STEPS = 60
+
+
+def command(tiny: Path, out: Path) -> list[str]:
+    settings = ["train.threads=1", "train.epochs=4", f"train.epoch_ends={STEPS}", "train.batch_size=4", "data.limit=24"]
+    settings += ["encoder.max_length=32", "train.tensorboard=false"]
+    words = [sys.executable, "-m", "swissbert", "reproduce", "table2", "--rows", "frozen,pair", "--data", "starter"]
+    words += ["--encoder", str(tiny), "--out", str(out)]
+    return words + [word for setting in settings for word in ("--set", setting)]
+
+
+def evaluations(out: Path) -> list[dict[str, Any]]:
+    found = []
+    for row in ("frozen", "pair"):
+        record = json.loads((out / "rows" / f"{row}.seed-0.json").read_text(encoding="utf-8"))
+        found += record["runs"][0]["evaluations"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What an uninterrupted table finds."""
+    out = tmp_path_factory.mktemp("whole")
+    subprocess.run(command(tiny, out), check=True, capture_output=True, timeout=120)
+    return evaluations(out)
+
+
+@pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_the_same_command_goes_on(
+    tiny: Path, tmp_path: Path, whole: list[dict[str, Any]], kind: signal.Signals
+) -> None:
+    log = tmp_path / "runs" / "pair" / "seed-0" / "metrics.jsonl"
+    process = subprocess.Popen(command(tiny, tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (log.exists() and log.read_bytes().count(b"\n") > 1.3 * STEPS) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(kind)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == (130 if kind != signal.SIGKILL else -signal.SIGKILL), said
+    if kind != signal.SIGKILL:
+        assert f"of {log.parent}; the same command goes on there" in said.replace("\n", "")
+    assert not (tmp_path / "rows" / "pair.seed-0.json").exists()
+    again = subprocess.run(command(tiny, tmp_path), check=True, capture_output=True, text=True, timeout=120)
+    assert "finished" in again.stderr
+    assert "goes on at step" in again.stderr
+    assert evaluations(tmp_path) == whole
+    record = json.loads((tmp_path / "rows" / "pair.seed-0.json").read_text(encoding="utf-8"))
+    assert record["runs"][0]["resumed"]
+    assert len(log.read_text(encoding="utf-8").splitlines()) == 4 * STEPS + 4

@@ -1,0 +1,121 @@
+"""Tables of the outcome: figures side by side, what differs from the paper, and safe HTML."""
+
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from swissbert.experiments.outcome import as_html, as_markdown, outcome
+from swissbert.experiments.paper import Choices, PaperTable, SmallBudget, TableRow, find_table
+from swissbert.experiments.records import Evaluation, RowRecord, RunRecord, anonymous, write_record
+
+SCORES = {"sst.accuracy": 0.5, "para.accuracy": 0.8, "sts.pearson": -0.1, "overall": 0.4}
+
+
+def finish(out: Path, table: PaperTable, row: TableRow, scores: dict[str, float], seed: int = 0) -> None:
+    runs = [
+        RunRecord(
+            config=anonymous(config),
+            rows={"sst.train": "0"},
+            train_rows={"sst": 8544},
+            steps=10,
+            best_step=10,
+            tokens=1000,
+            seconds=2.0,
+            wall_seconds=3.0,
+            resumed=False,
+            scores=scores,
+            evaluations=[Evaluation(step=10, scores=scores)],
+            provenance={"commit": "0123456789abcdef+changes", "machine": "a <b> machine"},
+        )
+        for config in table.configs(row, seed, Choices(small=True))
+    ]
+    write_record(out, RowRecord(row=row.name, seed=seed, scores=scores, runs=runs))
+
+
+def test_figures_stand_side_by_side(tmp_path: Path) -> None:
+    table = find_table("table2")
+    finish(tmp_path, table, table.pick(["pair"])[0], SCORES)
+    finish(tmp_path, table, table.pick(["single-task"])[0], SCORES | {"overall": 0.6})
+    lines = as_markdown(outcome(table, tmp_path)).splitlines()
+    cells = {
+        parts[1].strip(): [part.strip() for part in parts[2:-1]] for line in lines if (parts := line.split("|"))[1:]
+    }
+    assert cells["pair encoding"][:3] == ["0.506", "**0.500**", "−0.006"]
+    assert cells["pair encoding"][6:] == ["0.842", "**−0.100**", "−0.942", "0.734", "0.400", "−0.334"]
+    assert cells["three models, one for each task (pair encoding)"][-3:] == ["", "**0.600**", ""]
+    assert cells["cosine similarity"][:3] == ["0.482", "not run", ""]
+    widths = {len(line) for line in lines[4 : 4 + 16]}
+    assert len(widths) == 1, "columns line up"
+
+
+def test_the_caption_says_how_encoder_and_budget_differ(tmp_path: Path) -> None:
+    table = find_table("table2")
+    for name in ("pair", "pair-automatic"):
+        finish(tmp_path, table, table.pick([name])[0], SCORES)
+    caption = " ".join(outcome(table, tmp_path).caption)
+    assert "encoder.name (google-bert/bert-base-uncased → minilm)" in caption
+    assert "train.epochs (20 → 3)" in caption
+    assert "train.lr (1e-05 → 0.0002);" in caption
+    assert "loss.lr (1e-05 → 0.0002) in pair-automatic" in caption
+    assert "sst 8,544" in caption
+    assert "checkpoint_every" not in caption
+    assert "One seed (0)" in caption
+
+
+def test_several_seeds_are_a_mean_and_a_deviation(tmp_path: Path) -> None:
+    table = find_table("table2")
+    for seed, value in enumerate([0.4, 0.5, 0.6]):
+        finish(tmp_path, table, table.pick(["pair"])[0], SCORES | {"overall": value}, seed)
+    found = outcome(table, tmp_path)
+    assert "0.500 ± 0.100" in as_markdown(found)
+    assert "Seeds 0, 1, 2" in " ".join(found.caption)
+    assert as_markdown(found).count("0123456789+changes") == 3
+
+
+class Text(HTMLParser):
+    """Collects tags and text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        assert not {"src", "href"} & {name for name, _ in attrs}, "the page needs nothing else"
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def test_html_shows_text_as_text(tmp_path: Path) -> None:
+    table = PaperTable(
+        title="<script>alert(1)</script>",
+        columns={"sst.accuracy": "a & b"},
+        settings={"tasks": ["sst"]},
+        small=SmallBudget(encoder="minilm", epochs=1, rates=1),
+        rows=[TableRow(name="one", title='"<i>one</i>"', paper={"sst.accuracy": 0.25})],
+    )
+    finish(tmp_path, table, table.rows[0], {"sst.accuracy": 0.5})
+    page = Text()
+    page.feed(as_html(outcome(table, tmp_path)))
+    assert "script" not in page.tags
+    assert "i" not in page.tags
+    assert {'"<i>one</i>"', "a & b", "0.250", "0.500", "+0.250"} <= set(page.text)
+
+
+def test_a_table_that_nothing_is_known_of_has_the_papers_figures(tmp_path: Path) -> None:
+    text = as_markdown(outcome(find_table("table4"), tmp_path))
+    assert text.count("not run") == 8
+    assert "0.754" in text
+    assert "Runs" not in text
+
+
+@pytest.mark.parametrize("name", ["table1", "table2", "table3", "table4"])
+def test_every_table_has_a_page(name: str, tmp_path: Path) -> None:
+    page = Text()
+    page.feed(as_html(outcome(find_table(name), tmp_path)))
+    assert page.tags.count("tr") == 2 + len(find_table(name).rows) + sum(
+        bool(row.test) for row in find_table(name).rows
+    )
