@@ -56,8 +56,8 @@ def test_the_caption_says_how_encoder_and_budget_differ(tmp_path: Path) -> None:
     caption = " ".join(outcome(table, tmp_path).caption)
     assert "encoder.name (google-bert/bert-base-uncased → minilm)" in caption
     assert "train.epochs (20 → 3)" in caption
-    assert "train.lr (1e-05 → 0.0002);" in caption
-    assert "loss.lr (1e-05 → 0.0002) in pair-automatic" in caption
+    assert "train.lr (1e-05 → 0.0001);" in caption
+    assert "loss.lr (1e-05 → 0.0001) in pair-automatic" in caption
     assert "sst 8,544" in caption
     assert "checkpoint_every" not in caption
     assert "One seed (0)" in caption
