@@ -12,12 +12,13 @@ import time
 from pathlib import Path
 
 from swissbert.config import load_config
+from swissbert.display import Display
 from swissbert.training.loop import _Run
 from swissbert.training.prepare import environment, prepare
-from swissbert.training.progress import Display
 
 
 def main() -> None:
+    """Time both and print what was found."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="starter")
     parser.add_argument("--steps", type=int, default=30)
@@ -43,7 +44,9 @@ def main() -> None:
                     cosines += record["cosine"].values()
     median = {name: statistics.median(values[2:]) for name, values in seconds.items()}  # the first two warm up
     print("  ".join(f"{key} {value}" for key, value in environment().items()))
-    print(f"plain {median['plain']:.3f} s  surgery {median['surgery']:.3f} s  ratio {median['surgery'] / median['plain']:.3f}")
+    print(
+        f"plain {median['plain']:.3f} s  surgery {median['surgery']:.3f} s  ratio {median['surgery'] / median['plain']:.3f}"
+    )
     print(f"share of conflicts {statistics.mean(shares):.2f}, cosines {min(cosines):+.3f} to {max(cosines):+.3f}")
 
 

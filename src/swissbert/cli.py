@@ -170,9 +170,9 @@ def train(
 ) -> None:
     """Train one encoder on the tasks of a recipe."""
     from swissbert.config import dump_config, load_config
+    from swissbert.display import Display
     from swissbert.training.loop import stored_config
     from swissbert.training.prepare import prepare
-    from swissbert.training.progress import Display
 
     if recipe is None:
         if not (resume and out):
@@ -197,9 +197,9 @@ def train(
 
 
 def _train(config: "RunConfig", out: Path, *, resume: bool) -> Path:
+    from swissbert.display import Display
     from swissbert.training.loop import Stopped
     from swissbert.training.loop import train as run
-    from swissbert.training.progress import Display
 
     display = Display()
     try:
@@ -391,6 +391,40 @@ def _declared(sources: list[str]) -> "list[Task]":
 
 
 @app.command()
+def analyse(
+    model: ModelArgument,
+    data: DataOption = None,
+    out: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("report"),
+    split: Annotated[Literal["train", "dev", "test"], typer.Option(help="Which labelled split.")] = "dev",
+    against: Annotated[
+        Path | None, typer.Option(metavar="MODEL", help="Another model to set beside it, on the same rows.")
+    ] = None,
+) -> None:
+    """Look inside a model: one page of figures.
+
+    Scores, errors, attention, training, architecture and labels, as a page that opens from disk, with every figure as
+    PNG and SVG and every table as CSV.
+    """
+    _need("matplotlib", "jinja2", extra="report")
+    from swissbert.analysis.report import analyse as report
+    from swissbert.display import Display
+    from swissbert.model_folder import load_model
+
+    trained = load_model(model)
+    other = load_model(against) if against else None
+    print(report(trained, _directory(trained, data), out, split=split, against=other, display=Display()))
+
+
+def _need(*modules: str, extra: str) -> None:
+    """Raise SwissbertError where one of some optional libraries is not installed."""
+    from importlib.util import find_spec
+
+    for name in modules:
+        if find_spec(name) is None:
+            raise SwissbertError(f"this needs {name}, which is not installed: pip install 'swissbert[{extra}]'")
+
+
+@app.command()
 def reproduce(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="table1, table2, table3 or table4.")],
     data: DataOption = None,
@@ -413,10 +447,10 @@ def reproduce(
     Finished rows are kept and a stopped one goes on where it was. Markdown and HTML with the paper's figures beside
     ours are written after each row.
     """
+    from swissbert.display import Display
     from swissbert.experiments.paper import Choices, find_table
     from swissbert.experiments.runner import reproduce as run
     from swissbert.training.loop import Stopped
-    from swissbert.training.progress import Display
 
     chosen = [name for given in rows or [] for name in given.split(",") if name]
     directory = data if data in (None, "starter") else str(Path(data).resolve())

@@ -69,6 +69,13 @@ class MultitaskModel(nn.Module):
         both = [*self.encoder.parameters(), *(self.hidden["pair"].parameters() if "pair" in self.hidden else ())]
         return [parameter for parameter in both if parameter.requires_grad]
 
+    def shared_parts(self) -> list[str]:
+        """Which part each of `shared_parameters` is of: ``embeddings``, a layer by number from 1, ``pooler``, ``hidden``."""
+        named = [(_part(name), parameter) for name, parameter in self.encoder.named_parameters()]
+        if "pair" in self.hidden:
+            named += [("hidden", parameter) for parameter in self.hidden["pair"].parameters()]
+        return [part for part, parameter in named if parameter.requires_grad]
+
     def head_parameters(self) -> list[nn.Parameter]:
         """Everything that is not the encoder."""
         return [*self.heads.parameters(), *self.hidden.parameters()]
@@ -111,6 +118,12 @@ class MultitaskModel(nn.Module):
             if isinstance(head, CosineHead)
             else task_answers(task, logits)
         )
+
+
+def _part(name: str) -> str:
+    """The encoder's part that a parameter's name is of; layers count from 1."""
+    first, *rest = name.split(".")
+    return str(int(rest[0]) + 1) if first == "layers" else first
 
 
 def _key(name: str) -> str:

@@ -29,6 +29,7 @@ import swissbert
 from swissbert.config import RunConfig, TrainSettings, make_config
 from swissbert.data.batches import PackedBatch
 from swissbert.data.dataset import TaskData
+from swissbert.display import Display, Steps
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import Scores, TaskScores, evaluate, labelled_splits
 from swissbert.model_folder import load_model
@@ -37,7 +38,7 @@ from swissbert.training import loop
 from swissbert.training.loop import Result, Stopped, train
 from swissbert.training.optim import make_optimizer, schedule_factor, set_rates
 from swissbert.training.prepare import prepare
-from swissbert.training.progress import Display, MetricsLog, Steps
+from swissbert.training.progress import MetricsLog
 from swissbert.training.state import save_checkpoint
 
 STARTER = Path(swissbert.__file__).parent / "data" / "starter"

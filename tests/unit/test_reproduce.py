@@ -9,12 +9,12 @@ import pytest
 import torch
 
 import swissbert
+from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.experiments import runner
 from swissbert.experiments.paper import Choices, find_table
 from swissbert.experiments.records import read_record
 from swissbert.experiments.runner import reproduce
-from swissbert.training.progress import Display
 
 STARTER = Path(swissbert.__file__).parent / "data" / "starter"
 QUIET = Display(quiet=True)

@@ -13,11 +13,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from swissbert.config import RunConfig, make_config
+from swissbert.display import Display
 from swissbert.mtl.weighting import WEIGHTINGS, Automatic, Sum, Uncertainty
 from swissbert.training.loop import train
 from swissbert.training.optim import make_optimizer
 from swissbert.training.prepare import prepare
-from swissbert.training.progress import Display
 
 TASKS = ["sst", "para", "sts"]
 LOSSES = {"sst": 1.6, "para": 0.07, "sts": 12.5}

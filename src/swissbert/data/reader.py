@@ -78,22 +78,15 @@ def read_split(
     Labels are required in ``train`` and ``dev`` and optional in ``test``. With `refuse` the first bad row is an error.
     Raises SwissbertError where the file is missing or unreadable, lacks a column or has no usable row.
     """
-    if task.hub is not None:
-        name = task.hub.splits.get(task.source(split), split)
-        source, raw = f"{task.hub.dataset}[{name}]", _hub(task, name)
-    else:
-        path = split_file(task, split, directory)
-        source, raw = path.name, read_cells(path, task.format, task.quotes)
+    source, checked = open_split(task, split, directory)
     rows: list[Row] = []
     bad: list[BadRow] = []
-    for item in check_rows(raw, task, source, labelled=split != "test"):
+    for item in checked:
         if isinstance(item, BadRow):
-            if task.holds_out and split == "dev":
-                continue  # reported with the train rows, from which the dev rows are taken
             if refuse:
                 raise SwissbertError(f"{item} (data.bad_rows is 'refuse'; 'skip' leaves such rows out and counts them)")
             bad.append(item)
-        elif not task.holds_out or split == "test" or held_out(item, task.holdout) == (split == "dev"):
+        else:
             rows.append(item)
             if limit is not None and len(rows) == limit:
                 break
@@ -105,6 +98,28 @@ def read_split(
             )
         raise SwissbertError(f"{source}: no usable row for task '{task.name}' ({len(bad)} bad rows{first})")
     return Rows(source, rows, bad)
+
+
+def open_split(task: Task, split: Split, directory: Path | None) -> tuple[str, Iterator[Row | BadRow]]:
+    """The name of a split's source and its checked rows, one by one: memory does not grow with the file.
+
+    Raises SwissbertError where the file is missing, and while it is read where it is unreadable or lacks a column.
+    """
+    if task.hub is not None:
+        name = task.hub.splits.get(task.source(split), split)
+        source, raw = f"{task.hub.dataset}[{name}]", _hub(task, name)
+    else:
+        path = split_file(task, split, directory)
+        source, raw = path.name, read_cells(path, task.format, task.quotes)
+    checked = check_rows(raw, task, source, labelled=split != "test")
+    return source, _side(checked, task, split) if task.holds_out and split != "test" else checked
+
+
+def _side(checked: Iterator[Row | BadRow], task: Task, split: Split) -> Iterator[Row | BadRow]:
+    """The rows of a file that holds train and dev rows which belong to `split`; bad ones come with the train rows."""
+    for item in checked:
+        if split == "train" if isinstance(item, BadRow) else held_out(item, task.holdout) == (split == "dev"):
+            yield item
 
 
 def text_key(row: Row) -> tuple[str, str]:

@@ -13,6 +13,7 @@ import torch
 from swissbert.config import RunConfig
 from swissbert.data.dataset import TaskData
 from swissbert.data.tokens import Tokenizer
+from swissbert.display import Display
 from swissbert.encoder.source import encoder_folder
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import submission
@@ -33,7 +34,6 @@ from swissbert.model_folder import load_model
 from swissbert.tables import table as text_table
 from swissbert.training.loop import train
 from swissbert.training.prepare import load_splits, plan_steps, prepare
-from swissbert.training.progress import Display
 from swissbert.training.state import checkpoints
 
 CHECKPOINT_EVERY = 100

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from swissbert.config import RunConfig, differences, dump_config, make_config
+from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import evaluate
 from swissbert.files import locked, recover, write_text, writing
@@ -26,9 +27,12 @@ from swissbert.tasks import read_toml
 from swissbert.training.gradients import SharedGradients
 from swissbert.training.optim import make_optimizer, schedule_factor, set_rates
 from swissbert.training.prepare import Prepared, prepare, provenance
-from swissbert.training.progress import TENSORBOARD, Display, MetricsLog
+from swissbert.training.progress import TENSORBOARD, MetricsLog
 from swissbert.training.state import Progress, load_checkpoint, recorded_rows, save_checkpoint
 from swissbert.training.threshold import fit_thresholds
+
+BY_LAYER_EVERY = 20
+"""Steps between two records of the task gradients' cosines layer by layer, where surgery has them at hand."""
 
 
 class Stopped(Exception):  # noqa: N818 (no error: the person asked for it)
@@ -108,7 +112,7 @@ class _Run:
             model.encoder.parameters(), model.head_parameters(), self.weighting, config.train, config.loss
         )
         self.order = list(prepared.train)
-        self.surgery = SharedGradients(model.shared_parameters()) if config.loss.surgery else None
+        self.surgery = SharedGradients(model.shared_parameters(), model.shared_parts()) if config.loss.surgery else None
         self.modules = nn.ModuleDict({"model": model, "weighting": self.weighting})
         self.checkpoints = out / "checkpoints"
         self._batches: dict[tuple[str, int, int], list[np.ndarray]] = {}
@@ -189,7 +193,8 @@ class _Run:
         record = {"loss": {name: float(np.mean(values)) for name, values in losses.items()}}
         record["weight"] = {name: config.loss.scale.get(name, 1.0) * self.weighting.weight(name) for name in losses}
         if self.surgery:
-            record |= self.surgery.operate(list(losses), [config.seed, step])
+            by_part = step % BY_LAYER_EVERY == 0
+            record |= self.surgery.operate(list(losses), [config.seed, step], by_part=by_part)
         gradients = [q.grad for q in p.model.parameters() if q.grad is not None]
         norm = nn.utils.get_total_norm(gradients)
         if not math.isfinite(norm.item()):

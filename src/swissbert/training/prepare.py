@@ -17,6 +17,7 @@ from swissbert.config import RunConfig
 from swissbert.data.dataset import TaskData, load_split
 from swissbert.data.tokens import Tokenizer
 from swissbert.device import pick_device, pick_precision
+from swissbert.display import Display
 from swissbert.encoder.checkpoint import read_encoder
 from swissbert.encoder.source import encoder_folder
 from swissbert.errors import SwissbertError
@@ -32,7 +33,6 @@ from swissbert.sampling import (
     steps_in_epoch,
     until_exhausted,
 )
-from swissbert.training.progress import Display
 
 
 @dataclass(frozen=True)

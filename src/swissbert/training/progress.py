@@ -1,100 +1,17 @@
-"""What a run says while it goes: a bar or plain lines, metrics.jsonl, and TensorBoard."""
+"""What a run writes down while it goes: metrics.jsonl, and TensorBoard."""
 
-import contextlib
 import errno
 import importlib.util
 import json
 import os
-import sys
 import time
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
 
 from swissbert.files import writing
 
 TENSORBOARD = importlib.util.find_spec("tensorboard") is not None
 """Whether tensorboard is installed."""
-
-
-class Display:
-    """Progress for a person, on standard error: a bar on a terminal, else a line now and then. `quiet` says nothing."""
-
-    def __init__(self, *, quiet: bool = False, stream: TextIO | None = None) -> None:
-        from rich.console import Console
-
-        self._stream = stream or sys.stderr
-        self._quiet = quiet
-        self._console = Console(file=self._stream, quiet=quiet, highlight=False, soft_wrap=True, emoji=False)
-
-    def say(self, text: str) -> None:
-        """One line of text."""
-        self._console.print(text, markup=False)
-
-    @contextlib.contextmanager
-    def steps(self, total: int, done: int) -> Iterator["Steps"]:
-        """Progress of `total` optimizer steps, of which `done` lie behind."""
-        if self._quiet or not self._console.is_terminal:
-            yield Steps(self, total, done)
-            return
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (
-            TextColumn("training"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[losses]}  {task.fields[rate]}"),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=self._console) as bar:
-            number = bar.add_task("training", total=total, completed=done, losses="", rate="")
-            yield Steps(
-                self,
-                total,
-                done,
-                lambda step, losses, rate: bar.update(number, completed=step, losses=losses, rate=rate),
-            )
-
-
-class Steps:
-    """Smoothed losses, tokens a second and time left."""
-
-    def __init__(self, display: Display, total: int, done: int, update: object = None) -> None:
-        self._display, self._total, self._done, self._update = display, total, done, update
-        self._losses: dict[str, float] = {}
-        self._recent: deque[tuple[float, int, int]] = deque([(time.perf_counter(), done, 0)], maxlen=50)
-        self._said = time.perf_counter()
-        self._tokens = 0
-
-    def pause(self) -> None:
-        """Forget the pace, because something other than steps took time (an evaluation, a checkpoint)."""
-        self._recent.clear()
-        self._recent.append((time.perf_counter(), self._done, self._tokens))
-
-    def advance(self, step: int, losses: dict[str, float], tokens: int) -> None:
-        """Step number `step` is done, with these task losses, having read `tokens`."""
-        for task, loss in losses.items():
-            self._losses[task] = 0.9 * self._losses.get(task, loss) + 0.1 * loss
-        self._done = step
-        self._tokens += tokens
-        now = time.perf_counter()
-        then, first, before = self._recent[0]
-        self._recent.append((now, step, self._tokens))
-        rate = f"{(self._tokens - before) / max(now - then, 1e-9):,.0f} tokens/s"
-        text = "  ".join(f"{task} {loss:.3f}" for task, loss in self._losses.items())
-        if callable(self._update):
-            self._update(step, text, rate)
-        elif now - self._said >= 10 or step == self._total:
-            self._said = now
-            left = (now - then) / max(1, step - first) * (self._total - step)
-            self._display.say(f"step {step}/{self._total}  {text}  {rate}  {_clock(left)} left")
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 class MetricsLog:

@@ -1,0 +1,189 @@
+"""Where attention goes: heat maps of single heads, and the share that crosses between sentences, layer by layer."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from swissbert.analysis.style import COLOURS, HEAT, axes_row, in_style, percent, plain
+from swissbert.data.batches import batches_by_tokens, pack
+from swissbert.data.dataset import tokenize
+from swissbert.data.reader import Row, open_split
+from swissbert.evaluation import TOKEN_BUDGET
+from swissbert.model_folder import Trained
+from swissbert.prediction import CHUNK
+from swissbert.tasks import Split, Task
+
+
+@dataclass(frozen=True)
+class Attended:
+    """One sequence with all its attention: ``weights[layers, heads, L, L]``, row i says where token i looks.
+
+    `boundary` is where the second sentence begins, L where there is none.
+    """
+
+    tokens: list[str]
+    boundary: int
+    weights: torch.Tensor
+
+
+@torch.inference_mode()
+def attended(trained: Trained, name: str, text: str, text_pair: str | None = None) -> Attended:
+    """Attention over a sentence, or over a pair in one sequence as a model with pair encoding reads it.
+
+    Raises SwissbertError for an unknown task.
+    """
+    task = trained.task(name)
+    together = text_pair is not None
+    table = trained.tokenizer.encode(
+        [text],
+        [text_pair] if text_pair is not None else None,
+        together=together,
+        max_length=trained.description.encoder.max_length,
+    )
+    batch = pack(table, np.array([0])).to(next(trained.model.parameters()).device)
+    encoder = trained.model.encoder
+    found = encoder(batch.input_ids, batch.token_type_ids, batch.lengths, keep_attentions=True)
+    assert task.name == name
+    weights = torch.stack([layer[0] for layer in found.attentions]).float().cpu()
+    return Attended(trained.tokenizer.words(batch.input_ids.tolist()), int(table.first[0]), weights)
+
+
+def to_bertviz(trained: Trained, name: str, text: str, text_pair: str | None = None) -> dict[str, Any]:
+    """Arguments of bertviz's ``head_view`` and ``model_view``: attention ``[1, heads, L, L]`` of each layer, tokens.
+
+    ``head_view(**to_bertviz(model, "para", "How are you?", "Are you well?"))`` in a notebook.
+    """
+    found = attended(trained, name, text, text_pair)
+    arguments: dict[str, Any] = {"attention": tuple(layer[None] for layer in found.weights), "tokens": found.tokens}
+    if found.boundary < len(found.tokens):
+        arguments["sentence_b_start"] = found.boundary
+    return arguments
+
+
+def usual_layers(count: int) -> list[int]:
+    """First, middle and last layer, from 0, as in the paper's Figures 1 to 3."""
+    return sorted({0, count // 2, count - 1})
+
+
+@in_style
+def attention_figure(
+    found: Attended, title: str, layers: Sequence[int] | None = None, heads: Sequence[int] = (0,)
+) -> Figure:
+    """Heat maps of some layers (first, middle and last if not given) and heads, numbered from 0."""
+    chosen = [
+        (layer, head) for layer in (usual_layers(len(found.weights)) if layers is None else layers) for head in heads
+    ]
+    count = len(found.tokens)
+    side = max(2.6, 0.19 * count)
+    figure, axes = axes_row(title, len(chosen), 0.6 + len(chosen) * (side + 0.7), side + 1.4)
+    for each, (layer, head) in zip(axes, chosen, strict=True):
+        each.imshow(found.weights[layer, head].numpy(), cmap=HEAT, vmin=0, vmax=1)
+        each.set_xticks(range(count), found.tokens, rotation=90, fontsize=8)
+        each.set_yticks(range(count), found.tokens, fontsize=8)
+        each.set_title(f"layer {layer + 1}, head {head + 1}")
+        if found.boundary < count:
+            for line in (each.axhline, each.axvline):
+                line(found.boundary - 0.5, color=COLOURS[1], linewidth=1.4)
+        plain(each, grid=None)
+        each.tick_params(length=0)
+    axes[0].set_ylabel("from this word piece")
+    axes[0].set_xlabel("to this one; white 0, dark 1")
+    return figure
+
+
+@dataclass(frozen=True)
+class AttentionShares:
+    """Of the attention that starts at a word of a pair: what reaches words of the other sentence, and the same word there.
+
+    ``crossing[layers]`` and ``matching[layers]`` are means over heads, words and `rows` pairs; `even_crossing` and
+    `even_matching` are what attention spread evenly over the sequence would give.
+    """
+
+    rows: int
+    crossing: np.ndarray
+    matching: np.ndarray
+    even_crossing: float
+    even_matching: float
+
+
+@torch.inference_mode()
+def attention_shares(
+    trained: Trained,
+    task: Task,
+    split: Split,
+    directory: Path | None,
+    most: int = 5000,
+    told: Callable[[int], None] = lambda _: None,
+) -> AttentionShares:
+    """Sum up attention over the first `most` pairs of a split, read as one sequence each; [CLS] and [SEP] start none."""
+    encoder = trained.model.encoder
+    device = next(trained.model.parameters()).device
+    special = torch.tensor([trained.tokenizer.cls, trained.tokenizer.sep], device=device)
+    layers = encoder.config.layers
+    crossing, matching = np.zeros(layers), np.zeros(layers)
+    even = np.zeros(2)
+    words = rows_seen = 0
+    rows = islice((row for row in open_split(task, split, directory)[1] if isinstance(row, Row)), most)
+    while chunk := list(islice(rows, CHUNK)):
+        length = trained.description.encoder.max_length
+        table = tokenize(trained.tokenizer, task, chunk, separate=False, max_length=length)
+        for numbers in batches_by_tokens(table.lengths, TOKEN_BUDGET):
+            batch = pack(table, numbers).to(device)
+            found = encoder(batch.input_ids, batch.token_type_ids, batch.lengths, keep_attentions=True)
+            ids, second, there = (
+                _padded(part, batch.lengths) for part in _parts(batch.input_ids, batch.token_type_ids)
+            )
+            word = there.bool() & ~torch.isin(ids, special)  # [B, L]
+            other = (second[:, :, None] != second[:, None, :]) & word[:, :, None] & word[:, None, :]  # [B, L, L]
+            same = other & (ids[:, :, None] == ids[:, None, :])
+            size = torch.tensor(batch.lengths, device=device)[:, None]
+            even += [float((o.sum(2) / size).sum()) for o in (other, same)]
+            words += int(word.sum())
+            for i, weights in enumerate(found.attentions):
+                mean = weights.mean(1)  # [B, L, L]
+                crossing[i] += float((mean * other).sum())
+                matching[i] += float((mean * same).sum())
+        rows_seen += len(chunk)
+        told(len(chunk))
+    words = max(1, words)
+    return AttentionShares(rows_seen, crossing / words, matching / words, even[0] / words, even[1] / words)
+
+
+def _parts(ids: torch.Tensor, types: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    return ids, types, torch.ones_like(ids)
+
+
+def _padded(tokens: torch.Tensor, lengths: list[int]) -> torch.Tensor:
+    """``[T] -> [B, L]``, zeros behind."""
+    return torch.nn.utils.rnn.pad_sequence(list(torch.split(tokens, lengths)), batch_first=True)
+
+
+@in_style
+def shares_figure(shares: dict[str, AttentionShares]) -> Figure:
+    """Both shares by layer, a line for each task of pairs, dotted what evenly spread attention would give."""
+    rows = ", ".join(f"{name} {each.rows:,}" for name, each in shares.items())
+    figure, (left, right) = axes_row(f"Attention between the sentences of a pair, by layer ({rows} pairs)", 2, 10, 3.8)
+    for axes, what, title in (
+        (left, "crossing", "share that crosses to the other sentence"),
+        (right, "matching", "share on the same word piece there"),
+    ):
+        for i, (name, each) in enumerate(shares.items()):
+            values = getattr(each, what)
+            layers = range(1, len(values) + 1)
+            axes.plot(layers, values, "o-", color=COLOURS[i], label=name)
+            axes.axhline(getattr(each, f"even_{what}"), color=COLOURS[i], linestyle=":", linewidth=1.4)
+        axes.plot([], [], ":", color=COLOURS[7], label="if spread evenly")
+        axes.set_title(title)
+        axes.set_xlabel("layer")
+        axes.set_xticks(layers)
+        axes.set_ylim(0, None)
+        percent(axes.yaxis)
+        plain(axes)
+    left.legend()
+    return figure
