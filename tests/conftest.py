@@ -139,3 +139,25 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     write_encoder(Bert(config), folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder: the tiny encoder after 40 steps on the corpus that ships, with surgery and learned weights."""
+    import torch
+
+    from swissbert.config import make_config
+    from swissbert.training.loop import train
+
+    threads = torch.get_num_threads()
+    table = {
+        "tasks": ["sst", "para", "sts"],
+        "data": {"dir": str(STARTER)},
+        "encoder": {"name": str(tiny), "dropout": 0.1, "max_length": 48},
+        "loss": {"weighting": "automatic", "lr": 0.05, "surgery": True},
+        "train": {"epochs": 2, "epoch_ends": 20, "batch_size": 8, "lr": 1e-3, "threads": 1, "tensorboard": False},
+    }
+    folder = tmp_path_factory.mktemp("tiny_run") / "run"
+    train(make_config(table, "here"), folder)
+    torch.set_num_threads(threads)
+    return folder

@@ -335,3 +335,20 @@ def test_the_hint_after_ctrl_c_names_the_program_that_ran(
     assert capsys.readouterr().err.endswith(
         "stopped after step 3 of 9; go on with: some/bin/swissbert train --resume --out x\n"
     )
+
+
+def test_analyse_says_where_its_page_is_and_what_it_needs(run: Path, tmp_path: Path) -> None:
+    done = swissbert("analyse", run, "--data", "starter", "--out", tmp_path / "report")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{tmp_path / 'report' / 'index.html'}\n"
+    taken = swissbert("analyse", run, "--out", tmp_path)
+    assert taken.returncode == 2
+    assert taken.stderr == f"error: {tmp_path}: holds something that is no report; another --out keeps it\n"
+
+
+def test_a_library_that_is_not_installed_is_named_with_its_extra() -> None:
+    from swissbert.cli import _need
+    from swissbert.errors import SwissbertError
+
+    with pytest.raises(SwissbertError, match=r"needs no_such_thing, .* pip install 'swissbert\[report\]'"):
+        _need("json", "no_such_thing", extra="report")

@@ -68,10 +68,11 @@ def test_quickstart_learns_all_three_tasks(place: Path) -> None:
 def test_every_other_command_runs_in_the_order_of_the_readme(place: Path) -> None:
     seen, missing = [], [name for name in ("cs224n", "own_tasks") if not (place / name).exists()]
     for line in COMMANDS:
-        needs = {"cs224n": ("cs224n", "runs/minilm"), "own_tasks": ("own_tasks",)}
+        needs = {"cs224n": ("cs224n", "runs/minilm", "runs/paper"), "own_tasks": ("own_tasks",)}
         if line.startswith(("make ", ". .venv")) or any(word in line for name in missing for word in needs[name]):
             continue
-        command = f"{line} {SHORT}" if line.startswith("swissbert train") and "--resume" not in line else line
+        training = line.startswith(("swissbert train", "swissbert reproduce")) and "--resume" not in line
+        command = f"{line} {SHORT}" if training else line
         seen.append((line, run(command, place)))
     assert all(output for _, output in seen)
     if missing:

@@ -101,6 +101,21 @@ def test_what_is_left_is_the_sum_of_projected_gradients_and_heads_are_untouched(
     assert record["conflicts"] == {"share": sum(conflicting) / len(conflicting)}
 
 
+def test_cosines_part_by_part_are_those_of_the_parts_alone() -> None:
+    model = Tiny(3)
+    surgery = SharedGradients(model.common, ["layer", "layer", "other"])
+    for task in range(3):
+        if task:
+            surgery.set_aside()
+        model.loss(task).backward()  # type: ignore[no-untyped-call]
+    found = surgery.operate(TASKS, SEED, by_part=True)["cosine_by_layer"]
+    gradients = [alone(model, task)[0] for task in range(3)]
+    for part, here in (("layer", slice(0, 15)), ("other", slice(15, 18))):
+        for (i, a), (j, b) in (((0, "one"), (1, "two")), ((0, "one"), (2, "three")), ((1, "two"), (2, "three"))):
+            expected = torch.cosine_similarity(gradients[i][here], gradients[j][here], dim=0).item()
+            assert found[part][f"{a}-{b}"] == pytest.approx(expected, abs=1e-5)
+
+
 def test_the_models_above_conflict_and_do_not() -> None:
     shares = {operated(Tiny(seed), [0, 1, 2])[0]["conflicts"]["share"] for seed in range(6)}
     assert len(shares) > 1

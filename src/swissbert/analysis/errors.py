@@ -89,7 +89,7 @@ def bucket_figure(observed: Observed) -> Figure:
             axes.plot(each.interval, [i, i], color=colour, linewidth=2.5, alpha=0.5, solid_capstyle="round")
         axes.plot(each.difference, i, "o" if each.interval else "D", color=colour, markersize=8 if each.interval else 5)
     axes.set_yticks(range(len(found)), [f"{each.name} ({each.rows:,})" for each in found])
-    axes.set_ylim(len(found) - 0.5, -0.5)
+    axes.set_ylim(max(1, len(found)) - 0.5, -0.5)
     shown = f"{overall:.1%}" if share else f"{overall:.2f}"
     axes.set_title(f"{error_name(observed)} of a bucket less that of the rest; {shown} over all rows", fontsize=10)
     if share:

@@ -47,15 +47,16 @@ class Section:
     parts: list[Picture | Table] = field(default_factory=list)
 
 
-def inline_svg(picture: Picture) -> str:
-    """An SVG to stand in a page: its own ids, the page's colours, no metadata."""
-    text = rendered(picture.figure, "svg").decode()
+def inline_svg(name: str, file: bytes) -> str:
+    """An SVG file to stand in a page: ids of its own where they are used, the page's colours, no metadata."""
+    text = file.decode()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r'\bid="', f'id="{picture.name}-', text)
-    text = re.sub(r'(url\(#|href="#)', rf"\g<1>{picture.name}-", text)
-    for colour, name in ((INK, "ink"), (SOFT, "soft"), (RULE, "rule")):
-        text = text.replace(colour, f"var(--{name})")
+    used = set(re.findall(r'(?:url\(#|href="#)([^")]+)', text))
+    text = re.sub(r' id="([^"]*)"', lambda found: f' id="svg-{name}-{found[1]}"' if found[1] in used else "", text)
+    text = re.sub(r'(url\(#|href="#)', rf"\g<1>svg-{name}-", text)
+    for colour, variable in ((INK, "ink"), (SOFT, "soft"), (RULE, "rule")):
+        text = text.replace(colour, f"var(--{variable})")
     return re.sub(r"<svg ", '<svg role="img" ', text, count=1)
 
 
@@ -72,9 +73,9 @@ def write_page(out: Path, title: str, facts: Sequence[tuple[str, str]], sections
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string((Path(__file__).parent / "report.html.jinja").read_text(encoding="utf-8"))
-    pictures = {
-        part.name: Markup(inline_svg(part)) for each in sections for part in each.parts if isinstance(part, Picture)
-    }
+    parts = [part for each in sections for part in each.parts]
+    svg = {part.name: rendered(part.figure, "svg") for part in parts if isinstance(part, Picture)}
+    pictures = {name: Markup(inline_svg(name, file)) for name, file in svg.items()}
     page = template.render(
         title=title, facts=facts, sections=sections, pictures=pictures, cell=cell, is_picture=is_picture
     )
@@ -82,9 +83,9 @@ def write_page(out: Path, title: str, facts: Sequence[tuple[str, str]], sections
     def fill(new: Path) -> None:
         (new / "figures").mkdir()
         (new / "tables").mkdir()
-        for part in (part for each in sections for part in each.parts):
+        for part in parts:
             if isinstance(part, Picture):
-                (new / "figures" / f"{part.name}.svg").write_bytes(rendered(part.figure, "svg"))
+                (new / "figures" / f"{part.name}.svg").write_bytes(svg[part.name])
                 (new / "figures" / f"{part.name}.png").write_bytes(rendered(part.figure, "png"))
             else:
                 with (new / "tables" / f"{part.name}.csv").open("w", encoding="utf-8", newline="") as file:

@@ -1,0 +1,144 @@
+"""The report in a real browser: figures are there, tables sort, nothing is fetched, hostile text is text."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import swissbert
+from swissbert.analysis.report import analyse
+from swissbert.model_folder import load_model
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+STARTER = Path(swissbert.__file__).parent / "data" / "starter"
+ODD = ['<img src=x onerror="window.hit=1"><script>window.hit=1</script>', "שלום עולם, 'quoted'", "🎈 & <b>bold</b>"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    """Debian's Chromium, or whatever CHROMIUM names; the tests skip where there is none."""
+    import os
+
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if not program:
+        pytest.skip("no chromium on this machine (on Debian: apt install chromium)")
+    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=program, args=[*quiet, "--disable-sync", "--no-first-run"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def report(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import torch
+
+    data = tmp_path_factory.mktemp("data")
+    for source in STARTER.glob("*.tsv"):
+        lines = source.read_text(encoding="utf-8").splitlines()[:41]
+        if "dev" in source.name:
+            for i in range(1, 41):
+                cells = lines[i].split("\t")
+                lines[i] = "\t".join([cells[0], *(f"{ODD[i % 3]} {text}" for text in cells[1:-1]), cells[-1]])
+        (data / source.name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    page = analyse(load_model(tiny_run), data, tmp_path_factory.mktemp("out") / "report")
+    torch.set_num_threads(before)
+    return page
+
+
+@pytest.fixture
+def page(browser: "Browser", report: Path) -> "Iterator[Page]":
+    """The report, opened from disk; everything that it asks for and says is kept."""
+    made = browser.new_page(viewport={"width": 1100, "height": 900})
+    requests: list[str] = []
+    problems: list[str] = []
+    made.on("request", lambda request: requests.append(request.url))
+    made.on("console", lambda message: problems.append(message.text))
+    made.on("pageerror", lambda error: problems.append(str(error)))
+    made.goto(report.as_uri())
+    yield made
+    assert [url for url in requests if not url.startswith("data:")] == [report.as_uri()], "nothing is fetched"
+    assert problems == []
+    made.close()
+
+
+def test_figures_are_there_and_fit(page: "Page") -> None:
+    figures = page.locator("figure svg")
+    assert figures.count() >= 20
+    for i in range(figures.count()):
+        box = figures.nth(i).bounding_box()
+        assert box is not None
+        assert box["width"] > 300
+        assert box["height"] > 80
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1100, "the page does not scroll sideways"
+
+
+def test_hostile_text_is_shown_as_text(page: "Page") -> None:
+    assert page.evaluate("window.hit") is None
+    shown = page.locator("#errors-sst").inner_text()
+    assert any(text in shown for text in ODD)
+    assert page.locator("section img").count() == 0
+    assert page.locator("section b").count() == 0
+    assert page.locator("td[dir=auto]").count() > 20
+
+
+def test_tables_sort_by_mouse_and_keyboard(page: "Page") -> None:
+    table = page.locator("table[aria-labelledby=table-scores]")
+    column = table.locator("tbody td:nth-child(3)")
+
+    def values() -> list[float]:
+        return [float(cell.replace("−", "-")) for cell in column.all_inner_texts()]
+
+    head = table.locator("thead th:nth-child(3)")
+    head.locator("button").click()
+    assert values() == sorted(values())
+    assert head.get_attribute("aria-sort") == "ascending"
+    head.locator("button").focus()
+    page.keyboard.press("Enter")
+    assert values() == sorted(values(), reverse=True)
+    assert head.get_attribute("aria-sort") == "descending"
+    names = table.locator("thead th:nth-child(1)")
+    names.locator("button").click()
+    texts = table.locator("tbody td:nth-child(1)").all_inner_texts()
+    assert texts == sorted(texts)
+    assert head.get_attribute("aria-sort") is None
+
+
+def test_light_and_dark_are_readable(page: "Page") -> None:
+    def colours() -> tuple[str, str]:
+        ink = page.evaluate("getComputedStyle(document.querySelector('figure svg text')).fill")
+        return ink, page.evaluate("getComputedStyle(document.body).backgroundColor")
+
+    page.emulate_media(color_scheme="light")
+    light = colours()
+    page.emulate_media(color_scheme="dark")
+    dark = colours()
+    for ink, paper in (light, dark):
+        assert _contrast(ink, paper) > 7
+    assert light != dark
+
+
+def _contrast(one: str, other: str) -> float:
+    """Contrast ratio of two ``rgb(r, g, b)`` colours (WCAG 2)."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(part) / 255 for part in colour.removeprefix("rgb(").removesuffix(")").split(",")]
+        linear = [p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_a_phone_and_paper_do_too(page: "Page") -> None:
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.emulate_media(media="print")
+    assert page.locator("nav").is_hidden()

@@ -1,0 +1,168 @@
+"""The report's page and files, on text that would like to be more than text."""
+
+import csv
+import json
+import re
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+import swissbert
+from swissbert.analysis.page import MARK, Section, Table, write_page
+from swissbert.analysis.report import analyse
+from swissbert.errors import SwissbertError
+from swissbert.model_folder import load_model
+
+STARTER = Path(swissbert.__file__).parent / "data" / "starter"
+ODD = ['<script>alert("x")</script> & "quoted"', "שלום עולם", "🎈 emoji & 日本", "$x^2$ costs $5", "=1+1"]
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The corpus that ships, cut short, with odd texts in its dev rows."""
+    folder = tmp_path_factory.mktemp("data")
+    for source in STARTER.glob("*.tsv"):
+        lines = source.read_text(encoding="utf-8").splitlines()[:61]
+        if "dev" in source.name:
+            for i, text in enumerate(ODD, 1):
+                cells = lines[i].split("\t")
+                lines[i] = "\t".join([cells[0], *([text] * (len(cells) - 2)), cells[-1]])
+        (folder / source.name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def report(tiny_run: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    trained = load_model(tiny_run)
+    out = tmp_path_factory.mktemp("out") / "report"
+    return analyse(trained, data, out, against=load_model(tiny_run))
+
+
+class Page(HTMLParser):
+    """What a page is made of."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.anchors: list[str] = []
+        self.scripts = self.svgs = 0
+        self.text: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        self.ids += [found["id"]] if "id" in found else []
+        self.scripts += tag == "script"
+        self.svgs += tag == "svg"
+        for name in ("src", "href", "xlink:href"):
+            if name in found:
+                assert found[name].startswith(("#", "data:image/png")), "nothing is fetched"
+                self.anchors += [found[name][1:]] if tag == "a" else []
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def test_the_page_holds_everything_and_text_stays_text(report: Path) -> None:
+    page = Page(report.read_text(encoding="utf-8"))
+    assert page.scripts == 1, "ours and no other"
+    assert page.svgs == len(list(report.parent.glob("figures/*.svg"))) == len(list(report.parent.glob("figures/*.png")))
+    assert page.svgs >= 20
+    assert [name for name, count in Counter(page.ids).items() if count > 1] == []
+    assert set(page.anchors) <= set(page.ids)
+    shown = " ".join(page.text)
+    for text in ODD[:2]:
+        assert text in shown
+    assert (report.parent / MARK).is_file()
+    assert str(report.parent.parent) not in report.read_text(encoding="utf-8")
+
+
+def test_every_section_is_there(report: Path) -> None:
+    text = report.read_text(encoding="utf-8")
+    titles = re.findall(r"<h2>(.*?)</h2>", text)
+    assert titles == [
+        "Scores",
+        "Two models",
+        "Errors: sst",
+        "Errors: para",
+        "Errors: sts",
+        "Attention",
+        "Training",
+        "Architecture",
+        "Labels and lengths",
+    ]
+    names = {path.stem for path in report.parent.glob("figures/*.svg")}
+    for task in ("sst", "para", "sts"):
+        assert {f"labels-{task}", f"buckets-{task}", f"attention-{task}"} <= names
+    assert {"scores", "scatter-sts", "overlap-sts", "overlap-para", "confusion-sst", "calibration-para"} <= names
+    assert {"training", "weights", "conflicts", "gradients", "architecture", "attention-shares", "versus"} <= names
+
+
+def test_tables_are_csv_files_too(report: Path) -> None:
+    with (report.parent / "tables" / "scores.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["metric"] for row in rows] == [
+        "accuracy *",
+        "macro_f1",
+        "accuracy *",
+        "macro_f1",
+        "pearson *",
+        "spearman",
+    ]
+    assert all(float(row["from"]) <= float(row["score"]) <= float(row["to"]) for row in rows)
+    with (report.parent / "tables" / "versus.csv").open(encoding="utf-8", newline="") as file:
+        assert {row["difference"] for row in csv.DictReader(file)} == {"0.0"}
+
+
+def test_a_folder_with_something_else_in_it_is_kept(tiny_run: Path, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(SwissbertError, match="holds something that is no report"):
+        analyse(load_model(tiny_run), data, tmp_path)
+    assert (tmp_path / "mine.txt").read_text() == "mine"
+
+
+def test_an_earlier_report_is_replaced(tmp_path: Path) -> None:
+    one = Section("one", "One", "Text.", [Table("a", "A", ["n"], [[1], [2.5], ["<b>"]])])
+    write_page(tmp_path / "report", "first", [], [one])
+    (tmp_path / "report" / "old.txt").write_text("old")
+    page = write_page(tmp_path / "report", "second", [("fact", "<i>")], [one]).read_text(encoding="utf-8")
+    assert not (tmp_path / "report" / "old.txt").exists()
+    assert "second" in page
+    assert "&lt;i&gt;" in page
+    assert "&lt;b&gt;" in page
+
+
+def test_a_model_alone_without_train_rows_or_a_run(tiny_run: Path, data: Path, tmp_path: Path) -> None:
+    """A folder that somebody sent: no metrics.jsonl beside it, and dev rows only."""
+    import shutil
+
+    shutil.copytree(tiny_run / "model", tmp_path / "model")
+    dev = tmp_path / "dev"
+    dev.mkdir()
+    for source in data.glob("*-dev.tsv"):
+        shutil.copy(source, dev)
+    text = analyse(load_model(tmp_path / "model"), dev, tmp_path / "report").read_text(encoding="utf-8")
+    assert "No metrics.jsonl lies beside this model" in text
+    assert "Gradients of the tasks cannot be compared: task &#39;sst&#39;: ids-sst-train.csv or sst-train.tsv" in text
+
+
+def test_labels_are_needed(tiny_run: Path, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(SwissbertError, match=r"ids-sst-test-student\.csv is not in"):
+        analyse(load_model(tiny_run), data, tmp_path / "report", split="test")
+    assert not (tmp_path / "report").exists()
+
+
+def test_another_model_must_have_the_same_tasks(tiny_run: Path, data: Path, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(tiny_run / "model", tmp_path / "model")
+    path = tmp_path / "model" / "swissbert.json"
+    table = json.loads(path.read_text(encoding="utf-8"))
+    table["tasks"][0]["metric"] = "macro_f1"
+    path.write_text(json.dumps(table), encoding="utf-8")
+    with pytest.raises(SwissbertError, match="has no task 'sst' declared as in"):
+        analyse(load_model(tiny_run), data, tmp_path / "report", against=load_model(tmp_path / "model"))
