@@ -90,7 +90,7 @@ class MultitaskModel(nn.Module):
     def forward(self, batch: PackedBatch, name: str) -> Tensor:
         """Logits of one task, fp32, ``[B, outputs]``; of a cosine head the cosine."""
         task = self.tasks[name]
-        features = self.encoder(batch.input_ids, batch.token_type_ids, batch.lengths).pooled.float()
+        features = self.encoder.pool(batch.input_ids, batch.token_type_ids, batch.lengths).float()
         with torch.autocast(features.device.type, enabled=False):  # heads are small; scores keep all their digits
             if self.separate(task):
                 features = side_by_side(features)

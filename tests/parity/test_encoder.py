@@ -18,7 +18,7 @@ from transformers import BertModel
 
 import swissbert
 from swissbert.encoder import Bert, BertConfig, Encoded, PackedLayout, PaddedLayout
-from swissbert.encoder.attention import Layout, attend
+from swissbert.encoder.attention import Layout, attend, attend_first
 from swissbert.encoder.bert import Embeddings, Layer
 from swissbert.encoder.checkpoint import hf_names, read_encoder, write_encoder
 
@@ -330,6 +330,63 @@ def test_gradients_of_every_parameter_are_the_oracles(dtype: torch.dtype, rtol: 
 
 def test_gradients_of_real_weights_are_the_oracles(real: Bert, real_oracle: Any, texts: Sequences) -> None:
     assert_same_gradients(real, real_oracle, Sequences(texts.ids[:2], texts.types[:2]), rtol=1e-4, atol=1e-5)
+
+
+def pool(encoder: Bert, sequences: Sequences, layout: Layout | None = None) -> Tensor:
+    """What the model's heads see, by the shorter way."""
+    if isinstance(layout, PaddedLayout):
+        ids, types, _ = sequences.padded
+        return encoder.pool(ids.flatten(), types.flatten(), layout)
+    ids, types = sequences.packed
+    return encoder.pool(ids, types, sequences.lengths)
+
+
+@pytest.mark.parametrize("lengths", [[7, 1, 20, 3], [5, 5, 5], [1], [1, 1], [20]], ids=str)
+def test_the_shorter_way_to_pooled_outputs_gives_the_same(lengths: list[int]) -> None:
+    sequences = random_sequences(SMALL, lengths)
+    padded = PaddedLayout(sequences.padded[2])
+    for encoder, atol in ((small_encoder(), 1e-6), (small_encoder().double(), 1e-13)):
+        with torch.no_grad():
+            expected = encode(encoder, sequences).pooled
+            for layout in (None, padded):
+                torch.testing.assert_close(pool(encoder, sequences, layout), expected, rtol=0, atol=atol)
+
+
+def test_the_shorter_way_gives_the_oracles_numbers(real: Bert, real_oracle: Any, texts: Sequences) -> None:
+    ids, types, mask = texts.padded
+    with torch.no_grad():
+        expected = real_oracle(ids, mask, types).pooler_output
+        torch.testing.assert_close(pool(real, texts), expected, rtol=0, atol=1e-6)
+
+
+def test_the_shorter_way_gives_the_same_gradients() -> None:
+    sequences = random_sequences(SMALL, [7, 1, 20, 3])
+    one, other = small_encoder().double(), small_encoder().double()
+    weighting = torch.randn(4, SMALL.hidden_size, generator=torch.Generator().manual_seed(5)).double()
+    torch.autograd.backward((encode(one, sequences).pooled * weighting).sum())
+    torch.autograd.backward((pool(other, sequences) * weighting).sum())
+    for (name, a), b in zip(one.named_parameters(), other.parameters(), strict=True):
+        assert a.grad is not None
+        assert b.grad is not None
+        assert a.grad.abs().max() > 1e-6, name
+        torch.testing.assert_close(b.grad, a.grad, rtol=1e-9, atol=1e-12)
+
+
+def test_the_shorter_way_drops_attention_and_both_sublayers(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer = Layer(replace(SMALL, dropout=P, attention_dropout=0.0))
+    for sublayer, output in ((layer.attention_out, 1.0), (layer.down, 2.0)):
+        nn.init.zeros_(sublayer.weight)
+        nn.init.constant_(sublayer.bias, output)
+    monkeypatch.setattr(layer, "attention_norm", nn.Identity())
+    monkeypatch.setattr(layer, "norm", nn.Identity())
+    out = layer.first(torch.zeros(400, 24), PackedLayout([2] * 200)) * (1 - P)
+    for value, share in ((0.0, P * P), (1.0, (1 - P) * P), (2.0, P * (1 - P)), (3.0, (1 - P) ** 2)):
+        assert_kept((out - value).abs() < 1e-5, share)
+    n = 64  # as above: what is left of each value shows whether its weight was dropped
+    sequences = 40
+    kv = torch.cat([torch.zeros(n * sequences, n), torch.eye(n).repeat(sequences, 1)], dim=1)
+    context = attend_first(torch.zeros(sequences, n), kv, PackedLayout([n] * sequences), 1, P, True)
+    assert_kept(context != 0, 1 - P)
 
 
 P = 0.3

@@ -44,8 +44,8 @@ def test_every_row_is_an_allowed_run(table: str, row: str, small: bool) -> None:
     for config in configs:
         assert config.seed == 3
         assert config.encoder.name == ("minilm" if small else "google-bert/bert-base-uncased")
-        assert config.train.epochs == (3 if small else paper.train.epochs)
-        assert config.train.lr == pytest.approx(paper.train.lr * (10 if small else 1), rel=1e-9)
+        assert config.train.epochs == (found.small.epochs if small else paper.train.epochs)
+        assert config.train.lr == pytest.approx(paper.train.lr * (found.small.rates if small else 1), rel=1e-9)
 
 
 def test_the_settings_are_those_of_the_paper() -> None:

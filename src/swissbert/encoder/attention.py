@@ -91,10 +91,25 @@ def attend(qkv: Tensor, layout: Layout, heads: int, dropout: float, training: bo
     wide = layout.spread(qkv)  # [B, L, 3H]
     batch, longest = wide.shape[:2]
     q, k, v = wide.view(batch, longest, 3, heads, -1).permute(2, 0, 3, 1, 4)  # each [B, heads, L, d]
-    scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])  # [B, heads, L, L]
+    weights = _weights(q, k, layout)  # [B, heads, L, L]
+    context = F.dropout(weights, dropout, training) @ v  # [B, heads, L, d]
+    return layout.gather(context.transpose(1, 2).reshape(batch, longest, -1)), weights
+
+
+def attend_first(q: Tensor, kv: Tensor, layout: Layout, heads: int, dropout: float, training: bool) -> Tensor:
+    """`attend` for the first token of each sequence alone: queries ``[B, H]``, keys and values ``[T, 2H]`` -> ``[B, H]``."""
+    wide = layout.spread(kv)  # [B, L, 2H]
+    batch, longest = wide.shape[:2]
+    k, v = wide.view(batch, longest, 2, heads, -1).permute(2, 0, 3, 1, 4)  # each [B, heads, L, d]
+    weights = _weights(q.view(batch, heads, 1, -1), k, layout)  # [B, heads, 1, L]
+    context: Tensor = F.dropout(weights, dropout, training) @ v  # [B, heads, 1, d]
+    return context.view(batch, -1)
+
+
+def _weights(q: Tensor, k: Tensor, layout: Layout) -> Tensor:
+    """Softmax over the keys of each query; padding gets none."""
+    scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
     if layout.mask is not None:
         lowest = torch.finfo(scores.dtype).min  # not -inf: a row of padding alone must not give nan
         scores = scores + layout.mask.to(scores.dtype).clamp(min=lowest)
-    weights = F.softmax(scores, dim=-1)
-    context = F.dropout(weights, dropout, training) @ v  # [B, heads, L, d]
-    return layout.gather(context.transpose(1, 2).reshape(batch, longest, -1)), weights
+    return F.softmax(scores, dim=-1)

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from swissbert.encoder.attention import Layout, PackedLayout, attend
+from swissbert.encoder.attention import Layout, PackedLayout, attend, attend_first
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,23 @@ class Layer(nn.Module):
     def forward(self, hidden: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
         """[T, H] -> [T, H] and attention probabilities [B, heads, L, L]."""
         context, weights = attend(self.qkv(hidden), layout, self.heads, self.attention_dropout, self.training)
+        return self._after_attention(hidden, context), weights
+
+    def first(self, hidden: Tensor, layout: Layout) -> Tensor:
+        """[T, H] -> [B, H]: what `forward` gives for each sequence's first token; the others are looked at, not computed."""
+        size = hidden.shape[1]
+        own = hidden.index_select(0, layout.first)
+        weight, bias = self.qkv.weight, self.qkv.bias
+        q = F.linear(own, weight[:size], bias[:size])  # [B, H]
+        kv = F.linear(hidden, weight[size:], bias[size:])  # [T, 2H]
+        context = attend_first(q, kv, layout, self.heads, self.attention_dropout, self.training)
+        return self._after_attention(own, context)
+
+    def _after_attention(self, hidden: Tensor, context: Tensor) -> Tensor:
         hidden = self.attention_norm(hidden + F.dropout(self.attention_out(context), self.dropout, self.training))
         wide = F.gelu(self.up(hidden))  # the exact GELU, with erf
-        return self.norm(hidden + F.dropout(self.down(wide), self.dropout, self.training)), weights
+        out: Tensor = self.norm(hidden + F.dropout(self.down(wide), self.dropout, self.training))
+        return out
 
 
 class Bert(nn.Module):
@@ -118,8 +132,7 @@ class Bert(nn.Module):
         `input_ids` and `token_type_ids` are int64 [T]; `layout` is a `PackedLayout` or `PaddedLayout`, or the
         sequences' lengths. Lengths go from 1 to ``config.max_positions``; ids lie below the table sizes.
         """
-        if isinstance(layout, list):
-            layout = PackedLayout(layout, input_ids.device)
+        layout = _layout(layout, input_ids.device)
         hidden = self.embeddings(input_ids, token_type_ids, layout.positions)
         all_hidden, attentions = [hidden] if keep_hidden else [], []
         for layer in self.layers:
@@ -130,3 +143,20 @@ class Bert(nn.Module):
                 attentions.append(weights)
         pooled = torch.tanh(self.pooler(hidden.index_select(0, layout.first)))
         return Encoded(hidden, pooled, all_hidden, attentions)
+
+    def pool(self, input_ids: Tensor, token_type_ids: Tensor, layout: Layout | list[int]) -> Tensor:
+        """``pooled[B, H]`` as `forward` gives it, for less: of the last layer only what first tokens need is computed.
+
+        Of six layers that saves a seventh of all products, forward and backward.
+        """
+        layout = _layout(layout, input_ids.device)
+        hidden = self.embeddings(input_ids, token_type_ids, layout.positions)
+        for layer in self.layers[:-1]:
+            hidden, _ = layer(hidden, layout)
+        last = self.layers[-1]
+        assert isinstance(last, Layer)
+        return torch.tanh(self.pooler(last.first(hidden, layout)))
+
+
+def _layout(layout: Layout | list[int], device: torch.device) -> Layout:
+    return PackedLayout(layout, device) if isinstance(layout, list) else layout
