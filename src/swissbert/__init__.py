@@ -10,22 +10,21 @@ if TYPE_CHECKING:
     from swissbert.config import RunConfig, load_config
     from swissbert.errors import SwissbertError
     from swissbert.evaluation import evaluate
-    from swissbert.model_folder import load_model as load
-    from swissbert.prediction import predict
+    from swissbert.ready import Model, load
     from swissbert.tasks import Task
     from swissbert.training.loop import train
 
 __version__ = "0.1.0"
-__all__ = ["RunConfig", "SwissbertError", "Task", "evaluate", "load", "load_config", "predict", "train"]
+__all__ = ["Model", "RunConfig", "SwissbertError", "Task", "evaluate", "load", "load_config", "train"]
 
 _HOMES = {
+    "Model": ("swissbert.ready", "Model"),
     "RunConfig": ("swissbert.config", "RunConfig"),
     "SwissbertError": ("swissbert.errors", "SwissbertError"),
     "Task": ("swissbert.tasks", "Task"),
     "evaluate": ("swissbert.evaluation", "evaluate"),
-    "load": ("swissbert.model_folder", "load_model"),
+    "load": ("swissbert.ready", "load"),
     "load_config": ("swissbert.config", "load_config"),
-    "predict": ("swissbert.prediction", "predict"),
     "train": ("swissbert.training.loop", "train"),
 }
 

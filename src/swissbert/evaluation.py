@@ -1,6 +1,6 @@
 """Scores of a model on labelled rows."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -68,21 +68,27 @@ class Scores:
 
 def table_answers(model: MultitaskModel, task: Task, table: TokenTable) -> np.ndarray:
     """Answers for every row of a table, in its order, in fp32: probabilities ``[N, C]`` or scores ``[N]``."""
+    return tables_answers(model, [task], table)[task.name]
+
+
+def tables_answers(model: MultitaskModel, tasks: Sequence[Task], table: TokenTable) -> dict[str, np.ndarray]:
+    """`table_answers` of several tasks that read rows alike, by task name; the encoder passes over each row once."""
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
-    out: np.ndarray | None = None
+    out: dict[str, np.ndarray] = {}
     try:
         for rows in batches_by_tokens(table.lengths, TOKEN_BUDGET):
-            answers = model.answers(pack(table, rows).to(device), task.name).cpu().numpy()
-            if out is None:
-                out = np.empty((len(table), *answers.shape[1:]), np.float32)
-            out[rows] = answers
+            with torch.inference_mode():
+                features = model.pool(pack(table, rows).to(device))
+            for task in tasks:
+                answers = model.answers_of(features, task.name).cpu().numpy()
+                out.setdefault(task.name, np.empty((len(table), *answers.shape[1:]), np.float32))[rows] = answers
     finally:
         model.train(was_training)
-    assert out is not None, "a table has at least one row"
-    if not np.isfinite(out).all():
-        raise SwissbertError(f"the model's answers for task '{task.name}' are no numbers; a smaller train.lr may help")
+    for name, answers in out.items():
+        if not np.isfinite(answers).all():
+            raise SwissbertError(f"the model's answers for task '{name}' are no numbers; a smaller train.lr may help")
     return out
 
 
@@ -115,9 +121,7 @@ def evaluate(model: MultitaskModel, splits: Iterable[TaskData], *, full: bool = 
 
 def load_rows(trained: Trained, task: Task, split: Split, directory: Path | None) -> TaskData:
     """One split of one task, tokenized as the model was trained. Raises SwissbertError as `read_split` does."""
-    separate = trained.model.separate(task)
-    length = trained.description.encoder.max_length
-    return load_split(task, split, directory, trained.tokenizer, separate=separate, max_length=length)
+    return load_split(task, split, directory, trained.tokenizer, **trained.reading(task))
 
 
 def labelled_splits(trained: Trained, split: Split, directory: Path | None) -> Iterator[TaskData]:

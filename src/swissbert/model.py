@@ -89,8 +89,16 @@ class MultitaskModel(nn.Module):
 
     def forward(self, batch: PackedBatch, name: str) -> Tensor:
         """Logits of one task, fp32, ``[B, outputs]``; of a cosine head the cosine."""
+        return self.logits(self.pool(batch), name)
+
+    def pool(self, batch: PackedBatch) -> Tensor:
+        """What heads see, fp32: one row ``[H]`` for each sequence of the batch, of whatever task."""
+        pooled: Tensor = self.encoder.pool(batch.input_ids, batch.token_type_ids, batch.lengths)
+        return pooled.float()
+
+    def logits(self, features: Tensor, name: str) -> Tensor:
+        """Logits of one task from `pool`'s rows: ``[B, H]``, or ``[2B, H]`` where sentences are encoded separately."""
         task = self.tasks[name]
-        features = self.encoder.pool(batch.input_ids, batch.token_type_ids, batch.lengths).float()
         with torch.autocast(features.device.type, enabled=False):  # heads are small; scores keep all their digits
             if self.separate(task):
                 features = side_by_side(features)
@@ -111,7 +119,12 @@ class MultitaskModel(nn.Module):
     @torch.inference_mode()
     def answers(self, batch: PackedBatch, name: str) -> Tensor:
         """What the model says, fp32: probabilities ``[B, C]`` (two columns for a binary task) or scores ``[B]``."""
-        task, logits = self.tasks[name], self(batch, name)
+        return self.answers_of(self.pool(batch), name)
+
+    @torch.inference_mode()
+    def answers_of(self, features: Tensor, name: str) -> Tensor:
+        """`answers` from `pool`'s rows, which several tasks may share."""
+        task, logits = self.tasks[name], self.logits(features, name)
         head = self.head(name)
         return (
             cosine_answers(task, logits[:, 0], head.threshold)

@@ -7,7 +7,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypedDict
 
 from pydantic import Field, model_validator
 from safetensors import SafetensorError
@@ -46,6 +46,13 @@ class Description(Settings):
         return self
 
 
+class Reading(TypedDict):
+    """How rows become tokens: the sentences of a pair one by one or together, and the longest sequence."""
+
+    separate: bool
+    max_length: int
+
+
 @dataclass(frozen=True)
 class Trained:
     """A model with its tokenizer and description, in eval mode."""
@@ -64,6 +71,10 @@ class Trained:
             problem = "needs a task" if name is None else f"has no task '{name}'"
             raise SwissbertError(f"{self.folder}: this model {problem}; its tasks are {', '.join(tasks)}")
         return tasks[name]
+
+    def reading(self, task: Task) -> Reading:
+        """How the rows of a task become tokens for this model."""
+        return {"separate": self.model.separate(task), "max_length": self.description.encoder.max_length}
 
 
 def save_model(folder: Path, model: MultitaskModel, tokenizer: Tokenizer, description: Description) -> None:

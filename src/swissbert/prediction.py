@@ -37,14 +37,7 @@ class Answer(NamedTuple):
 
 def answer_rows(trained: Trained, task: Task, rows: list[Row]) -> np.ndarray:
     """Probabilities ``[N, C]`` or scores ``[N]`` for rows, float32, in their order."""
-    table = tokenize(
-        trained.tokenizer,
-        task,
-        rows,
-        separate=trained.model.separate(task),
-        max_length=trained.description.encoder.max_length,
-    )
-    return table_answers(trained.model, task, table)
+    return table_answers(trained.model, task, tokenize(trained.tokenizer, task, rows, **trained.reading(task)))
 
 
 def predict(trained: Trained, name: str, texts: Iterable[str | tuple[str, str]]) -> Iterator[Answer]:
@@ -53,12 +46,13 @@ def predict(trained: Trained, name: str, texts: Iterable[str | tuple[str, str]])
     Raises SwissbertError for an unknown task and for an input that is empty or of the wrong kind.
     """
     task = trained.task(name)
-    for _, answer in stream(trained, task, _rows_of(texts, task)):
+    for _, answer in stream(trained, task, rows_of(texts, task)):
         assert answer is not None
         yield answer
 
 
-def _rows_of(texts: Iterable[Any], task: Task) -> Iterator[Row]:
+def rows_of(texts: Iterable[Any], task: Task) -> Iterator[Row]:
+    """Checked rows of texts, or of pairs of texts. Raises SwissbertError that names the input by its number from 1."""
     for number, item in enumerate(texts, 1):
         parts = item if isinstance(item, tuple | list) else (item,)
         expected = 2 if task.is_pair else 1
@@ -82,7 +76,7 @@ def stream(trained: Trained, task: Task, rows: Iterable[Row | BadRow]) -> Iterat
         good = [row for row in chunk if isinstance(row, Row)]
         answers = iter(answer_rows(trained, task, good) if good else [])
         for row in chunk:
-            yield row, None if isinstance(row, BadRow) else _answer(task, next(answers))
+            yield row, None if isinstance(row, BadRow) else to_answer(task, next(answers))
 
 
 def records(trained: Trained, task: Task, rows: Iterable[Row | BadRow]) -> Iterator[dict[str, Any]]:
@@ -96,7 +90,8 @@ def records(trained: Trained, task: Task, rows: Iterable[Row | BadRow]) -> Itera
             yield {"id": row.id, **answer.as_json()}
 
 
-def _answer(task: Task, value: np.ndarray) -> Answer:
+def to_answer(task: Task, value: np.ndarray) -> Answer:
+    """An answer of a row of probabilities ``[C]`` or a score."""
     if task.kind == "regression":
         return Answer(None, None, None, round(float(value), 4))
     label = int(value.argmax())

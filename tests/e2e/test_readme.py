@@ -87,4 +87,7 @@ def test_no_placeholder_is_left() -> None:
 
 def test_the_python_example_runs(place: Path) -> None:
     code = next(block for language, block in BLOCKS if language == "python")
-    assert run(f"python - <<'END'\n{code}\nEND", place).count("[") == 2
+    lines = run(f"python - <<'END'\n{code}\nEND", place).splitlines()
+    assert lines[0] in ("negative", "somewhat negative", "neutral", "somewhat positive", "positive")
+    assert float(lines[1]) > float(lines[2])
+    assert lines[-1].startswith("{'para': Answer(")

@@ -33,8 +33,7 @@ def gradient_cosines(
             "train",
             directory,
             trained.tokenizer,
-            separate=model.separate(task),
-            max_length=trained.description.encoder.max_length,
+            **trained.reading(task),
             limit=2000,
         )
         for task in tasks

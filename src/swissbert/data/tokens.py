@@ -1,8 +1,10 @@
 """Text -> WordPiece numbers, as flat arrays that hold a whole split without padding."""
 
 import json
+import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -65,6 +67,7 @@ class Tokenizer:
             raise
         except Exception as error:  # the library raises plain Exception for a file it cannot parse
             raise SwissbertError(f"{folder}: the tokenizer cannot be read ({error})") from error
+        self._lock = threading.Lock()
         self._fast.no_padding()
         self.cls, self.sep = (self._fast.token_to_id(token) for token in ("[CLS]", "[SEP]"))
         lacking = [token for token in ("[CLS]", "[SEP]", "[UNK]") if self._fast.token_to_id(token) is None]
@@ -83,13 +86,13 @@ class Tokenizer:
 
         Sequences are cut to `max_length` tokens, a pair at its longer sentence first.
         """
-        self._fast.enable_truncation(max_length, strategy="longest_first")
-        if pairs is not None and together:
-            encoded = self._fast.encode_batch_fast(list(zip(texts, pairs, strict=True)))
-        elif pairs is not None:
-            encoded = self._fast.encode_batch_fast([text for both in zip(texts, pairs, strict=True) for text in both])
-        else:
-            encoded = self._fast.encode_batch_fast(texts)
+        inputs: list[Any] = texts
+        if pairs is not None:
+            both = zip(texts, pairs, strict=True)
+            inputs = list(both) if together else [text for pair in both for text in pair]
+        with self._lock:  # the length is a setting of the tokenizer, which threads share
+            self._fast.enable_truncation(max_length, strategy="longest_first")
+            encoded = self._fast.encode_batch_fast(inputs)
         offsets = np.zeros(len(encoded) + 1, np.int64)
         np.cumsum([len(item) for item in encoded], out=offsets[1:])
         ids = np.fromiter((i for item in encoded for i in item.ids), np.int32, int(offsets[-1]))
