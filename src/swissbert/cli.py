@@ -415,6 +415,34 @@ def analyse(
     print(report(trained, _directory(trained, data), out, split=split, against=other, display=Display()))
 
 
+@app.command()
+def serve(
+    model: ModelArgument,
+    host: Annotated[
+        str, typer.Option(help="Address; any but this machine's own needs SWISSBERT_API_KEY.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    deadline: Annotated[float, typer.Option(min=0.1, max=600, help="Seconds a request may take.")] = 30.0,
+) -> None:
+    """Answer over HTTP.
+
+    Requests of different clients and tasks share encoder passes. /openapi.json describes the interface.
+    """
+    _need("fastapi", "uvicorn", "prometheus_client", extra="serve")
+    from swissbert.ready import load
+    from swissbert.serving.app import make_app
+    from swissbert.serving.server import key_for
+    from swissbert.serving.server import serve as run
+
+    key = key_for(host)
+    run(
+        make_app(load(model), key=key, deadline=deadline),
+        host,
+        port,
+        lambda url: print(f"serving on {url}", flush=True),
+    )
+
+
 def _need(*modules: str, extra: str) -> None:
     """Raise SwissbertError where one of some optional libraries is not installed."""
     from importlib.util import find_spec

@@ -15,6 +15,7 @@ from swissbert.analysis import architecture, attention, distributions, errors, g
 from swissbert.analysis.buckets import SINGLE
 from swissbert.analysis.observe import Observed, in_words, observe, texts_of
 from swissbert.analysis.style import rendered
+from swissbert.attention import attended, to_bertviz
 from swissbert.data.dataset import load_split
 from swissbert.data.reader import read_split
 from swissbert.data.tokens import Tokenizer
@@ -160,7 +161,7 @@ def test_attention_shares_are_those_of_a_plain_loop(trained: Trained) -> None:
     found = attention.attention_shares(trained, PARA, "dev", STARTER, most=5)
     crossing, matching, even, words = np.zeros(2), np.zeros(2), np.zeros(2), 0
     for row in rows:
-        one = attention.attended(trained, "para", row.text, row.text_pair)
+        one = attended(trained, row.text, row.text_pair)
         for i, token in enumerate(one.tokens):
             if token in ("[CLS]", "[SEP]"):
                 continue
@@ -182,19 +183,17 @@ def test_attention_shares_are_those_of_a_plain_loop(trained: Trained) -> None:
 
 
 def test_attention_of_a_sentence_and_of_a_pair(trained: Trained) -> None:
-    pair = attention.attended(trained, "para", "is it good", "the film is good")
+    pair = attended(trained, "is it good", "the film is good")
     assert pair.tokens == ["[CLS]", "is", "it", "good", "[SEP]", "the", "film", "is", "good", "[SEP]"]
     assert pair.boundary == 5
     assert pair.weights.shape == (2, 4, 10, 10)
     torch.testing.assert_close(pair.weights.sum(-1), torch.ones(2, 4, 10))
-    single = attention.attended(trained, "sst", "is it good")
+    single = attended(trained, "is it good")
     assert single.boundary == len(single.tokens) == 5
-    given = attention.to_bertviz(trained, "para", "is it good", "the film is good")
+    given = to_bertviz(trained, "is it good", "the film is good")
     assert [layer.shape for layer in given["attention"]] == [(1, 4, 10, 10)] * 2
     assert given["sentence_b_start"] == 5
-    assert "sentence_b_start" not in attention.to_bertviz(trained, "sst", "is it good")
-    with pytest.raises(SwissbertError, match="has no task 'x'"):
-        attention.attended(trained, "x", "is it good")
+    assert "sentence_b_start" not in to_bertviz(trained, "is it good")
     assert attention.usual_layers(12) == [0, 6, 11]
     assert attention.usual_layers(1) == [0]
 

@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
 
 from swissbert.analysis.style import COLOURS, HEAT, axes_row, in_style, percent, plain
+from swissbert.attention import Attended
 from swissbert.data.batches import batches_by_tokens, pack
 from swissbert.data.dataset import tokenize
 from swissbert.data.reader import Row, open_split
@@ -18,52 +18,6 @@ from swissbert.evaluation import TOKEN_BUDGET
 from swissbert.model_folder import Trained
 from swissbert.prediction import CHUNK
 from swissbert.tasks import Split, Task
-
-
-@dataclass(frozen=True)
-class Attended:
-    """One sequence with all its attention: ``weights[layers, heads, L, L]``, row i says where token i looks.
-
-    `boundary` is where the second sentence begins, L where there is none.
-    """
-
-    tokens: list[str]
-    boundary: int
-    weights: torch.Tensor
-
-
-@torch.inference_mode()
-def attended(trained: Trained, name: str, text: str, text_pair: str | None = None) -> Attended:
-    """Attention over a sentence, or over a pair in one sequence as a model with pair encoding reads it.
-
-    Raises SwissbertError for an unknown task.
-    """
-    task = trained.task(name)
-    together = text_pair is not None
-    table = trained.tokenizer.encode(
-        [text],
-        [text_pair] if text_pair is not None else None,
-        together=together,
-        max_length=trained.description.encoder.max_length,
-    )
-    batch = pack(table, np.array([0])).to(next(trained.model.parameters()).device)
-    encoder = trained.model.encoder
-    found = encoder(batch.input_ids, batch.token_type_ids, batch.lengths, keep_attentions=True)
-    assert task.name == name
-    weights = torch.stack([layer[0] for layer in found.attentions]).float().cpu()
-    return Attended(trained.tokenizer.words(batch.input_ids.tolist()), int(table.first[0]), weights)
-
-
-def to_bertviz(trained: Trained, name: str, text: str, text_pair: str | None = None) -> dict[str, Any]:
-    """Arguments of bertviz's ``head_view`` and ``model_view``: attention ``[1, heads, L, L]`` of each layer, tokens.
-
-    ``head_view(**to_bertviz(model, "para", "How are you?", "Are you well?"))`` in a notebook.
-    """
-    found = attended(trained, name, text, text_pair)
-    arguments: dict[str, Any] = {"attention": tuple(layer[None] for layer in found.weights), "tokens": found.tokens}
-    if found.boundary < len(found.tokens):
-        arguments["sentence_b_start"] = found.boundary
-    return arguments
 
 
 def usual_layers(count: int) -> list[int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from swissbert.analysis.architecture import architecture_figure, parts_table
-from swissbert.analysis.attention import attended, attention_figure, attention_shares, shares_figure
+from swissbert.analysis.attention import attention_figure, attention_shares, shares_figure
 from swissbert.analysis.distributions import Distribution, distribution_figure, distributions, place_names
 from swissbert.analysis.errors import bucket_errors, bucket_figure, error_name, overlap_figure
 from swissbert.analysis.gradients import gradient_cosines
@@ -32,6 +32,7 @@ from swissbert.analysis.scores import (
     scores_figure,
 )
 from swissbert.analysis.versus import compare, versus_figure, who_is_right
+from swissbert.attention import attended
 from swissbert.data.reader import Row, open_split
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
@@ -269,7 +270,7 @@ class _Work:
             if row is None:
                 continue
             pair = row.text_pair if task in self.pairs else None
-            found = attended(self.trained, task.name, row.text, pair)
+            found = attended(self.trained, row.text, pair)
             title = f"{task.name}: where word pieces look, in {'a pair' if pair else 'a sentence'}"
             parts.append(
                 Picture(f"attention-{task.name}", attention_figure(found, title), f"Attention heat maps of {task.name}")

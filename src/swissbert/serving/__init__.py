@@ -1,0 +1,1 @@
+"""A trained model behind HTTP: requests of many clients and tasks share encoder passes."""

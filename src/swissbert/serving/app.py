@@ -1,0 +1,332 @@
+"""The HTTP interface: checks what comes in, hands it to the batcher, and says what came of it. Logs no text."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+import swissbert
+from swissbert.attention import attended
+from swissbert.data.dataset import tokenize
+from swissbert.data.reader import Row, unreadable
+from swissbert.errors import nearest
+from swissbert.prediction import to_answer
+from swissbert.ready import Model
+from swissbert.serving.batcher import EMPTY, Batcher, Full, Observer
+from swissbert.serving.batcher import Request as Queued
+from swissbert.serving.guard import Guard
+from swissbert.serving.metrics import Metrics
+from swissbert.tasks import Task
+
+MOST_ITEMS = 64
+"""Inputs of one request."""
+MOST_CHARACTERS = 10_000
+"""Of one text."""
+MOST_ATTENTION = 64
+"""Tokens whose attention is shown: it grows with their square."""
+
+
+def _sound(text: str) -> str:
+    if not text.strip():
+        raise ValueError("the text is empty")
+    if why := unreadable(text):
+        raise ValueError(f"the text has {why}")
+    return text.strip()
+
+
+Text = Annotated[str, Field(min_length=1, max_length=MOST_CHARACTERS), AfterValidator(_sound)]
+
+
+class Body(BaseModel):
+    """Base of what clients send: unknown keys and wrong types are mistakes."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Input(Body):
+    """A text, or a pair of texts for tasks of pairs."""
+
+    text: Text
+    text_pair: Text | None = None
+
+
+class PredictBody(Body):
+    """One input or up to 64, and the tasks to answer: one, several, or all that read such input if left out."""
+
+    inputs: Input | Annotated[list[Input], Field(min_length=1, max_length=MOST_ITEMS)]
+    tasks: str | Annotated[list[str], Field(min_length=1, max_length=64)] | None = None
+
+
+class AttentionBody(Input):
+    """A text or pair, and if wanted only one layer or head, from 0."""
+
+    layer: Annotated[int, Field(ge=0)] | None = None
+    head: Annotated[int, Field(ge=0)] | None = None
+
+
+class AnswerShape(BaseModel):
+    """A class with its name and the probabilities of all, or a score."""
+
+    label: int | None = None
+    label_name: str | None = None
+    probabilities: list[float] | None = None
+    score: float | None = None
+
+
+class PredictShape(BaseModel):
+    """Answers by task, one object for each input, in order."""
+
+    answers: list[dict[str, AnswerShape]]
+
+
+class AttentionShape(BaseModel):
+    """Word pieces, where the second sentence begins, and weights ``[layers][heads][from][to]`` of those asked for."""
+
+    tokens: list[str]
+    boundary: int | None
+    weights: list[list[list[list[float]]]]
+
+
+class TaskShape(BaseModel):
+    """What a task asks for, and its score on dev rows."""
+
+    name: str
+    kind: str
+    pair: bool
+    labels: list[str]
+    range: tuple[float, float] | None
+    metric: str
+    score: float | None
+
+
+class ErrorShape(BaseModel):
+    """What is wrong, in one sentence, and with which field."""
+
+    error: str
+    field: str | None
+
+
+class Refused(Exception):  # noqa: N818 (becomes an answer)
+    """A request that cannot be answered: status, sentence, field, and headers."""
+
+    def __init__(
+        self, status: int, sentence: str, field: str | None = None, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(sentence)
+        self.status, self.sentence, self.field, self.headers = status, sentence, field, headers
+
+
+SAID: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorShape, "description": "The body is no JSON"},
+    401: {"model": ErrorShape, "description": "A key is missing or wrong"},
+    413: {"model": ErrorShape, "description": "The body is too large"},
+    422: {"model": ErrorShape, "description": "A field is wrong; it is named"},
+    429: {"model": ErrorShape, "description": "No room now; Retry-After says when"},
+}
+
+
+class Service:
+    """A model, its batcher, and how requests wait for it."""
+
+    def __init__(self, model: Model, deadline: float, **bounds: int) -> None:
+        self.model, self.deadline = model, deadline
+        self.metrics = Metrics()
+        observer = Observer(batch=self._observe, dropped=self.metrics.dropped.inc)
+        self.batcher = Batcher(model.trained.model, observer=observer, **bounds)
+        self.metrics.watch(lambda: self.batcher.waiting)
+        self.draining = False
+
+    def _observe(self, tokens: int, inputs: int) -> None:
+        self.metrics.batch_tokens.observe(tokens)
+        self.metrics.batch_inputs.observe(inputs)
+
+    def tasks_for(self, given: Input, names: list[str] | None, field: str) -> list[Task]:
+        """The tasks that answer an input. Raises `Refused`."""
+        tasks = self.model.tasks
+        for name in names or []:
+            if name not in tasks:
+                raise Refused(
+                    422,
+                    f"there is no task '{name[:80]}'{nearest(name[:80], tasks)} (there are {', '.join(tasks)})",
+                    "tasks",
+                )
+        pair = given.text_pair is not None
+        chosen = [tasks[name] for name in dict.fromkeys(names or tasks)]
+        fitting = [task for task in chosen if task.is_pair == pair]
+        if not fitting or (names and len(fitting) < len(chosen)):
+            takes = "one text" if pair else "a pair: text and text_pair"
+            other = next(task for task in chosen if task.is_pair != pair)
+            raise Refused(422, f"task '{other.name}' takes {takes}", field)
+        return fitting
+
+    def queued(self, given: Input, tasks: list[Task]) -> Queued:
+        """An input, ready for the batcher."""
+        trained = self.model.trained
+        row = Row(1, "1", given.text, given.text_pair, None)
+        table = tokenize(trained.tokenizer, tasks[0], [row], **trained.reading(tasks[0]))
+        return Queued(table, [task.name for task in tasks], asyncio.get_running_loop().create_future())
+
+    async def wait(self, http: Request, queued: list[Queued]) -> list[Any]:
+        """Results of inputs that share a request. Raises `Refused` where there is no room or time for them."""
+        try:
+            self.batcher.submit_all(queued)
+        except Full as full:
+            self.metrics.rejected.inc()
+            raise Refused(429, "there is no room now", None, {"Retry-After": str(full.seconds)}) from full
+        answers = asyncio.gather(*(each.future for each in queued))
+        gone = asyncio.ensure_future(_gone(http))
+        both: set[asyncio.Future[Any]] = {answers, gone}
+        try:
+            done, _ = await asyncio.wait(both, timeout=self.deadline, return_when=asyncio.FIRST_COMPLETED)
+            if answers in done:
+                return answers.result()
+            self.batcher.leave(queued)
+            if gone in done:
+                raise Refused(499, "the client has left")
+            self.metrics.rejected.inc()
+            raise Refused(429, f"there was no time within {self.deadline:g} s", None, {"Retry-After": "1"})
+        finally:
+            gone.cancel()
+            answers.cancel()
+
+
+async def _gone(http: Request) -> None:
+    """Comes back when the client has left."""
+    while (await http.receive())["type"] != "http.disconnect":
+        pass
+
+
+def make_app(model: Model, *, key: str | None = None, deadline: float = 30.0, **bounds: int) -> FastAPI:
+    """The application. `key` is what clients must show, `deadline` the seconds a request may take, `bounds` the batcher's."""
+    service = Service(model, deadline, **bounds)
+
+    @asynccontextmanager
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await asyncio.to_thread(service.batcher.close)
+
+    app = FastAPI(
+        title="swissBERT",
+        version=swissbert.__version__,
+        description="One encoder pass answers several tasks about a sentence or a pair of sentences.",
+        lifespan=life,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.service = service
+
+    @app.exception_handler(Refused)
+    async def refused(http: Request, error: Refused) -> JSONResponse:
+        return JSONResponse({"error": error.sentence, "field": error.field}, error.status, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(http: Request, error: RequestValidationError) -> JSONResponse:
+        return JSONResponse(_first(error), 422)
+
+    @app.exception_handler(HTTPException)
+    async def other(http: Request, error: HTTPException) -> JSONResponse:
+        return JSONResponse({"error": str(error.detail), "field": None}, error.status_code, error.headers)
+
+    @app.post("/v1/predict", responses=SAID, response_model=PredictShape)
+    async def predict(http: Request, body: PredictBody) -> Response:
+        """Answer one input or many, for one task, several, or all that fit."""
+        many = isinstance(body.inputs, list)
+        inputs = body.inputs if isinstance(body.inputs, list) else [body.inputs]
+        names = [body.tasks] if isinstance(body.tasks, str) else body.tasks
+        queued = []
+        for i, given in enumerate(inputs):
+            tasks = service.tasks_for(given, names, f"inputs.{i}" if many else "inputs")
+            queued.append(service.queued(given, tasks))
+        found = await service.wait(http, queued)
+        answers = [
+            {name: to_answer(model.tasks[name], answer).as_json() for name, answer in each.items()} for each in found
+        ]
+        return JSONResponse({"answers": answers})
+
+    @app.post("/v1/attention", responses=SAID, response_model=AttentionShape)
+    async def attention(http: Request, body: AttentionBody) -> Response:
+        """Attention over a sentence or pair, of every layer and head or of those asked for."""
+        config = model.trained.model.encoder.config
+        for field, given, limit in (("layer", body.layer, config.layers), ("head", body.head, config.heads)):
+            if given is not None and given >= limit:
+                raise Refused(422, f"{field} is {given}, but this model has 0 to {limit - 1}", field)
+        trained = model.trained
+        pairs = [body.text_pair] if body.text_pair is not None else None
+        table = trained.tokenizer.encode([body.text], pairs, together=True, max_length=config.max_positions)
+        if len(table.ids) > MOST_ATTENTION:
+            raise Refused(
+                422, f"the text has {len(table.ids)} tokens, but attention is shown of at most {MOST_ATTENTION}", "text"
+            )
+
+        def work() -> bytes:
+            found = attended(trained, body.text, body.text_pair)
+            layers = slice(None) if body.layer is None else slice(body.layer, body.layer + 1)
+            heads = slice(None) if body.head is None else slice(body.head, body.head + 1)
+            weights = np.round(found.weights[layers, heads].numpy().astype(float), 4).tolist()
+            boundary = found.boundary if body.text_pair is not None else None
+            return json.dumps({"tokens": found.tokens, "boundary": boundary, "weights": weights}).encode()
+
+        queued = Queued(EMPTY, [], asyncio.get_running_loop().create_future(), work)
+        (content,) = await service.wait(http, [queued])
+        return Response(content, media_type="application/json")
+
+    @app.get("/v1/tasks", responses={401: SAID[401]})
+    async def tasks() -> list[TaskShape]:
+        """The tasks of this model."""
+        scores = model.trained.description.scores
+        return [
+            TaskShape(
+                name=task.name,
+                kind=task.kind,
+                pair=task.is_pair,
+                labels=task.labels,
+                range=task.range,
+                metric=task.metric,
+                score=scores.get(f"{task.name}.{task.metric}"),
+            )
+            for task in model.tasks.values()
+        ]
+
+    @app.get("/livez")
+    async def livez() -> dict[str, str]:
+        """Whether the process is alive."""
+        return {"status": "alive"}
+
+    @app.get("/readyz", responses={503: {"description": "Shutting down"}})
+    async def readyz() -> JSONResponse:
+        """Whether new requests are welcome."""
+        return JSONResponse({"status": "draining" if service.draining else "ready"}, 503 if service.draining else 200)
+
+    @app.get("/metrics", responses={401: SAID[401]}, response_class=Response)
+    async def metrics() -> Response:
+        """Counts for Prometheus."""
+        return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    paths = {"/v1/predict", "/v1/attention", "/v1/tasks", "/livez", "/readyz", "/metrics", "/openapi.json", "/"}
+    app.add_middleware(Guard, metrics=service.metrics, paths=paths, key=key)
+    return app
+
+
+def _first(error: RequestValidationError) -> dict[str, str | None]:
+    """One sentence for the first thing wrong, without what the client sent."""
+    found = error.errors()
+    # of a union the branch that the value was meant for says most
+    other_branch = ("model_attributes_type", "model_type", "list_type", "dict_type")
+    first = next((each for each in found if each["type"] not in other_branch), found[0])
+    place = [str(part) for part in first["loc"] if not (isinstance(part, str) and (part[:1].isupper() or "[" in part))]
+    field = ".".join(place[1:] if place[:1] == ["body"] else place) or None
+    said = str(first["msg"]).removeprefix("Value error, ")
+    if first["type"] == "json_invalid":
+        return {"error": "the body is not valid JSON", "field": None}
+    return {
+        "error": f"{field}: {said[:1].lower()}{said[1:]}" if field else f"the body: {said[:1].lower()}{said[1:]}",
+        "field": field,
+    }

@@ -1,0 +1,72 @@
+"""Runs the application until it is asked to stop, then answers what it has taken."""
+
+import ipaddress
+import os
+import socket
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from swissbert.errors import SwissbertError
+
+KEY = "SWISSBERT_API_KEY"
+"""The environment variable with the key that clients must show."""
+
+
+def key_for(host: str) -> str | None:
+    """The key from the environment. Raises SwissbertError where others than this machine could ask without one."""
+    key = os.environ.get(KEY, "").strip() or None
+    if key is None and not _is_loopback(host):
+        raise SwissbertError(
+            f"--host {host}: other machines can reach this address, so {KEY} must hold a key that clients show"
+        )
+    if key is not None and len(key) < 16:
+        raise SwissbertError(f"{KEY} has {len(key)} characters, but a key that nobody guesses has at least 16")
+    return key
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class _Server(uvicorn.Server):
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.config.loaded_app  # noqa: B018 (set by now; what follows tells load balancers first)
+        self.draining()
+        super().handle_exit(sig, frame)
+
+    draining: Callable[[], None]
+
+
+def serve(app: FastAPI, host: str, port: int, said: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or Ctrl-C; `said` is told the address. Raises SwissbertError where it cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except (OSError, OverflowError) as error:
+        listening.close()
+        raise SwissbertError(
+            f"{host}:{port}: cannot be served on ({getattr(error, 'strerror', None) or error})"
+        ) from error
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, timeout_graceful_shutdown=60, server_header=False, backlog=2048
+    )
+    server = _Server(config)
+    server.draining = lambda: setattr(app.state.service, "draining", True)
+    shown = f"[{host}]" if ":" in host else host
+    said(f"http://{shown}:{listening.getsockname()[1]}")
+    try:
+        server.run(sockets=[listening])
+    except KeyboardInterrupt:  # uvicorn raises it again when it has drained
+        pass
+    finally:
+        listening.close()
