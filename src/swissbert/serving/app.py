@@ -181,12 +181,15 @@ class Service:
         except Full as full:
             self.metrics.rejected.inc()
             raise Refused(429, "there is no room now", None, {"Retry-After": str(full.seconds)}) from full
-        answers = asyncio.gather(*(each.future for each in queued))
+        answers = asyncio.gather(*(each.future for each in queued), return_exceptions=True)
         gone = asyncio.ensure_future(_gone(http))
         both: set[asyncio.Future[Any]] = {answers, gone}
         try:
             done, _ = await asyncio.wait(both, timeout=self.deadline, return_when=asyncio.FIRST_COMPLETED)
             if answers in done:
+                for result in answers.result():
+                    if isinstance(result, BaseException):
+                        raise result
                 return answers.result()
             self.batcher.leave(queued)
             if gone in done:
@@ -195,7 +198,8 @@ class Service:
             raise Refused(429, f"there was no time within {self.deadline:g} s", None, {"Retry-After": "1"})
         finally:
             gone.cancel()
-            answers.cancel()
+            for each in queued:
+                each.future.cancel()
 
 
 async def _gone(http: Request) -> None:
@@ -315,18 +319,25 @@ def make_app(model: Model, *, key: str | None = None, deadline: float = 30.0, **
     return app
 
 
+FIELDS = {name for shape in (Input, PredictBody, AttentionBody) for name in shape.model_fields}
+
+
 def _first(error: RequestValidationError) -> dict[str, str | None]:
     """One sentence for the first thing wrong, without what the client sent."""
-    found = error.errors()
-    # of a union the branch that the value was meant for says most
-    other_branch = ("model_attributes_type", "model_type", "list_type", "dict_type")
-    first = next((each for each in found if each["type"] not in other_branch), found[0])
-    place = [str(part) for part in first["loc"] if not (isinstance(part, str) and (part[:1].isupper() or "[" in part))]
-    field = ".".join(place[1:] if place[:1] == ["body"] else place) or None
-    said = str(first["msg"]).removeprefix("Value error, ")
+    first = min(error.errors(), key=_strangeness)
     if first["type"] == "json_invalid":
         return {"error": "the body is not valid JSON", "field": None}
-    return {
-        "error": f"{field}: {said[:1].lower()}{said[1:]}" if field else f"the body: {said[:1].lower()}{said[1:]}",
-        "field": field,
-    }
+    *place, last = first["loc"]
+    extra = first["type"] == "extra_forbidden"
+    named = [
+        str(part) for part in place if isinstance(part, int) or part in FIELDS
+    ]  # without pydantic's names of branches
+    field = ".".join([*named, *([str(last)[:80]] if extra or isinstance(last, int) or last in FIELDS else [])]) or None
+    said = str(first["msg"]).removeprefix("Value error, ")
+    return {"error": f"{field or 'the body'}: {said[:1].lower()}{said[1:]}", "field": field}
+
+
+def _strangeness(found: dict[str, Any]) -> int:
+    """Where a value may be of several shapes each one complains; the one that it was meant to be says most."""
+    other_shape = found["type"] in ("model_attributes_type", "model_type", "list_type", "dict_type")
+    return 2 * other_shape + int(found["loc"][-1] == "str")

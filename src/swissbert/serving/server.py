@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import signal
 import socket
 from collections.abc import Callable
 from types import FrameType
@@ -37,12 +38,14 @@ def _is_loopback(host: str) -> bool:
 
 
 class _Server(uvicorn.Server):
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self.config.loaded_app  # noqa: B018 (set by now; what follows tells load balancers first)
-        self.draining()
-        super().handle_exit(sig, frame)
+    """Says that it drains before it does, and ends well after it: uvicorn would die of the signal it was stopped with."""
 
     draining: Callable[[], None]
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.draining()
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
 
 def serve(app: FastAPI, host: str, port: int, said: Callable[[str], None]) -> None:
@@ -66,7 +69,5 @@ def serve(app: FastAPI, host: str, port: int, said: Callable[[str], None]) -> No
     said(f"http://{shown}:{listening.getsockname()[1]}")
     try:
         server.run(sockets=[listening])
-    except KeyboardInterrupt:  # uvicorn raises it again when it has drained
-        pass
     finally:
         listening.close()
