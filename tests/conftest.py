@@ -1,10 +1,15 @@
 """What several tests share: real data and weights where they are, and a tiny encoder that trains in a second."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 os.environ["HF_HUB_OFFLINE"] = (
     "1"  # no test reaches a real hub; the tests of the hub client unset it in a process of their own
@@ -161,3 +166,17 @@ def tiny_run(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     train(make_config(table, "here"), folder)
     torch.set_num_threads(threads)
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> "Iterator[Browser]":
+    """Debian's Chromium, or whatever CHROMIUM names; tests skip where there is none."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if not program:
+        pytest.skip("no chromium on this machine (on Debian: apt install chromium)")
+    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=program, args=[*quiet, "--disable-sync", "--no-first-run"])
+        yield started
+        started.close()

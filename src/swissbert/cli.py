@@ -464,7 +464,7 @@ def reproduce(
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, max=100, help="How many seeds, from 0.")] = 1,
     small: Annotated[
-        bool, typer.Option("--small", help="Budget of a plain machine: MiniLM encoder, 3 epochs.")
+        bool, typer.Option("--small", help="Budget of a plain machine: MiniLM encoder, few epochs.")
     ] = False,
     encoder: Annotated[str | None, typer.Option(help="Another encoder: minilm, a folder or a hub id.")] = None,
     settings: SetOption = None,
@@ -480,7 +480,7 @@ def reproduce(
     from swissbert.experiments.runner import reproduce as run
     from swissbert.training.loop import Stopped
 
-    chosen = [name for given in rows or [] for name in given.split(",") if name]
+    chosen = [name.strip() for given in rows or [] for name in given.split(",")]
     directory = data if data in (None, "starter") else str(Path(data).resolve())
     choices = Choices(small=small, encoder=encoder, overrides=settings or [], data=directory)
     display = Display()

@@ -193,7 +193,8 @@ class RunConfig(Settings):
     def _no_contradiction(self) -> None:
         """Raise ValueError for settings that exclude each other, naming both."""
         method = self.sampling.method
-        if self.loss.surgery and self.encoder.freeze and not self.model.layer_sharing:
+        shared = self.model.layer_sharing and any(task.is_pair for task in self.tasks)
+        if self.loss.surgery and self.encoder.freeze and not shared:
             raise ValueError(
                 "loss.surgery = true and encoder.freeze = true exclude each other: nothing that tasks share learns"
             )

@@ -76,16 +76,18 @@ def tables_answers(model: MultitaskModel, tasks: Sequence[Task], table: TokenTab
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
-    out: dict[str, np.ndarray] = {}
+    parts: dict[str, list[np.ndarray]] = {task.name: [] for task in tasks}
+    batches = batches_by_tokens(table.lengths, TOKEN_BUDGET)
     try:
-        for rows in batches_by_tokens(table.lengths, TOKEN_BUDGET):
+        for rows in batches:
             with torch.inference_mode():
                 features = model.pool(pack(table, rows).to(device))
             for task in tasks:
-                answers = model.answers_of(features, task.name).cpu().numpy()
-                out.setdefault(task.name, np.empty((len(table), *answers.shape[1:]), np.float32))[rows] = answers
+                parts[task.name].append(model.answers_of(features, task.name).cpu().numpy())
     finally:
         model.train(was_training)
+    back = np.argsort(np.concatenate(batches))  # from the order of batches to that of rows
+    out = {name: np.concatenate(answers)[back] for name, answers in parts.items()}
     for name, answers in out.items():
         if not np.isfinite(answers).all():
             raise SwissbertError(f"the model's answers for task '{name}' are no numbers; a smaller train.lr may help")

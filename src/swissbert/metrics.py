@@ -22,7 +22,7 @@ def scores(kind: Kind, labels: Array, answers: Array) -> dict[str, float]:
     classification; ``pearson`` and ``spearman`` of a regression, 0 where one side does not vary and so no correlation
     is defined.
     """
-    return _scores(kind, labels, decisions(kind, answers))
+    return decided_scores(kind, labels, decisions(kind, answers))
 
 
 def confusion(labels: Array, answers: Array, classes: int) -> list[list[int]]:
@@ -41,12 +41,13 @@ def intervals(
     collected: dict[str, list[float]] = {}
     for _ in range(resamples):
         drawn = rng.integers(0, len(labels), len(labels))
-        for name, value in _scores(kind, labels[drawn], decided[drawn]).items():
+        for name, value in decided_scores(kind, labels[drawn], decided[drawn]).items():
             collected.setdefault(name, []).append(value)
     return {name: (float(np.quantile(v, 0.025)), float(np.quantile(v, 0.975))) for name, v in collected.items()}
 
 
-def _scores(kind: Kind, labels: Array, decided: Array) -> dict[str, float]:
+def decided_scores(kind: Kind, labels: Array, decided: Array) -> dict[str, float]:
+    """`scores` of class numbers ``[N]`` or scores ``[N]``."""
     if kind == "regression":
         from scipy.stats import rankdata
 

@@ -71,7 +71,7 @@ class MultitaskModel(nn.Module):
 
     def shared_parts(self) -> list[str]:
         """Which part each of `shared_parameters` is of: ``embeddings``, a layer by number from 1, ``pooler``, ``hidden``."""
-        named = [(_part(name), parameter) for name, parameter in self.encoder.named_parameters()]
+        named = [(part_of(name), parameter) for name, parameter in self.encoder.named_parameters()]
         if "pair" in self.hidden:
             named += [("hidden", parameter) for parameter in self.hidden["pair"].parameters()]
         return [part for part, parameter in named if parameter.requires_grad]
@@ -133,7 +133,7 @@ class MultitaskModel(nn.Module):
         )
 
 
-def _part(name: str) -> str:
+def part_of(name: str) -> str:
     """The encoder's part that a parameter's name is of; layers count from 1."""
     first, *rest = name.split(".")
     return str(int(rest[0]) + 1) if first == "layers" else first

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple, TextIO, cast
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from swissbert.data.reader import ENDINGS, BadRow, Cells, Row, check_rows, read_
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import table_answers
 from swissbert.model_folder import Trained
-from swissbert.tasks import Columns, Task
+from swissbert.tasks import Columns, Task, shown
 
 CHUNK = 1024
 """Rows that are read, sorted by length and answered at a time: bounds memory, long enough for little padding."""
@@ -46,9 +46,10 @@ def predict(trained: Trained, name: str, texts: Iterable[str | tuple[str, str]])
     Raises SwissbertError for an unknown task and for an input that is empty or of the wrong kind.
     """
     task = trained.task(name)
-    for _, answer in stream(trained, task, rows_of(texts, task)):
-        assert answer is not None
-        yield answer
+    if isinstance(texts, str) or not isinstance(texts, Iterable):
+        raise SwissbertError(f"texts are a list or another iterable of texts, not {shown(texts)}")
+    answers = (answer for _, answer in stream(trained, task, rows_of(texts, task)))
+    return cast("Iterator[Answer]", answers)  # none is missing: a bad text is an error here
 
 
 def rows_of(texts: Iterable[Any], task: Task) -> Iterator[Row]:

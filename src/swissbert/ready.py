@@ -13,7 +13,7 @@ from swissbert.errors import SwissbertError
 from swissbert.evaluation import Scores, evaluate, labelled_splits, tables_answers
 from swissbert.model_folder import Trained, load_model
 from swissbert.prediction import CHUNK, Answer, answer_rows, predict, rows_of, to_answer
-from swissbert.tasks import Split, Task
+from swissbert.tasks import Split, Task, shown
 
 if TYPE_CHECKING:
     from swissbert.data.reader import Row
@@ -57,6 +57,8 @@ class Model:
     def numbers(self, task: str, texts: Iterable[Text]) -> np.ndarray:
         """The same as float32 numbers, all at once: probabilities ``[N, labels]``, or scores ``[N]``."""
         declared = self.trained.task(task)
+        if isinstance(texts, str):
+            raise SwissbertError(f"numbers are of a list or another iterable of texts, not {shown(texts)}")
         rows = rows_of(texts, declared)
         parts = []
         while chunk := list(islice(rows, CHUNK)):
@@ -72,6 +74,8 @@ class Model:
         Raises SwissbertError where no task reads such input, or one of `tasks` does not.
         """
         pair = text_pair is not None
+        if isinstance(tasks, str) or (tasks is not None and not tasks):
+            raise SwissbertError(f"tasks is {shown(tasks)}, but it is a list of names, or None for all that fit")
         chosen = [self.trained.task(name) for name in tasks] if tasks is not None else list(self.tasks.values())
         fitting = [task for task in chosen if task.is_pair == pair]
         if not fitting or (tasks is not None and len(fitting) < len(chosen)):

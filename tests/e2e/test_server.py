@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+CLEAN = {name: value for name, value in os.environ.items() if name != "SWISSBERT_API_KEY"}
 KEY = "a-key-of-more-than-sixteen-characters"
 
 
@@ -24,7 +25,7 @@ class Server:
     """`swissbert serve` in a process of its own, on a free port."""
 
     def __init__(self, model: Path, *arguments: str, key: str | None = None) -> None:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        environment = {**CLEAN, "OMP_NUM_THREADS": "1"}
         environment |= {"SWISSBERT_API_KEY": key} if key else {}
         command = [sys.executable, "-m", "swissbert", "serve", str(model), "--port", "0", *arguments]
         self.process = subprocess.Popen(
@@ -120,14 +121,19 @@ BAD: list[tuple[Any, int, str]] = [
     (one("a") | {"tasks": "sts"}, 422, "task 'sts' takes a pair: text and text_pair"),
     (one("a", "b") | {"tasks": ["para", "sst"]}, 422, "task 'sst' takes one text"),
     (one("a") | {"tasks": "parra"}, 422, "there is no task 'parra'; did you mean 'para'?"),
+    (b'{"inputs": {"text": "a"}, "tasks": ["\\ud800"]}', 422, "tasks.0: "),
+    (one("a") | {"tasks": "x" * 81}, 422, "tasks: string should have at most 80 characters"),
+    ({"inputs": "a"}, 422, "inputs: an object with a text is expected, or a list of them"),
+    ({"inputs": [{"text": "x" * 9000}] * 20}, 422, "inputs have 180,000 characters in all"),
+    (one("a") | {"k\n" * 50: 1}, 422, "k\\nk"),
     (one("a") | {"tasks": []}, 422, "tasks: list should have at least 1 item"),
     (one("a") | {"task": "sst"}, 422, "task: "),
     (b'{"inputs": {"text": NaN}}', 422, "inputs.text: input should be a valid string"),
-    (b"{", 422, "the body is not valid JSON"),
-    (b"\xff\xfe", 422, "the body is not valid JSON"),
-    (b"[" * 100_000, 400, "There was an error parsing the body"),
+    (b"{", 400, "the body is not valid JSON"),
+    (b"\xff\xfe", 400, "the body is not valid JSON"),
+    (b"[" * 100_000, 400, "the body is not valid JSON"),
     (b"", 422, "the body: field required"),
-    (b"x" * (1024 * 1024 + 1), 413, "the body is more than 1,048,576 bytes"),
+    (b"x" * (1024 * 1024 + 1), 413, "the body is more than 524,288 bytes"),
 ]
 
 
@@ -153,7 +159,9 @@ def test_other_paths_and_methods(server: Server) -> None:
 def test_a_body_without_a_length_is_counted_while_it_comes(server: Server) -> None:
     host, port = server.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as wire:
-        wire.sendall(b"POST /v1/predict HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n")
+        wire.sendall(
+            b"POST /v1/predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+        )
         chunk = b"10000\r\n" + b"x" * 65_536 + b"\r\n"
         try:
             for _ in range(400):
@@ -161,6 +169,28 @@ def test_a_body_without_a_length_is_counted_while_it_comes(server: Server) -> No
         except OSError:
             pass  # it has answered and hung up
         assert b" 413 " in wire.recv(200)
+
+
+def test_the_kind_of_body_is_asked_for(server: Server) -> None:
+    request = urllib.request.Request(server.url + "/v1/predict", b"{}", {"content-type": "text/plain"})
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request, timeout=10)
+    assert caught.value.code == 415
+    assert json.loads(caught.value.read())["error"] == "send the header content-type: application/json"
+    caught.value.close()
+
+
+def test_many_long_words_stall_nobody(server: Server) -> None:
+    slow = {"inputs": [{"text": ("qzj" * 33 + " ") * 15}] * 64}
+    with ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(server.ask, "/v1/predict", slow) for _ in range(3)]
+        worst = 0.0
+        while not all(each.done() for each in waiting):
+            began = time.monotonic()
+            assert server.get("/livez")[0] == 200
+            worst = max(worst, time.monotonic() - began)
+        assert {each.result()[0] for each in waiting} <= {200, 429}
+    assert worst < 1.5
 
 
 def test_answers_among_others_are_those_alone(server: Server) -> None:
@@ -183,6 +213,7 @@ def test_a_client_that_leaves_harms_nobody(server: Server) -> None:
         with socket.create_connection((host, int(port)), timeout=10) as wire:
             wire.sendall(head.encode() + body)
     assert server.ask("/v1/predict", one("a good film"))[0] == 200
+    assert 'path="/v1/predict",status="500"' not in server.get("/metrics")[1]
 
 
 def test_sigterm_drains(tiny_run: Path) -> None:
@@ -223,6 +254,7 @@ def test_beyond_its_bounds_it_refuses_at_once_and_never_fails(tiny_run: Path) ->
     with ThreadPoolExecutor(40) as pool:
         list(pool.map(ask, range(160)))
     assert set(codes) == {200, 429}
+    assert slowest < 5
     assert server.stop() == (0, "", "")
 
 
@@ -252,7 +284,7 @@ def test_a_key_is_asked_for_and_compared(tiny_run: Path) -> None:
     ],
 )
 def test_what_cannot_be_served_is_said(tiny_run: Path, arguments: list[str], key: str | None, said: str) -> None:
-    environment = {**os.environ, **({"SWISSBERT_API_KEY": key} if key else {})}
+    environment = {**CLEAN, **({"SWISSBERT_API_KEY": key} if key else {})}
     command = [sys.executable, "-m", "swissbert", "serve", str(tiny_run), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
     assert done.returncode == 2

@@ -40,7 +40,7 @@ def made(kind: str, labels: list[float], answers: list[list[float]] | list[float
     count = len(labels)
     flags = np.zeros((count, len(SINGLE)), bool)
     return Observed(
-        task, "dev", "made", 0, np.array(labels), np.array(answers, np.float32), flags, np.zeros(count), SINGLE
+        task, "dev", "made", [], 0, np.array(labels), np.array(answers, np.float32), flags, np.zeros(count), SINGLE
     )
 
 
@@ -109,7 +109,7 @@ def test_classes_are_those_of_sklearn() -> None:
         assert [row[i + 2] for row in found] == pytest.approx(expected[i].tolist())
 
 
-def test_differences_of_buckets_have_welchs_interval() -> None:
+def test_differences_of_distances_have_welchs_interval() -> None:
     from scipy.stats import ttest_ind
 
     seen = random("sts", 120, 3)
@@ -124,6 +124,20 @@ def test_differences_of_buckets_have_welchs_interval() -> None:
     assert first.interval == pytest.approx((expected.low, expected.high))
     assert first.difference == pytest.approx(seen.error[:40].mean() - seen.error[40:].mean())
     assert found[SINGLE[1].name].interval is None
+
+
+def test_differences_of_shares_have_newcombes_interval() -> None:
+    assert errors.newcombe(56, 70, 48, 80) == pytest.approx((0.0524, 0.3339), abs=1e-4)  # his Table II, (a)
+    assert errors.newcombe(0, 10, 0, 20) == pytest.approx((-0.1611, 0.2775), abs=1e-4)  # (f)
+    seen = random("para", 100, 0)
+    labels = seen.said.astype(float)
+    labels[90:] = 1 - labels[90:]  # the last ten are wrong
+    flags = seen.flags.copy()
+    flags[:10, 0] = True
+    (bucket,) = errors.bucket_errors(replace(seen, labels=labels, flags=flags))
+    assert bucket.error == 0
+    assert bucket.rest == pytest.approx(10 / 90)
+    assert not bucket.telling, "ten rows that are all right, of a hundred with ten mistakes, may be chance"
 
 
 def test_mcnemar_is_the_binomial_test_of_disagreements() -> None:
@@ -230,7 +244,8 @@ def test_parts_add_up_to_the_model(trained: Trained) -> None:
 
 def test_distributions_count_every_row_of_every_split(tiny: Path) -> None:
     for task in (SST, STS):
-        found = distributions.distributions(task, STARTER, Tokenizer(tiny))
+        found, problems = distributions.distributions(task, STARTER, Tokenizer(tiny))
+        assert problems == []
         assert [each.split for each in found] == ["train", "dev"]
         rows = read_split(task, "train", STARTER)
         assert found[0].rows == len(rows) == sum(found[0].labels.values()) == sum(found[0].lengths.values())
@@ -289,3 +304,34 @@ def test_buckets_and_overlaps_of_one_row_are_drawn() -> None:
     assert rendered(errors.bucket_figure(seen), "svg")
     assert rendered(errors.overlap_figure(seen), "svg")
     assert rendered(scores.calibration_figure(seen), "svg")
+
+
+def test_many_classes_are_drawn_small_and_without_names() -> None:
+    many = SST.model_copy(update={"labels": [f"label {i}" for i in range(80)]})
+    rng = np.random.default_rng(0)
+    seen = replace(
+        random("sst", 300, 0),
+        task=many,
+        labels=rng.integers(0, 80, 300).astype(float),
+        answers=rng.dirichlet(np.ones(80), 300),
+    )
+    figure = scores.confusion_figure(seen)
+    assert max(figure.get_size_inches()) < 60
+    assert "label 7" not in rendered(figure, "svg").decode()
+
+
+def test_titles_stay_inside_their_figure() -> None:
+    names = ("a-run-with-a-rather-long-name-of-its-own", "another-run-with-a-name-that-is-no-shorter-than-that")
+    first = random("sst", 50, 1)
+    figure = versus.versus_figure(versus.compare(first, first, resamples=10), names)
+    rendered(figure, "png")
+    title = figure._suptitle  # type: ignore[attr-defined]
+    assert title.get_window_extent().x1 <= figure.bbox.x1
+
+
+def test_a_split_that_cannot_be_read_is_said_and_the_others_are_counted(tiny: Path, tmp_path: Path) -> None:
+    (tmp_path / "sst-dev.tsv").write_bytes((STARTER / "sst-dev.tsv").read_bytes())
+    (tmp_path / "ids-sst-test-student.csv").write_text("a\tb\n1\t2\n")
+    found, problems = distributions.distributions(SST, tmp_path, Tokenizer(tiny))
+    assert [each.split for each in found] == ["dev"]
+    assert [problem.split(",")[0] for problem in problems] == ["ids-sst-test-student.csv: no column 'sentence'"]

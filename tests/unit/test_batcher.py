@@ -14,7 +14,7 @@ import torch
 from swissbert.data.dataset import tokenize
 from swissbert.data.reader import Row
 from swissbert.model_folder import Trained, load_model
-from swissbert.serving.batcher import EMPTY, Batcher, Full, Observer, Request
+from swissbert.serving.batcher import MOST_WORK, Batcher, Full, Observer, Request
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -69,7 +69,7 @@ def test_requests_that_wait_share_a_pass_whatever_their_tasks(trained: Trained, 
 
     async def check() -> None:
         first = request(trained, "sst")
-        batcher.submit(first)
+        batcher.submit([first])
         await asyncio.to_thread(gate.entered.wait, 5)
         rest = [
             request(trained, "sst"),
@@ -77,7 +77,7 @@ def test_requests_that_wait_share_a_pass_whatever_their_tasks(trained: Trained, 
             request(trained, "sst", text="no"),
         ]
         for each in rest:
-            batcher.submit(each)
+            batcher.submit([each])
         assert batcher.waiting == 3
         gate.open.set()
         answers = await asyncio.gather(*(each.future for each in [first, *rest]))
@@ -100,10 +100,10 @@ def test_answers_are_those_of_each_alone(trained: Trained) -> None:
         ]
         found = []
         if together:
-            batcher.submit_all(asked)
+            batcher.submit(asked)
             return list(await asyncio.gather(*(each.future for each in asked)))
         for each in asked:
-            batcher.submit(each)
+            batcher.submit([each])
             found.append(await each.future)
         return found
 
@@ -122,10 +122,10 @@ def test_a_pass_stays_within_its_budget_and_the_oldest_goes_first(trained: Train
 
     async def check() -> None:
         first = request(trained, "sst")
-        batcher.submit(first)
+        batcher.submit([first])
         await asyncio.to_thread(gate.entered.wait, 5)
         asked = [request(trained, "sst", text=text) for text in (long, "a", "a", "a", "a")]
-        batcher.submit_all(asked)
+        batcher.submit(asked)
         gate.open.set()
         await asyncio.gather(*(each.future for each in asked))
 
@@ -137,16 +137,16 @@ def test_what_there_is_no_room_for_is_refused_at_once(trained: Trained, gate: Ga
     batcher = Batcher(trained.model, most_requests=3, most_tokens=40)
 
     async def check() -> None:
-        batcher.submit(request(trained, "sst"))
+        batcher.submit([request(trained, "sst")])
         await asyncio.to_thread(gate.entered.wait, 5)
-        batcher.submit_all([request(trained, "sst"), request(trained, "sst")])
+        batcher.submit([request(trained, "sst"), request(trained, "sst")])
         with pytest.raises(Full) as full:
-            batcher.submit_all([request(trained, "sst"), request(trained, "sst")])
+            batcher.submit([request(trained, "sst"), request(trained, "sst")])
         assert full.value.seconds >= 1
         assert batcher.waiting == 2, "all or none"
         with pytest.raises(Full):
-            batcher.submit(request(trained, "sst", text=" ".join(["film"] * 30)))
-        batcher.submit(request(trained, "sst"))
+            batcher.submit([request(trained, "sst", text=" ".join(["film"] * 30))])
+        batcher.submit([request(trained, "sst")])
         gate.open.set()
 
     run(batcher, check)
@@ -154,22 +154,21 @@ def test_what_there_is_no_room_for_is_refused_at_once(trained: Trained, gate: Ga
 
 def test_whoever_leaves_is_not_computed_and_makes_room(trained: Trained, gate: Gate) -> None:
     left: list[int] = []
-    batcher = Batcher(trained.model, most_requests=1, observer=Observer(dropped=left.append))
+    batcher = Batcher(trained.model, most_requests=1)
 
     async def check() -> None:
         first, second, third = (request(trained, "sst") for _ in range(3))
-        batcher.submit(first)
+        batcher.submit([first])
         await asyncio.to_thread(gate.entered.wait, 5)
-        batcher.submit(second)
-        batcher.leave([second])
-        batcher.leave([second, first])
-        batcher.submit(third)
+        batcher.submit([second])
+        left.extend([batcher.leave([second]), batcher.leave([second, first])])
+        batcher.submit([third])
         gate.open.set()
         await third.future
         assert not second.future.done()
 
     run(batcher, check)
-    assert left == [1]
+    assert left == [1, 0]
     assert [len(each) for each in gate.passes] == [1, 1]
 
 
@@ -178,18 +177,51 @@ def test_closing_answers_what_waits_and_takes_no_more(trained: Trained, gate: Ga
 
     async def check() -> None:
         asked = [request(trained, "sst") for _ in range(5)]
-        batcher.submit(asked[0])
+        batcher.submit([asked[0]])
         await asyncio.to_thread(gate.entered.wait, 5)
-        batcher.submit_all(asked[1:])
+        batcher.submit(asked[1:])
         closing = asyncio.create_task(asyncio.to_thread(batcher.close))
         await asyncio.sleep(0.05)
         with pytest.raises(Full):
-            batcher.submit(request(trained, "sst"))
+            batcher.submit([request(trained, "sst")])
         gate.open.set()
         await asyncio.gather(*(each.future for each in asked))
         await closing
 
     run(batcher, check)
+
+
+def test_an_empty_queue_takes_what_is_larger_than_its_bounds(trained: Trained) -> None:
+    batcher = Batcher(trained.model, most_requests=2, most_tokens=10)
+
+    async def check() -> None:
+        asked = [request(trained, "sst", text=" ".join(["film"] * 20)) for _ in range(5)]
+        batcher.submit(asked)
+        await asyncio.gather(*(each.future for each in asked))
+
+    run(batcher, check)
+
+
+def test_work_of_its_own_is_bounded_and_alternates_with_answers(trained: Trained, gate: Gate) -> None:
+    order: list[str] = []
+    batcher = Batcher(trained.model, observer=Observer(batch=lambda tokens, inputs: order.append("pass")))
+
+    async def check() -> None:
+        batcher.submit([request(trained, "sst")])
+        await asyncio.to_thread(gate.entered.wait, 5)
+        work = [request(trained, "sst") for _ in range(MOST_WORK)]
+        for each in work:
+            each.work = lambda: order.append("work")
+            batcher.submit([each])
+        with pytest.raises(Full):
+            batcher.check_room(1, work=True)
+        asked = request(trained, "sst")
+        batcher.submit([asked])
+        gate.open.set()
+        await asyncio.gather(asked.future, *(each.future for each in work))
+
+    run(batcher, check)
+    assert order[:4] == ["pass", "work", "pass", "pass"], "an answer does not wait for all the work before it"
 
 
 def test_a_pass_that_fails_says_so_to_its_own_and_harms_no_other(trained: Trained) -> None:
@@ -199,11 +231,11 @@ def test_a_pass_that_fails_says_so_to_its_own_and_harms_no_other(trained: Traine
         raise ValueError("no")
 
     async def check() -> None:
-        bad = Request(EMPTY, [], asyncio.get_running_loop().create_future(), fails)
-        good = Request(EMPTY, [], asyncio.get_running_loop().create_future(), lambda: 7)
+        bad, good = request(trained, "sst"), request(trained, "sst")
+        bad.work, good.work = fails, lambda: 7
         after = request(trained, "sst")
         for each in (bad, good, after):
-            batcher.submit(each)
+            batcher.submit([each])
         with pytest.raises(ValueError, match="no"):
             await bad.future
         assert await good.future == 7
@@ -220,12 +252,12 @@ def test_many_threads_of_requests_all_get_their_own_answer(trained: Trained) -> 
         expected = {}
         for word in words:
             one = request(trained, "sst", text=word)
-            batcher.submit(one)
+            batcher.submit([one])
             expected[word] = (await one.future)["sst"]
         began = time.monotonic()
         asked = [(word, request(trained, "sst", text=word)) for _ in range(50) for word in words]
         for _, each in asked:
-            batcher.submit(each)
+            batcher.submit([each])
         for word, each in asked:
             assert (await each.future)["sst"] == pytest.approx(expected[word], abs=1e-6)
         assert time.monotonic() - began < 30

@@ -43,7 +43,11 @@ def test_figures_stand_side_by_side(tmp_path: Path) -> None:
     }
     assert cells["pair encoding"][:3] == ["0.506", "**0.500**", "−0.006"]
     assert cells["pair encoding"][6:] == ["0.842", "**−0.100**", "−0.942", "0.734", "0.400", "−0.334"]
-    assert cells["three models, one for each task (pair encoding)"][-3:] == ["", "**0.600**", ""]
+    assert cells["three models, one for each task (pair encoding), 189 steps an epoch each"][-3:] == [
+        "",
+        "**0.600**",
+        "",
+    ]
     assert cells["cosine similarity"][:3] == ["0.482", "not run", ""]
     widths = {len(line) for line in lines[4 : 4 + 16]}
     assert len(widths) == 1, "columns line up"

@@ -94,6 +94,14 @@ def test_inputs_that_do_not_fit_are_one_sentence(model: Model) -> None:
         model.predict("sst", PAIRS[0])
     with pytest.raises(SwissbertError, match="input 2: the text is empty"):
         model.predict("sst", ["a", " "])
+    with pytest.raises(SwissbertError, match="numbers are of a list"):
+        model.numbers("sst", "a good film")
+    with pytest.raises(SwissbertError, match="tasks is 'sst', but it is a list of names"):
+        model.predict_all("a good film", tasks="sst")
+    with pytest.raises(SwissbertError, match="has no task 'nope'"):
+        model.predict("nope", iter(TEXTS))
+    with pytest.raises(SwissbertError, match="texts are a list or another iterable"):
+        model.predict("sst", None)  # type: ignore[call-overload]
     with pytest.raises(SwissbertError, match="input 1: the text has half of a surrogate pair"):
         model.predict_all("\ud800")
 

@@ -99,7 +99,15 @@ def test_every_section_is_there(report: Path) -> None:
     for task in ("sst", "para", "sts"):
         assert {f"labels-{task}", f"buckets-{task}", f"attention-{task}"} <= names
     assert {"scores", "scatter-sts", "overlap-sts", "overlap-para", "confusion-sst", "calibration-para"} <= names
-    assert {"training", "weights", "conflicts", "gradients", "architecture", "attention-shares", "versus"} <= names
+    assert {
+        "training",
+        "weights",
+        "conflicts",
+        "gradients",
+        "architecture",
+        "attention-between-sentences",
+        "versus",
+    } <= names
 
 
 def test_tables_are_csv_files_too(report: Path) -> None:
@@ -153,6 +161,11 @@ def test_a_model_alone_without_train_rows_or_a_run(tiny_run: Path, data: Path, t
 def test_labels_are_needed(tiny_run: Path, data: Path, tmp_path: Path) -> None:
     with pytest.raises(SwissbertError, match=r"ids-sst-test-student\.csv is not in"):
         analyse(load_model(tiny_run), data, tmp_path / "report", split="test")
+    (tmp_path / "ids-sst-test-student.csv").write_text("id\tsentence\tsentiment\na\tfine\t\n")
+    with pytest.raises(SwissbertError, match="the test rows of task 'sst' have no labels to look at answers by"):
+        analyse(load_model(tiny_run), tmp_path, tmp_path / "report", split="test")
+    with pytest.raises(SwissbertError, match="takes a folder to make, by name"):
+        analyse(load_model(tiny_run), data, Path())
     assert not (tmp_path / "report").exists()
 
 

@@ -114,7 +114,11 @@ def test_a_row_that_fails_leaves_the_others_to_run(tiny: Path, tmp_path: Path, m
         made(tiny, tmp_path, "table2", ["none", "pair"])
     assert read_record(tmp_path, "none", 0) is None
     assert read_record(tmp_path, "pair", 0) is not None
-    assert "| not run |" in (tmp_path / "table2.md").read_text().replace("  ", " ").replace("  ", " ")
+    lines = {
+        line.split("|")[1].strip(): line for line in (tmp_path / "table2.md").read_text().splitlines() if "|" in line
+    }
+    assert lines["no extension"].count("not run") == 4
+    assert "not run" not in lines["pair encoding"]
 
 
 def test_a_dry_run_shows_steps_and_time_and_writes_nothing(tiny: Path, tmp_path: Path) -> None:
@@ -146,5 +150,85 @@ def test_the_final_model_writes_its_prediction_files(tiny: Path, tmp_path: Path)
     text = reproduce("table4", found, found.rows, [0], choices, tmp_path / "out", QUIET)
     names = {path.name for path in (tmp_path / "out" / "predictions" / "final" / "seed-0").iterdir()}
     assert names == {"sst-dev-output.csv", "sst-test-output.csv", "para-dev-output.csv", "sts-dev-output.csv"}
-    assert "predictions written" in text
+    assert text.count("predictions written") == 4
     assert "0.758" in text
+
+
+def test_without_test_rows_no_predictions_are_claimed(tiny: Path, tmp_path: Path) -> None:
+    text = made(tiny, tmp_path, "table4", ["final"])
+    assert "predictions written" not in text
+    assert text.count("no test rows") == 4
+
+
+def test_a_task_of_one_batch_is_timed_too(tiny: Path, tmp_path: Path) -> None:
+    text = made(tiny, tmp_path, "table2", ["pair"], dry_run=True, more=["train.batch_size=32"])
+    assert " min" in text
+
+
+@pytest.mark.parametrize("setting", ["seed=5", "name=mine", 'tasks=["sst"]'])
+def test_what_makes_a_row_that_row_is_not_to_be_set(tiny: Path, tmp_path: Path, setting: str) -> None:
+    key = setting.split("=")[0]
+    with pytest.raises(SwissbertError, match=f"--set {key}=.*: {key} is what the table decides"):
+        made(tiny, tmp_path, "table2", ["pair"], more=[setting])
+
+
+def test_settings_of_checkpoints_are_the_persons(tiny: Path) -> None:
+    table = find_table("table2")
+    (config,) = table.configs(
+        table.pick(["pair"])[0], 0, Choices(encoder=str(tiny), overrides=["train.checkpoint_every=7"])
+    )
+    assert (config.train.checkpoint_every, config.train.keep) == (7, 1)
+
+
+def test_a_record_of_another_row_is_not_taken(tiny: Path, tmp_path: Path) -> None:
+    made(tiny, tmp_path, "table2", ["frozen"])
+    (tmp_path / "rows" / "frozen.seed-0.json").rename(tmp_path / "rows" / "none.seed-0.json")
+    with pytest.raises(
+        SwissbertError, match=r"none\.seed-0\.json: is of row 'frozen', seed 0, and does not belong here"
+    ):
+        made(tiny, tmp_path, "table2", ["cosine"])
+    assert not (tmp_path / "runs" / "cosine").exists()
+
+
+def test_killed_between_training_and_record_or_before_clearing_up(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def dies(*_: Any) -> None:
+        raise Killed
+
+    for name in ("write_record", "_clear"):
+        with monkeypatch.context() as patch:
+            patch.setattr(runner, name, dies)
+            with pytest.raises(Killed):
+                made(tiny, tmp_path, "table2", ["frozen"])
+        assert list(tmp_path.glob("runs/frozen/seed-0/checkpoints/step-*"))
+    before = (tmp_path / "runs" / "frozen" / "seed-0" / "metrics.jsonl").read_bytes()
+    made(tiny, tmp_path, "table2", ["frozen"])
+    assert not list(tmp_path.glob("runs/frozen/seed-0/checkpoints"))
+    assert (tmp_path / "runs" / "frozen" / "seed-0" / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_row_that_another_process_finished_meanwhile_is_kept(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = runner.run_row
+
+    def with_another(planned: Any, out: Path, display: Display) -> Any:
+        record = run(planned, out, display)
+        if planned.row.name == "frozen":
+            with monkeypatch.context() as patch:
+                patch.setattr(runner, "run_row", run)
+                made(tiny, tmp_path, "table2", ["none"])
+        return record
+
+    monkeypatch.setattr(runner, "run_row", with_another)
+    found = find_table("table2")
+    choices = Choices(encoder=str(tiny), overrides=SMALL, data="starter")
+    said: list[str] = []
+    display = Display(quiet=True)
+    monkeypatch.setattr(display, "say", said.append)
+    reproduce("table2", found, found.pick(["frozen", "none"]), [0], choices, tmp_path, display)
+    assert "finished by another process meanwhile" in said

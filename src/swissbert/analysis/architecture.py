@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from torch import nn
 
-from swissbert.analysis.style import COLOURS, INK, SOFT, in_style
+from swissbert.analysis.style import COLOURS, INK, SOFT, headline, in_style
 from swissbert.heads import CosineHead
 from swissbert.model import MultitaskModel
 from swissbert.model_folder import Trained
@@ -51,15 +51,14 @@ def architecture_figure(trained: Trained) -> Figure:
     axes.axis("off")
     encoding = "pair encoding" if model.pair_encoding else "separate encoding"
     frozen = ", encoder frozen" if model.freeze else ""
-    own = (
-        parameters(model)
-        - parameters(model.encoder)
-        - (parameters(model.hidden["pair"]) if "pair" in model.hidden else 0)
+    shared = parameters(model.encoder) + (
+        parameters(model.hidden["pair"]) if len(pairs) > 1 and "pair" in model.hidden else 0
     )
-    shared = f"{parameters(model) / 1e6:.1f} million parameters, all but {own:,} shared by {len(tasks)} tasks"
-    alone = f"{parameters(model) / 1e6:.1f} million parameters"
-    title = f"{shared if len(tasks) > 1 else alone}; {encoding if pairs else 'single sentences'}{frozen}"
-    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    own = f", all but {parameters(model) - shared:,} shared" if len(tasks) > 1 else ""
+    headline(
+        figure,
+        f"{parameters(model) / 1e6:.1f} million parameters{own}; {encoding if pairs else 'single sentences'}{frozen}",
+    )
     layers = model.encoder.config
     _box(axes, 0.1, 1.5, wide - 0.2, 0.75, f"embeddings  {_count(model.encoder.embeddings)}", SOFT)
     _box(
@@ -82,7 +81,7 @@ def architecture_figure(trained: Trained) -> Figure:
                 top,
                 right - left - 0.2,
                 0.75,
-                f"hidden layer, shared by pairs  {_count(model.hidden['pair'])}",
+                f"hidden layer{', shared by pairs' if len(pairs) > 1 else ''}  {_count(model.hidden['pair'])}",
                 COLOURS[4],
             )
         else:
@@ -152,7 +151,7 @@ def _answer(task: Task) -> str:
     if task.kind == "regression":
         assert task.range is not None
         return f"score {task.range[0]:g} to {task.range[1]:g}"
-    return f"{len(task.labels)} classes" if task.kind == "classification" else "yes or no"
+    return f"{len(task.labels)} classes" if task.kind == "classification" else " or ".join(task.labels)
 
 
 def _box(axes: Axes, x: float, y: float, width: float, height: float, text: str, colour: str) -> None:

@@ -72,7 +72,7 @@ def attention_shares(
     task: Task,
     split: Split,
     directory: Path | None,
-    most: int = 5000,
+    most: int,
     told: Callable[[int], None] = lambda _: None,
 ) -> AttentionShares:
     """Sum up attention over the first `most` pairs of a split, read as one sequence each; [CLS] and [SEP] start none."""
@@ -90,13 +90,12 @@ def attention_shares(
         for numbers in batches_by_tokens(table.lengths, TOKEN_BUDGET):
             batch = pack(table, numbers).to(device)
             found = encoder(batch.input_ids, batch.token_type_ids, batch.lengths, keep_attentions=True)
-            ids, second, there = (
-                _padded(part, batch.lengths) for part in _parts(batch.input_ids, batch.token_type_ids)
-            )
-            word = there.bool() & ~torch.isin(ids, special)  # [B, L]
+            ids, second = (_padded(part, batch.lengths) for part in (batch.input_ids, batch.token_type_ids))
+            size = torch.tensor(batch.lengths, device=device)[:, None]
+            there = torch.arange(ids.shape[1], device=device) < size
+            word = there & ~torch.isin(ids, special)  # [B, L]
             other = (second[:, :, None] != second[:, None, :]) & word[:, :, None] & word[:, None, :]  # [B, L, L]
             same = other & (ids[:, :, None] == ids[:, None, :])
-            size = torch.tensor(batch.lengths, device=device)[:, None]
             even += [float((o.sum(2) / size).sum()) for o in (other, same)]
             words += int(word.sum())
             for i, weights in enumerate(found.attentions):
@@ -107,10 +106,6 @@ def attention_shares(
         told(len(chunk))
     words = max(1, words)
     return AttentionShares(rows_seen, crossing / words, matching / words, even[0] / words, even[1] / words)
-
-
-def _parts(ids: torch.Tensor, types: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    return ids, types, torch.ones_like(ids)
 
 
 def _padded(tokens: torch.Tensor, lengths: list[int]) -> torch.Tensor:
@@ -130,8 +125,8 @@ def shares_figure(shares: dict[str, AttentionShares]) -> Figure:
         for i, (name, each) in enumerate(shares.items()):
             values = getattr(each, what)
             layers = range(1, len(values) + 1)
-            axes.plot(layers, values, "o-", color=COLOURS[i], label=name)
-            axes.axhline(getattr(each, f"even_{what}"), color=COLOURS[i], linestyle=":", linewidth=1.4)
+            axes.plot(layers, values, "o-", color=COLOURS[i % len(COLOURS)], label=name)
+            axes.axhline(getattr(each, f"even_{what}"), color=COLOURS[i % len(COLOURS)], linestyle=":", linewidth=1.4)
         axes.plot([], [], ":", color=COLOURS[7], label="if spread evenly")
         axes.set_title(title)
         axes.set_xlabel("layer")

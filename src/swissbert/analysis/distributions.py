@@ -1,7 +1,7 @@
 """Labels and lengths of every task and split (the paper's Figure 4)."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 from pathlib import Path
@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from swissbert.analysis.observe import open_if_there
 from swissbert.analysis.style import COLOURS, axes_row, in_style, percent, plain
 from swissbert.data.dataset import tokenize
-from swissbert.data.reader import Row
+from swissbert.data.reader import Row, find_split_file, open_split
 from swissbert.data.tokens import Tokenizer
+from swissbert.errors import SwissbertError
 from swissbert.prediction import CHUNK
 from swissbert.tasks import SPLITS, Split, Task
 
@@ -32,28 +32,33 @@ class Distribution:
     lengths: Counter[int] = field(default_factory=Counter)
 
 
-def distributions(
-    task: Task, directory: Path | None, tokenizer: Tokenizer, told: Callable[[int], None] = lambda _: None
-) -> list[Distribution]:
-    """Count every split of a task that is there, in constant memory. Sentences are counted as tokens of one sequence."""
-    found = []
+def distributions(task: Task, directory: Path | None, tokenizer: Tokenizer) -> tuple[list[Distribution], list[str]]:
+    """Count every split of a task that is there, in constant memory; and what is wrong with one that cannot be read.
+
+    Sentences are counted as tokens of one sequence.
+    """
+    found, problems = [], []
     for split in SPLITS:
-        rows = open_if_there(task, split, directory)
-        if rows is None:
+        there = task.source(split) in task.hub.splits if task.hub else find_split_file(task, split, directory)
+        if not there:
             continue
         counts = Distribution(split)
-        while chunk := list(islice(rows, CHUNK)):
-            good = [row for row in chunk if isinstance(row, Row)]
-            counts.rows += len(good)
-            counts.bad += len(chunk) - len(good)
-            if good:
-                table = tokenize(tokenizer, task, good, separate=False, max_length=2**20)
-                counts.lengths.update(table.lengths.tolist())
-            counts.labels.update(_places(task, (row.label for row in good)))
-            told(len(chunk))
+        try:
+            _, rows = open_split(task, split, directory)
+            while chunk := list(islice(rows, CHUNK)):
+                good = [row for row in chunk if isinstance(row, Row)]
+                counts.rows += len(good)
+                counts.bad += len(chunk) - len(good)
+                if good:
+                    table = tokenize(tokenizer, task, good, separate=False, max_length=2**20)
+                    counts.lengths.update(table.lengths.tolist())
+                counts.labels.update(_places(task, (row.label for row in good)))
+        except SwissbertError as error:
+            problems.append(str(error))
+            continue
         if counts.rows:
             found.append(counts)
-    return found
+    return found, problems
 
 
 def _places(task: Task, labels: Iterable[float | None]) -> list[int]:
@@ -62,7 +67,7 @@ def _places(task: Task, labels: Iterable[float | None]) -> list[int]:
     if task.kind == "regression":
         assert task.range is not None
         low, high = task.range
-        known = np.clip((known - low) / (high - low) * BINS, 0, BINS - 1)
+        known = np.clip((known - low) / (high - low) * BINS + 1e-9, 0, BINS - 1)
     places: list[int] = known.astype(int).tolist()
     return places
 
@@ -105,7 +110,7 @@ def distribution_figure(task: Task, found: list[Distribution]) -> Figure:
             counts / split.rows, edges, color=COLOURS[SPLITS.index(split.split)], linewidth=1.8, label=split.split
         )
     median = _median(found[0].lengths)
-    right.set_title(f"tokens a row: median {median}, longest {longest}")
+    right.set_title(f"tokens a row: {found[0].split} median {median}, longest of all {longest}")
     right.set_xlabel("tokens, special ones included")
     right.set_xlim(0, longest + 1)
     percent(right.yaxis)

@@ -9,14 +9,14 @@ from swissbert.analysis.observe import Observed
 from swissbert.analysis.style import COLOURS, SOFT, axes_row, in_style, percent, plain
 
 FEW = 10
-"""Below so many rows a bucket gets no interval."""
+"""Below so many rows distances get no interval."""
 
 
 @dataclass(frozen=True)
 class BucketErrors:
     """A bucket's mean error (share that is wrong, or distance of scores), that of the rest, and their difference.
 
-    `interval` is the difference's 95 % interval (Welch), None where bucket or rest has fewer than `FEW` rows.
+    `interval` is the difference's 95 % interval: Newcombe's of shares; Welch's of distances, None for fewer than `FEW` rows.
     """
 
     name: str
@@ -50,20 +50,42 @@ def bucket_errors(observed: Observed) -> list[BucketErrors]:
                     len(inside),
                     float(inside.mean()),
                     float(rest.mean()),
-                    _welch(inside, rest) if min(len(inside), len(rest)) >= FEW else None,
+                    _interval(inside, rest, shares=not observed.scored),
                 )
             )
     return found
 
 
-def _welch(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+def _interval(a: np.ndarray, b: np.ndarray, shares: bool) -> tuple[float, float] | None:
+    """95 % interval of the difference of two means, None where it cannot be had."""
+    if shares:
+        return newcombe(int(a.sum()), len(a), int(b.sum()), len(b))
+    return welch(a, b) if min(len(a), len(b)) >= FEW and a.var() > 0 and b.var() > 0 else None
+
+
+def newcombe(hits: int, of: int, other_hits: int, of_others: int) -> tuple[float, float]:
+    """95 % interval of the difference of two shares (Newcombe, 1998, method 10), right for few rows and for none or all."""
+    p, (low, high) = hits / of, _wilson(hits, of)
+    q, (other_low, other_high) = other_hits / of_others, _wilson(other_hits, of_others)
+    below = ((p - low) ** 2 + (other_high - q) ** 2) ** 0.5
+    above = ((high - p) ** 2 + (q - other_low) ** 2) ** 0.5
+    return p - q - below, p - q + above
+
+
+def _wilson(hits: int, of: int) -> tuple[float, float]:
+    """95 % interval of a share (Wilson, 1927)."""
+    z = 1.959963984540054
+    p, spread = hits / of, z * z / of
+    half = z * (p * (1 - p) / of + spread / of / 4) ** 0.5
+    return (p + spread / 2 - half) / (1 + spread), (p + spread / 2 + half) / (1 + spread)
+
+
+def welch(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
     """95 % interval of the difference of two means whose variances may differ (Welch, 1947)."""
     from scipy.stats import t
 
     va, vb = a.var(ddof=1) / len(a), b.var(ddof=1) / len(b)
     difference, variance = float(a.mean() - b.mean()), float(va + vb)
-    if variance == 0:
-        return difference, difference
     freedom = variance**2 / (va**2 / (len(a) - 1) + vb**2 / (len(b) - 1))
     reach = float(t.ppf(0.975, freedom)) * variance**0.5
     return difference - reach, difference + reach
@@ -71,14 +93,14 @@ def _welch(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
 
 def error_name(observed: Observed) -> str:
     """What is measured of each row."""
-    return "distance from the true score" if observed.task.kind == "regression" else "error rate"
+    return "distance from the true score" if observed.scored else "error rate"
 
 
 @in_style
 def bucket_figure(observed: Observed) -> Figure:
     """Each bucket's error less that of all other rows, with its 95 % interval."""
     found = sorted(bucket_errors(observed), key=lambda each: each.difference, reverse=True)
-    share = observed.task.kind != "regression"
+    share = not observed.scored
     overall = float(observed.error.mean())
     title = f"{observed.task.name}: which rows are harder"
     figure, (axes,) = axes_row(title, 1, 8.4, 1.5 + 0.42 * len(found))
@@ -96,8 +118,8 @@ def bucket_figure(observed: Observed) -> Figure:
         percent(axes.xaxis)
     axes.set_xlabel("← easier | harder →")
     for label, colour in (
-        ("harder, 95 % sure", COLOURS[1]),
-        ("easier, 95 % sure", COLOURS[2]),
+        ("harder: interval above 0", COLOURS[1]),
+        ("easier: interval below 0", COLOURS[2]),
         ("may be chance", COLOURS[7]),
     ):
         axes.plot([], [], "o", color=colour, label=label)
@@ -111,10 +133,9 @@ def overlap_figure(observed: Observed) -> Figure:
     """Pairs by their share of common words: what is true, what the model says, and how often it errs."""
     assert observed.overlap is not None, "overlap is of pairs"
     task = observed.task
-    edges = np.linspace(0, 1, 11)
-    place = np.clip(np.digitize(observed.overlap, edges[1:-1]), 0, 9)
+    place = np.minimum((observed.overlap.astype(float) * 10 + 1e-6).astype(int), 9)  # 0.7 as float32 is below 0.7
     used = [i for i in range(10) if (place == i).any()]
-    centre = [(edges[i] + edges[i + 1]) / 2 for i in used]
+    centre = [(i + 0.5) / 10 for i in used]
     title = f"{task.name}: words that both sentences have"
     figure, (left, right) = axes_row(title, 2, 10, 3.6)
     if task.kind == "classification":

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from swissbert.data.dataset import load_split
+from swissbert.model import part_of
 from swissbert.model_folder import Trained
 
 ROWS = 32
@@ -39,42 +40,29 @@ def gradient_cosines(
         for task in tasks
     }
     encoder = model.encoder
-    parts = {
-        "embeddings": encoder.embeddings,
-        **{str(i + 1): layer for i, layer in enumerate(encoder.layers)},
-        "pooler": encoder.pooler,
-    }
-    found: dict[str, dict[str, list[float]]] = {part: {} for part in parts}
+    named = [(part_of(name), parameter) for name, parameter in encoder.named_parameters()]
+    found: dict[str, dict[str, list[float]]] = {part: {} for part, _ in named}
     device = next(model.parameters()).device
-    before = [parameter.requires_grad for parameter in encoder.parameters()]
+    before = [parameter.requires_grad for _, parameter in named]
     encoder.requires_grad_(True)
     try:
         for number in range(batches):
-            gradients = {}
+            gradients: dict[str, dict[str, torch.Tensor]] = {}
             for task in tasks:
                 rows = data[task.name].shuffled(ROWS, 1, [seed, number])[0]
                 loss = model.loss(data[task.name].batch(rows).to(device), task.name)
+                parameters = [parameter for _, parameter in named]
+                each = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
                 gradients[task.name] = {
-                    name: torch.cat(
-                        [
-                            g.flatten()
-                            for g in torch.autograd.grad(
-                                loss,
-                                list(part.parameters()),
-                                retain_graph=True,
-                                allow_unused=True,
-                                materialize_grads=True,
-                            )
-                        ]
-                    )
-                    for name, part in parts.items()
+                    part: torch.cat([g.flatten() for (p, _), g in zip(named, each, strict=True) if p == part])
+                    for part in found
                 }
                 told(1)
             for a, b in combinations(gradients, 2):
-                for part in parts:
+                for part, cosines in found.items():
                     cosine = torch.cosine_similarity(gradients[a][part], gradients[b][part], dim=0, eps=1e-30)
-                    found[part].setdefault(f"{a}-{b}", []).append(float(cosine))
+                    cosines.setdefault(f"{a}-{b}", []).append(float(cosine))
     finally:
-        for parameter, wanted in zip(encoder.parameters(), before, strict=True):
+        for (_, parameter), wanted in zip(named, before, strict=True):
             parameter.requires_grad_(wanted)
     return found

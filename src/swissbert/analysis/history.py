@@ -52,15 +52,16 @@ def read_history(path: Path) -> History:
 def _take(history: History, record: dict[str, Any]) -> None:
     step = int(record["step"])
     for kind in ("loss", "weight", "cosine", "conflicts", "dev"):
-        for name, value in record.get(kind, {}).items():
-            steps, values = getattr(history, kind).setdefault(name, ([], []))
-            steps.append(step)
-            values.append(float(value))
+        _append(getattr(history, kind), step, record.get(kind, {}))
     for part, cosines in record.get("cosine_by_layer", {}).items():
-        for name, value in cosines.items():
-            steps, values = history.by_layer.setdefault(part, {}).setdefault(name, ([], []))
-            steps.append(step)
-            values.append(float(value))
+        _append(history.by_layer.setdefault(part, {}), step, cosines)
+
+
+def _append(series: Series, step: int, found: dict[str, Any]) -> None:
+    for name, value in found.items():
+        steps, values = series.setdefault(name, ([], []))
+        steps.append(step)
+        values.append(float(value))
 
 
 def smooth(values: list[float], window: int) -> np.ndarray:
@@ -98,7 +99,7 @@ def training_figure(history: History, metrics: Mapping[str, str]) -> Figure:
     left.yaxis.set_major_formatter("{x:g}")
     left.yaxis.set_minor_formatter("{x:g}")
     left.tick_params(axis="y", which="minor", labelsize=7)
-    left.set_title(f"loss of each task, mean over {_window(next(iter(history.loss.values()))[0])} steps")
+    left.set_title("loss of each task, smoothed")
     scores = {f"{task} {metric}": history.dev.get(f"{task}.{metric}", ([], [])) for task, metric in metrics.items()}
     _curves(right, scores | {"overall": history.dev.get("overall", ([], []))}, smoothed=False)
     right.set_title("score on dev rows")

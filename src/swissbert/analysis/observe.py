@@ -4,7 +4,7 @@ Rows are read, answered and let go a chunk at a time. What stays of a row is som
 shown are fetched afterwards.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,19 +19,23 @@ from swissbert.model_folder import Trained
 from swissbert.prediction import CHUNK, answer_rows
 from swissbert.tasks import Split, Task
 
+BAD_SHOWN = 20
+"""Rows that could not be used, as many as are shown."""
+
 
 @dataclass(frozen=True)
 class Observed:
     """A labelled split of one task as a model answers it; row n is the n-th usable one.
 
     ``labels[N]`` and ``answers[N, C]`` (probabilities) or ``[N]`` (scores), ``flags[N, buckets]``, and of pairs
-    ``overlap[N]``. `bad` counts the rows that could not be used.
+    ``overlap[N]``. `bad` holds the first rows that could not be used, of `bad_count`.
     """
 
     task: Task
     split: Split
     source: str
-    bad: int
+    bad: list[BadRow]
+    bad_count: int
     labels: np.ndarray
     answers: np.ndarray
     flags: np.ndarray
@@ -81,10 +85,12 @@ def observe(
     source, rows = open_split(task, split, directory)
     buckets = buckets_for(task)
     labels, answers, flags, overlaps = [], [], [], []
-    bad = 0
+    bad: list[BadRow] = []
+    count = 0
     while chunk := list(islice(rows, CHUNK)):
         good = [row for row in chunk if isinstance(row, Row)]
-        bad += len(chunk) - len(good)
+        count += len(chunk) - len(good)
+        bad += [row for row in chunk if isinstance(row, BadRow)][: BAD_SHOWN - len(bad)]
         if any(row.label is None for row in good):
             raise SwissbertError(
                 f"{source}: the {split} rows of task '{task.name}' have no labels to look at answers by"
@@ -102,20 +108,13 @@ def observe(
         split,
         source,
         bad,
+        count,
         np.concatenate(labels),
         np.concatenate(answers),
         np.concatenate(flags),
         np.concatenate(overlaps) if task.is_pair else None,
         buckets,
     )
-
-
-def open_if_there(task: Task, split: Split, directory: Path | None) -> Iterator[Row | BadRow] | None:
-    """Rows of a split one by one, None where the task has no such split here."""
-    try:
-        return open_split(task, split, directory)[1]
-    except SwissbertError:
-        return None
 
 
 def texts_of(observed: Observed, numbers: Sequence[int], directory: Path | None) -> dict[int, Row]:

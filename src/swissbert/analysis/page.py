@@ -76,9 +76,7 @@ def write_page(out: Path, title: str, facts: Sequence[tuple[str, str]], sections
     parts = [part for each in sections for part in each.parts]
     svg = {part.name: rendered(part.figure, "svg") for part in parts if isinstance(part, Picture)}
     pictures = {name: Markup(inline_svg(name, file)) for name, file in svg.items()}
-    page = template.render(
-        title=title, facts=facts, sections=sections, pictures=pictures, cell=cell, is_picture=is_picture
-    )
+    page = template.render(title=title, facts=facts, sections=sections, pictures=pictures, cell=cell)
 
     def fill(new: Path) -> None:
         (new / "figures").mkdir()
@@ -99,13 +97,10 @@ def write_page(out: Path, title: str, facts: Sequence[tuple[str, str]], sections
 
 def check_out(out: Path) -> None:
     """Raise SwissbertError where a report must not be written."""
+    if out.name in ("", ".."):
+        raise SwissbertError(f"--out is '{out}', but it takes a folder to make, by name: report for instance")
     if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / MARK).is_file())):
         raise SwissbertError(f"{out}: holds something that is no report; another --out keeps it")
-
-
-def is_picture(part: object) -> bool:
-    """For the template."""
-    return isinstance(part, Picture)
 
 
 def cell(value: Any, digits: int) -> str:

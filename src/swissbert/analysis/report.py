@@ -33,6 +33,7 @@ from swissbert.analysis.scores import (
 )
 from swissbert.analysis.versus import compare, versus_figure, who_is_right
 from swissbert.attention import attended
+from swissbert.data.dataset import tokenize
 from swissbert.data.reader import Row, open_split
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
@@ -43,6 +44,8 @@ SHOWN = 8
 """Rows of each sort that are shown."""
 ATTENTION_ROWS = 2000
 """Pairs of each task whose attention is summed up."""
+MOST_SHOWN = 40
+"""Tokens of a row whose attention is drawn."""
 BATCHES = 6
 """Batches of each task whose gradients are compared."""
 
@@ -66,15 +69,17 @@ def analyse(
         _same_tasks(trained, against)
     tasks = trained.description.tasks
     counted: dict[str, list[Distribution]] = {}
+    problems: list[str] = []
     with display.work("counting labels and lengths", len(tasks)) as told:
         for task in tasks:
-            counted[task.name] = distributions(task, directory, trained.tokenizer)
+            counted[task.name], wrong = distributions(task, directory, trained.tokenizer)
+            problems += wrong
             told(1)
     history = _history(trained)
-    work = _Work(trained, directory, split, against, counted, history)
+    work = _Work(trained, directory, split, against, counted, problems, history)
     with display.work("answering and drawing", work.total) as told:
         sections = work.sections(told)
-        names = " and ".join(f"{name}" for name in [_name(trained), *([_name(against)] if against else [])])
+        names = " and ".join([_name(trained), *([_name(against)] if against else [])])
         page = write_page(out, f"swissBERT report: {names}", _facts(trained), sections)
         told(work.total)
     return page
@@ -89,7 +94,7 @@ def _same_tasks(one: Trained, other: Trained) -> None:
 
 
 def _history(trained: Trained) -> History | None:
-    path = trained.folder.parent / "metrics.jsonl"
+    path = trained.folder.absolute().parent / "metrics.jsonl"
     return read_history(path) if path.is_file() else None
 
 
@@ -115,10 +120,11 @@ class _Work:
         split: Split,
         against: Trained | None,
         counted: dict[str, list[Distribution]],
+        problems: list[str],
         history: History | None,
     ) -> None:
         self.trained, self.directory, self.split, self.against = trained, directory, split, against
-        self.counted, self.history = counted, history
+        self.counted, self.problems, self.history = counted, problems, history
         self.tasks = trained.description.tasks
         self.pairs = [task for task in self.tasks if task.is_pair and not trained.model.separate(task)]
         self.by_layer = bool(history and history.by_layer)
@@ -138,7 +144,7 @@ class _Work:
             found.append(self._versus(seen, told))
         found += [self._errors(each) for each in seen.values()]
         found += [self._attention(told), self._training(told), self._architecture(), self._labels()]
-        return [section for section in found if section.parts or section.text]
+        return found
 
     def _scores(self, seen: dict[str, Observed], figures: dict[str, list[Measured]]) -> Section:
         every = [each for found in figures.values() for each in found]
@@ -176,8 +182,11 @@ class _Work:
                     bins,
                 )
             )
-        bad = sum(each.bad for each in seen.values())
-        left_out = f" {bad} bad row(s) were left out." if bad else ""
+        bad = sum(each.bad_count for each in seen.values())
+        left_out = f" {bad:,} bad row(s) were left out." if bad else ""
+        if bad:
+            rows_bad = [[row.file, row.number, row.reason] for each in seen.values() for row in each.bad]
+            parts.append(Table("left-out", "Rows left out, the first of each task", ["file", "row", "why"], rows_bad))
         text = f"On the {self.split} rows; overall, the mean of the metrics marked *, is {overall:.3f}.{left_out}"
         return Section("scores", "Scores", text, parts)
 
@@ -185,7 +194,7 @@ class _Work:
         assert self.against is not None
         names = (_name(self.trained), _name(self.against))
         if names[0] == names[1]:
-            names = (str(self.trained.folder), str(self.against.folder))
+            names = (f"{names[0]} (1)", f"{names[1]} (2)")
         differences, counts, examples = [], [], []
         for task in self.tasks:
             first, second = seen[task.name], observe(self.against, task, self.split, self.directory, told)
@@ -206,7 +215,13 @@ class _Work:
         header = ["task", "metric", *names, "difference", "from", "to", "McNemar p"]
         parts: list[Picture | Table] = [
             Picture("versus", versus_figure(differences, names), f"{names[0]} against {names[1]}"),
-            Table("versus", "Every metric of both, difference with its 95 % interval (paired bootstrap)", header, rows),
+            Table(
+                "versus",
+                "Every metric of both, difference with its 95 % interval (paired bootstrap)",
+                header,
+                rows,
+                digits=4,
+            ),
             Table(
                 "who-is-right",
                 "Rows that both, one or neither gets right; for scores: equally near, and whose is nearer",
@@ -281,7 +296,9 @@ class _Work:
         }
         text = "First, middle and last layer, first head. "
         if shares:
-            parts.append(Picture("attention-shares", shares_figure(shares), "Attention between sentences by layer"))
+            parts.append(
+                Picture("attention-between-sentences", shares_figure(shares), "Attention between sentences by layer")
+            )
             rows = [
                 [
                     name,
@@ -295,18 +312,20 @@ class _Work:
                 for layer in range(len(each.crossing))
             ]
             header = ["task", "layer", "crosses", "on the same word piece", "crosses if even", "same if even"]
-            parts.append(Table("attention-shares", "Shares of the attention of words, mean over heads", header, rows))
+            parts.append(
+                Table("attention-between-sentences", "Shares of the attention of words, mean over heads", header, rows)
+            )
             text += "Orange lines part the sentences; the curves say how much attention crosses that line."
         elif any(task.is_pair for task in self.tasks):
             text += "This model encodes the sentences of a pair one by one, so no attention crosses between them."
         return Section("attention", "Attention", text, parts)
 
     def _short_row(self, task: Task) -> Row | None:
-        """The first labelled row that makes a readable picture, else the shortest of the first ones."""
+        """The first of a few labelled rows that makes a readable picture, if there is one."""
         rows = [row for row in islice(open_split(task, self.split, self.directory)[1], 200) if isinstance(row, Row)]
-        sizes = [len(f"{row.text} {row.text_pair or ''}".split()) for row in rows]
-        fit = next((row for row, size in zip(rows, sizes, strict=True) if 8 <= size <= 18), None)
-        return fit or (rows[int(np.argmin(sizes))] if rows and min(sizes) <= 60 else None)
+        sizes = tokenize(self.trained.tokenizer, task, rows, separate=False, max_length=MOST_SHOWN + 1).lengths
+        best = min(range(len(rows)), key=lambda i: (abs(int(sizes[i]) - 20) > 8, i))
+        return rows[best] if sizes[best] <= MOST_SHOWN else None
 
     def _training(self, told: Callable[[float], None]) -> Section:
         history = self.history
@@ -378,7 +397,8 @@ class _Work:
                     if each.labels
                 ]
         parts.append(Table("labels", "Labels by split", ["task", "split", "label", "rows", "share"], rows))
-        return Section("labels", "Labels and lengths", "Every split that is there.", parts)
+        text = " ".join(["Every split that is there.", *(f"Not counted: {problem}." for problem in self.problems)])
+        return Section("labels", "Labels and lengths", text, parts)
 
 
 def _texts(row: Row) -> list[str]:

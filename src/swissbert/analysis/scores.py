@@ -11,6 +11,8 @@ from swissbert.analysis.style import COLOURS, HEAT, INK, RULE, SOFT, axes_row, i
 from swissbert.metrics import confusion, intervals, scores
 
 CALIBRATION_BINS = 10
+MOST_NAMED = 24
+"""Classes up to which each one is named in a figure; tables name them all."""
 
 
 def chance(observed: Observed) -> dict[str, float]:
@@ -35,7 +37,7 @@ class Measured:
     rows: int
 
 
-def measured(observed: Observed, resamples: int = 500) -> list[Measured]:
+def measured(observed: Observed, resamples: int = 1000) -> list[Measured]:
     """Every metric of a task."""
     task = observed.task
     values = scores(task.kind, observed.labels, observed.answers)
@@ -95,11 +97,12 @@ def confusion_figure(observed: Observed) -> Figure:
     task = observed.task
     counts = np.array(confusion(observed.labels, observed.answers, len(task.labels)))
     shares = counts / np.maximum(1, counts.sum(1, keepdims=True))
-    size = 0.62 * len(task.labels)
+    few = len(task.labels) <= MOST_NAMED
+    size = 0.62 * min(len(task.labels), MOST_NAMED)
     title = f"{task.name}: which label is taken for which"
     figure, (left, right) = axes_row(title, 2, 5.4 + 1.5 * size, 2.2 + size, width_ratios=[1.25, 1])
     left.imshow(shares, cmap=HEAT, vmin=0, vmax=1, aspect="auto")
-    for i, row in enumerate(counts):
+    for i, row in enumerate(counts if few else []):
         for j, count in enumerate(row):
             dark = shares[i, j] > 0.5
             left.text(
@@ -111,8 +114,9 @@ def confusion_figure(observed: Observed) -> Figure:
                 fontsize=8,
                 color="#ffffff" if dark else "#1b2330",
             )
-    left.set_xticks(range(len(task.labels)), task.labels, rotation=30, ha="right")
-    left.set_yticks(range(len(task.labels)), task.labels)
+    if few:
+        left.set_xticks(range(len(task.labels)), task.labels, rotation=30, ha="right")
+        left.set_yticks(range(len(task.labels)), task.labels)
     left.set_xlabel("predicted")
     left.set_ylabel("true")
     left.set_title("share of each true label")
@@ -121,7 +125,8 @@ def confusion_figure(observed: Observed) -> Figure:
     at = np.arange(len(table))
     right.barh(at - 0.2, [row[2] for row in table], 0.36, color=COLOURS[0], label="precision")
     right.barh(at + 0.2, [row[3] for row in table], 0.36, color=COLOURS[4], label="recall")
-    right.set_yticks(at, [f"{label} ({rows:,})" for label, rows, *_ in table])
+    if few:
+        right.set_yticks(at, [f"{label} ({rows:,})" for label, rows, *_ in table])
     right.invert_yaxis()
     right.set_xlim(0, 1)
     percent(right.xaxis)
@@ -131,7 +136,7 @@ def confusion_figure(observed: Observed) -> Figure:
     return figure
 
 
-def calibration(observed: Observed, bins: int = CALIBRATION_BINS) -> tuple[list[tuple[float, float, int]], float]:
+def calibration(observed: Observed) -> tuple[list[tuple[float, float, int]], float]:
     """Mean confidence, accuracy and rows of each bin that has rows, and the expected calibration error.
 
     Confidence is the probability of the predicted label, in equal bins from 0 to 1; the error is the mean distance of
@@ -139,10 +144,10 @@ def calibration(observed: Observed, bins: int = CALIBRATION_BINS) -> tuple[list[
     """
     sure = observed.answers.max(1).astype(float)
     right = 1 - observed.error
-    place = np.minimum((sure * bins).astype(int), bins - 1)
+    place = np.minimum((sure * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     found = []
     error = 0.0
-    for i in range(bins):
+    for i in range(CALIBRATION_BINS):
         inside = place == i
         rows = int(inside.sum())
         if rows:
@@ -159,19 +164,21 @@ def calibration_figure(observed: Observed) -> Figure:
     sure, right, rows = (np.array(column) for column in zip(*found, strict=True))
     way = "overconfident" if (sure * rows).sum() > (right * rows).sum() else "underconfident"
     title = f"{observed.task.name}: how sure the model is, and how often right"
+    way = "" if error < 0.005 else f", {way}"
     figure, (left, below) = axes_row(title, 2, 9, 3.8)
     left.plot([0, 1], [0, 1], color=SOFT, linestyle="--", linewidth=1, label="perfect")
     left.plot(sure, right, "o-", color=COLOURS[1], label="model")
     left.set_xlabel("mean probability of the predicted label")
     left.set_ylabel("share that is right")
-    left.set_title(f"calibration error {error:.1%}, {way}")
+    left.set_title(f"calibration error {error:.1%}{way}")
     left.set_xlim(0, 1)
     left.set_ylim(0, 1)
     percent(left.xaxis)
     percent(left.yaxis)
     left.legend(loc="upper left")
     plain(left, grid="both")
-    below.bar(sure, rows / rows.sum(), 0.07, color=COLOURS[0])
+    centres = (np.minimum((sure * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1) + 0.5) / CALIBRATION_BINS
+    below.bar(centres, rows / rows.sum(), 0.09, color=COLOURS[0])
     below.set_xlabel("probability of the predicted label")
     below.set_ylabel("share of rows")
     below.set_title("how often it is that sure")
@@ -195,7 +202,9 @@ def scatter_figure(observed: Observed) -> Figure:
         shade = axes.hexbin(true, said, gridsize=40, bins="log", cmap=HEAT, extent=(low, high, low, high), mincnt=1)
         figure.colorbar(shade, label="rows", shrink=0.8)
     else:
-        axes.scatter(true, said, s=14, alpha=0.35, linewidths=0, color=COLOURS[0], label=f"{len(true):,} dev rows")
+        axes.scatter(
+            true, said, s=14, alpha=0.35, linewidths=0, color=COLOURS[0], label=f"{len(true):,} {observed.split} rows"
+        )
     axes.plot([low, high], [low, high], color=SOFT, linestyle="--", linewidth=1, label="predicted = true")
     if np.ptp(true) > 0:
         slope, intercept = np.polyfit(true, said, 1)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from io import BytesIO
+from textwrap import fill
 from typing import Any, Literal, ParamSpec
 
 import matplotlib as mpl
@@ -85,9 +86,14 @@ def rendered(figure: Figure, format: Literal["png", "svg"]) -> bytes:
 def axes_row(title: str, count: int, width: float, height: float, **ratios: Any) -> tuple[Figure, list[Axes]]:
     """A figure with a title and `count` axes side by side, sizes in inches."""
     figure = Figure(figsize=(width, height))
-    figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
+    headline(figure, title)
     found = figure.subplots(1, count, squeeze=False, **ratios)
     return figure, list(found[0])
+
+
+def headline(figure: Figure, title: str) -> None:
+    """The title of a figure, over several lines where it is longer than the figure is wide."""
+    figure.suptitle(fill(title, max(20, int(figure.get_figwidth() * 7.5))), x=0.01, ha="left", fontweight="bold")
 
 
 def plain(axes: Axes, *, grid: Literal["x", "y", "both"] | None = "y") -> None:

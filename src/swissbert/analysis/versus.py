@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from swissbert.analysis.observe import Observed
 from swissbert.analysis.style import COLOURS, SOFT, axes_row, in_style, plain
 from swissbert.errors import SwissbertError
-from swissbert.metrics import scores
+from swissbert.metrics import decided_scores
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,13 @@ def compare(first: Observed, second: Observed, *, resamples: int = 1000, seed: i
     if len(first.labels) != len(second.labels) or not np.array_equal(first.labels, second.labels):
         raise SwissbertError(f"task '{first.task.name}': the two models have not answered the same rows")
     kind, labels = first.task.kind, first.labels
-    one, two = scores(kind, labels, first.answers), scores(kind, labels, second.answers)
+    one, two = decided_scores(kind, labels, first.said), decided_scores(kind, labels, second.said)
+    said = first.said, second.said
     rng = np.random.default_rng(seed)
     drawn: dict[str, list[float]] = {name: [] for name in one}
     for _ in range(resamples):
         rows = rng.integers(0, len(labels), len(labels))
-        a, b = scores(kind, labels[rows], first.answers[rows]), scores(kind, labels[rows], second.answers[rows])
+        a, b = (decided_scores(kind, labels[rows], each[rows]) for each in said)
         for name in one:
             drawn[name].append(a[name] - b[name])
     return [
@@ -70,7 +71,7 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
 
 def who_is_right(first: Observed, second: Observed) -> tuple[int, int, int, int]:
     """Rows that both, only the first, only the second, and neither gets right; scores: whose is nearer, or equal."""
-    if first.task.kind == "regression":
+    if first.scored:
         nearer, farther = (first.error < second.error).sum(), (second.error < first.error).sum()
         return int((first.error == second.error).sum()), int(nearer), int(farther), 0
     a, b = first.error == 0, second.error == 0

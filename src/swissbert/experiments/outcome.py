@@ -17,7 +17,6 @@ class Line:
     """One line of the outcome. `ours` is the score of each seed, by column; empty where there is none, and `note` says why."""
 
     title: str
-    name: str
     paper: Figures
     ours: dict[str, list[float]]
     note: str
@@ -43,11 +42,11 @@ def outcome(table: PaperTable, out: Path) -> Outcome:
         mine = [record for record in found if record]
         records += mine
         ours = {name: [record.scores[name] for record in mine if name in record.scores] for name in table.columns}
-        lines.append(Line(row.title, row.name, row.paper, ours, "" if mine else "not run"))
+        lines.append(Line(row.title, row.paper, ours, "" if mine else "not run"))
         if row.test:
-            lines.append(
-                Line(f"{row.title}: test rows", row.name, row.test, {}, "predictions written" if mine else "not run")
-            )
+            written = any("-test-" in name for record in mine for name in record.predictions)
+            note = "predictions written" if written else "no test rows" if mine else "not run"
+            lines.append(Line(f"{row.title}: test rows", row.test, {}, note))
     return Outcome(table.title, table.columns, lines, _caption(table, records), records)
 
 

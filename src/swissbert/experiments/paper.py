@@ -12,6 +12,11 @@ from swissbert.tasks import Settings, read_toml, validated
 
 HERE = Path(__file__).parent
 
+CHECKPOINT_EVERY = 100
+"""Steps that a killed row loses at most."""
+DECIDED = {"name", "seed", "tasks"}
+"""Settings without which a row would not be that row."""
+
 Figures = dict[str, Annotated[float, Field(ge=-1, le=1)]]
 """Scores by dotted name, ``sst.accuracy`` for instance."""
 
@@ -64,6 +69,7 @@ class PaperTable(Settings):
         """The settings of every run of a row: one, or one a task. Raises SwissbertError that names row and key."""
         table = _merged(self.settings, row.set)
         encoder, loss, train = (table.setdefault(name, {}) for name in ("encoder", "loss", "train"))
+        train |= {"checkpoint_every": CHECKPOINT_EVERY, "keep": 1}
         if choices.small:
             encoder["name"] = self.small.encoder
             train["epochs"] = self.small.epochs
@@ -75,6 +81,10 @@ class PaperTable(Settings):
             encoder["name"] = choices.encoder
             sources["encoder.name"] = "--encoder"
         sources |= apply_overrides(table, choices.overrides)
+        for key in sorted(DECIDED & sources.keys()):
+            raise SwissbertError(
+                f"{sources[key]}: {key} is what the table decides (--seeds, --rows); a recipe of your own may differ"
+            )
         table |= {"name": row.name, "seed": seed}
         if choices.data is not None and isinstance(section := table.setdefault("data", {}), dict):
             section["dir"] = choices.data

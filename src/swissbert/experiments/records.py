@@ -42,12 +42,13 @@ class RunRecord(Settings):
 
 
 class RowRecord(Settings):
-    """A finished row with one seed. `scores` are those of all its runs together."""
+    """A finished row with one seed. `scores` are those of all its runs together, `predictions` names files written."""
 
     row: str
     seed: int
     scores: dict[str, float]
     runs: list[RunRecord] = Field(min_length=1)
+    predictions: list[str] = Field(default=[])
 
 
 def record_path(out: Path, row: str, seed: int) -> Path:
@@ -82,7 +83,10 @@ def read_record(out: Path, row: str, seed: int) -> RowRecord | None:
         table: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise SwissbertError(f"{path}: cannot be read ({error}); remove it to run the row again") from error
-    return validated(RowRecord, table, str(path))
+    record = validated(RowRecord, table, str(path))
+    if (record.row, record.seed) != (row, seed):
+        raise SwissbertError(f"{path}: is of row '{record.row}', seed {record.seed}, and does not belong here")
+    return record
 
 
 def recorded_seeds(out: Path, row: str) -> list[int]:

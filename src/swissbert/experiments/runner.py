@@ -29,15 +29,12 @@ from swissbert.experiments.records import (
     record_path,
     write_record,
 )
-from swissbert.files import writing
+from swissbert.files import locked, writing
 from swissbert.model_folder import load_model
 from swissbert.tables import table as text_table
 from swissbert.training.loop import train
 from swissbert.training.prepare import load_splits, plan_steps, prepare
-from swissbert.training.state import checkpoints
-
-CHECKPOINT_EVERY = 100
-"""Steps that a killed row loses at most."""
+from swissbert.training.state import checkpoints, recorded_rows
 
 
 @dataclass(frozen=True)
@@ -116,9 +113,6 @@ def plan_rows(
         for seed in seeds:
             jobs = []
             for config in table.configs(row, seed, choices):
-                config = config.model_copy(
-                    update={"train": config.train.model_copy(update={"checkpoint_every": CHECKPOINT_EVERY, "keep": 1})}
-                )
                 folder = out / "runs" / row.name / f"seed-{seed}" / (config.tasks[0].name if row.apart else "")
                 jobs.append(_job(config, folder, *splits.of(config)))
             record = read_record(out, row.name, seed)
@@ -143,14 +137,14 @@ def _job(
 
 
 def tokens_a_second(job: Job, display: Display) -> float:
-    """How fast this machine learns, by a few steps on the longest-running kind of batch. Trains nothing that is kept."""
+    """How fast this machine goes forward and backward, by two batches of each task. Trains nothing that is kept."""
     prepared = prepare(job.config, Display(quiet=True))
     display.say("timing a few steps ...")
     prepared.model.train()
     seconds, tokens = 0.0, 0
     for turn, (name, data) in enumerate([*prepared.train.items()] * 2):
-        rows = data.shuffled(job.config.train.batch_size, job.config.train.bucket, [0])[turn % 2]
-        batch = data.batch(rows).to(prepared.device)
+        batches = data.shuffled(job.config.train.batch_size, job.config.train.bucket, [0])
+        batch = data.batch(batches[turn % len(batches)]).to(prepared.device)
         began = time.perf_counter()
         with torch.autocast(prepared.device.type, torch.bfloat16, enabled=prepared.precision == torch.bfloat16):
             loss = prepared.model.loss(batch, name)
@@ -176,7 +170,7 @@ def run_row(planned: PlannedRow, out: Path, display: Display) -> RowRecord:
         runs.append(
             RunRecord(
                 config=anonymous(job.config),
-                rows=job.rows,
+                rows=recorded_rows(job.folder / "run.json"),
                 train_rows=job.train_rows,
                 steps=progress.step,
                 best_step=progress.best_step,
@@ -189,14 +183,22 @@ def run_row(planned: PlannedRow, out: Path, display: Display) -> RowRecord:
                 provenance={k: v for k, v in stored.items() if k not in ("data", "seed", "step", "train_seconds")},
             )
         )
-    record = RowRecord(row=planned.row.name, seed=planned.seed, scores=_together(planned.row, runs), runs=runs)
-    if planned.row.test:
-        _submit(planned, out)
+    record = RowRecord(
+        row=planned.row.name,
+        seed=planned.seed,
+        scores=_together(planned.row, runs),
+        runs=runs,
+        predictions=_submit(planned, out, display) if planned.row.test else [],
+    )
     write_record(out, record)
-    for job in planned.jobs:
-        with writing(job.folder):
-            shutil.rmtree(job.folder / "checkpoints", ignore_errors=True)
+    _clear(planned)
     return record
+
+
+def _clear(planned: PlannedRow) -> None:
+    """Remove the checkpoints of a finished row; its model stays."""
+    for job in planned.jobs:
+        shutil.rmtree(job.folder / "checkpoints", ignore_errors=True)
 
 
 def _evaluations(path: Path) -> Iterator[Evaluation]:
@@ -217,13 +219,19 @@ def _together(row: TableRow, runs: list[RunRecord]) -> dict[str, float]:
     return scores
 
 
-def _submit(planned: PlannedRow, out: Path) -> None:
+def _submit(planned: PlannedRow, out: Path, display: Display) -> list[str]:
+    """Write the course's prediction files of a row; returns their names."""
+    folder = out / "predictions" / planned.row.name / f"seed-{planned.seed}"
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    names = []
     for job in planned.jobs:
-        folder = out / "predictions" / planned.row.name / f"seed-{planned.seed}"
-        with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-        for _ in submission(load_model(job.folder), job.config.data.path, folder):
-            pass
+        for path, rows, bad in submission(load_model(job.folder), job.config.data.path, folder):
+            names.append(path.name)
+            display.say(f"{path}: {rows:,} rows, {len(bad)} bad")
+            for row in bad[:5]:
+                display.say(f"  {row}")
+    return names
 
 
 def plan_table(planned: list[PlannedRow], rate: float | None) -> str:
@@ -274,18 +282,26 @@ def reproduce(
     if dry_run:
         return plan_table(planned, rate)
     display.say(plan_table(planned, rate))
+    outcome(table, out)  # a record that cannot be read is said before hours go by
+    for each in planned:
+        if each.record:
+            _clear(each)  # of a process that was killed when it had just finished
     failed: list[str] = []
     for number, each in enumerate(open_rows, 1):
         display.say(f"\nrow {number} of {len(open_rows)}: {each.row.title}, seed {each.seed}")
         try:
-            run_row(each, out, display)
+            with locked(out / "runs" / each.row.name):
+                if read_record(out, each.row.name, each.seed):
+                    display.say("finished by another process meanwhile")
+                else:
+                    run_row(each, out, display)
         except SwissbertError as error:
             failed.append(f"row '{each.row.name}', seed {each.seed}: {error}")
             display.say(failed[-1])
-        write_outcome(name, outcome(table, out), out)
-    found = outcome(table, out)
-    paths = write_outcome(name, found, out)
+        else:
+            write_outcome(name, outcome(table, out), out)
     if failed:
         raise SwissbertError(f"{len(failed)} of {len(open_rows)} rows failed, the first: {failed[0]}")
-    display.say(f"\nwritten: {', '.join(map(str, paths))}")
+    found = outcome(table, out)
+    display.say(f"\nwritten: {', '.join(map(str, write_outcome(name, found, out)))}")
     return as_markdown(found)

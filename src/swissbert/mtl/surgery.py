@@ -6,8 +6,9 @@ method needs to know: no gradient is copied, only T numbers are worked out. A st
     coefficients = surgery_coefficients(gram, random_orders(len(gram), [seed, step]))
     update = Σₖ coefficients[k] · gₖ
 
-`gram` should be summed up in float64, from gradients turned to float64 first: a float32 square is lost below 1e-23 and
-infinite above 1e19. From 1e-150 to 1e150 norms are then handled exactly; below, a gradient counts as zero.
+`gram` should be summed up in float64. Where products are float32, as in training, they are lost for elements below 1e-23
+and infinite above 1e19; from gradients turned to float64 first, norms from 1e-150 to 1e150 are handled exactly. Below, a
+gradient counts as zero.
 """
 
 from collections.abc import Sequence

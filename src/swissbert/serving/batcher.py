@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,8 @@ from swissbert.data.batches import pack
 from swissbert.data.tokens import TokenTable
 from swissbert.model import MultitaskModel
 
-EMPTY = TokenTable(np.empty(0, np.int32), np.empty(0, np.int32), np.zeros(1, np.int64), 1)
-"""The table of a request that has work of its own."""
+MOST_WORK = 8
+"""Requests with work of their own that may wait."""
 
 Answers = dict[str, np.ndarray]
 """Answers of one input by task: probabilities ``[C]``, or a score ``[]``."""
@@ -39,15 +39,13 @@ class Full(Exception):  # noqa: N818 (no error: the client is told when to come 
 class Request:
     """One input: its sequences in a table of one row, its tasks, and where the answer goes.
 
-    `work`, if given, is called by the model thread instead, and its result is the answer; the table is empty then.
+    `work`, if given, is called by the model thread instead, and its result is the answer.
     """
 
     table: TokenTable
     tasks: list[str]
     future: "asyncio.Future[Any]"
     work: Callable[[], Any] | None = None
-    gone: bool = False
-    arrived: float = field(default_factory=time.monotonic)
 
     @property
     def tokens(self) -> int:
@@ -70,7 +68,6 @@ class Observer:
     """What the batcher tells of its work, for metrics."""
 
     batch: Callable[[int, int], None] = lambda tokens, requests: None
-    dropped: Callable[[int], None] = lambda requests: None
 
 
 class Batcher:
@@ -96,7 +93,7 @@ class Batcher:
         self._tokens = 0
         self._pace = 2000.0  # tokens a second, smoothed
         self._changed = threading.Condition()
-        self._closed = False
+        self._closed = self._worked = False
         self._thread = threading.Thread(target=self._run, name="swissbert-model", daemon=True)
         self._thread.start()
 
@@ -105,30 +102,45 @@ class Batcher:
         """Requests that no pass has begun with."""
         return len(self._waiting)
 
-    def submit(self, request: Request) -> None:
-        """Queue a request. Raises `Full`, at once, where there is no room for it."""
-        self.submit_all([request])
+    @property
+    def alive(self) -> bool:
+        """Whether the model thread runs."""
+        return self._thread.is_alive()
 
-    def submit_all(self, requests: list[Request]) -> None:
-        """Queue the inputs of one client, all or none."""
+    @property
+    def patience(self) -> int:
+        """Seconds after which there may be room, at least 1."""
+        return max(1, round(self._tokens / self._pace))
+
+    def check_room(self, requests: int, work: bool = False) -> None:
+        """Raise `Full` where so many more would not be taken now: before anything is spent on them."""
+        waiting = len(self._waiting)
+        full = waiting and waiting + requests > self.most_requests
+        if self._closed or full or (work and sum(each.work is not None for each in [*self._waiting]) >= MOST_WORK):
+            raise Full(self.patience)
+
+    def submit(self, requests: list[Request]) -> None:
+        """Queue the inputs of one client, all or none. Raises `Full`, at once, where there is no room for them.
+
+        An empty queue takes whatever one client may send.
+        """
         tokens = sum(request.tokens for request in requests)
         with self._changed:
-            room = len(self._waiting) + len(requests) <= self.most_requests
-            if self._closed or not room or self._tokens + tokens > self.most_tokens:
-                raise Full(max(1, round(self._tokens / self._pace)))
+            self.check_room(len(requests), work=requests[0].work is not None)
+            if self._waiting and self._tokens + tokens > self.most_tokens:
+                raise Full(self.patience)
             self._waiting.extend(requests)
             self._tokens += tokens
             self._changed.notify()
 
-    def leave(self, requests: list[Request]) -> None:
-        """The client is gone or tired of waiting: what no pass has begun with is not computed."""
+    def leave(self, requests: list[Request]) -> int:
+        """Nobody waits for these any more: what no pass has begun with is not computed. Returns how many those are."""
         with self._changed:
-            for request in requests:
-                if not request.gone and request in self._waiting:
-                    self._waiting.remove(request)
-                    self._tokens -= request.tokens
-                    self.observer.dropped(1)
-                request.gone = True
+            left = [request for request in requests if request in self._waiting]
+            for request in left:
+                self._waiting.remove(request)
+                self._tokens -= request.tokens
+        return len(left)
 
     def close(self) -> None:
         """Answer what waits, then stop the thread. Nothing more is taken."""
@@ -144,7 +156,10 @@ class Batcher:
                 if self._closed:
                     return []
                 self._changed.wait()
+            if self._worked:  # after work of its own for one request, the others have a turn
+                self._waiting.rotate(-next((i for i, each in enumerate(self._waiting) if each.work is None), 0))
             taken = [self._waiting.popleft()]
+            self._worked = taken[0].work is not None
             if taken[0].work is None:
                 left: deque[Request] = deque()
                 sequences, longest = taken[0].sequences, taken[0].longest
@@ -165,16 +180,12 @@ class Batcher:
         while taken := self._take():
             began = time.perf_counter()
             try:
-                results = [taken[0].work()] if taken[0].work else self._answer(taken)
-            except Exception as error:  # the thread must outlive whatever one pass does
-                for request in taken:
-                    _deliver(request, error)
-                continue
-            tokens = sum(request.tokens for request in taken)
-            if tokens:
-                rate = tokens / max(1e-6, time.perf_counter() - began)
-                self._pace += 0.1 * (rate - self._pace)
+                results: list[Any] = [taken[0].work()] if taken[0].work else list(self._answer(taken))
+                tokens = sum(request.tokens for request in taken)
+                self._pace += 0.1 * (tokens / max(1e-6, time.perf_counter() - began) - self._pace)
                 self.observer.batch(tokens, len(taken))
+            except Exception as error:  # the thread must outlive whatever one pass does
+                results = [error] * len(taken)
             for request, result in zip(taken, results, strict=True):
                 _deliver(request, result)
 

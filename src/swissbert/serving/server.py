@@ -1,6 +1,7 @@
 """Runs the application until it is asked to stop, then answers what it has taken."""
 
 import ipaddress
+import math
 import os
 import signal
 import socket
@@ -55,13 +56,20 @@ def serve(app: FastAPI, host: str, port: int, said: Callable[[str], None]) -> No
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
-    except (OSError, OverflowError) as error:
+        listening.listen(2048)  # whoever comes before the first turn of the loop waits
+    except (OSError, OverflowError, TypeError, ValueError) as error:
         listening.close()
         raise SwissbertError(
             f"{host}:{port}: cannot be served on ({getattr(error, 'strerror', None) or error})"
         ) from error
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, timeout_graceful_shutdown=60, server_header=False, backlog=2048
+        app,
+        log_level="error",  # what clients send wrong is theirs to hear
+        access_log=False,
+        ws="none",
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=math.ceil(app.state.service.deadline) + 5,
     )
     server = _Server(config)
     server.draining = lambda: setattr(app.state.service, "draining", True)

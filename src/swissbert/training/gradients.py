@@ -48,6 +48,8 @@ class SharedGradients:
         for gram in grams.values():
             gram += gram.tril(-1).T
         gram = torch.stack(list(grams.values())).sum(0)
+        if not gram.isfinite().all():
+            raise FloatingPointError("a task's gradient is too large for float32")
         factors = surgery_coefficients(gram, random_orders(len(kept), seed)).tolist()
         for parameter, gradients in zip(self._parameters, zip(*kept, strict=True), strict=True):
             for factor, gradient in zip(factors, gradients, strict=True):

@@ -194,7 +194,12 @@ class _Run:
         record["weight"] = {name: config.loss.scale.get(name, 1.0) * self.weighting.weight(name) for name in losses}
         if self.surgery:
             by_part = step % BY_LAYER_EVERY == 0
-            record |= self.surgery.operate(list(losses), [config.seed, step], by_part=by_part)
+            try:
+                record |= self.surgery.operate(list(losses), [config.seed, step], by_part=by_part)
+            except FloatingPointError as error:
+                raise SwissbertError(
+                    f"{error} at step {step + 1}; a smaller train.lr or loss.scale may help"
+                ) from error
         gradients = [q.grad for q in p.model.parameters() if q.grad is not None]
         norm = nn.utils.get_total_norm(gradients)
         if not math.isfinite(norm.item()):

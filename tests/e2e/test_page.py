@@ -1,0 +1,215 @@
+"""The page in a real browser against the real server: typing, pairs, attention, hostile text, a server that goes away."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.request import urlopen
+
+import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page, Route
+
+
+def start(model: Path, port: int, key: str | None = None) -> subprocess.Popen[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"} | ({"SWISSBERT_API_KEY": key} if key else {})
+    command = [sys.executable, "-m", "swissbert", "serve", str(model), "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    assert process.stdout is not None
+    with process.stdout:
+        assert process.stdout.readline() == f"serving on http://127.0.0.1:{port}\n"
+    return process
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def url(tiny_run: Path) -> Iterator[str]:
+    port = free_port()
+    process = start(tiny_run, port)
+    yield f"http://127.0.0.1:{port}/"
+    process.terminate()
+    process.wait(30)
+
+
+@pytest.fixture
+def page(browser: "Browser", url: str) -> "Iterator[Page]":
+    made = browser.new_page(viewport={"width": 1000, "height": 900})
+    problems: list[str] = []
+    outside: list[str] = []
+    made.on("console", lambda message: problems.append(message.text))
+    made.on("pageerror", lambda error: problems.append(str(error)))
+    made.on("request", lambda request: outside.append(request.url) if not request.url.startswith(url) else None)
+    made.goto(url)
+    yield made
+    assert [one for one in problems if not one.startswith("Failed to load resource")] == []
+    assert [one for one in outside if not one.startswith("data:")] == []
+    made.close()
+
+
+def answers(page: "Page") -> list[str]:
+    return [card.get_attribute("data-task") or "" for card in page.locator(".answer").all()]
+
+
+def write(page: "Page", first: str, second: str = "") -> None:
+    page.get_by_label("Sentence", exact=True).fill(first)
+    page.get_by_label("Second sentence").fill(second)
+
+
+def test_typing_a_sentence_shows_five_bars_that_change(page: "Page") -> None:
+    page.get_by_label("Sentence", exact=True).press_sequentially("a good film")
+    page.locator(".answer").wait_for()
+    assert answers(page) == ["sst"]
+    values = page.locator(".answer .value")
+    assert values.count() == 5
+    shares = [int(text.removesuffix(" %")) for text in values.all_inner_texts()]
+    assert 97 <= sum(shares) <= 103
+    assert page.locator("#said").inner_text().startswith("sst: ")
+    page.get_by_label("Sentence", exact=True).press_sequentially(" is bad")
+    page.locator("#lines .token", has_text="bad").first.wait_for()
+    assert "bad" in page.locator(".answer .of").inner_text()
+
+
+def test_a_pair_shows_both_tasks_of_pairs(page: "Page") -> None:
+    write(page, "a dog runs", "the dog runs in the park")
+    page.locator(".answer[data-task=sts]").wait_for()
+    assert answers(page) == ["sst", "sst", "para", "sts"]
+    assert re.fullmatch(r"[0-5]\.\d\d", page.locator(".gauge .score").text_content() or "")
+    assert page.locator(".gauge").get_attribute("aria-label") in [
+        f"{page.locator('.gauge .score').text_content()} on a scale from 0 to 5"
+    ]
+    assert page.locator(".answer[data-task=para] .value").count() == 2
+
+
+def test_attention_has_lines_a_boundary_and_an_overview(page: "Page") -> None:
+    write(page, "a dog runs", "it is good")
+    page.locator("#lines .boundary").wait_for(state="attached")
+    tokens = page.locator("#lines .token text").all_text_contents()
+    assert tokens == ["[CLS]", "a", "dog", "runs", "[SEP]", "it", "is", "good", "[SEP]"]
+    assert page.locator("#lines line").count() > 20
+    assert page.locator("#overview button").count() == 2 * 4
+    before = page.locator("#lines").inner_html()
+    page.get_by_role("button", name="layer 2, head 3").click()
+    assert page.locator("#overview button[aria-pressed=true]").get_attribute("aria-label") == "layer 2, head 3"
+    assert (page.locator("#layer").input_value(), page.locator("#head").input_value()) == ("1", "2")
+    assert page.locator("#lines").inner_html() != before
+    page.get_by_label("Head", exact=True).select_option("4")
+    assert "head=4" in page.url
+    every = page.locator("#lines line").count()
+    page.locator("#lines .token").nth(2).focus()
+    assert page.locator("#lines line").count() < every
+    assert "dog looks at" in (page.locator("#lines .token").nth(2).get_attribute("aria-label") or "")
+
+
+def test_a_link_brings_the_state_back(page: "Page", url: str) -> None:
+    write(page, "a dog & a cat?", "it #1")
+    page.locator("#lines .boundary").wait_for(state="attached")
+    page.get_by_label("Layer", exact=True).select_option("2")
+    link = page.url
+    page.goto("about:blank")
+    page.goto(link)
+    page.locator("#lines .boundary").wait_for(state="attached")
+    assert page.get_by_label("Sentence", exact=True).input_value() == "a dog & a cat?"
+    assert page.get_by_label("Second sentence").input_value() == "it #1"
+    assert page.get_by_label("Layer", exact=True).input_value() == "1"
+
+
+def test_hostile_text_is_only_ever_text(page: "Page", url: str) -> None:
+    hostile = "<img src=x onerror=window.hit=1><script>window.hit=1</script> שלום 🎈"
+    write(page, hostile, '"><svg onload=window.hit=1>')
+    page.locator(".answer[data-task=sts]").wait_for()
+    assert page.evaluate("window.hit") is None
+    assert page.locator("main img, main script").count() == 0
+    assert page.locator(".answer .of").first.inner_text() == hostile
+    page.goto(f"{url}#a=%3Cscript%3Ewindow.hit%3D1%3C%2Fscript%3E&layer=999&head=x")
+    page.reload()
+    page.locator(".answer").wait_for()
+    assert page.evaluate("window.hit") is None
+    with urlopen(url) as response:
+        policy = response.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+
+
+def test_mistakes_are_said_and_gone_when_put_right(page: "Page") -> None:
+    write(page, "a dog", " ".join(["film"] * 100))
+    page.locator("#lines", has_text="No attention is shown").wait_for()
+    page.route("**/v1/predict", lambda route: refuse(route))
+    write(page, "a cat")
+    page.locator("#problem", has_text="inputs.0.text: no good").wait_for()
+    page.unroute("**/v1/predict")
+    write(page, "a cat runs")
+    page.locator("#lines .token", has_text="runs").first.wait_for()
+    assert page.locator("#problem").is_hidden()
+
+
+def refuse(route: "Route") -> None:
+    said = json.dumps({"error": "inputs.0.text: no good", "field": "inputs.0.text"})
+    route.fulfill(status=200 if "nothing" in route.request.url else 422, content_type="application/json", body=said)
+
+
+def test_examples_keyboard_and_small_screens(page: "Page") -> None:
+    page.set_viewport_size({"width": 360, "height": 700})
+    button = page.locator("#examples button").nth(2)
+    button.focus()
+    page.keyboard.press("Enter")
+    page.locator("#lines .boundary").wait_for(state="attached")
+    assert answers(page) == ["sst", "sst", "para", "sts"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.emulate_media(color_scheme="dark")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 30)"
+    unnamed = page.evaluate(
+        "[...document.querySelectorAll('button, input, select, textarea, a')]"
+        ".filter(e => !(e.textContent.trim() || e.getAttribute('aria-label') || e.labels?.length)).length"
+    )
+    assert unnamed == 0
+
+
+def test_a_server_that_goes_away_and_comes_back(browser: "Browser", tiny_run: Path) -> None:
+    port = free_port()
+    process = start(tiny_run, port)
+    page = browser.new_page()
+    try:
+        page.goto(f"http://127.0.0.1:{port}/")
+        write(page, "a good film")
+        page.locator(".answer").wait_for()
+        process.kill()
+        process.wait(30)
+        write(page, "a dog runs")
+        page.locator("#status", has_text="The server cannot be reached; this page tries again").wait_for()
+        process = start(tiny_run, port)
+        page.locator("#lines .token", has_text="runs").first.wait_for(timeout=15_000)
+        assert page.locator("#status").is_hidden()
+        assert "a dog runs" in page.locator(".answer .of").inner_text()
+    finally:
+        page.close()
+        process.kill()
+        process.wait(30)
+
+
+def test_a_key_is_asked_for(browser: "Browser", tiny_run: Path) -> None:
+    port, key = free_port(), "a-key-of-sixteen-characters"
+    process = start(tiny_run, port, key)
+    page = browser.new_page()
+    try:
+        page.goto(f"http://127.0.0.1:{port}/#a=a+good+film")
+        page.get_by_label("This server asks for a key").fill(key)
+        page.get_by_role("button", name="Use it").click()
+        page.locator(".answer").wait_for()
+        assert key not in page.url
+        assert page.locator("#problem").is_hidden()
+    finally:
+        page.close()
+        process.terminate()
+        process.wait(30)
