@@ -38,7 +38,9 @@ def answered(operation: Any, mode: Any) -> list[int]:
     @given(case=operation.as_strategy(generation_mode=mode))
     def check(case: Any) -> None:
         # that a task exists and reads a pair is more than a schema can say
-        response = case.call_and_validate(excluded_checks=[positive_data_acceptance])
+        response = case.call()
+        if response.status_code != 413:  # nor how many bytes a body may have
+            case.validate_response(response, excluded_checks=[positive_data_acceptance])
         kept.append(response.status_code)
 
     check()

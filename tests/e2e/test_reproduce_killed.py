@@ -14,18 +14,16 @@ STEPS = 60
 
 
 def command(tiny: Path, out: Path) -> list[str]:
-    settings = ["train.threads=1", "train.epochs=4", f"train.epoch_ends={STEPS}", "train.batch_size=4", "data.limit=24"]
+    settings = ["train.threads=1", "train.epochs=3", f"train.epoch_ends={STEPS}", "train.batch_size=4", "data.limit=24"]
     settings += ["encoder.max_length=32", "train.tensorboard=false"]
-    words = [sys.executable, "-m", "swissbert", "reproduce", "table2", "--rows", "frozen,pair", "--data", "starter"]
+    words = [sys.executable, "-m", "swissbert", "reproduce", "table2", "--rows", "pair", "--data", "starter"]
     words += ["--encoder", str(tiny), "--out", str(out)]
     return words + [word for setting in settings for word in ("--set", setting)]
 
 
 def evaluations(out: Path) -> list[dict[str, Any]]:
-    found = []
-    for row in ("frozen", "pair"):
-        record = json.loads((out / "rows" / f"{row}.seed-0.json").read_text(encoding="utf-8"))
-        found += record["runs"][0]["evaluations"]
+    record = json.loads((out / "rows" / "pair.seed-0.json").read_text(encoding="utf-8"))
+    found: list[dict[str, Any]] = record["runs"][0]["evaluations"]
     return found
 
 
@@ -37,7 +35,7 @@ def whole(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str
     return evaluations(out)
 
 
-@pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGTERM])
 def test_the_same_command_goes_on(
     tiny: Path, tmp_path: Path, whole: list[dict[str, Any]], kind: signal.Signals
 ) -> None:
@@ -53,9 +51,8 @@ def test_the_same_command_goes_on(
         assert f"of {log.parent}; the same command goes on there" in said.replace("\n", "")
     assert not (tmp_path / "rows" / "pair.seed-0.json").exists()
     again = subprocess.run(command(tiny, tmp_path), check=True, capture_output=True, text=True, timeout=120)
-    assert "finished" in again.stderr
     assert "goes on at step" in again.stderr
     assert evaluations(tmp_path) == whole
     record = json.loads((tmp_path / "rows" / "pair.seed-0.json").read_text(encoding="utf-8"))
     assert record["runs"][0]["resumed"]
-    assert len(log.read_text(encoding="utf-8").splitlines()) == 4 * STEPS + 4
+    assert len(log.read_text(encoding="utf-8").splitlines()) == 3 * STEPS + 3

@@ -93,7 +93,7 @@ def axes_row(title: str, count: int, width: float, height: float, **ratios: Any)
 
 def headline(figure: Figure, title: str) -> None:
     """The title of a figure, over several lines where it is longer than the figure is wide."""
-    figure.suptitle(fill(title, max(20, int(figure.get_figwidth() * 7.5))), x=0.01, ha="left", fontweight="bold")
+    figure.suptitle(fill(title, max(20, int(figure.get_figwidth() * 6.8))), x=0.01, ha="left", fontweight="bold")
 
 
 def plain(axes: Axes, *, grid: Literal["x", "y", "both"] | None = "y") -> None:

@@ -48,14 +48,19 @@ class Encoded:
     attentions: list[Tensor]
 
 
+def _table(rows: int, width: int) -> nn.Embedding:
+    """An embedding that `Bert` initialises: torch's own way, where weights are to be loaded, costs a second of imports."""
+    return nn.Embedding.from_pretrained(torch.empty(rows, width), freeze=False)
+
+
 class Embeddings(nn.Module):
     """Sum of word, position and token-type embeddings, normalised."""
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
-        self.word = nn.Embedding(config.vocab_size, config.hidden_size)
-        self.position = nn.Embedding(config.max_positions, config.hidden_size)
-        self.token_type = nn.Embedding(config.token_types, config.hidden_size)
+        self.word = _table(config.vocab_size, config.hidden_size)
+        self.position = _table(config.max_positions, config.hidden_size)
+        self.token_type = _table(config.token_types, config.hidden_size)
         self.norm = nn.LayerNorm(config.hidden_size, config.norm_eps)
         self.dropout = config.dropout
 
@@ -104,13 +109,15 @@ class Layer(nn.Module):
 class Bert(nn.Module):
     """The encoder. A fresh one has BERT's initialisation; `swissbert.encoder.checkpoint` loads pretrained ones."""
 
-    def __init__(self, config: BertConfig) -> None:
+    def __init__(self, config: BertConfig, *, initialise: bool = True) -> None:
+        """Without `initialise` values are whatever they are, for weights to be loaded into."""
         super().__init__()
         self.config = config
         self.embeddings = Embeddings(config)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.pooler = nn.Linear(config.hidden_size, config.hidden_size)
-        self.apply(self._initialise)
+        if initialise:
+            self.apply(self._initialise)
 
     def _initialise(self, module: nn.Module) -> None:
         if isinstance(module, nn.Linear | nn.Embedding):

@@ -146,7 +146,7 @@ def read_encoder(folder: Path, dropout: float | None = None) -> Bert:
         other = "; pytorch_model.bin is there, but pickles are never read" if pickled else ""
         raise SwissbertError(f"{weights}: there is no such file{other}")
     with torch.device("meta"):
-        encoder = Bert(config.with_dropout(dropout))
+        encoder = Bert(config.with_dropout(dropout), initialise=False)
     try:
         with safe_open(weights, framework="pt") as file:
             names = [name for name in file.keys() if not _ignored(name)]  # noqa: SIM118 (not a dict)
