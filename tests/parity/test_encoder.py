@@ -19,7 +19,7 @@ from transformers import BertModel
 import swissbert
 from swissbert.encoder import Bert, BertConfig, Encoded, PackedLayout, PaddedLayout
 from swissbert.encoder.attention import Layout, attend, attend_first
-from swissbert.encoder.bert import Embeddings, Layer
+from swissbert.encoder.bert import Layer
 from swissbert.encoder.checkpoint import hf_names, read_encoder, write_encoder
 
 SMALL = BertConfig(
@@ -407,7 +407,7 @@ def _seed() -> Iterator[None]:
 
 
 def test_embeddings_are_dropped_at_the_rate_of_layers() -> None:
-    embeddings = Embeddings(replace(SMALL, dropout=P, attention_dropout=0.9))
+    embeddings = small_encoder(replace(SMALL, dropout=P, attention_dropout=0.9)).embeddings
     inputs = torch.randint(50, (200,)), torch.zeros(200, dtype=torch.int64), torch.arange(200) % 20
     with torch.no_grad():
         dropped, whole = embeddings.train()(*inputs), embeddings.eval()(*inputs)

@@ -50,7 +50,8 @@ class Encoded:
 
 def _table(rows: int, width: int) -> nn.Embedding:
     """An embedding that `Bert` initialises: torch's own way, where weights are to be loaded, costs a second of imports."""
-    return nn.Embedding.from_pretrained(torch.empty(rows, width), freeze=False)
+    table: nn.Embedding = nn.Embedding.from_pretrained(torch.empty(rows, width), freeze=False)  # type: ignore[no-untyped-call]
+    return table
 
 
 class Embeddings(nn.Module):
