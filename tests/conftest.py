@@ -168,7 +168,7 @@ def tiny_run(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop must not run on under the tests of other files
 def browser() -> "Iterator[Browser]":
     """Debian's Chromium, or whatever CHROMIUM names; tests skip where there is none."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
