@@ -127,12 +127,12 @@ def quickstart(
     Three tasks at once, on a small corpus written for this: about two minutes on two cores.
     """
     from swissbert.config import load_config
+    from swissbert.files import need_name
     from swissbert.model_folder import load_model
     from swissbert.prediction import predict as answer
     from swissbert.tables import scores_table
 
-    if out.name in ("", ".."):
-        raise SwissbertError(f"--out is '{out}', but it takes a folder to make, by name: runs/quickstart for instance")
+    need_name(out, "runs/quickstart")
     config = load_config("quickstart")
     folder, number = out, 2
     while folder.exists():

@@ -25,6 +25,12 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
+def need_name(out: Path, example: str) -> None:
+    """Raise SwissbertError where `out` is a folder that cannot be made beside another, as ``.`` and ``..`` are."""
+    if out.name in ("", ".."):
+        raise SwissbertError(f"--out is '{out}', but it takes a folder to make, by name: {example} for instance")
+
+
 def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
     """Let `fill` write into a new folder beside `path`, sync it and move it to `path`, replacing a folder there.
 

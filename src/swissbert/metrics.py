@@ -1,6 +1,6 @@
 """Scores of one task and of all tasks together, with bootstrap intervals."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +43,12 @@ def intervals(
         drawn = rng.integers(0, len(labels), len(labels))
         for name, value in decided_scores(kind, labels[drawn], decided[drawn]).items():
             collected.setdefault(name, []).append(value)
-    return {name: (float(np.quantile(v, 0.025)), float(np.quantile(v, 0.975))) for name, v in collected.items()}
+    return {name: percentiles(values) for name, values in collected.items()}
+
+
+def percentiles(values: Sequence[float]) -> tuple[float, float]:
+    """Where the middle 95 % of resampled values begin and end."""
+    return float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))
 
 
 def decided_scores(kind: Kind, labels: Array, decided: Array) -> dict[str, float]:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from swissbert.analysis.style import INK, RULE, SOFT, rendered
 from swissbert.errors import SwissbertError
-from swissbert.files import write_folder
+from swissbert.files import need_name, write_folder
 
 MARK = "swissbert-report.json"
 """A folder with this file in it was written here, and may be replaced."""
@@ -97,8 +97,7 @@ def write_page(out: Path, title: str, facts: Sequence[tuple[str, str]], sections
 
 def check_out(out: Path) -> None:
     """Raise SwissbertError where a report must not be written."""
-    if out.name in ("", ".."):
-        raise SwissbertError(f"--out is '{out}', but it takes a folder to make, by name: report for instance")
+    need_name(out, "report")
     if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / MARK).is_file())):
         raise SwissbertError(f"{out}: holds something that is no report; another --out keeps it")
 

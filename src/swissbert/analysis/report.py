@@ -22,7 +22,6 @@ from swissbert.analysis.history import (
 from swissbert.analysis.observe import Observed, in_words, observe, texts_of
 from swissbert.analysis.page import Picture, Section, Table, check_out, write_page
 from swissbert.analysis.scores import (
-    Measured,
     calibration,
     calibration_figure,
     class_table,
@@ -138,16 +137,15 @@ class _Work:
 
     def sections(self, told: Callable[[float], None]) -> list[Section]:
         seen = {task.name: observe(self.trained, task, self.split, self.directory, told) for task in self.tasks}
-        figures = {name: measured(each) for name, each in seen.items()}
-        found = [self._scores(seen, figures)]
+        found = [self._scores(seen)]
         if self.against:
             found.append(self._versus(seen, told))
         found += [self._errors(each) for each in seen.values()]
         found += [self._attention(told), self._training(told), self._architecture(), self._labels()]
         return found
 
-    def _scores(self, seen: dict[str, Observed], figures: dict[str, list[Measured]]) -> Section:
-        every = [each for found in figures.values() for each in found]
+    def _scores(self, seen: dict[str, Observed]) -> Section:
+        every = [metric for each in seen.values() for metric in measured(each)]
         header = ["task", "metric", "score", "from", "to", "chance", "rows"]
         rows = [
             [m.task, m.metric + (" *" if m.declared else ""), m.value, *m.interval, m.chance, m.rows] for m in every
@@ -173,11 +171,11 @@ class _Work:
                 )
             )
             parts.append(Picture(f"calibration-{name}", calibration_figure(each), f"Calibration of {name}"))
-            bins = [[sure, right, rows] for sure, right, rows in calibration(each)[0]]
+            bins, error = calibration(each)
             parts.append(
                 Table(
                     f"calibration-{name}",
-                    f"{name}: probability against share that is right, expected calibration error {calibration(each)[1]:.3f}",
+                    f"{name}: probability against share that is right, expected calibration error {error:.3f}",
                     ["mean probability", "share right", "rows"],
                     bins,
                 )
@@ -237,10 +235,8 @@ class _Work:
         sure = gain if right.scored else np.where(gain > 0, right.answers.max(1), 0.0)
         places = [int(i) for i in np.argsort(-sure, kind="stable")[:SHOWN] if gain[i] > 0]
         texts = texts_of(right, places, self.directory)
-        header = ["text", *(["second text"] if right.task.is_pair else []), "true", *names]
-        rows = [
-            [*_texts(texts[i]), in_words(right, i)[0], in_words(right, i)[1], in_words(wrong, i)[1]] for i in places
-        ]
+        header = [*_text_names(right.task), "true", *names]
+        rows = [[*_texts(texts[i]), *in_words(right, i)[:2], in_words(wrong, i)[1]] for i in places]
         return Table(name, title, header, rows)
 
     def _errors(self, each: Observed) -> Section:
@@ -248,7 +244,7 @@ class _Work:
         places = {"mistakes": each.mistakes(SHOWN), "successes": each.successes(SHOWN)}
         texts = texts_of(each, [i for some in places.values() for i in some], self.directory)
         strength = "off by" if each.scored else "probability"
-        header = ["text", *(["second text"] if task.is_pair else []), "true", "predicted", strength]
+        header = [*_text_names(task), "true", "predicted", strength]
         parts: list[Picture | Table] = []
         found = bucket_errors(each)
         if found:
@@ -399,6 +395,10 @@ class _Work:
         parts.append(Table("labels", "Labels by split", ["task", "split", "label", "rows", "share"], rows))
         text = " ".join(["Every split that is there.", *(f"Not counted: {problem}." for problem in self.problems)])
         return Section("labels", "Labels and lengths", text, parts)
+
+
+def _text_names(task: Task) -> list[str]:
+    return ["text", "second text"] if task.is_pair else ["text"]
 
 
 def _texts(row: Row) -> list[str]:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from swissbert.analysis.observe import Observed
 from swissbert.analysis.style import COLOURS, SOFT, axes_row, in_style, plain
 from swissbert.errors import SwissbertError
-from swissbert.metrics import decided_scores
+from swissbert.metrics import decided_scores, percentiles
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def compare(first: Observed, second: Observed, *, resamples: int = 1000, seed: i
             name,
             one[name],
             two[name],
-            (float(np.quantile(drawn[name], 0.025)), float(np.quantile(drawn[name], 0.975))),
+            percentiles(drawn[name]),
             mcnemar(first.error == 0, second.error == 0) if name == "accuracy" else None,
         )
         for name in one

@@ -33,7 +33,7 @@ from swissbert.files import locked, writing
 from swissbert.model_folder import load_model
 from swissbert.tables import table as text_table
 from swissbert.training.loop import train
-from swissbert.training.prepare import load_splits, plan_steps, prepare
+from swissbert.training.prepare import fingerprints, load_splits, plan_steps, prepare
 from swissbert.training.state import checkpoints, recorded_rows
 
 
@@ -97,9 +97,7 @@ class _Splits:
         key = json.dumps(read_as)
         if key not in self.loaded:
             train_rows, dev = load_splits(config, self.tokenizers[encoder], self.quiet if self.loaded else self.display)
-            sums = {f"{data.task.name}.dev": data.fingerprint() for data in dev}
-            sums |= {f"{name}.train": data.fingerprint() for name, data in train_rows.items()}
-            self.loaded[key] = (train_rows, dev, sums)
+            self.loaded[key] = (train_rows, dev, fingerprints(train_rows, dev))
         return self.loaded[key]
 
 

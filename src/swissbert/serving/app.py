@@ -190,7 +190,7 @@ class Service:
             raise Refused(
                 422, f"inputs have {size:,} characters in all, but at most {MOST_TOGETHER:,} are taken", "inputs"
             )
-        self._check_room(len(inputs))
+        self.check_room(len(inputs))
         if size <= FEW_CHARACTERS:
             tables = self._tables(inputs, tasks)
         else:
@@ -206,7 +206,8 @@ class Service:
         ]
         return await self.wait(http, queued)
 
-    def _check_room(self, inputs: int, work: bool = False) -> None:
+    def check_room(self, inputs: int, work: bool = False) -> None:
+        """Raise `Refused` where so many inputs more would not be taken now."""
         try:
             self.batcher.check_room(self._preparing + inputs, work)
         except Full as full:
@@ -326,7 +327,7 @@ def make_app(model: Model, *, key: str | None = None, deadline: float = 30.0, **
                 422, f"the text has {len(table.ids)} tokens, but attention is shown of at most {MOST_ATTENTION}", "text"
             )
 
-        service._check_room(1, work=True)
+        service.check_room(1, work=True)
 
         def work() -> bytes:
             found = attended(trained, body.text, body.text_pair)

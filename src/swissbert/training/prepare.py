@@ -55,8 +55,13 @@ class Prepared:
 
     def fingerprints(self) -> dict[str, str]:
         """sha256 of the rows and tokens of each task's splits."""
-        dev = {f"{data.task.name}.dev": data.fingerprint() for data in self.dev}
-        return dev | {f"{name}.train": data.fingerprint() for name, data in self.train.items()}
+        return fingerprints(self.train, self.dev)
+
+
+def fingerprints(train: dict[str, TaskData], dev: list[TaskData]) -> dict[str, str]:
+    """sha256 of the rows and tokens of each split, by ``task.split``."""
+    found = {f"{data.task.name}.dev": data.fingerprint() for data in dev}
+    return found | {f"{name}.train": data.fingerprint() for name, data in train.items()}
 
 
 def prepare(config: RunConfig, display: Display) -> Prepared:
