@@ -301,7 +301,7 @@ def test_data_check_knows_the_corpus_that_ships_and_tasks_by_name(tmp_path: Path
 
 
 def test_the_program_is_named_as_a_person_can_call_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from swissbert import cli
+    from swissbert.cli.program import program_name
 
     program = tmp_path / "my bin" / "swissbert"
     program.parent.mkdir()
@@ -309,11 +309,11 @@ def test_the_program_is_named_as_a_person_can_call_it(monkeypatch: pytest.Monkey
     program.chmod(0o755)
     monkeypatch.setattr(sys, "argv", [str(program)])
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert cli._program() == f"'{program}'"
+    assert program_name() == f"'{program}'"
     monkeypatch.setenv("PATH", str(program.parent))
-    assert cli._program() == "swissbert"
-    monkeypatch.setattr(sys, "argv", [str(Path(cli.__file__).with_name("__main__.py"))])
-    assert cli._program() == PROGRAM
+    assert program_name() == "swissbert"
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "swissbert" / "__main__.py")])
+    assert program_name() == PROGRAM
 
 
 def test_the_hint_after_ctrl_c_names_the_program_that_ran(
@@ -321,7 +321,7 @@ def test_the_hint_after_ctrl_c_names_the_program_that_ran(
 ) -> None:
     import typer
 
-    from swissbert import cli
+    from swissbert.cli import training
     from swissbert.config import load_config
     from swissbert.training import loop
 
@@ -331,7 +331,7 @@ def test_the_hint_after_ctrl_c_names_the_program_that_ran(
     monkeypatch.setattr(loop, "train", stop)
     monkeypatch.setattr(sys, "argv", ["some/bin/swissbert"])
     with pytest.raises(typer.Exit):
-        cli._train(load_config("quickstart"), tmp_path, resume=False)
+        training._train(load_config("quickstart"), tmp_path, resume=False)
     assert capsys.readouterr().err.endswith(
         "stopped after step 3 of 9; go on with: some/bin/swissbert train --resume --out x\n"
     )
@@ -345,8 +345,8 @@ def test_analyse_keeps_what_is_no_report(run: Path, tmp_path: Path) -> None:
 
 
 def test_a_library_that_is_not_installed_is_named_with_its_extra() -> None:
-    from swissbert.cli import _need
+    from swissbert.cli.program import need
     from swissbert.errors import SwissbertError
 
     with pytest.raises(SwissbertError, match=r"needs no_such_thing, .* pip install 'swissbert\[report\]'"):
-        _need("json", "no_such_thing", extra="report")
+        need("json", "no_such_thing", extra="report")

@@ -92,13 +92,15 @@ class Layer(nn.Module):
 
     def first(self, hidden: Tensor, layout: Layout) -> Tensor:
         """[T, H] -> [B, H]: what `forward` gives for each sequence's first token; the others are looked at, not computed."""
-        size = hidden.shape[1]
         own = hidden.index_select(0, layout.first)
-        weight, bias = self.qkv.weight, self.qkv.bias
-        q = F.linear(own, weight[:size], bias[:size])  # [B, H]
-        kv = F.linear(hidden, weight[size:], bias[size:])  # [T, 2H]
+        q, kv = self.split_qkv(own, hidden)
         context = attend_first(q, kv, layout, self.heads, self.attention_dropout, self.training)
         return self._after_attention(own, context)
+
+    def split_qkv(self, own: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Queries of `own` ``[B, H]``, keys and values of `hidden` ``[T, 2H]``."""
+        size, weight, bias = hidden.shape[1], self.qkv.weight, self.qkv.bias
+        return F.linear(own, weight[:size], bias[:size]), F.linear(hidden, weight[size:], bias[size:])
 
     def _after_attention(self, hidden: Tensor, context: Tensor) -> Tensor:
         hidden = self.attention_norm(hidden + F.dropout(self.attention_out(context), self.dropout, self.training))

@@ -1,0 +1,125 @@
+"""Commands that ask a trained model: evaluate, predict, submit."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from swissbert.cli.program import DataOption, JsonOption, ModelArgument, app, directory_of
+from swissbert.errors import SwissbertError
+
+if TYPE_CHECKING:
+    from swissbert.data.dataset import TaskData
+    from swissbert.data.reader import BadRow
+    from swissbert.evaluation import Scores
+    from swissbert.model_folder import Trained
+    from swissbert.tasks import Split
+
+InputFormat = Literal["auto", "text", "tsv", "csv", "cs224n", "jsonl", "parquet"]
+
+
+@app.command()
+def evaluate(
+    model: ModelArgument,
+    data: DataOption = None,
+    split: Annotated[Literal["train", "dev", "test"], typer.Option(help="Which split.")] = "dev",
+    as_json: JsonOption = False,
+) -> None:
+    """Score a model on labelled rows.
+
+    Every metric with its 95 % interval, and a confusion matrix where there are classes.
+    """
+    from swissbert.model_folder import load_model
+    from swissbert.tables import scores_table
+
+    trained = load_model(model)
+    scores = score(trained, split, data)
+    print(json.dumps(scores.as_json()) if as_json else scores_table(scores))
+
+
+def score(trained: "Trained", split: "Split", data: str | None) -> "Scores":
+    """Scores of a split, once what was left out of it is told."""
+    from swissbert.evaluation import evaluate as all_scores
+    from swissbert.evaluation import labelled_splits
+
+    def told() -> "Iterator[TaskData]":
+        for each in labelled_splits(trained, split, directory_of(trained, data)):
+            _left_out(f"{each.task.name} {split}", each.rows.bad)
+            yield each
+
+    return all_scores(trained.model, told(), full=True)
+
+
+def _left_out(what: str, rows: "list[BadRow]") -> None:
+    """Say on standard error which rows could not be used."""
+    if rows:
+        more = [f"and {len(rows) - 5:,} more"] if len(rows) > 5 else []
+        lines = [f"{what}: {len(rows):,} bad row(s) left out", *map(str, rows[:5]), *more]
+        print("\n  ".join(lines), file=sys.stderr)
+
+
+@app.command()
+def predict(
+    model: ModelArgument,
+    text: Annotated[str | None, typer.Argument(help="A sentence.")] = None,
+    text_pair: Annotated[str | None, typer.Argument(help="The second sentence of a pair.")] = None,
+    task: Annotated[str | None, typer.Option(help="Which task; may be left out where there is only one.")] = None,
+    source: Annotated[str | None, typer.Option("--input", help="A file, or - for standard input.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Where to write; standard output if not given.")] = None,
+    format: Annotated[InputFormat, typer.Option(help="Format of --input.")] = "auto",
+) -> None:
+    """Predict a text, a file or standard input.
+
+    One JSON object a line, in input order.
+    """
+    from swissbert.files import whole_file
+    from swissbert.model_folder import load_model
+    from swissbert.prediction import predict as answer
+    from swissbert.prediction import read_inputs, records
+
+    if (text is None) == (source is None):
+        raise SwissbertError("predict takes either a text or --input")
+    if source is None and format != "auto":
+        raise SwissbertError(f"--format is {format}, but only --input has a format; a text is taken as it stands")
+    trained = load_model(model)
+    chosen = trained.task(task)
+    bad = 0
+    with whole_file(output) if output else nullcontext(sys.stdout) as out:
+        found: Iterable[dict[str, Any]]
+        if source is not None:
+            found = records(trained, chosen, read_inputs(source, chosen, format))
+        else:
+            assert text is not None
+            given = text if text_pair is None else (text, text_pair)
+            found = (each.as_json() for each in answer(trained, chosen.name, [given]))
+        for record in found:
+            bad += "error" in record
+            out.write(json.dumps(record, ensure_ascii=False) + "\n")
+    if bad:
+        print(f"{bad} row(s) could not be used; each says why in its place", file=sys.stderr)
+
+
+@app.command()
+def submit(
+    model: ModelArgument,
+    data: DataOption = None,
+    out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("predictions"),
+) -> None:
+    """Write the course's prediction files.
+
+    TASK-dev-output.csv and TASK-test-output.csv of every task that has such rows.
+    """
+    from swissbert.evaluation import submission
+    from swissbert.files import writing
+    from swissbert.model_folder import load_model
+
+    trained = load_model(model)
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+    for path, rows, bad in submission(trained, directory_of(trained, data), out):
+        print(f"{path}  {rows:,} rows")
+        _left_out(path.name, bad)

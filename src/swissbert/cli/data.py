@@ -1,0 +1,62 @@
+"""Commands that look at data before anything is trained on it."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from swissbert.cli.program import JsonOption, app
+
+if TYPE_CHECKING:
+    from swissbert.tasks import Task
+
+data_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at data before training on it.")
+app.add_typer(data_app, name="data")
+
+
+@data_app.command("check")
+def data_check(
+    directory: Annotated[
+        str, typer.Argument(metavar="DIR", help="Directory with data files, or 'starter' for the corpus that ships.")
+    ],
+    tasks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tasks", help="A task, a recipe or a declaration (TOML) beside the tasks that ship. Repeatable."
+        ),
+    ] = None,
+    encoder: Annotated[str, typer.Option(help="Whose tokens the lengths are counted in.")] = "minilm",
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a data directory holds.
+
+    Rows, bad rows, label balance, lengths in tokens, and rows shared between train and the other splits. The exit
+    status is 1 where a file cannot be used.
+    """
+    from dataclasses import asdict
+
+    from swissbert.config import data_path
+    from swissbert.data.check import check
+    from swissbert.data.tokens import Tokenizer
+    from swissbert.encoder.source import encoder_folder
+    from swissbert.tables import check_text
+
+    folder = data_path(directory) or Path(directory)
+    report = check(folder, _declared(tasks or []), Tokenizer(encoder_folder(encoder)))
+    print(json.dumps(asdict(report)) if as_json else check_text(report))
+    if report.problems:
+        raise typer.Exit(1)
+
+
+def _declared(sources: list[str]) -> "list[Task]":
+    """The shipped tasks and those of recipes and declaration files; a later one replaces one of the same name."""
+    from swissbert.config import load_config
+    from swissbert.tasks import find_task, read_toml, shipped_tasks
+
+    tasks = {name: find_task(name) for name in shipped_tasks()}
+    for source in sources:
+        single = source in shipped_tasks() or (source.endswith(".toml") and "tasks" not in read_toml(Path(source)))
+        for task in [find_task(source)] if single else load_config(source).tasks:
+            tasks[task.name] = task
+    return list(tasks.values())
