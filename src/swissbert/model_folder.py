@@ -1,34 +1,45 @@
 """The model folder: what training leaves, and all that evaluating, predicting and serving need.
 
 ``config.json``, ``model.safetensors`` (the encoder, as Hugging Face names it), ``heads.safetensors``, ``vocab.txt``,
-``tokenizer.json``, ``swissbert.json`` (tasks, settings, scores, provenance) and ``README.md`` (the model card).
+``tokenizer.json``, ``swissbert.json`` (tasks, settings, scores, provenance) and ``README.md`` (the model card). A compact
+one has the encoder's difference from its base instead: see `swissbert.compact`.
 """
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypedDict
+from typing import Any, Literal, Self, TypedDict, get_args
 
 from pydantic import Field, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from swissbert import compact
 from swissbert.config import EncoderSettings, ModelSettings
 from swissbert.data.tokens import Tokenizer
 from swissbert.device import pick_device
 from swissbert.encoder import Bert
 from swissbert.encoder.checkpoint import misfit, read_encoder, write_encoder
+from swissbert.encoder.int8 import has_int8, to_int8
+from swissbert.encoder.source import encoder_folder
 from swissbert.errors import SwissbertError
 from swissbert.files import write_folder
 from swissbert.model import MultitaskModel
 from swissbert.tasks import Settings, Task, shown, validated
 
 FORMAT = 1
+MINI = Path(__file__).parent / "mini"
+"""The trained model that ships; its name is ``mini``."""
+Precision = Literal["auto", "fp32", "int8"]
+"""Of answers: ``auto`` is eight-bit products on a processor that has them, else fp32."""
 
 
 class Description(Settings):
-    """Contents of ``swissbert.json``. `scores` are those on the dev rows, by dotted name; `provenance` is free."""
+    """Contents of ``swissbert.json``. `scores` are those on the dev rows, by dotted name; `provenance` is free.
+
+    `compact` has the checksums of a compact folder.
+    """
 
     format: int
     tasks: list[Task] = Field(min_length=1)
@@ -36,6 +47,7 @@ class Description(Settings):
     model: ModelSettings
     scores: dict[str, float] = Field(default={})
     provenance: dict[str, Any] = Field(default={})
+    compact: dict[str, str] | None = None
 
     @model_validator(mode="after")
     def _different_names(self) -> Self:
@@ -77,14 +89,25 @@ class Trained:
         return {"separate": self.model.separate(task), "max_length": self.description.encoder.max_length}
 
 
-def save_model(folder: Path, model: MultitaskModel, tokenizer: Tokenizer, description: Description) -> None:
-    """Write a model folder, whole or not at all."""
+def save_model(
+    folder: Path, model: MultitaskModel, tokenizer: Tokenizer, description: Description, *, small: bool = False
+) -> None:
+    """Write a model folder, whole or not at all; a `small` one is compact: for a model whose encoder is had by name.
+
+    Raises SwissbertError where that encoder is not to be had.
+    """
 
     def fill(new: Path) -> None:
-        write_encoder(model.encoder, new)
+        nonlocal description
         heads = {name: t.detach().float().contiguous().cpu() for name, t in _heads(model).state_dict().items()}
-        save_file(heads, new / "heads.safetensors")
-        tokenizer.save(new)
+        save_file(heads, new / compact.HEADS)
+        if small:
+            base = encoder_folder(description.encoder.name, description.encoder.revision)
+            compact.write_delta(new, model.encoder, base)
+            description = description.model_copy(update={"compact": compact.checksums(new, base)})
+        else:
+            write_encoder(model.encoder, new)
+            tokenizer.save(new)
         text = json.dumps(description.model_dump(mode="json", exclude_none=True), indent=2, ensure_ascii=False)
         (new / "swissbert.json").write_text(text + "\n", encoding="utf-8")
         (new / "README.md").write_text(card(description), encoding="utf-8")
@@ -112,7 +135,7 @@ def _heads(model: MultitaskModel) -> nn.ModuleDict:
 
 def resolve_folder(name: str | Path) -> Path:
     """A model folder, or the one inside a run folder. Raises SwissbertError."""
-    path = Path(name)
+    path = MINI if str(name) == "mini" else Path(name)
     # the last one holds the model where a run was killed while it replaced it
     for candidate in (path, path / "model", path / ".model.old"):
         if (candidate / "swissbert.json").is_file():
@@ -124,8 +147,13 @@ def resolve_folder(name: str | Path) -> Path:
     raise SwissbertError(f"{path}: there is no such model folder or run folder")
 
 
-def load_model(name: str | Path, device: str = "auto") -> Trained:
-    """Load a model folder or the best model of a run folder. Raises SwissbertError that names file and reason."""
+def load_model(name: str | Path, device: str = "auto", precision: Precision = "fp32") -> Trained:
+    """Load ``mini``, a model folder or the best model of a run folder.
+
+    Raises SwissbertError that names file and reason.
+    """
+    if precision not in get_args(Precision):
+        raise SwissbertError(f"precision is {shown(precision)}, but it is one of {', '.join(get_args(Precision))}")
     folder = resolve_folder(name)
     where = folder / "swissbert.json"
     try:
@@ -138,7 +166,13 @@ def load_model(name: str | Path, device: str = "auto") -> Trained:
     if type(found) is not int or found != FORMAT:
         raise SwissbertError(f"{where}: format is {shown(found)}, but this version of swissbert reads format {FORMAT}")
     description = validated(Description, table, str(where))
-    encoder = read_encoder(folder)
+    base = folder  # where the vocabulary is
+    if description.compact is None:
+        encoder = read_encoder(folder)
+    else:
+        base = encoder_folder(description.encoder.name, description.encoder.revision)
+        compact.check(description.compact, folder, base)
+        encoder = compact.read_delta(folder, base)
     longest, limit = description.encoder.max_length, encoder.config.max_positions
     if longest > limit:
         raise SwissbertError(f"{where}: encoder.max_length is {longest}, but this encoder takes at most {limit} tokens")
@@ -156,9 +190,12 @@ def load_model(name: str | Path, device: str = "auto") -> Trained:
     if wrong:
         raise SwissbertError(f"{weights}: the tensors do not fit swissbert.json: {wrong}")
     heads.load_state_dict(stored)
-    return Trained(
-        model.to(pick_device(device)).eval(), Tokenizer(folder, encoder.config.vocab_size), description, folder
-    )
+    where_to = pick_device(device)
+    if precision == "int8" and where_to.type != "cpu":
+        raise SwissbertError(f"precision is 'int8', but that is for the CPU, and the device is '{where_to}'")
+    if precision == "int8" or (precision == "auto" and where_to.type == "cpu" and has_int8()):
+        to_int8(model.encoder)
+    return Trained(model.to(where_to).eval(), Tokenizer(base, encoder.config.vocab_size), description, folder)
 
 
 def card(description: Description) -> str:

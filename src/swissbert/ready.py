@@ -11,7 +11,7 @@ from swissbert.config import data_path
 from swissbert.data.dataset import tokenize
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import Scores, evaluate, labelled_splits, tables_answers
-from swissbert.model_folder import Trained, load_model
+from swissbert.model_folder import Precision, Trained, load_model
 from swissbert.prediction import CHUNK, Answer, answer_rows, predict, rows_of, to_answer
 from swissbert.tasks import Split, Task, shown
 
@@ -95,6 +95,10 @@ class Model:
         return evaluate(self.trained.model, labelled_splits(self.trained, split, directory), full=True)
 
 
-def load(name: str | Path, device: str = "auto") -> Model:
-    """A model folder or the best model of a run folder. Raises SwissbertError that names file and reason."""
-    return Model(load_model(name, device))
+def load(name: str | Path = "mini", device: str = "auto", precision: Precision = "fp32") -> Model:
+    """``mini`` (which ships), a model folder or the best model of a run folder.
+
+    `precision` ``int8`` answers faster on a CPU, with eight-bit matrix products, ``auto`` does so where there are such;
+    scores move by a few tenths of a point at most. Raises SwissbertError that names file and reason.
+    """
+    return Model(load_model(name, device, precision))

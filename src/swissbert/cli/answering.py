@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from swissbert.cli.program import DataOption, JsonOption, ModelArgument, app, directory_of
+from swissbert.cli.program import DataOption, JsonOption, ModelArgument, PrecisionOption, app, directory_of
 from swissbert.errors import SwissbertError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def evaluate(
     model: ModelArgument,
     data: DataOption = None,
     split: Annotated[Literal["train", "dev", "test"], typer.Option(help="Which split.")] = "dev",
+    precision: PrecisionOption = "fp32",
     as_json: JsonOption = False,
 ) -> None:
     """Score a model on labelled rows.
@@ -36,7 +37,7 @@ def evaluate(
     from swissbert.model_folder import load_model
     from swissbert.tables import scores_table
 
-    trained = load_model(model)
+    trained = load_model(model, precision=precision)
     scores = score(trained, split, data)
     print(json.dumps(scores.as_json()) if as_json else scores_table(scores))
 
@@ -71,6 +72,7 @@ def predict(
     source: Annotated[str | None, typer.Option("--input", help="A file, or - for standard input.")] = None,
     output: Annotated[Path | None, typer.Option(help="Where to write; standard output if not given.")] = None,
     format: Annotated[InputFormat, typer.Option(help="Format of --input.")] = "auto",
+    precision: PrecisionOption = "fp32",
 ) -> None:
     """Predict a text, a file or standard input.
 
@@ -85,7 +87,7 @@ def predict(
         raise SwissbertError("predict takes either a text or --input")
     if source is None and format != "auto":
         raise SwissbertError(f"--format is {format}, but only --input has a format; a text is taken as it stands")
-    trained = load_model(model)
+    trained = load_model(model, precision=precision)
     chosen = trained.task(task)
     bad = 0
     with whole_file(output) if output else nullcontext(sys.stdout) as out:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from swissbert.cli.program import DataOption, ModelArgument, app, directory_of, need
+from swissbert.cli.program import DataOption, ModelArgument, PrecisionOption, app, directory_of, need
 
 
 @app.command()
@@ -41,6 +41,7 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     deadline: Annotated[float, typer.Option(min=0.1, max=600, help="Seconds a request may take.")] = 30.0,
+    precision: PrecisionOption = "auto",
 ) -> None:
     """Answer over HTTP.
 
@@ -54,7 +55,7 @@ def serve(
 
     key = key_for(host)
     run(
-        make_app(load(model), key=key, deadline=deadline),
+        make_app(load(model, precision=precision), key=key, deadline=deadline),
         host,
         port,
         lambda url: print(f"serving on {url}", flush=True),

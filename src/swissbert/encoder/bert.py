@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from swissbert.encoder.attention import Layout, PackedLayout, attend, attend_first
+from swissbert.encoder.attention import Layout, PackedLayout, SteadyLayout, attend, attend_first
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,12 @@ class Layer(nn.Module):
         self.down = nn.Linear(inner, hidden)
         self.norm = nn.LayerNorm(hidden, config.norm_eps)
 
-    def forward(self, hidden: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
-        """[T, H] -> [T, H] and attention probabilities [B, heads, L, L]."""
+    def forward(self, hidden: Tensor, layout: Layout | SteadyLayout) -> tuple[Tensor, Tensor | None]:
+        """[T, H] -> [T, H] and attention probabilities [B, heads, L, L] as `attend` gives them."""
         context, weights = attend(self.qkv(hidden), layout, self.heads, self.attention_dropout, self.training)
         return self._after_attention(hidden, context), weights
 
-    def first(self, hidden: Tensor, layout: Layout) -> Tensor:
+    def first(self, hidden: Tensor, layout: Layout | SteadyLayout) -> Tensor:
         """[T, H] -> [B, H]: what `forward` gives for each sequence's first token; the others are looked at, not computed."""
         own = hidden.index_select(0, layout.first)
         q, kv = self.split_qkv(own, hidden)
@@ -119,6 +119,7 @@ class Bert(nn.Module):
         self.embeddings = Embeddings(config)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.pooler = nn.Linear(config.hidden_size, config.hidden_size)
+        self.steady = False  # whether `pool` keeps neighbours out of the last digit: see `SteadyLayout`
         if initialise:
             self.apply(self._initialise)
 
@@ -150,6 +151,7 @@ class Bert(nn.Module):
             if keep_hidden:
                 all_hidden.append(hidden)
             if keep_attentions:
+                assert weights is not None
                 attentions.append(weights)
         pooled = torch.tanh(self.pooler(hidden.index_select(0, layout.first)))
         return Encoded(hidden, pooled, all_hidden, attentions)
@@ -159,13 +161,17 @@ class Bert(nn.Module):
 
         Of six layers that saves a seventh of all products, forward and backward.
         """
-        layout = _layout(layout, input_ids.device)
-        hidden = self.embeddings(input_ids, token_type_ids, layout.positions)
+        placed: Layout | SteadyLayout
+        if self.steady and isinstance(layout, list):
+            placed = SteadyLayout(layout, input_ids.device)
+        else:
+            placed = _layout(layout, input_ids.device)
+        hidden = self.embeddings(input_ids, token_type_ids, placed.positions)
         for layer in self.layers[:-1]:
-            hidden, _ = layer(hidden, layout)
+            hidden, _ = layer(hidden, placed)
         last = self.layers[-1]
         assert isinstance(last, Layer)
-        return torch.tanh(self.pooler(last.first(hidden, layout)))
+        return torch.tanh(self.pooler(last.first(hidden, placed)))
 
 
 def _layout(layout: Layout | list[int], device: torch.device) -> Layout:

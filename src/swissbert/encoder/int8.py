@@ -80,3 +80,4 @@ def to_int8(encoder: Bert) -> None:
     for i, layer in enumerate(encoder.layers):
         assert isinstance(layer, Layer)
         encoder.layers[i] = Int8Layer(layer)
+    encoder.steady = True  # a last digit before a rounding to eight bits would be far more than a last digit after it

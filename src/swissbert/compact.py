@@ -1,0 +1,64 @@
+"""A compact model folder: in place of the encoder its four-bit difference from the one it was fine-tuned from.
+
+``delta.safetensors`` takes the place of ``model.safetensors``; the base encoder, which ``swissbert.json`` names, brings sizes
+and vocabulary. Checksums of what lies there and of the base stand in ``swissbert.json`` and are checked first.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from swissbert.encoder import Bert
+from swissbert.encoder.checkpoint import read_encoder
+from swissbert.encoder.delta import pack, unpack
+from swissbert.errors import SwissbertError
+
+DELTA, HEADS, WEIGHTS = "delta.safetensors", "heads.safetensors", "model.safetensors"
+
+
+def write_delta(folder: Path, encoder: Bert, base: Path) -> None:
+    """Write ``delta.safetensors``: the encoder's difference from the one in the folder `base`.
+
+    Raises SwissbertError where the two are not of one size.
+    """
+    started = read_encoder(base)
+    if started.config.with_dropout(0) != encoder.config.with_dropout(0):
+        raise SwissbertError(f"{base}: this encoder has other sizes than the model, so it did not start from it")
+    packed = pack(started.state_dict(), {name: t.detach().float().cpu() for name, t in encoder.state_dict().items()})
+    save_file(packed, folder / DELTA)
+
+
+def read_delta(folder: Path, base: Path) -> Bert:
+    """The encoder that `write_delta` wrote, nearly. Raises SwissbertError that names file and reason."""
+    encoder = read_encoder(base)
+    try:
+        encoder.load_state_dict(unpack(encoder.state_dict(), load_file(folder / DELTA)))
+    except (OSError, SafetensorError, ValueError) as error:
+        raise SwissbertError(f"{folder / DELTA}: does not fit the encoder in {base} ({error})") from error
+    return encoder
+
+
+def checksums(folder: Path, base: Path) -> dict[str, str]:
+    """SHA-256 of the files that make the model, by name; the base encoder's weights under ``base``."""
+    return {DELTA: _sha256(folder / DELTA), HEADS: _sha256(folder / HEADS), "base": _sha256(base / WEIGHTS)}
+
+
+def check(expected: Mapping[str, str], folder: Path, base: Path) -> None:
+    """Raise SwissbertError where a file is not the one that a checksum was taken of."""
+    for name, found in checksums(folder, base).items():
+        if expected.get(name) != found:
+            file = base / WEIGHTS if name == "base" else folder / name
+            raise SwissbertError(
+                f"{file}: not the file that {folder / 'swissbert.json'} has the SHA-256 of; install or copy it again"
+            )
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise SwissbertError(f"{path}: cannot be read ({error.strerror or error})") from error
