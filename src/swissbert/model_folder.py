@@ -5,6 +5,7 @@
 """
 
 import json
+import os.path
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypedDict
@@ -14,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from swissbert.card import card
 from swissbert.config import EncoderSettings, ModelSettings
 from swissbert.data.tokens import Tokenizer
 from swissbert.device import pick_device
@@ -21,6 +23,7 @@ from swissbert.encoder import Bert
 from swissbert.encoder.checkpoint import misfit, read_encoder, write_encoder
 from swissbert.errors import SwissbertError
 from swissbert.files import write_folder
+from swissbert.hub import is_hub_id, pull
 from swissbert.model import MultitaskModel
 from swissbert.tasks import Settings, Task, shown, validated
 
@@ -111,7 +114,10 @@ def _heads(model: MultitaskModel) -> nn.ModuleDict:
 
 
 def resolve_folder(name: str | Path) -> Path:
-    """A model folder, or the one inside a run folder. Raises SwissbertError."""
+    """A model folder, or the one inside a run folder, or that of a hub id (``owner/name`` or ``owner/name@revision``).
+
+    What is here goes before what is on the hub, from where it is fetched if need be. Raises SwissbertError.
+    """
     path = Path(name)
     # the last one holds the model where a run was killed while it replaced it
     for candidate in (path, path / "model", path / ".model.old"):
@@ -121,11 +127,14 @@ def resolve_folder(name: str | Path) -> Path:
         raise SwissbertError(
             f"{path}: neither a model folder (no swissbert.json) nor a run that has finished an epoch (no model/)"
         )
+    repo_id, _, revision = str(name).partition("@")
+    if is_hub_id(repo_id) and not os.path.lexists(path):
+        return pull(repo_id, revision or None)
     raise SwissbertError(f"{path}: there is no such model folder or run folder")
 
 
 def load_model(name: str | Path, device: str = "auto") -> Trained:
-    """Load a model folder or the best model of a run folder. Raises SwissbertError that names file and reason."""
+    """Load a model folder, the best model of a run folder or a hub id. Raises SwissbertError that names file and reason."""
     folder = resolve_folder(name)
     where = folder / "swissbert.json"
     try:
@@ -159,40 +168,3 @@ def load_model(name: str | Path, device: str = "auto") -> Trained:
     return Trained(
         model.to(pick_device(device)).eval(), Tokenizer(folder, encoder.config.vocab_size), description, folder
     )
-
-
-def card(description: Description) -> str:
-    """The model card, in Markdown."""
-    provenance = description.provenance
-    lines = [
-        "---",
-        "library_name: swissbert",
-        "tags: [multitask, sentence-classification, bert]",
-        "---",
-        "",
-        "# swissBERT model",
-        "",
-    ]
-    lines += [f"One encoder (`{description.encoder.name}`) fine-tuned for {len(description.tasks)} task(s).", ""]
-    lines += ["| task | kind | input | metric | dev score |", "|---|---|---|---|---|"]
-    for task in description.tasks:
-        value = description.scores.get(f"{task.name}.{task.metric}")
-        score = "not measured" if value is None else f"{value:.3f}"
-        lines.append(
-            f"| {task.name} | {task.kind} | {'pair' if task.is_pair else 'sentence'} | {task.metric} | {score} |"
-        )
-    if "overall" in description.scores:
-        lines += ["", f"Overall on dev rows: {description.scores['overall']:.3f} (mean of the metrics above)."]
-    lines += [
-        "",
-        "## Use",
-        "",
-        "```",
-        'swissbert predict THIS_FOLDER --task TASK "some text"',
-        "```",
-        "",
-        "## Provenance",
-        "",
-    ]
-    lines += [f"- {key}: {value}" for key, value in provenance.items()]
-    return "\n".join(lines) + "\n"

@@ -96,5 +96,8 @@ class Model:
 
 
 def load(name: str | Path, device: str = "auto") -> Model:
-    """A model folder or the best model of a run folder. Raises SwissbertError that names file and reason."""
+    """A model folder, the best model of a run folder, or a hub id (``owner/name``, ``owner/name@revision``).
+
+    Raises SwissbertError that names file and reason.
+    """
     return Model(load_model(name, device))

@@ -34,7 +34,9 @@ SetOption = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, for instance train.lr=1e-4. Repeatable."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")]
-ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder or a run folder.")]
+ModelArgument = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="A model folder, a run folder or a hub id (OWNER/NAME[@REVISION]).")
+]
 
 
 def main() -> None:
