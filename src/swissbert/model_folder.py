@@ -6,6 +6,7 @@ one has the encoder's difference from its base instead: see `swissbert.compact`.
 """
 
 import json
+import os.path
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, TypedDict, get_args
@@ -16,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from swissbert import compact
+from swissbert.card import card
 from swissbert.config import EncoderSettings, ModelSettings
 from swissbert.data.tokens import Tokenizer
 from swissbert.device import pick_device
@@ -25,6 +27,7 @@ from swissbert.encoder.int8 import has_int8, to_int8
 from swissbert.encoder.source import encoder_folder
 from swissbert.errors import SwissbertError
 from swissbert.files import write_folder
+from swissbert.hub import is_hub_id, pull
 from swissbert.model import MultitaskModel
 from swissbert.tasks import Settings, Task, shown, validated
 
@@ -134,7 +137,10 @@ def _heads(model: MultitaskModel) -> nn.ModuleDict:
 
 
 def resolve_folder(name: str | Path) -> Path:
-    """A model folder, or the one inside a run folder. Raises SwissbertError."""
+    """``mini``, a model folder, or the one inside a run folder, or that of a hub id (``owner/name`` or ``owner/name@revision``).
+
+    What is here goes before what is on the hub, from where it is fetched if need be. Raises SwissbertError.
+    """
     path = MINI if str(name) == "mini" else Path(name)
     # the last one holds the model where a run was killed while it replaced it
     for candidate in (path, path / "model", path / ".model.old"):
@@ -144,11 +150,14 @@ def resolve_folder(name: str | Path) -> Path:
         raise SwissbertError(
             f"{path}: neither a model folder (no swissbert.json) nor a run that has finished an epoch (no model/)"
         )
+    repo_id, _, revision = str(name).partition("@")
+    if is_hub_id(repo_id) and not os.path.lexists(path):
+        return pull(repo_id, revision or None)
     raise SwissbertError(f"{path}: there is no such model folder or run folder")
 
 
 def load_model(name: str | Path, device: str = "auto", precision: Precision = "fp32") -> Trained:
-    """Load ``mini``, a model folder or the best model of a run folder.
+    """Load ``mini``, a model folder, the best model of a run folder, or a hub id.
 
     Raises SwissbertError that names file and reason.
     """
@@ -196,40 +205,3 @@ def load_model(name: str | Path, device: str = "auto", precision: Precision = "f
     if precision == "int8" or (precision == "auto" and where_to.type == "cpu" and has_int8()):
         to_int8(model.encoder)
     return Trained(model.to(where_to).eval(), Tokenizer(base, encoder.config.vocab_size), description, folder)
-
-
-def card(description: Description) -> str:
-    """The model card, in Markdown."""
-    provenance = description.provenance
-    lines = [
-        "---",
-        "library_name: swissbert",
-        "tags: [multitask, sentence-classification, bert]",
-        "---",
-        "",
-        "# swissBERT model",
-        "",
-    ]
-    lines += [f"One encoder (`{description.encoder.name}`) fine-tuned for {len(description.tasks)} task(s).", ""]
-    lines += ["| task | kind | input | metric | dev score |", "|---|---|---|---|---|"]
-    for task in description.tasks:
-        value = description.scores.get(f"{task.name}.{task.metric}")
-        score = "not measured" if value is None else f"{value:.3f}"
-        lines.append(
-            f"| {task.name} | {task.kind} | {'pair' if task.is_pair else 'sentence'} | {task.metric} | {score} |"
-        )
-    if "overall" in description.scores:
-        lines += ["", f"Overall on dev rows: {description.scores['overall']:.3f} (mean of the metrics above)."]
-    lines += [
-        "",
-        "## Use",
-        "",
-        "```",
-        'swissbert predict THIS_FOLDER --task TASK "some text"',
-        "```",
-        "",
-        "## Provenance",
-        "",
-    ]
-    lines += [f"- {key}: {value}" for key, value in provenance.items()]
-    return "\n".join(lines) + "\n"

@@ -35,7 +35,10 @@ SetOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")]
 ModelArgument = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="mini (which ships), a model folder, a run folder or a hub id.")
+    Path,
+    typer.Argument(
+        metavar="MODEL", help="mini (which ships), a model folder, a run folder or a hub id (OWNER/NAME[@REVISION])."
+    ),
 ]
 PrecisionOption = Annotated[
     Literal["auto", "fp32", "int8"],

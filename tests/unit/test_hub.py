@@ -1,0 +1,502 @@
+"""Whole models to the hub and back. The hub is a stand-in on this machine, asked by the real client in other processes."""
+
+import base64
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from huggingface_hub import ModelCard, ModelCardData
+
+from swissbert import hub as ours
+from swissbert.card import card
+from swissbert.config import EncoderSettings, ModelSettings
+from swissbert.data.tokens import Tokenizer
+from swissbert.encoder.checkpoint import read_encoder
+from swissbert.errors import SwissbertError
+from swissbert.hub import FILES, is_hub_id, push
+from swissbert.model_folder import Description, load_model, make_model, resolve_folder, save_model
+from swissbert.prediction import predict
+from swissbert.ready import load
+from swissbert.tasks import Task, find_task
+
+Answer = tuple[int, dict[str, str], bytes]
+
+
+def as_json(status: int, table: object, **headers: str) -> Answer:
+    return status, {"Content-Type": "application/json", **headers}, json.dumps(table).encode()
+
+
+class Hub:
+    """A hub that takes and gives models: commits by number, and a record of what it is asked.
+
+    Of the tokens that it knows, ``writer`` may do all, and ``reader`` only read. Owner ``broken`` is one whose
+    uploads fail.
+    """
+
+    def __init__(self) -> None:
+        self.commits: dict[str, list[tuple[str, dict[str, bytes]]]] = {}
+        self.private: set[str] = set()
+        self.large: dict[str, bytes] = {}
+        self.asked: list[str] = []
+        hub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                hub.asked.append(f"{self.command} {self.path}")
+                sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
+                method = "GET" if self.command == "HEAD" else self.command
+                status, headers, body = hub.answer(method, self.path.partition("?")[0], sent, token)
+                self.send_response(status)
+                for key, value in (headers | {"Content-Length": str(len(body))}).items():
+                    self.send_header(key, value)
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(body)
+
+            def do_HEAD(self) -> None:
+                self.do_GET()
+
+            def do_POST(self) -> None:
+                self.do_GET()
+
+            def do_PUT(self) -> None:
+                self.do_GET()
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def answer(self, method: str, path: str, sent: bytes, token: str) -> Answer:
+        if method == "GET":
+            return self.read(path, token)
+        if method == "PUT":  # the address is signed: no token goes with it
+            name = path.removeprefix("/storage/")
+            if hashlib.sha256(sent).hexdigest() != name:
+                return 400, {}, b"not what was announced"
+            self.large[name] = sent
+            return 200, {}, b""
+        if path == "/api/validate-yaml":
+            assert ModelCard(json.loads(sent)["content"]).data.get("library_name") == "swissbert"
+            return as_json(200, {"errors": [], "warnings": []})
+        if token != "writer":
+            refused = {"error": "You don't have the rights to create a model under this namespace"}
+            return (
+                as_json(403, refused) if token == "reader" else as_json(401, {"error": "Invalid username or password."})
+            )
+        if path == "/api/repos/create":
+            table = json.loads(sent)
+            name = f"{table['organization']}/{table['name']}"
+            if name in self.commits:
+                return as_json(409, {"error": "You already created this model repo", "url": f"{self.url}/{name}"})
+            if table["organization"] == "nobody":
+                return as_json(404, {"error": "Organization 'nobody'\nnot found"})
+            self.commits[name] = [("", {".gitattributes": b"*.safetensors filter=lfs"})]
+            if table.get("visibility") == "private":
+                self.private.add(name)
+            return as_json(200, {"url": f"{self.url}/{name}"})
+        if match := re.fullmatch(r"/api/models/[^/]+/[^/]+/preupload/main", path):
+            files = [file["path"] for file in json.loads(sent)["files"]]
+            modes = {file: "lfs" if file.endswith(".safetensors") else "regular" for file in files}
+            return as_json(
+                200, {"files": [{"path": file, "uploadMode": modes[file], "shouldIgnore": False} for file in files]}
+            )
+        if match := re.fullmatch(r"/([^/]+)/[^/]+\.git/info/lfs/objects/batch", path):
+            storage = "nowhere" if match[1] == "broken" else "storage"
+            objects = [
+                {**each, "actions": {"upload": {"href": f"{self.url}/{storage}/{each['oid']}"}}}
+                for each in json.loads(sent)["objects"]
+            ]
+            return as_json(200, {"objects": objects, "transfer": "basic"})
+        if match := re.fullmatch(r"/api/models/([^/]+/[^/]+)/commit/main", path):
+            return self.commit(match[1], [json.loads(line) for line in sent.splitlines()])
+        return 404, {}, b""
+
+    def commit(self, name: str, lines: list[dict[str, Any]]) -> Answer:
+        files = dict(self.commits[name][-1][1])
+        for line in lines[1:]:
+            value = line["value"]
+            if line["key"] == "file":
+                files[value["path"]] = base64.b64decode(value["content"])
+            elif line["key"] == "lfsFile":
+                files[value["path"]] = self.large[value["oid"]]
+            else:
+                assert line["key"] == "deletedFile"
+                del files[value["path"]]
+        self.commits[name].append((lines[0]["value"]["summary"], files))
+        return as_json(200, {"commitUrl": f"{self.url}/{name}/commit/1", "commitOid": self.id(len(self.commits[name]))})
+
+    @staticmethod
+    def id(number: int) -> str:
+        return f"{number:040x}"
+
+    def read(self, path: str, token: str) -> Answer:
+        match = re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/(revision|tree)/([^/]+))?", path) or re.fullmatch(
+            r"/([^/]+/[^/]+)/(resolve)/([^/]+)/(.+)", path
+        )
+        if match is None:
+            return 404, {}, b""
+        name, kind, revision = match.groups()[:3]
+        if name not in self.commits or (name in self.private and token not in ("reader", "writer")):
+            return 404, {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"}, b""
+        commits = self.commits[name]
+        known = {None: len(commits), "main": len(commits), "v1": 2} | {
+            self.id(n + 1): n + 1 for n in range(len(commits))
+        }
+        if revision not in known:
+            return 404, {"X-Error-Code": "RevisionNotFound", "X-Error-Message": "Invalid rev id"}, b""
+        commit, files = self.id(known[revision]), commits[known[revision] - 1][1]
+        if kind == "resolve":
+            body = files[match[4]]
+            return 200, {"ETag": f'"{hashlib.sha1(body).hexdigest()}"', "X-Repo-Commit": commit}, body
+        if kind == "tree":
+            return as_json(
+                200,
+                [
+                    {"type": "file", "path": path, "size": len(body), "oid": hashlib.sha1(body).hexdigest()}
+                    for path, body in files.items()
+                ],
+            )
+        about = {"id": name, "sha": commit, "private": name in self.private}
+        return as_json(200, about | {"siblings": [{"rfilename": file} for file in files]})
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[Hub]:
+    hub = Hub()
+    thread = Thread(target=hub.server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield hub
+    hub.server.shutdown()
+    thread.join()
+    hub.server.server_close()
+
+
+ASK = """
+import json, sys
+from pathlib import Path
+from swissbert import hub
+from swissbert.errors import SwissbertError
+for verb, *given in json.loads(sys.argv[1]):
+    try:
+        result = hub.push(Path(given[0]), *given[1:]) if verb == "push" else hub.pull(*given)
+        print(json.dumps(str(result)))
+    except SwissbertError as error:
+        print(json.dumps("error: " + str(error)))
+assert "torch" not in sys.modules
+"""
+
+
+def process(words: list[str], home: Path, endpoint: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A Python process that knows of no other hub and of no login but ``HF_TOKEN``."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("HF_") and not k.lower().endswith("_proxy")}
+    own = {"HF_HOME": str(home), "HF_ENDPOINT": endpoint, "HF_HUB_DISABLE_XET": "1"}
+    return subprocess.run(
+        [sys.executable, *words],
+        env=clean | own | environment,
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def ask(calls: list[tuple[object, ...]], home: Path, endpoint: str, **environment: str) -> list[str]:
+    """What calls of `push` and `pull` give, or ``error:`` and the sentence."""
+    done = process(["-c", ASK, json.dumps(calls, default=str)], home, endpoint, **environment)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def model(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder among whose files stand some that no model has."""
+    torch.manual_seed(1)
+    tasks = [find_task(name) for name in ("sst", "para", "sts")]
+    settings = ModelSettings()
+    made = make_model(read_encoder(tiny), tasks, settings, freeze=False)
+    encoder = EncoderSettings(name="tiny", max_length=64)
+    description = Description(format=1, tasks=tasks, encoder=encoder, model=settings, scores={"sst.accuracy": 0.5})
+    folder = tmp_path_factory.mktemp("made") / "model"
+    save_model(folder, made, Tokenizer(tiny), description)
+    (folder / "pytorch_model.bin").write_bytes(b"a pickle")
+    (folder / "notes.txt").write_text("private")
+    (folder / "extra").mkdir()
+    (folder / "extra" / "config.json").write_text("{}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The client's cache."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def pushed(hub: Hub, model: Path, home: Path) -> str:
+    """The address of a model that was pushed, and all that went there."""
+    [url] = ask([("push", model, "org/three")], home, hub.url, HF_TOKEN="writer")
+    return url
+
+
+def mine(folder: Path) -> dict[str, bytes]:
+    """Those files of a folder that belong to a model."""
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.name in FILES}
+
+
+def test_a_model_is_pushed_in_one_commit_of_its_own_files_only(hub: Hub, pushed: str, model: Path) -> None:
+    assert pushed == f"{hub.url}/org/three"
+    [_, (summary, files)] = hub.commits["org/three"]
+    assert summary.startswith("Model of swissbert ")
+    assert files == {".gitattributes": files[".gitattributes"]} | mine(model)
+    assert set(hub.large.values()) == {files["model.safetensors"], files["heads.safetensors"]}
+    assert "org/three" not in hub.private
+
+
+def test_what_was_pushed_is_pulled_and_answers_the_same(hub: Hub, pushed: str, model: Path, home: Path) -> None:
+    [folder] = ask([("pull", "org/three")], home, hub.url)
+    assert mine(Path(folder)) == mine(model)
+    assert {file.name for file in Path(folder).rglob("*")} == set(mine(model)), "nothing else came"
+    texts = ["a fine film", "the plot was dull", "no"]
+    assert np.array_equal(load(folder, "cpu").numbers("sst", texts), load(model, "cpu").numbers("sst", texts))
+    before = len(hub.asked)
+    assert ask([("pull", "org/three")], home, hub.url, HF_HUB_OFFLINE="1") == [folder]
+    assert len(hub.asked) == before
+
+
+def test_the_second_push_replaces_the_first_whose_commit_stays_a_revision(
+    hub: Hub, pushed: str, model: Path, tmp_path: Path
+) -> None:
+    compact = tmp_path / "compact"
+    shutil.copytree(model, compact)
+    (compact / "model.safetensors").rename(compact / "delta.safetensors")
+    first, (summary, files) = hub.commits["org/three"]
+    hub.commits["org/twice"] = [first, (summary, files | {"LICENSE": b"of the owner"})]
+    new, old, gone = ask(
+        [
+            ("push", compact, "org/twice"),
+            ("pull", "org/twice", "v1"),
+            ("pull", "org/twice", "v9"),
+        ],
+        tmp_path,
+        hub.url,
+        HF_TOKEN="writer",
+    )
+    assert new == f"{hub.url}/org/twice"
+    assert hub.commits["org/twice"][-1][1].keys() == {".gitattributes", "LICENSE", *mine(compact)}
+    assert "model.safetensors" in mine(Path(old))
+    assert gone == "error: model 'org/twice' at revision 'v9': the hub has no such revision"
+
+
+def test_the_command_line_pushes_and_takes_hub_ids_where_it_takes_models(hub: Hub, model: Path, home: Path) -> None:
+    hub_is = {"HF_TOKEN": "writer", "OMP_NUM_THREADS": "1"}
+    done = process(["-m", "swissbert", "push", str(model), "me/mine", "--private"], home, hub.url, **hub_is)
+    assert (done.returncode, done.stdout) == (0, f"{hub.url}/me/mine\n"), done.stderr
+    assert "pushing 8 files" in done.stderr
+    assert "me/mine" in hub.private
+    words = ["-m", "swissbert", "predict", "me/mine@main", "a fine film", "--task", "sst"]
+    done = process(words, home, hub.url, **hub_is)
+    assert done.returncode == 0, done.stderr
+    [answer] = predict(load_model(model, "cpu"), "sst", ["a fine film"])
+    assert json.loads(done.stdout) == answer.as_json()
+
+
+def test_what_the_hub_refuses_of_a_push_ends_in_one_clear_sentence(hub: Hub, model: Path, tmp_path: Path) -> None:
+    hub.commits["org/public"] = [("", {})]
+    log_in = "you are not logged in, or your token is not valid; log in with 'hf auth login', or set HF_TOKEN"
+    may_not = "you may not write there; take a name of your own, or a token that has write permission"
+    public = "it is on the hub already and public; make it private there, or take a new name"
+    expected: dict[str, list[tuple[str, bool, str]]] = {
+        "": [("org/new", False, log_in), ("org/public", False, log_in)],
+        "expired": [("org/new", False, log_in)],
+        "reader": [("org/new", False, may_not), ("org/public", False, may_not)],
+        "writer": [
+            ("nobody/new", False, "the hub answers 404 Not Found (Organization 'nobody' not found)"),
+            ("org/public", True, public),
+            ("org/a..b", False, "the hub takes no such name ("),
+            ("broken/new", False, "the hub answers 400 Bad Request (not what was announced)"),
+        ],
+    }
+    for token, cases in expected.items():
+        calls: list[tuple[object, ...]] = [("push", model, name, private) for name, private, _ in cases]
+        answers = ask(calls, tmp_path, hub.url, HF_TOKEN=token)
+        for said, (name, _, sentence) in zip(answers, cases, strict=True):
+            assert said.startswith(f"error: {name}: {sentence}")
+            assert "\n" not in said
+    assert "org/new" not in hub.commits
+    assert hub.commits["org/public"] == [("", {})]
+
+
+def test_without_a_hub_nothing_is_pushed_or_pulled_and_a_sentence_says_so(
+    hub: Hub, model: Path, tmp_path: Path
+) -> None:
+    calls: list[tuple[object, ...]] = [("push", model, "org/new"), ("pull", "org/three")]
+    before = len(hub.asked)
+    push_said, pull_said = ask(calls, tmp_path, hub.url, HF_HUB_OFFLINE="1", HF_TOKEN="writer")
+    assert push_said == "error: org/new: HF_HUB_OFFLINE forbids asking the hub; unset it to push"
+    assert pull_said == (
+        "error: model 'org/three': not in the local cache, and HF_HUB_OFFLINE forbids asking the hub;"
+        " unset it once to fetch it, or take mini or a model folder that is here"
+    )
+    assert len(hub.asked) == before
+    nowhere = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    nowhere.server_close()  # a port that was free a moment ago
+    push_said, pull_said = ask(calls, tmp_path, f"http://127.0.0.1:{nowhere.server_port}", HF_TOKEN="writer")
+    assert push_said.startswith("error: org/new: the hub cannot be reached (")
+    assert pull_said.startswith("error: model 'org/three': not in the local cache, and the hub cannot be reached (")
+
+
+def test_what_is_on_the_hub_and_no_model_of_swissbert_is_refused(hub: Hub, tmp_path: Path) -> None:
+    hub.commits["org/other"] = [("", {"config.json": b"{}", "pytorch_model.bin": b"a pickle"})]
+    before = len(hub.asked)
+    other, missing = ask([("pull", "org/other"), ("pull", "org/missing")], tmp_path, hub.url)
+    assert other == "error: model 'org/other': the hub has it, but no swissbert.json of it: no model of swissbert"
+    assert missing == (
+        "error: model 'org/missing': there is no such folder here, and the hub has no such model,"
+        " or it is private and you are not logged in"
+    )
+    assert not any(".bin" in request for request in hub.asked[before:])
+
+
+@pytest.mark.parametrize("name", ["", "three", "a/b/c", "/a/b", ".a/b", "a/b c", "a/", "a/b@v1", "https://hf.co/a/b"])
+def test_a_name_that_the_hub_cannot_have_is_refused_before_it_is_asked(name: str, model: Path) -> None:
+    assert not is_hub_id(name)
+    with pytest.raises(SwissbertError, match="is no name of a model on the hub: OWNER/NAME is expected"):
+        push(model, name)
+
+
+def test_a_folder_that_is_no_model_is_not_pushed(tiny: Path) -> None:
+    with pytest.raises(SwissbertError, match=re.escape("not a model folder (no swissbert.json)")):
+        push(tiny, "org/new")
+
+
+def test_a_folder_here_goes_before_the_hub(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str | None]] = []
+
+    def pull(repo_id: str, revision: str | None = None) -> Path:
+        asked.append((repo_id, revision))
+        return model
+
+    monkeypatch.setattr("swissbert.model_folder.pull", pull)
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(model, "owner/name")
+    (tmp_path / "owner" / "empty").mkdir()
+    (tmp_path / "owner" / "file").touch()
+    assert resolve_folder("owner/name") == Path("owner/name")
+    for name in ("owner/empty", "owner/file", "nothing", "a/b/c", str(tmp_path / "x")):
+        with pytest.raises(SwissbertError, match="model folder"):
+            resolve_folder(name)
+    assert asked == []
+    for name in ("owner/other", "owner/name@v1", "owner/name@refs/pr/1"):
+        assert resolve_folder(Path(name)) == model
+    assert asked == [("owner/other", None), ("owner/name", "v1"), ("owner/name", "refs/pr/1")]
+
+
+def own(name: str, dataset: str | None) -> Task:
+    where = {"hub": {"dataset": dataset, "config": "no"}} if dataset else {"files": {"train": "x.csv"}}
+    table = {"name": name, "kind": "classification", "columns": {"text": "t", "label": "l"}, "labels": ["a: b", "---"]}
+    return Task.model_validate(table | where | {"loss": "cross_entropy", "metric": "macro_f1"})
+
+
+def read(text: str) -> tuple[ModelCardData, str]:
+    """Metadata and words of a card, as the hub's client reads them."""
+    found = ModelCard(text)
+    assert isinstance(found.data, ModelCardData)
+    return found.data, found.text
+
+
+def shown(data: ModelCardData) -> dict[str, Any]:
+    """The metadata as the hub stores it."""
+    return dict(data.to_dict())  # type: ignore[no-untyped-call]
+
+
+def described(name: str = "org/bert", /, **provenance: object) -> Description:
+    return Description(
+        format=1,
+        tasks=[find_task("sts"), own("yes", "org/data"), own("no", "org/data")],
+        encoder=EncoderSettings(name=name),
+        model=ModelSettings(),
+        scores={"sts.pearson": 0.5, "yes.accuracy": 0.7, "yes.macro_f1": 1 / 3, "no.accuracy": 0.25, "overall": 0.5},
+        provenance=provenance,
+    )
+
+
+def test_the_card_is_one_that_the_hub_reads() -> None:
+    data, words = read(card(described(license="apache-2.0", recipe="mine")))
+    table = shown(data)
+    results = [
+        (each.dataset_name, each.metric_type, each.metric_name, each.metric_value) for each in data.eval_results or []
+    ]
+    assert results == [
+        ("sts", "pearsonr", "sts pearson", 0.5),
+        ("org/data", "accuracy", "yes accuracy", 0.7),
+        ("org/data", "f1", "yes macro_f1", 1 / 3),
+        ("org/data", "accuracy", "no accuracy", 0.25),
+    ]
+    [index] = table.pop("model-index")
+    assert index["name"] == "mine"
+    assert [each["task"]["type"] for each in index["results"]] == ["text-classification"] * 2
+    assert index["results"][1]["dataset"] == {
+        "name": "org/data",
+        "type": "org/data",
+        "config": "no",
+        "split": "validation",
+    }
+    assert table == {
+        "language": "en",
+        "license": "apache-2.0",
+        "library_name": "swissbert",
+        "pipeline_tag": "text-classification",
+        "tags": ["swissbert", "bert", "multitask", "sentence-classification"],
+        "base_model": "org/bert",
+        "datasets": ["org/data"],
+    }
+    assert "| sts | regression | pair | pearson | 0.500 |" in words
+
+
+def test_what_is_not_known_is_left_out_of_the_card(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "org" / "bert").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    for name in ("minilm", str(tiny), "org/bert"):  # the last one is a folder here
+        description = described(name).model_copy(update={"scores": {}, "tasks": [find_task("sst")]})
+        table = shown(read(card(description))[0])
+        assert table.keys() == {"language", "library_name", "pipeline_tag", "tags"}
+
+
+@pytest.mark.parametrize(
+    "text", ["a: b", "---", "x\n---\ny: [", "'\"{%", "# no", "é 漢 \U0001f600", "- \t!!python/object", "yes"]
+)
+def test_text_of_any_kind_leaves_the_card_valid(text: str) -> None:
+    data, words = read(card(described(text, license=text, recipe=text)))
+    assert data.model_name == text
+    assert len(data.eval_results or []) == 4
+    assert words.strip().startswith("# swissBERT model\n")
+
+
+def test_the_card_names_no_folder_of_this_machine(tmp_path: Path) -> None:
+    text = card(
+        described(str(tmp_path / "my-bert"), encoder=f"{tmp_path / 'my-bert'} at v1", data=str(tmp_path / "rows"))
+    )
+    assert str(tmp_path) not in text
+    assert "(`my-bert`)" in text
+    assert "- data: rows\n" in text
+
+
+def test_every_file_that_goes_is_one_of_known_name() -> None:
+    assert not any(name.endswith((".bin", ".pt", ".pkl", ".py")) for name in ours.FILES)
