@@ -185,9 +185,9 @@ def test_one_that_is_not_fitted_says_so(made: type[Any], tmp_path: Path) -> None
 def test_what_a_person_can_put_right_is_one_sentence(
     small: dict[str, Any],
     changed: dict[str, Any],
-    X: Any,
+    X: Any,  # noqa: N803
     y: Any,
-    message: str,  # noqa: N803
+    message: str,
 ) -> None:
     with pytest.raises(SwissbertError, match=message):
         SwissbertClassifier(**{**small, **changed}).fit(X, y)
