@@ -9,18 +9,23 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from swissbert.config import RunConfig, load_config
     from swissbert.errors import SwissbertError
+    from swissbert.estimator import SwissbertClassifier as SwissbertClassifier
+    from swissbert.estimator import SwissbertRegressor as SwissbertRegressor
     from swissbert.evaluation import evaluate
     from swissbert.ready import Model, load
     from swissbert.tasks import Task
     from swissbert.training.loop import train
 
 __version__ = "0.1.0"
+# The estimators are not in it: ``from swissbert import *`` works without scikit-learn.
 __all__ = ["Model", "RunConfig", "SwissbertError", "Task", "evaluate", "load", "load_config", "train"]
 
 _HOMES = {
     "Model": ("swissbert.ready", "Model"),
     "RunConfig": ("swissbert.config", "RunConfig"),
     "SwissbertError": ("swissbert.errors", "SwissbertError"),
+    "SwissbertClassifier": ("swissbert.estimator", "SwissbertClassifier"),
+    "SwissbertRegressor": ("swissbert.estimator", "SwissbertRegressor"),
     "Task": ("swissbert.tasks", "Task"),
     "evaluate": ("swissbert.evaluation", "evaluate"),
     "load": ("swissbert.ready", "load"),

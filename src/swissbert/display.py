@@ -66,6 +66,50 @@ class Display:
             yield lambda done: bar.update(number, advance=done)
             bar.update(number, completed=total)
 
+    @contextlib.contextmanager
+    def rows(self, label: str, share: Callable[[int], float]) -> Iterator["Rows"]:
+        """Progress of rows whose number is not known; `share` says what part of the work so many rows are."""
+        if self._quiet or not self._console.is_terminal:
+            yield Rows(share, lambda done, text: self.say(f"{label}: {text}"), every=10)
+            return
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[text]}"))
+        with Progress(*columns, console=self._console) as bar:
+            number = bar.add_task(label, total=1.0, text="")
+            yield Rows(share, lambda done, text: bar.update(number, completed=done, text=text), every=0.2)
+
+
+class Rows:
+    """Rows done, rows a second and time left, shown every so many seconds."""
+
+    def __init__(self, share: Callable[[int], float], show: Callable[[float, str], None], *, every: float) -> None:
+        self._share, self._show, self._every = share, show, every
+        self._done = 0
+        self._restart()
+
+    def _restart(self) -> None:
+        self._began = self._said = time.perf_counter()
+        self._first, self._before = self._done, self._share(self._done)
+
+    def skip(self, rows: int) -> None:
+        """So many rows lie behind that took no work; the pace is that of the rows after them."""
+        self._done += rows
+        self._restart()
+
+    def advance(self) -> None:
+        """One more row is done."""
+        self._done += 1
+        now = time.perf_counter()
+        if now - self._said < self._every:
+            return
+        self._said = now
+        share, took = self._share(self._done), now - self._began
+        rate = f"{(self._done - self._first) / took:,.0f} rows/s"
+        gained = share - self._before
+        left = f"  {_clock(took * (1 - share) / gained)} left" if gained > 0 else ""
+        self._show(share, f"{self._done:,} rows  {rate}{left}")
+
 
 class Steps:
     """Smoothed losses, tokens a second and time left."""

@@ -76,6 +76,7 @@ class Trained:
     tokenizer: Tokenizer
     description: Description
     folder: Path
+    precision: Precision = "fp32"  # of the encoder's products; never "auto" here
 
     def task(self, name: str | None) -> Task:
         """A task by name; without one, the only task there is. Raises SwissbertError."""
@@ -202,6 +203,9 @@ def load_model(name: str | Path, device: str = "auto", precision: Precision = "f
     where_to = pick_device(device)
     if precision == "int8" and where_to.type != "cpu":
         raise SwissbertError(f"precision is 'int8', but that is for the CPU, and the device is '{where_to}'")
-    if precision == "int8" or (precision == "auto" and where_to.type == "cpu" and has_int8()):
+    if precision == "auto":
+        precision = "int8" if where_to.type == "cpu" and has_int8() else "fp32"
+    if precision == "int8":
         to_int8(model.encoder)
-    return Trained(model.to(where_to).eval(), Tokenizer(base, encoder.config.vocab_size), description, folder)
+    tokenizer = Tokenizer(base, encoder.config.vocab_size)
+    return Trained(model.to(where_to).eval(), tokenizer, description, folder, precision)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TextIO, cast
 import numpy as np
 
 from swissbert.data.dataset import tokenize
-from swissbert.data.reader import ENDINGS, BadRow, Cells, Row, check_rows, read_cells, unreadable
+from swissbert.data.reader import ENDINGS, BadRow, Cells, Opened, Row, check_rows, read_cells, unreadable
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import table_answers
 from swissbert.model_folder import Trained
@@ -99,12 +99,14 @@ def to_answer(task: Task, value: np.ndarray) -> Answer:
     return Answer(label, task.labels[label], [round(float(p), 5) for p in value], None)
 
 
-def read_inputs(source: str, task: Task, format: str = "auto", stdin: TextIO | None = None) -> Iterator[Row | BadRow]:
+def read_inputs(
+    source: str, task: Task, format: str = "auto", stdin: TextIO | None = None, opened: Opened | None = None
+) -> Iterator[Row | BadRow]:
     """Rows to answer, from a file or standard input (``-``).
 
     Text (``-`` and files ending in .txt) is a sentence a line, of a pair task two with a tab between. Other formats
     go by ending or `format`, delimited text by the task's own format; they have the task's own columns, or ``text`` and
-    ``text_pair``, and perhaps ``id``.
+    ``text_pair``, and perhaps ``id``. A text file is shown to `opened` once it is open.
     """
     path, where = (Path("/dev/stdin"), "standard input") if source == "-" else (Path(source), source)
     if source == "-" and stdin is None and sys.stdin is None:
@@ -113,12 +115,14 @@ def read_inputs(source: str, task: Task, format: str = "auto", stdin: TextIO | N
         if format == "auto":
             format = "text" if source == "-" else _format(path, task)
         if format != "text":
-            yield from _rows_in(path, where, format, task)
+            yield from _rows_in(path, where, format, task, opened)
         elif source == "-":  # whatever the locale says, bytes that are not UTF-8 are a bad row and no traceback
             utf8 = stdin or io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", errors="surrogateescape")
             yield from _lines(utf8, where, task)
         else:
             with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
+                if opened:
+                    opened(file)
                 yield from _lines(file, where, task)
     except OSError as error:
         raise SwissbertError(f"{where}: cannot be read ({error.strerror or error})") from error
@@ -142,9 +146,9 @@ def _format(path: Path, task: Task) -> str:
     return known[ending]
 
 
-def _rows_in(path: Path, where: str, format: str, task: Task) -> Iterator[Row | BadRow]:
+def _rows_in(path: Path, where: str, format: str, task: Task, opened: Opened | None) -> Iterator[Row | BadRow]:
     """Rows of a file with columns, which the first row that has them names; JSON lines may have others before it."""
-    cells = read_cells(path, format, task.quotes)
+    cells = read_cells(path, format, task.quotes, opened)
     before: list[tuple[int, Cells | str]] = []
     for number, found in islice(cells, CHUNK):
         if isinstance(found, dict):

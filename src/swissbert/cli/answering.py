@@ -1,6 +1,8 @@
 """Commands that ask a trained model: evaluate, predict, submit."""
 
 import json
+import shlex
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
@@ -9,14 +11,22 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from swissbert.cli.program import DataOption, JsonOption, ModelArgument, PrecisionOption, app, directory_of
+from swissbert.cli.program import (
+    DataOption,
+    JsonOption,
+    ModelArgument,
+    PrecisionOption,
+    app,
+    directory_of,
+    program_name,
+)
 from swissbert.errors import SwissbertError
 
 if TYPE_CHECKING:
     from swissbert.data.dataset import TaskData
     from swissbert.data.reader import BadRow
     from swissbert.evaluation import Scores
-    from swissbert.model_folder import Trained
+    from swissbert.model_folder import Precision, Trained
     from swissbert.tasks import Split
 
 InputFormat = Literal["auto", "text", "tsv", "csv", "cs224n", "jsonl", "parquet"]
@@ -72,11 +82,18 @@ def predict(
     source: Annotated[str | None, typer.Option("--input", help="A file, or - for standard input.")] = None,
     output: Annotated[Path | None, typer.Option(help="Where to write; standard output if not given.")] = None,
     format: Annotated[InputFormat, typer.Option(help="Format of --input.")] = "auto",
+    output_dir: Annotated[
+        Path | None, typer.Option(help="Folder for the answers of a large file, in shards; can be resumed.")
+    ] = None,
+    shard_rows: Annotated[
+        int | None, typer.Option(min=1, help="Rows of each shard in --output-dir, 100,000 if not given.")
+    ] = None,
     precision: PrecisionOption = "fp32",
 ) -> None:
     """Predict a text, a file or standard input.
 
-    One JSON object a line, in input order.
+    One JSON object a line, in input order. With --output-dir, part-00000.jsonl and so on, each whole or absent; the
+    same command goes on after a stop.
     """
     from swissbert.files import whole_file
     from swissbert.model_folder import load_model
@@ -87,6 +104,15 @@ def predict(
         raise SwissbertError("predict takes either a text or --input")
     if source is None and format != "auto":
         raise SwissbertError(f"--format is {format}, but only --input has a format; a text is taken as it stands")
+    if output_dir is not None:
+        if source is None or source == "-":
+            raise SwissbertError("--output-dir takes --input FILE: what is to go on after a stop has to be read again")
+        if output is not None:
+            raise SwissbertError("--output and --output-dir exclude each other: one file, or a folder of shards")
+        _in_shards(model, precision, task, Path(source), output_dir, format, shard_rows)
+        return
+    if shard_rows is not None:
+        raise SwissbertError("--shard-rows is given, but only --output-dir has shards")
     trained = load_model(model, precision=precision)
     chosen = trained.task(task)
     bad = 0
@@ -103,6 +129,38 @@ def predict(
             out.write(json.dumps(record, ensure_ascii=False) + "\n")
     if bad:
         print(f"{bad} row(s) could not be used; each says why in its place", file=sys.stderr)
+
+
+def _in_shards(
+    model: Path,
+    precision: "Precision",
+    name: str | None,
+    source: Path,
+    folder: Path,
+    format: InputFormat,
+    shard_rows: int | None,
+) -> None:
+    """Answer a file into a folder of shards, or say how to go on where it was stopped."""
+    from swissbert.bulk import SHARD_ROWS, answer_file
+    from swissbert.display import Display
+    from swissbert.model_folder import load_model
+
+    display = Display()
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM ends as Ctrl-C does
+    try:
+        trained = load_model(model, precision=precision)
+        task = trained.task(name)
+        rows = shard_rows or SHARD_ROWS
+        done = answer_file(trained, task, source, folder, format=format, shard_rows=rows, display=display)
+    except KeyboardInterrupt as interrupt:
+        whole = len(list(folder.glob("part-*.jsonl")))
+        again = f"{program_name()} {shlex.join(sys.argv[1:])}"
+        display.say(f"stopped; {whole:,} shards are whole; go on with: {again}")
+        raise typer.Exit(130) from interrupt
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    unused = f"; {done.bad_rows:,} could not be used, and each says why in its place" if done.bad_rows else ""
+    display.say(f"{done.rows:,} rows in {done.shards:,} shards in {folder}{unused}")
 
 
 @app.command()

@@ -3,7 +3,7 @@
 import csv
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 csv.field_size_limit(2**31 - 1)
 
 Cells = dict[str, object]
+Opened = Callable[[TextIO], object]
+"""Called with a text file as soon as it is open, by whom to see later how far it has been read."""
 ENDINGS = {".tsv": "tsv", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 
 
@@ -217,7 +219,9 @@ def _need_columns(cells: Cells, task: Task, source: str, labelled: bool) -> None
             )
 
 
-def read_cells(path: Path, format: str = "auto", quotes: bool | None = None) -> Iterator[tuple[int, Cells | str]]:
+def read_cells(
+    path: Path, format: str = "auto", quotes: bool | None = None, opened: Opened | None = None
+) -> Iterator[tuple[int, Cells | str]]:
     """Yield ``(number, cells by column name)``, or ``(number, reason)`` for a row that cannot be split into cells.
 
     `format` ``auto`` goes by the file's ending. Comma-separated and ``cs224n`` files use quotes as CSV does unless
@@ -234,21 +238,23 @@ def read_cells(path: Path, format: str = "auto", quotes: bool | None = None) -> 
         if format == "parquet":
             yield from _parquet(path)
         elif format == "jsonl":
-            yield from _jsonl(path)
+            yield from _jsonl(path, opened)
         elif format == "csv":
-            yield from _delimited(path, ",", quotes is not False)
+            yield from _delimited(path, ",", quotes is not False, opened)
         elif format == "cs224n":
-            yield from _delimited(path, "\t", quotes is not False)
+            yield from _delimited(path, "\t", quotes is not False, opened)
         else:
-            yield from _delimited(path, "\t", quotes is True)
+            yield from _delimited(path, "\t", quotes is True, opened)
     except OSError as error:
         raise SwissbertError(f"{path}: cannot be read ({error.strerror or ' '.join(str(error).split())})") from error
 
 
-def _delimited(path: Path, delimiter: str, quotes: bool) -> Iterator[tuple[int, Cells | str]]:
+def _delimited(path: Path, delimiter: str, quotes: bool, opened: Opened | None) -> Iterator[tuple[int, Cells | str]]:
     """Rows of a delimited text file; columns are found by name, so an unnamed index column is passed over."""
     header: list[str] = []
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        if opened:
+            opened(file)
         for number, cells, hint in _records(file, delimiter, quotes):
             if not header:
                 header = [name.strip() for name in cells]
@@ -315,8 +321,10 @@ def unreadable(text: str) -> str | None:
     return None
 
 
-def _jsonl(path: Path) -> Iterator[tuple[int, Cells | str]]:
+def _jsonl(path: Path, opened: Opened | None) -> Iterator[tuple[int, Cells | str]]:
     with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
+        if opened:
+            opened(file)
         for number, line in enumerate(file, 1):
             if not line.strip():
                 continue

@@ -1,0 +1,340 @@
+"""Answers of a large file in shards: what a kill at any moment leaves, and what goes on after it."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from swissbert import bulk
+from swissbert.bulk import Done, answer_file
+from swissbert.cli import main
+from swissbert.config import EncoderSettings, ModelSettings
+from swissbert.data.tokens import Tokenizer
+from swissbert.display import Display
+from swissbert.encoder.checkpoint import read_encoder
+from swissbert.errors import SwissbertError
+from swissbert.model import MultitaskModel
+from swissbert.model_folder import Description, Trained, load_model, save_model
+from swissbert.prediction import records
+from swissbert.tasks import find_task
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+ROWS, SHARD = 50, 8
+
+# Runs the command line once for each line of standard input, ``[event, pattern, arguments]``, in a child that kills
+# itself with SIGKILL at the first audit event whose arguments match. Libraries are loaded once, which takes the time.
+DRIVER = """
+import json, os, re, signal, sys
+import swissbert.bulk
+from swissbert.cli import main
+for line in sys.stdin:
+    event, pattern, arguments = json.loads(line)
+    child = os.fork()
+    if child == 0:
+        def hook(name, given):
+            if name == event and re.search(pattern, " ".join(map(str, given))):
+                os.kill(os.getpid(), signal.SIGKILL)
+        sys.addaudithook(hook)
+        sys.argv = ["swissbert", *arguments]
+        try:
+            main()
+        except SystemExit as end:
+            os._exit(end.code or 0)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+MOMENTS = [
+    ("open", r"\.job\.json\.new"),  # nothing is there yet
+    ("os.rename", r"\.job\.json\.new"),
+    ("open", r"\.part-00000\.jsonl\.new"),
+    ("os.rename", r"\.part-00002\.jsonl\.new"),  # all is written and has no name: shards 0 and 1 are whole
+    ("open", r"\.part-00003\.jsonl\.new"),
+    ("os.rename", r"\.part-00006\.jsonl\.new"),  # the last one, which is shorter
+    ("os.rename", r"\.done\.json\.new"),
+    ("never", ""),
+]
+
+
+@pytest.fixture(scope="module")
+def model(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder with random weights and large heads, so that answers differ from text to text."""
+    torch.manual_seed(1)
+    tasks = [find_task("sst"), find_task("sts")]
+    model = MultitaskModel(read_encoder(tiny), tasks, pair_encoding=True, dropout=0.1)
+    for parameter in model.parameters():
+        parameter.data.mul_(8)
+    folder = tmp_path_factory.mktemp("bulk") / "model"
+    description = Description(
+        format=1, tasks=tasks, encoder=EncoderSettings(name="tiny", max_length=64), model=ModelSettings()
+    )
+    save_model(folder, model, Tokenizer(tiny), description)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(model: Path) -> Trained:
+    return load_model(model, "cpu")
+
+
+def text(number: int) -> str:
+    """The text of a row; every seventh is empty, and so a bad row."""
+    return "" if number % 7 == 3 else f"the movie number {number} is " + "very " * (number % 5) + "good"
+
+
+def write(folder: Path, ending: str, rows: int = ROWS) -> Path:
+    """A file of texts in the format of its ending."""
+    path, texts = folder / f"rows.{ending}", [text(number) for number in range(rows)]
+    if ending == "txt":
+        path.write_text("".join(f"{line}\n" for line in texts))
+    elif ending == "csv":
+        path.write_text("id,text\n" + "".join(f'r{number},"{line}"\n' for number, line in enumerate(texts)))
+    elif ending == "jsonl":
+        path.write_text("".join(json.dumps({"text": line}) + "\n" for line in texts))
+    else:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        pq.write_table(pa.table({"text": texts}), path)
+    return path
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def answers(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(folder.glob("part-*.jsonl")))
+
+
+def here(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
+    """Exit status of the command line, run in this process."""
+    monkeypatch.setattr(sys, "argv", ["swissbert", *map(str, arguments)])
+    try:
+        main()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    return 0
+
+
+def test_jobs_that_are_killed_again_and_again_end_as_those_that_are_not(
+    model: Path, trained: Trained, tmp_path: Path
+) -> None:
+    lines = []
+    moments = {key: [MOMENTS[3], MOMENTS[-1]] for key in ["txt", "jsonl", "parquet"]} | {"csv": MOMENTS}
+    for ending, chosen in moments.items():
+        source = write(tmp_path, ending)
+        answer_file(trained, trained.task("sst"), source, tmp_path / f"whole {ending}", shard_rows=SHARD)
+        arguments = ["predict", model, "--task", "sst", "--input", source, "--shard-rows", SHARD]
+        arguments += ["--output-dir", tmp_path / f"killed {ending}"]
+        lines += [json.dumps([*moment, list(map(str, arguments))]) for moment in chosen]
+    done = subprocess.run(
+        [sys.executable, "-c", DRIVER], input="\n".join(lines), capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout.split() == ["-9", "0"] * 3 + ["-9"] * 7 + ["0"], done.stderr
+    counts = [int(count) for count in re.findall(r"going on; (\d) shards are there", done.stderr)]
+    assert counts == [2, 2, 2, 2, 3, 6, 7]  # one that begins says nothing
+    for ending in moments:
+        out = tmp_path / f"killed {ending}"
+        assert contents(out) == contents(tmp_path / f"whole {ending}")
+        found = [json.loads(line) for line in answers(out).splitlines()]
+        assert len(found) == ROWS
+        assert [number for number, row in enumerate(found) if "error" in row] == list(range(3, ROWS, 7))
+        assert json.loads((out / "done.json").read_text()) == {"rows": ROWS, "bad_rows": 7, "shards": 7}
+        assert f"50 rows in 7 shards in {out}; 7 could not be used" in done.stderr
+
+
+def test_shards_are_the_rows_of_the_one_file(
+    model: Path, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write(tmp_path, "csv")
+    assert here(monkeypatch, "predict", model, "--task", "sst", "--input", source, "--output", tmp_path / "one") == 0
+    answer_file(trained, trained.task("sst"), source, tmp_path / "out", shard_rows=ROWS // 2)
+    one = [json.loads(line) for line in (tmp_path / "one").read_text().splitlines()]
+    for row, other in zip(one, map(json.loads, answers(tmp_path / "out").splitlines()), strict=True):
+        assert row.get("error") == other.get("error")
+        assert row.get("id") == other.get("id")
+        assert row.get("label") == other.get("label")
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {".lock", "job.json", "done.json", "part-00000.jsonl", "part-00001.jsonl"}  # and no empty third
+
+
+def test_a_finished_job_is_left_alone_and_a_shard_that_is_taken_away_comes_back(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out, task = write(tmp_path, "jsonl"), tmp_path / "out", trained.task("sst")
+    first = answer_file(trained, task, source, out, shard_rows=SHARD)
+    before = contents(out)
+    computed: list[int] = []
+
+    def watched(*given: Any) -> Any:
+        computed.append(1)
+        return records(*given)
+
+    monkeypatch.setattr(bulk, "records", watched)
+    assert answer_file(trained, task, source, out, shard_rows=SHARD, display=Display()) == first == Done(50, 7, 7)
+    assert computed == []
+    assert "this job is done already" in capsys.readouterr().err
+    (out / "part-00002.jsonl").unlink()
+    assert answer_file(trained, task, source, out, shard_rows=SHARD) == first
+    assert computed == [1]
+    assert contents(out) == before
+
+
+def test_another_job_is_refused_by_what_differs_and_nothing_is_touched(
+    model: Path, trained: Trained, tmp_path: Path
+) -> None:
+    source, out, task = write(tmp_path, "csv"), tmp_path / "out", trained.task("sst")
+    answer_file(trained, task, source, out, shard_rows=SHARD)
+    other = shutil.copytree(model, tmp_path / "other")
+    (other / "heads.safetensors").write_bytes((model / "heads.safetensors").read_bytes())
+    (other / "README.md").write_text("another card is no other model")
+    assert answer_file(load_model(other, "cpu"), task, source, out, shard_rows=SHARD) == Done(50, 7, 7)
+    before = contents(out)
+
+    def refused(message: str, **changed: object) -> None:
+        given = {"trained": trained, "task": task, "source": source, "folder": out, "shard_rows": SHARD, **changed}
+        with pytest.raises(SwissbertError, match=message):
+            answer_file(**given)  # type: ignore[arg-type]
+        assert contents(out) == before
+
+    refused(r"out: holds another job, which differs in shard_rows \(8 became 9\); take another folder$", shard_rows=9)
+    refused(
+        r"differs in task \('sst' became 'sts'\), format \('auto' became 'text'\)",
+        task=trained.task("sts"),
+        format="text",
+    )
+    description = json.loads((other / "swissbert.json").read_text())
+    description["model"]["dropout"] = 0.2
+    (other / "swissbert.json").write_text(json.dumps(description))
+    refused("differs in model; take", trained=load_model(other, "cpu"))
+    found = source.stat()
+    os.utime(source, ns=(found.st_atime_ns, found.st_mtime_ns + 1))
+    refused("differs in input; take")
+    refused("none.csv: cannot be read", source=tmp_path / "none.csv")
+    refused("reads a file, which this is not", source=tmp_path)
+
+
+def test_answers_of_an_unknown_job_are_not_taken_for_ones_own(trained: Trained, tmp_path: Path) -> None:
+    source, out, task = write(tmp_path, "txt"), tmp_path / "out", trained.task("sst")
+    out.mkdir()
+    (out / "part-00000.jsonl").write_text("{}\n")
+    with pytest.raises(SwissbertError, match=r"holds answers but no job\.json"):
+        answer_file(trained, task, source, out)
+    assert (out / "part-00000.jsonl").read_text() == "{}\n"
+    (out / "job.json").write_text("[")
+    with pytest.raises(SwissbertError, match=r"job\.json: cannot be read"):
+        answer_file(trained, task, source, out)
+    (out / "job.json").write_text("[]")
+    with pytest.raises(SwissbertError, match=r"job\.json: a JSON object is expected"):
+        answer_file(trained, task, source, out)
+
+
+def test_a_job_that_cannot_begin_leaves_no_folder(trained: Trained, tmp_path: Path) -> None:
+    source = tmp_path / "rows.csv"
+    source.write_text("words\ngood\n")
+    with pytest.raises(SwissbertError, match="no column"):
+        answer_file(trained, trained.task("sst"), source, tmp_path / "new" / "out")
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_empty_file_is_a_job_of_no_shards(trained: Trained, tmp_path: Path) -> None:
+    for ending in ("txt", "jsonl", "parquet"):
+        source = write(tmp_path, ending, rows=0)
+        assert answer_file(trained, trained.task("sst"), source, tmp_path / ending) == Done(0, 0, 0)
+
+
+def test_a_file_that_changes_meanwhile_is_not_called_done(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, out = write(tmp_path, "txt"), tmp_path / "out"
+
+    def grows(*given: Any) -> Any:
+        with source.open("a") as file:
+            file.write("one more\n")
+        return records(*given)
+
+    monkeypatch.setattr(bulk, "records", grows)
+    with pytest.raises(SwissbertError, match=r"rows\.txt: it changed while it was read"):
+        answer_file(trained, trained.task("sst"), source, out)
+    assert not (out / "done.json").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_says_how_to_go_on_and_a_second_process_is_kept_out(
+    model: Path,
+    trained: Trained,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: int,
+) -> None:
+    source, out = write(tmp_path, "csv"), tmp_path / "all answers"
+    arguments = ["predict", model, "--task", "sst", "--input", source, "--output-dir", out, "--shard-rows", SHARD]
+    line = [str(argument) for argument in arguments]
+    shards = 0
+
+    def third(*given: Any) -> Any:
+        nonlocal shards
+        shards += 1
+        if shards == 3:
+            with pytest.raises(SwissbertError, match="another process is writing here"):  # flock knows no process
+                answer_file(trained, trained.task("sst"), source, out, shard_rows=SHARD)
+            os.kill(os.getpid(), number)
+        return records(*given)
+
+    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with monkeypatch.context() as patch:
+        patch.setattr(bulk, "records", third)
+        assert here(patch, *line) == 130
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.endswith(f"stopped; 2 shards are whole; go on with: swissbert {shlex.join(line)}\n")
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+    assert {path.name for path in out.iterdir()} == {".lock", "job.json", "part-00000.jsonl", "part-00001.jsonl"}
+    assert here(monkeypatch, *line) == 0
+    assert capsys.readouterr().err.endswith(
+        f"50 rows in 7 shards in {out}; 7 could not be used, and each says why in its place\n"
+    )
+    assert len(answers(out).splitlines()) == ROWS
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--output-dir", "d", "good"], "--output-dir takes --input FILE"),
+        (["--output-dir", "d", "--input", "-"], "--output-dir takes --input FILE"),
+        (["--output-dir", "d", "--input", "rows.csv", "--output", "o"], "exclude each other"),
+        (["--shard-rows", "5", "good"], "only --output-dir has shards"),
+    ],
+)
+def test_options_that_do_not_fit_are_one_sentence(
+    model: Path, more: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert here(monkeypatch, "predict", model, "--task", "sst", *more) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_progress_tells_rows_pace_and_time_left(
+    trained: Trained, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter(range(10**6))
+    monkeypatch.setattr("swissbert.display.time.perf_counter", lambda: float(next(clock)))
+    answer_file(
+        trained, trained.task("sst"), write(tmp_path, ending), tmp_path / "out", shard_rows=25, display=Display()
+    )
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 5  # a row a second, a line every ten
+    assert lines[-1].startswith("predicting: 50 rows  1 rows/s")
+    if ending == "parquet":  # the number of rows is known beforehand
+        assert lines[1] == "predicting: 20 rows  1 rows/s  0:30 left"
