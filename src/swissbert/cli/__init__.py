@@ -3,7 +3,7 @@
 Results go to standard output, all else to standard error.
 """
 
-from swissbert.cli import answering, data, showing, training
+from swissbert.cli import answering, data, sharing, showing, training
 from swissbert.cli.program import main
 
-__all__ = ["answering", "data", "main", "showing", "training"]
+__all__ = ["answering", "data", "main", "sharing", "showing", "training"]
