@@ -3,7 +3,7 @@
 Results go to standard output, all else to standard error.
 """
 
-from swissbert.cli import answering, data, hub, showing, training
+from swissbert.cli import answering, data, hub, sharing, showing, training
 from swissbert.cli.program import main
 
-__all__ = ["answering", "data", "hub", "main", "showing", "training"]
+__all__ = ["answering", "data", "hub", "main", "sharing", "showing", "training"]
