@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
 
 
-def start(model: Path, port: int, key: str | None = None) -> subprocess.Popen[str]:
+def start(model: Path | str, port: int, key: str | None = None) -> subprocess.Popen[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"} | ({"SWISSBERT_API_KEY": key} if key else {})
     command = [sys.executable, "-m", "swissbert", "serve", str(model), "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
@@ -35,9 +35,10 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def url(tiny_run: Path) -> Iterator[str]:
+def url() -> Iterator[str]:
+    """A server with the model that ships."""
     port = free_port()
-    process = start(tiny_run, port)
+    process = start("mini", port)
     yield f"http://127.0.0.1:{port}/"
     process.terminate()
     process.wait(30)
