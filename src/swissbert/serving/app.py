@@ -24,7 +24,7 @@ from swissbert.prediction import to_answer
 from swissbert.ready import Model
 from swissbert.serving.batcher import Batcher, Full, Observer
 from swissbert.serving.batcher import Request as Queued
-from swissbert.serving.guard import GONE, Guard
+from swissbert.serving.guard import GONE, NO_ROOM, Guard
 from swissbert.serving.metrics import Metrics
 from swissbert.tasks import Task
 
@@ -215,7 +215,7 @@ class Service:
 
     def _full(self, full: Full) -> Refused:
         self.metrics.rejected.inc()
-        return Refused(429, "there is no room now", None, {"Retry-After": str(full.seconds)})
+        return Refused(429, NO_ROOM, None, {"Retry-After": str(full.seconds)})
 
     def _tables(self, inputs: list[Input], tasks: list[list[Task]]) -> list[TokenTable]:
         trained = self.model.trained
@@ -381,7 +381,7 @@ def make_app(model: Model, *, key: str | None = None, deadline: float = 30.0, **
         _add_page(app, "/" if name == "index.html" else f"/page/{name}", (PAGE / name).read_bytes(), kind)
 
     paths = {"/v1/predict", "/v1/attention", "/v1/tasks", "/livez", "/readyz", "/metrics", "/openapi.json", "/"}
-    app.add_middleware(Guard, metrics=service.metrics, paths=paths, key=key)
+    app.add_middleware(Guard, metrics=service.metrics, paths=paths, key=key, full=lambda: service.batcher.full)
     return app
 
 

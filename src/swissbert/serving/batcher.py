@@ -112,6 +112,11 @@ class Batcher:
         """Seconds after which there may be room, at least 1."""
         return max(1, round(self._tokens / self._pace))
 
+    @property
+    def full(self) -> int | None:
+        """Seconds after which there may be room where there is none for a single request, else None."""
+        return self.patience if len(self._waiting) >= self.most_requests else None
+
     def check_room(self, requests: int, work: bool = False) -> None:
         """Raise `Full` where so many more would not be taken now: before anything is spent on them."""
         waiting = len(self._waiting)

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,6 +23,7 @@ UPLOAD_SECONDS = 15.0
 """A body takes at most so long."""
 OPEN = ("/", "/livez", "/readyz")
 """Paths that need no key, as those under /page/: they say nothing about anybody's texts."""
+NO_ROOM = "there is no room now"
 GONE = 499
 """What is counted where the client left before an answer began."""
 HEADERS = [
@@ -32,10 +34,16 @@ HEADERS = [
 
 
 class Guard:
-    """Wraps the application. `key` is what clients of /v1 and /metrics must show, None where nobody must."""
+    """Wraps the application. `key` is what clients of /v1 and /metrics must show, None where nobody must.
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, paths: set[str], key: str | None) -> None:
-        self.app, self.metrics, self.paths = app, metrics, paths
+    `full` says in how many seconds there may be room, None where there is some: a server that is asked for far more than it
+    can do must spend next to nothing on those it turns away.
+    """
+
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, paths: set[str], key: str | None, full: Callable[[], int | None]
+    ) -> None:
+        self.app, self.metrics, self.paths, self.full = app, metrics, paths, full
         self.key = None if key is None else os.fsencode(key)
         self.uploads = 0
 
@@ -94,6 +102,10 @@ class Guard:
             self.uploads -= 1
         if body is None:
             await _refuse(send, 413, f"the body is more than {MOST_BYTES:,} bytes")
+            return
+        if (seconds := self.full()) is not None:
+            self.metrics.rejected.inc()
+            await _refuse(send, 429, NO_ROOM, [(b"retry-after", str(seconds).encode())])
             return
         read = False
 
