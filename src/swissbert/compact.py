@@ -1,7 +1,8 @@
 """A compact model folder: in place of the encoder its four-bit difference from the one it was fine-tuned from.
 
 ``delta.safetensors`` takes the place of ``model.safetensors``; the base encoder, which ``swissbert.json`` names, brings sizes
-and vocabulary. Checksums of what lies there and of the base stand in ``swissbert.json`` and are checked first.
+and vocabulary. Checksums of what lies there and of all that is read of the base stand in ``swissbert.json`` and are checked
+first: they tell a file that is not the one that was meant, not an author whom nobody should trust.
 """
 
 import hashlib
@@ -14,9 +15,10 @@ from safetensors.torch import load_file, save_file
 from swissbert.encoder import Bert
 from swissbert.encoder.checkpoint import read_encoder
 from swissbert.encoder.delta import pack, unpack
+from swissbert.encoder.source import FILES
 from swissbert.errors import SwissbertError
 
-DELTA, HEADS, WEIGHTS = "delta.safetensors", "heads.safetensors", "model.safetensors"
+DELTA, HEADS = "delta.safetensors", "heads.safetensors"
 
 
 def write_delta(folder: Path, encoder: Bert, base: Path) -> None:
@@ -42,15 +44,17 @@ def read_delta(folder: Path, base: Path) -> Bert:
 
 
 def checksums(folder: Path, base: Path) -> dict[str, str]:
-    """SHA-256 of the files that make the model, by name; the base encoder's weights under ``base``."""
-    return {DELTA: _sha256(folder / DELTA), HEADS: _sha256(folder / HEADS), "base": _sha256(base / WEIGHTS)}
+    """SHA-256 of the files that make the model, by name; those of the base encoder as ``base/NAME``."""
+    ours = {name: _sha256(folder / name) for name in (DELTA, HEADS)}
+    return ours | {f"base/{name}": _sha256(base / name) for name in FILES if (base / name).is_file()}
 
 
 def check(expected: Mapping[str, str], folder: Path, base: Path) -> None:
     """Raise SwissbertError where a file is not the one that a checksum was taken of."""
-    for name, found in checksums(folder, base).items():
-        if expected.get(name) != found:
-            file = base / WEIGHTS if name == "base" else folder / name
+    found = checksums(folder, base)
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            file = base / name.removeprefix("base/") if name.startswith("base/") else folder / name
             raise SwissbertError(
                 f"{file}: not the file that {folder / 'swissbert.json'} has the SHA-256 of; install or copy it again"
             )

@@ -98,8 +98,10 @@ def save_model(
 ) -> None:
     """Write a model folder, whole or not at all; a `small` one is compact: for a model whose encoder is had by name.
 
-    Raises SwissbertError where that encoder is not to be had.
+    Raises SwissbertError where that encoder is not to be had, and for a model whose products have eight bits.
     """
+    if model.encoder.steady:
+        raise SwissbertError(f"{folder}: a model with eight-bit products is not written; load it with precision 'fp32'")
 
     def fill(new: Path) -> None:
         nonlocal description
@@ -112,6 +114,7 @@ def save_model(
         else:
             write_encoder(model.encoder, new)
             tokenizer.save(new)
+            description = description.model_copy(update={"compact": None})
         text = json.dumps(description.model_dump(mode="json", exclude_none=True), indent=2, ensure_ascii=False)
         (new / "swissbert.json").write_text(text + "\n", encoding="utf-8")
         (new / "README.md").write_text(card(description), encoding="utf-8")

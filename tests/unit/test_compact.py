@@ -15,6 +15,7 @@ from swissbert.config import EncoderSettings, ModelSettings
 from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.checkpoint import read_encoder
 from swissbert.encoder.delta import pack, unpack
+from swissbert.encoder.int8 import has_int8
 from swissbert.errors import SwissbertError
 from swissbert.model_folder import MINI, Description, load_model, make_model, save_model
 from swissbert.tasks import find_task
@@ -92,7 +93,11 @@ def test_another_base_is_refused(small: Path, tiny: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda t: t.pop(next(k for k in t if k.endswith(".scales"))), r"scales is missing"),
+        (
+            lambda t: t.pop(next(k for k in t if k.endswith(".scales"))),
+            r"rows is torch.int32 .*, but torch.int32 \[0\] is expected",
+        ),
+        (lambda t: t.update({k: torch.tensor(3) for k in t if k.endswith(".rows")}), r"rows is torch.int64"),
         (lambda t: t.update({"strange": torch.zeros(1)}), r"strange is of no parameter"),
         (lambda t: t.update({k: v + 9999 for k, v in t.items() if k.endswith(".rows")}), r"names rows that"),
         (lambda t: t.update({k: v[:, 1:] for k, v in t.items() if k.endswith(".codes")}), r"codes is torch.uint8"),
@@ -143,3 +148,33 @@ def test_mini_says_what_its_card_says() -> None:
 def test_an_unknown_precision_is_one_sentence() -> None:
     with pytest.raises(SwissbertError, match=r"^precision is 'int4', but it is one of auto, fp32, int8$"):
         swissbert.load("mini", precision="int4")  # type: ignore[arg-type]
+
+
+def test_a_model_that_was_loaded_from_a_compact_folder_is_written_whole(
+    tuned: tuple[Path, Path], tmp_path: Path
+) -> None:
+    small = load_model(tuned[1], "cpu")
+    save_model(tmp_path / "whole", small.model, small.tokenizer, small.description)
+    again = load_model(tmp_path / "whole", "cpu")
+    assert again.description.compact is None
+    assert torch.equal(again.model.encoder.pooler.weight, small.model.encoder.pooler.weight)
+
+
+@pytest.mark.skipif(not has_int8(), reason="this processor has no int8 products in torch")
+@pytest.mark.parametrize("small", [True, False])
+def test_a_model_with_eight_bit_products_is_not_written(tuned: tuple[Path, Path], tmp_path: Path, small: bool) -> None:
+    eight = load_model(tuned[0], "cpu", "int8")
+    with pytest.raises(SwissbertError, match=r"a model with eight-bit products is not written"):
+        save_model(tmp_path / "out", eight.model, eight.tokenizer, eight.description, small=small)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_base_with_another_tokenizer_is_refused(small: Path, tiny: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(tiny, tmp_path / "other"))
+    words = (other / "vocab.txt").read_text().splitlines()
+    (other / "vocab.txt").write_text("\n".join([*words[:-2], words[-1], words[-2]]) + "\n")
+    table = json.loads((small / "swissbert.json").read_text())
+    table["encoder"]["name"] = str(other)
+    (small / "swissbert.json").write_text(json.dumps(table))
+    with pytest.raises(SwissbertError, match=r"other/vocab.txt: not the file that"):
+        load_model(small, "cpu")

@@ -110,7 +110,7 @@ def distribution_figure(task: Task, found: list[Distribution]) -> Figure:
             counts / split.rows, edges, color=COLOURS[SPLITS.index(split.split)], linewidth=1.8, label=split.split
         )
     median = _median(found[0].lengths)
-    right.set_title(f"tokens a row: {found[0].split} median {median}, longest of all {longest}")
+    right.set_title(f"tokens a row, up to {longest}; {found[0].split} median {median}")
     right.set_xlabel("tokens, special ones included")
     right.set_xlim(0, longest + 1)
     percent(right.yaxis)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from swissbert.analysis.style import COLOURS, SOFT, axes_row, in_style, percent, plain
 from swissbert.errors import SwissbertError
@@ -96,9 +97,9 @@ def training_figure(history: History, metrics: Mapping[str, str]) -> Figure:
     figure, (left, right) = axes_row("Training: losses and dev scores", 2, 10, 3.8)
     _curves(left, history.loss)
     left.set_yscale("log")
+    left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     left.yaxis.set_major_formatter("{x:g}")
-    left.yaxis.set_minor_formatter("{x:g}")
-    left.tick_params(axis="y", which="minor", labelsize=7)
+    left.yaxis.set_minor_formatter(NullFormatter())
     left.set_title("loss of each task, smoothed")
     scores = {f"{task} {metric}": history.dev.get(f"{task}.{metric}", ([], [])) for task, metric in metrics.items()}
     _curves(right, scores | {"overall": history.dev.get("overall", ([], []))}, smoothed=False)

@@ -104,7 +104,8 @@ def plain(axes: Axes, *, grid: Literal["x", "y", "both"] | None = "y") -> None:
 
 
 def percent(axis: Any) -> None:
-    """Ticks of an axis of shares, in percent."""
-    from matplotlib.ticker import PercentFormatter
+    """Ticks of an axis of shares, in percent: few enough to stand apart, with no more digits than they need."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    axis.set_major_formatter(PercentFormatter(1.0))
+    axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(FuncFormatter(lambda share, _: f"{round(100 * share, 6):g}%".replace("-", "\u2212")))

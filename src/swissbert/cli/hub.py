@@ -1,10 +1,12 @@
 """The command that gives a trained model to others through the Hugging Face hub."""
 
+import os.path
 from typing import Annotated
 
 import typer
 
 from swissbert.cli.program import ModelArgument, app
+from swissbert.errors import SwissbertError
 
 
 @app.command()
@@ -21,5 +23,10 @@ def push(
     from swissbert.hub import push as run
     from swissbert.model_folder import load_model
 
-    folder = load_model(model, "cpu").folder  # what does not load is not worth sending
+    trained = load_model(model, "cpu")  # what does not load is not worth sending
+    folder, encoder = trained.folder, trained.description.encoder.name
+    if trained.description.compact is not None and os.path.isdir(encoder):
+        raise SwissbertError(
+            f"{folder}: a compact folder needs its encoder where it is loaded, and '{encoder}' is a folder of this machine only"
+        )
     print(run(folder, name, private, Display().say))

@@ -47,7 +47,8 @@ def unpack(base: Mapping[str, Tensor], packed: Mapping[str, Tensor]) -> dict[str
         if tensor.dim() != 2:
             tuned[name] = _part(packed, name, torch.float32, tuple(tensor.shape))
             continue
-        count, (height, width) = len(packed.get(f"{name}.rows", ())), tensor.shape
+        height, width = tensor.shape
+        count = packed[f"{name}.scales"].numel() if f"{name}.scales" in packed else 0
         rows = _part(packed, f"{name}.rows", torch.int32, (count,)).long()
         scales = _part(packed, f"{name}.scales", torch.float32, (count,))
         pairs = _part(packed, f"{name}.codes", torch.uint8, (count, (width + 1) // 2))

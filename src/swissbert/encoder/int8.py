@@ -5,6 +5,7 @@ one scale for each token. A token's scale is its own largest value, so nothing i
 the answer of another. (Seven bits for weights: products of two 8-bit numbers overflow the 16 bits that AVX2 adds them in.)
 """
 
+import threading
 import warnings
 
 import torch
@@ -24,6 +25,10 @@ def has_int8() -> bool:
     return "fbgemm" in torch.backends.quantized.supported_engines
 
 
+_PACKING = threading.Lock()
+"""The engine that packs is a setting of the whole process."""
+
+
 class Int8Linear(nn.Module):
     """``x Wᵀ + b`` for x ``[T, inputs]``, W ``[outputs, inputs]`` and b ``[outputs]``."""
 
@@ -31,6 +36,11 @@ class Int8Linear(nn.Module):
         super().__init__()
         self.bias = bias
         scales = (weight.abs().amax(1) / WEIGHTS).clamp(min=1e-12)
+        with _PACKING:
+            self._packed = self._pack(weight, scales)
+
+    @staticmethod
+    def _pack(weight: Tensor, scales: Tensor) -> object:
         engine = torch.backends.quantized.engine
         try:
             torch.backends.quantized.engine = "fbgemm"  # its packing is what the product reads
@@ -38,7 +48,7 @@ class Int8Linear(nn.Module):
                 warnings.simplefilter("ignore")  # torch moves its quantised tensors elsewhere, the products stay
                 zeros = torch.zeros(len(weight), dtype=torch.int64)
                 whole = torch.quantize_per_channel(weight, scales.double(), zeros, 0, torch.qint8)
-                self._packed = torch.ops.quantized.linear_prepack(whole, None)
+                return torch.ops.quantized.linear_prepack(whole, None)
         finally:
             torch.backends.quantized.engine = engine
 
@@ -52,18 +62,19 @@ class Int8Linear(nn.Module):
 
 
 class Int8Layer(Layer):
-    """A `Layer` whose linear maps are `Int8Linear`; it answers and does not learn."""
+    """A `Layer` whose linear maps are `Int8Linear`; it answers and does not learn. Only the `last` one can give `first`."""
 
-    def __init__(self, layer: Layer) -> None:
+    def __init__(self, layer: Layer, last: bool) -> None:
         nn.Module.__init__(self)
         self.heads, self.dropout, self.attention_dropout = layer.heads, layer.dropout, layer.attention_dropout
         self.attention_norm, self.norm = layer.attention_norm, layer.norm
         for name in ("qkv", "attention_out", "up", "down"):
             linear = getattr(layer, name)
             setattr(self, name, Int8Linear(linear.weight.detach(), linear.bias.detach()))
-        size = layer.qkv.in_features
-        weight, bias = layer.qkv.weight.detach(), layer.qkv.bias.detach()
-        self.q, self.kv = Int8Linear(weight[:size], bias[:size]), Int8Linear(weight[size:], bias[size:])
+        if last:
+            size = layer.qkv.in_features
+            weight, bias = layer.qkv.weight.detach(), layer.qkv.bias.detach()
+            self.q, self.kv = Int8Linear(weight[:size], bias[:size]), Int8Linear(weight[size:], bias[size:])
 
     def split_qkv(self, own: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Queries of `own` ``[B, H]``, keys and values of `hidden` ``[T, 2H]``."""
@@ -79,5 +90,5 @@ def to_int8(encoder: Bert) -> None:
         raise SwissbertError("precision is 'int8', but this processor has no such products in torch; 'fp32' works")
     for i, layer in enumerate(encoder.layers):
         assert isinstance(layer, Layer)
-        encoder.layers[i] = Int8Layer(layer)
+        encoder.layers[i] = Int8Layer(layer, i == len(encoder.layers) - 1)
     encoder.steady = True  # a last digit before a rounding to eight bits would be far more than a last digit after it

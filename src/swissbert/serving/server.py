@@ -53,7 +53,10 @@ def serve(app: FastAPI, host: str, port: int, said: Callable[[str], None]) -> No
     """Serve until SIGTERM or Ctrl-C; `said` is told the address. Raises SwissbertError where it cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # named TCP: only then does the loop switch Nagle's algorithm off, which would hold each answer back for 40 ms
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    except OSError as error:
+        raise SwissbertError(f"{host}:{port}: this machine has no such addresses ({error.strerror})") from error
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
