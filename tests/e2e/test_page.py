@@ -99,7 +99,7 @@ def test_attention_has_lines_a_boundary_and_an_overview(page: "Page") -> None:
     tokens = page.locator("#lines .token text").all_text_contents()
     assert tokens == ["[CLS]", "a", "dog", "runs", "[SEP]", "it", "is", "good", "[SEP]"]
     assert page.locator("#lines line").count() > 20
-    assert page.locator("#overview button").count() == 2 * 4
+    assert page.locator("#overview button").count() == 6 * 12
     before = page.locator("#lines").inner_html()
     page.get_by_role("button", name="layer 2, head 3").click()
     assert page.locator("#overview button[aria-pressed=true]").get_attribute("aria-label") == "layer 2, head 3"

@@ -1,7 +1,7 @@
 """What holds of gradient surgery for gradients of any number, direction and size."""
 
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -91,6 +91,9 @@ def test_coefficients_are_finite_and_between_one_and_the_ratio_of_norms(case: Ca
 @settings(deadline=None)
 def test_scaling_all_gradients_together_changes_no_coefficient(case: Case, power: int) -> None:
     gradients, orders = case
+    sizes = gradients.abs()
+    largest = sizes.amax(1, keepdim=True)
+    assume(bool(((sizes == 0) | (sizes > 1e-140 * largest.clamp(min=1))).all()))  # products of less lose digits
     scaled = gradients * 2.0**power
     assert torch.equal(surgery_coefficients(gram(gradients), orders), surgery_coefficients(gram(scaled), orders))
     assert torch.equal(conflicts(gram(gradients))[0], conflicts(gram(scaled))[0])
