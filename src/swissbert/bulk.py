@@ -16,7 +16,7 @@ import swissbert
 from swissbert.data.reader import BadRow
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
-from swissbert.files import locked, whole_file, write_text
+from swissbert.files import locked, read_object, sha256, whole_file, write_text
 from swissbert.model_folder import Trained
 from swissbert.prediction import read_inputs, records
 from swissbert.tasks import Task, shown
@@ -136,8 +136,7 @@ def _model(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in (folder / name for name in MODEL_FILES):
         if path.is_file():
-            with path.open("rb") as file:
-                digest.update(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+            digest.update(f"{path.name} {sha256(path)}\n".encode())
     return digest.hexdigest()
 
 
@@ -148,12 +147,7 @@ def _same_job(job: dict[str, Any], folder: Path) -> None:
         if (folder / "done.json").exists() or any(folder.glob("part-*.jsonl")):
             raise SwissbertError(f"{folder}: holds answers but no job.json, so nobody can say what they are of")
         return
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise SwissbertError(f"{path}: cannot be read ({error})") from error
-    if not isinstance(stored, dict):
-        raise SwissbertError(f"{path}: a JSON object is expected")
+    stored = read_object(path)
     differ = [
         key if key in ("input", "model") else f"{key} ({shown(stored.get(key))} became {shown(job[key])})"
         for key in job

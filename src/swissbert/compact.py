@@ -5,7 +5,6 @@ and vocabulary. Checksums of what lies there and of all that is read of the base
 first: they tell a file that is not the one that was meant, not an author whom nobody should trust.
 """
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from swissbert.encoder.checkpoint import read_encoder
 from swissbert.encoder.delta import pack, unpack
 from swissbert.encoder.source import FILES
 from swissbert.errors import SwissbertError
+from swissbert.files import sha256
 
 DELTA, HEADS = "delta.safetensors", "heads.safetensors"
 
@@ -45,8 +45,8 @@ def read_delta(folder: Path, base: Path) -> Bert:
 
 def checksums(folder: Path, base: Path) -> dict[str, str]:
     """SHA-256 of the files that make the model, by name; those of the base encoder as ``base/NAME``."""
-    ours = {name: _sha256(folder / name) for name in (DELTA, HEADS)}
-    return ours | {f"base/{name}": _sha256(base / name) for name in FILES if (base / name).is_file()}
+    ours = {name: sha256(folder / name) for name in (DELTA, HEADS)}
+    return ours | {f"base/{name}": sha256(base / name) for name in FILES if (base / name).is_file()}
 
 
 def check(expected: Mapping[str, str], folder: Path, base: Path) -> None:
@@ -58,11 +58,3 @@ def check(expected: Mapping[str, str], folder: Path, base: Path) -> None:
             raise SwissbertError(
                 f"{file}: not the file that {folder / 'swissbert.json'} has the SHA-256 of; install or copy it again"
             )
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise SwissbertError(f"{path}: cannot be read ({error.strerror or error})") from error

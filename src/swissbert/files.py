@@ -2,11 +2,13 @@
 
 import contextlib
 import fcntl
+import hashlib
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from swissbert.errors import SwissbertError
 
@@ -103,6 +105,26 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file whole: beside, sync, rename."""
     with whole_file(path) as file:
         file.write(text)
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object from a file. Raises SwissbertError that names the file where there is none."""
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise SwissbertError(f"{path}: cannot be read ({error})") from error
+    if not isinstance(table, dict):
+        raise SwissbertError(f"{path}: a JSON object is expected")
+    return table
+
+
+def sha256(path: Path) -> str:
+    """The checksum of a file, as hexadecimal digits. Raises SwissbertError where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise SwissbertError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 def _sync(path: Path) -> None:

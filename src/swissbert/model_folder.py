@@ -26,7 +26,7 @@ from swissbert.encoder.checkpoint import misfit, read_encoder, write_encoder
 from swissbert.encoder.int8 import has_int8, to_int8
 from swissbert.encoder.source import encoder_folder
 from swissbert.errors import SwissbertError
-from swissbert.files import write_folder
+from swissbert.files import read_object, write_folder
 from swissbert.hub import is_hub_id, pull
 from swissbert.model import MultitaskModel
 from swissbert.tasks import Settings, Task, shown, validated
@@ -169,12 +169,7 @@ def load_model(name: str | Path, device: str = "auto", precision: Precision = "f
         raise SwissbertError(f"precision is {shown(precision)}, but it is one of {', '.join(get_args(Precision))}")
     folder = resolve_folder(name)
     where = folder / "swissbert.json"
-    try:
-        table = json.loads(where.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise SwissbertError(f"{where}: cannot be read ({error})") from error
-    if not isinstance(table, dict):
-        raise SwissbertError(f"{where}: a JSON object is expected")
+    table = read_object(where)
     found = table.get("format")
     if type(found) is not int or found != FORMAT:
         raise SwissbertError(f"{where}: format is {shown(found)}, but this version of swissbert reads format {FORMAT}")
@@ -190,7 +185,7 @@ def load_model(name: str | Path, device: str = "auto", precision: Precision = "f
     if longest > limit:
         raise SwissbertError(f"{where}: encoder.max_length is {longest}, but this encoder takes at most {limit} tokens")
     model = make_model(encoder, description.tasks, description.model, freeze=description.encoder.freeze)
-    weights = folder / "heads.safetensors"
+    weights = folder / compact.HEADS
     try:
         stored = load_file(weights)
     except (OSError, SafetensorError) as error:
