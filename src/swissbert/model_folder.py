@@ -98,10 +98,8 @@ def save_model(
 ) -> None:
     """Write a model folder, whole or not at all; a `small` one is compact: for a model whose encoder is had by name.
 
-    Raises SwissbertError where that encoder is not to be had, and for a model whose products have eight bits.
+    Raises SwissbertError where that encoder is not to be had.
     """
-    if model.encoder.steady:
-        raise SwissbertError(f"{folder}: a model with eight-bit products is not written; load it with precision 'fp32'")
 
     def fill(new: Path) -> None:
         nonlocal description

@@ -98,7 +98,7 @@ class Model:
 def load(name: str | Path = "mini", device: str = "auto", precision: Precision = "fp32") -> Model:
     """``mini`` (which ships), a model folder, the best model of a run folder, or a hub id (``owner/name``, ``owner/name@revision``).
 
-    `precision` ``int8`` answers faster on a CPU, with eight-bit matrix products, ``auto`` does so where there are such;
-    scores move by a few tenths of a point at most. Raises SwissbertError that names file and reason.
+    `precision` ``int8`` answers faster on a CPU, with eight-bit matrix products (``pip install 'swissbert[int8]'``);
+    ``auto`` does so where that is installed. Scores move by a few tenths of a point at most. Raises SwissbertError that names file and reason.
     """
     return Model(load_model(name, device, precision))

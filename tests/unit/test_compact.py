@@ -15,7 +15,6 @@ from swissbert.config import EncoderSettings, ModelSettings
 from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.checkpoint import read_encoder
 from swissbert.encoder.delta import pack, unpack
-from swissbert.encoder.int8 import has_int8
 from swissbert.errors import SwissbertError
 from swissbert.model_folder import MINI, Description, load_model, make_model, save_model
 from swissbert.tasks import find_task
@@ -160,13 +159,10 @@ def test_a_model_that_was_loaded_from_a_compact_folder_is_written_whole(
     assert torch.equal(again.model.encoder.pooler.weight, small.model.encoder.pooler.weight)
 
 
-@pytest.mark.skipif(not has_int8(), reason="this processor has no int8 products in torch")
-@pytest.mark.parametrize("small", [True, False])
-def test_a_model_with_eight_bit_products_is_not_written(tuned: tuple[Path, Path], tmp_path: Path, small: bool) -> None:
+def test_a_model_loaded_with_eight_bit_products_is_written_as_it_was(tuned: tuple[Path, Path], tmp_path: Path) -> None:
     eight = load_model(tuned[0], "cpu", "int8")
-    with pytest.raises(SwissbertError, match=r"a model with eight-bit products is not written"):
-        save_model(tmp_path / "out", eight.model, eight.tokenizer, eight.description, small=small)
-    assert not (tmp_path / "out").exists()
+    save_model(tmp_path / "out", eight.model, eight.tokenizer, eight.description)
+    assert (tmp_path / "out/model.safetensors").read_bytes() == (tuned[0] / "model.safetensors").read_bytes()
 
 
 def test_a_base_with_another_tokenizer_is_refused(small: Path, tiny: Path, tmp_path: Path) -> None:

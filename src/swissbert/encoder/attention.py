@@ -4,7 +4,6 @@ Everything else in the encoder works on ``[T, H]`` tokens and does not know whic
 """
 
 import math
-from itertools import groupby
 from typing import Protocol
 
 import torch
@@ -34,12 +33,11 @@ class Layout(Protocol):
 class PackedLayout:
     """Sequences end to end without padding; padding exists only inside attention.
 
-    `lengths` are ints from 1 on. Tensors are made on the CPU and moved to the device given. `longest` is the width of
-    attention where it is to be more than the longest sequence.
+    `lengths` are ints from 1 on. Tensors are made on the CPU and moved to the device given.
     """
 
-    def __init__(self, lengths: list[int], device: torch.device | None = None, longest: int | None = None) -> None:
-        self.batch, self.longest = len(lengths), longest or max(lengths)
+    def __init__(self, lengths: list[int], device: torch.device | None = None) -> None:
+        self.batch, self.longest = len(lengths), max(lengths)
         sizes = torch.tensor(lengths)
         ends = sizes.cumsum(0)
         row = torch.repeat_interleave(torch.arange(self.batch), sizes)  # [T]
@@ -65,31 +63,6 @@ class PackedLayout:
         return flat if self._full else flat.index_select(0, self._place)
 
 
-STEP = 16
-"""Widths of attention in a `SteadyLayout` are multiples of this."""
-
-
-class SteadyLayout:
-    """Packed sequences whose attention is as wide as each one's own length asks for, whatever the others' lengths are.
-
-    Sums of floating-point numbers depend on their last digit on how wide the padding is. Where that digit matters, as
-    before numbers are rounded to eight bits, neighbours that have a like length share a product and others do not.
-    """
-
-    def __init__(self, lengths: list[int], device: torch.device | None = None) -> None:
-        whole = PackedLayout(lengths, device)
-        self.positions, self.first = whole.positions, whole.first
-        self.runs: list[tuple[slice, slice, PackedLayout]] = []
-        """Sequences side by side of one width: which they are, which tokens they have, and their layout."""
-        sequence = token = 0
-        for width, group in groupby(lengths, lambda length: -(-length // STEP) * STEP):
-            run = list(group)
-            end = token + sum(run)
-            layout = PackedLayout(run, device, width)
-            self.runs.append((slice(sequence, sequence + len(run)), slice(token, end), layout))
-            sequence, token = sequence + len(run), end
-
-
 class PaddedLayout:
     """The usual rectangle: ``T = B * L`` tokens, padding included, with ``attention_mask[B, L]`` of ones and zeros."""
 
@@ -109,17 +82,12 @@ class PaddedLayout:
         return sequences.reshape(self.batch * self.longest, -1)
 
 
-def attend(
-    qkv: Tensor, layout: Layout | SteadyLayout, heads: int, dropout: float, training: bool
-) -> tuple[Tensor, Tensor | None]:
+def attend(qkv: Tensor, layout: Layout, heads: int, dropout: float, training: bool) -> tuple[Tensor, Tensor]:
     """Multi-head scaled dot-product self-attention (Vaswani et al., 2017, Equation 1).
 
     `qkv` is ``[T, 3H]``: queries, keys and values side by side. Returns the context ``[T, H]`` and the attention
-    probabilities before dropout, ``[B, heads, L, L]``: row i says where token i looks. None in a `SteadyLayout`.
+    probabilities before dropout, ``[B, heads, L, L]``: row i says where token i looks.
     """
-    if isinstance(layout, SteadyLayout):
-        found = [attend(qkv[tokens], run, heads, dropout, training)[0] for _, tokens, run in layout.runs]
-        return torch.cat(found), None
     wide = layout.spread(qkv)  # [B, L, 3H]
     batch, longest = wide.shape[:2]
     q, k, v = wide.view(batch, longest, 3, heads, -1).permute(2, 0, 3, 1, 4)  # each [B, heads, L, d]
@@ -128,13 +96,8 @@ def attend(
     return layout.gather(context.transpose(1, 2).reshape(batch, longest, -1)), weights
 
 
-def attend_first(
-    q: Tensor, kv: Tensor, layout: Layout | SteadyLayout, heads: int, dropout: float, training: bool
-) -> Tensor:
+def attend_first(q: Tensor, kv: Tensor, layout: Layout, heads: int, dropout: float, training: bool) -> Tensor:
     """`attend` for the first token of each sequence alone: queries ``[B, H]``, keys and values ``[T, 2H]`` -> ``[B, H]``."""
-    if isinstance(layout, SteadyLayout):
-        found = [attend_first(q[some], kv[tokens], run, heads, dropout, training) for some, tokens, run in layout.runs]
-        return torch.cat(found)
     wide = layout.spread(kv)  # [B, L, 2H]
     batch, longest = wide.shape[:2]
     k, v = wide.view(batch, longest, 2, heads, -1).permute(2, 0, 3, 1, 4)  # each [B, heads, L, d]

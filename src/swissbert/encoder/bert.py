@@ -3,13 +3,14 @@
 ``T`` is the number of tokens in a batch, ``B`` of sequences, ``H`` the hidden size.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from swissbert.encoder.attention import Layout, PackedLayout, SteadyLayout, attend, attend_first
+from swissbert.encoder.attention import Layout, PackedLayout, attend, attend_first
 
 
 @dataclass(frozen=True)
@@ -85,22 +86,18 @@ class Layer(nn.Module):
         self.down = nn.Linear(inner, hidden)
         self.norm = nn.LayerNorm(hidden, config.norm_eps)
 
-    def forward(self, hidden: Tensor, layout: Layout | SteadyLayout) -> tuple[Tensor, Tensor | None]:
+    def forward(self, hidden: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
         """[T, H] -> [T, H] and attention probabilities [B, heads, L, L] as `attend` gives them."""
         context, weights = attend(self.qkv(hidden), layout, self.heads, self.attention_dropout, self.training)
         return self._after_attention(hidden, context), weights
 
-    def first(self, hidden: Tensor, layout: Layout | SteadyLayout) -> Tensor:
+    def first(self, hidden: Tensor, layout: Layout) -> Tensor:
         """[T, H] -> [B, H]: what `forward` gives for each sequence's first token; the others are looked at, not computed."""
         own = hidden.index_select(0, layout.first)
-        q, kv = self.split_qkv(own, hidden)
+        size, weight, bias = hidden.shape[1], self.qkv.weight, self.qkv.bias
+        q, kv = F.linear(own, weight[:size], bias[:size]), F.linear(hidden, weight[size:], bias[size:])
         context = attend_first(q, kv, layout, self.heads, self.attention_dropout, self.training)
         return self._after_attention(own, context)
-
-    def split_qkv(self, own: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """Queries of `own` ``[B, H]``, keys and values of `hidden` ``[T, 2H]``."""
-        size, weight, bias = hidden.shape[1], self.qkv.weight, self.qkv.bias
-        return F.linear(own, weight[:size], bias[:size]), F.linear(hidden, weight[size:], bias[size:])
 
     def _after_attention(self, hidden: Tensor, context: Tensor) -> Tensor:
         hidden = self.attention_norm(hidden + F.dropout(self.attention_out(context), self.dropout, self.training))
@@ -119,7 +116,8 @@ class Bert(nn.Module):
         self.embeddings = Embeddings(config)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.pooler = nn.Linear(config.hidden_size, config.hidden_size)
-        self.steady = False  # whether `pool` keeps neighbours out of the last digit: see `SteadyLayout`
+        self.layers_instead: Callable[[Tensor, list[int]], Tensor] | None = None
+        """What `pool` has compute layers and pooler where lengths are given: see `swissbert.encoder.int8`."""
         if initialise:
             self.apply(self._initialise)
 
@@ -151,7 +149,6 @@ class Bert(nn.Module):
             if keep_hidden:
                 all_hidden.append(hidden)
             if keep_attentions:
-                assert weights is not None
                 attentions.append(weights)
         pooled = torch.tanh(self.pooler(hidden.index_select(0, layout.first)))
         return Encoded(hidden, pooled, all_hidden, attentions)
@@ -161,17 +158,16 @@ class Bert(nn.Module):
 
         Of six layers that saves a seventh of all products, forward and backward.
         """
-        placed: Layout | SteadyLayout
-        if self.steady and isinstance(layout, list):
-            placed = SteadyLayout(layout, input_ids.device)
-        else:
-            placed = _layout(layout, input_ids.device)
-        hidden = self.embeddings(input_ids, token_type_ids, placed.positions)
+        if self.layers_instead and isinstance(layout, list):
+            positions = torch.cat([torch.arange(length) for length in layout])
+            return self.layers_instead(self.embeddings(input_ids, token_type_ids, positions), layout)
+        layout = _layout(layout, input_ids.device)
+        hidden = self.embeddings(input_ids, token_type_ids, layout.positions)
         for layer in self.layers[:-1]:
-            hidden, _ = layer(hidden, placed)
+            hidden, _ = layer(hidden, layout)
         last = self.layers[-1]
         assert isinstance(last, Layer)
-        return torch.tanh(self.pooler(last.first(hidden, placed)))
+        return torch.tanh(self.pooler(last.first(hidden, layout)))
 
 
 def _layout(layout: Layout | list[int], device: torch.device) -> Layout:
