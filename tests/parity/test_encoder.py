@@ -389,8 +389,8 @@ def test_the_shorter_way_drops_attention_and_both_sublayers(monkeypatch: pytest.
     assert_kept(context != 0, 1 - P)
 
 
-P = 0.3
-"""A rate of dropout. Of N values about N (1 - P) are kept, give or take five standard deviations."""
+P = 0.3125
+"""A rate of dropout, one that a CPU has exactly. Of N values about N (1 - P) are kept, give or take five standard deviations."""
 
 
 def assert_kept(kept: Tensor, share: float) -> None:

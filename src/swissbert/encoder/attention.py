@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from swissbert.encoder.dropout import dropout as dropped
+
 
 class Layout(Protocol):
     """Moves tokens ``[T, ...]`` to sequences ``[B, L, ...]`` and back."""
@@ -92,7 +94,7 @@ def attend(qkv: Tensor, layout: Layout, heads: int, dropout: float, training: bo
     batch, longest = wide.shape[:2]
     q, k, v = wide.view(batch, longest, 3, heads, -1).permute(2, 0, 3, 1, 4)  # each [B, heads, L, d]
     weights = _weights(q, k, layout)  # [B, heads, L, L]
-    context = F.dropout(weights, dropout, training) @ v  # [B, heads, L, d]
+    context = dropped(weights, dropout, training) @ v  # [B, heads, L, d]
     return layout.gather(context.transpose(1, 2).reshape(batch, longest, -1)), weights
 
 
@@ -102,7 +104,7 @@ def attend_first(q: Tensor, kv: Tensor, layout: Layout, heads: int, dropout: flo
     batch, longest = wide.shape[:2]
     k, v = wide.view(batch, longest, 2, heads, -1).permute(2, 0, 3, 1, 4)  # each [B, heads, L, d]
     weights = _weights(q.view(batch, heads, 1, -1), k, layout)  # [B, heads, 1, L]
-    context: Tensor = F.dropout(weights, dropout, training) @ v  # [B, heads, 1, d]
+    context: Tensor = dropped(weights, dropout, training) @ v  # [B, heads, 1, d]
     return context.view(batch, -1)
 
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from swissbert.encoder.attention import Layout, PackedLayout, attend, attend_first
+from swissbert.encoder.dropout import add_dropped, dropout
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class Embeddings(nn.Module):
     def forward(self, input_ids: Tensor, token_type_ids: Tensor, positions: Tensor) -> Tensor:
         """Each argument int64 [T]; returns [T, H]."""
         total = self.word(input_ids) + self.position(positions) + self.token_type(token_type_ids)
-        return F.dropout(self.norm(total), self.dropout, self.training)
+        return dropout(self.norm(total), self.dropout, self.training)
 
 
 class Layer(nn.Module):
@@ -100,9 +101,9 @@ class Layer(nn.Module):
         return self._after_attention(own, context)
 
     def _after_attention(self, hidden: Tensor, context: Tensor) -> Tensor:
-        hidden = self.attention_norm(hidden + F.dropout(self.attention_out(context), self.dropout, self.training))
+        hidden = self.attention_norm(add_dropped(hidden, self.attention_out(context), self.dropout, self.training))
         wide = F.gelu(self.up(hidden))  # the exact GELU, with erf
-        out: Tensor = self.norm(hidden + F.dropout(self.down(wide), self.dropout, self.training))
+        out: Tensor = self.norm(add_dropped(hidden, self.down(wide), self.dropout, self.training))
         return out
 
 

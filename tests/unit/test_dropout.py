@@ -1,0 +1,76 @@
+"""Dropout: its rate, its mean, its randomness, and that what is dropped has no gradient."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from swissbert.encoder.dropout import add_dropped, dropout
+
+
+@pytest.mark.parametrize("rate", [0.001, 0.1, 0.3, 0.5, 0.9])
+def test_it_keeps_its_rate_and_the_mean(rate: float) -> None:
+    """Within five deviations of a binomial count."""
+    torch.manual_seed(0)
+    count = 2_000_003  # no multiple of the four masks in one random number
+    found = dropout(torch.ones(count), rate, True)
+    deviation = (rate * (1 - rate) / count) ** 0.5
+    assert abs((found == 0).double().mean().item() - rate) < 5 * deviation + 2**-17
+    assert abs(found.double().mean().item() - 1) < 5 * deviation / (1 - rate) + 1e-4
+    kept = found[found != 0]
+    assert kept.min() == kept.max()
+    assert abs(kept[0].item() * (1 - rate) - 1) < 1e-4
+
+
+def test_positions_and_calls_are_independent() -> None:
+    torch.manual_seed(0)
+    masks = torch.stack([(dropout(torch.ones(200_000), 0.3, True) == 0).double() for _ in range(4)])
+    rows = torch.cat([masks, masks.roll(1, 1), masks.roll(4, 1)])
+    correlations = np.corrcoef(rows.numpy()) - np.eye(len(rows))
+    assert np.abs(correlations).max() < 5 / 200_000**0.5
+
+
+def test_torchs_seed_alone_decides() -> None:
+    def draw(seed: int) -> torch.Tensor:
+        torch.manual_seed(seed)
+        np.random.seed(1)  # must not matter
+        return dropout(torch.ones(64), 0.5, True)
+
+    assert torch.equal(draw(3), draw(3))
+    assert not torch.equal(draw(3), draw(4))
+    torch.manual_seed(3)
+    first = dropout(torch.ones(64), 0.5, True)
+    assert not torch.equal(first, dropout(torch.ones(64), 0.5, True)), "a second call draws anew"
+
+
+@pytest.mark.parametrize(("rate", "training"), [(0.0, True), (0.5, False), (0.0, False)])
+def test_without_a_rate_or_training_nothing_changes(rate: float, training: bool) -> None:
+    x, residual = torch.randn(5, 7), torch.randn(5, 7)
+    state = torch.get_rng_state()
+    assert dropout(x, rate, training) is x
+    assert torch.equal(add_dropped(residual, x, rate, training), residual + x)
+    assert torch.equal(torch.get_rng_state(), state), "and nothing is drawn"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_added_to_a_residual_it_is_the_same_with_the_same_gradients(dtype: torch.dtype) -> None:
+    x, residual = torch.randn(40, 9, dtype=dtype, requires_grad=True), torch.randn(40, 9, requires_grad=True)
+    upstream = torch.randn(40, 9)
+    torch.manual_seed(1)
+    fused = add_dropped(residual, x, 0.4, True)
+    gradients = torch.autograd.grad(fused, (x, residual), upstream)
+    torch.manual_seed(1)
+    plain = residual + dropout(x, 0.4, True)
+    torch.testing.assert_close(fused, plain)
+    torch.testing.assert_close(gradients, torch.autograd.grad(plain, (x, residual), upstream))
+    dropped = gradients[0] == 0
+    assert 0.2 < dropped.float().mean() < 0.6
+    assert torch.equal(fused[dropped], residual[dropped])
+    torch.testing.assert_close(gradients[0][~dropped].float(), (upstream / 0.6)[~dropped], rtol=1e-2, atol=0)
+
+
+def test_other_devices_use_torchs_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[float] = []
+    monkeypatch.setattr(F, "dropout", lambda _, rate: seen.append(rate))
+    dropout(torch.ones(3, device="meta"), 0.25, True)
+    assert seen == [0.25]
