@@ -23,6 +23,13 @@ ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("SWISSBERT_SHARED", ROOT.parent / "shared"))
 STARTER = ROOT / "src" / "swissbert" / "data" / "starter"
 
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Tests keep tokens in a folder of their own."""
+    os.environ["SWISSBERT_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 WORDS = [
     "the",
     "a",

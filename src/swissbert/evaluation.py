@@ -9,8 +9,8 @@ import torch
 
 from swissbert.data.batches import batches_by_tokens, pack
 from swissbert.data.cs224n import write_submission
-from swissbert.data.dataset import TaskData, load_split
-from swissbert.data.reader import BadRow, find_split_file
+from swissbert.data.dataset import TaskData, load_split, tokenize
+from swissbert.data.reader import BadRow, find_split_file, read_split
 from swissbert.data.tokens import TokenTable
 from swissbert.errors import SwissbertError
 from swissbert.heads import CosineHead
@@ -112,7 +112,7 @@ def evaluate(model: MultitaskModel, splits: Iterable[TaskData], *, full: bool = 
         found[task.name] = TaskScores(
             task.metric,
             len(data),
-            len(data.rows.bad),
+            len(data.bad),
             metrics,
             intervals(task.kind, data.labels, answers) if full else None,
             confusion(data.labels, answers, len(classes)) if classes else None,
@@ -132,7 +132,7 @@ def labelled_splits(trained: Trained, split: Split, directory: Path | None) -> I
         data = load_rows(trained, task, split, directory)
         if np.isnan(data.labels).any():
             raise SwissbertError(
-                f"{data.rows.source}: the {split} rows of task '{task.name}' have no labels to score against"
+                f"{data.source}: the {split} rows of task '{task.name}' have no labels to score against"
             )
         yield data
 
@@ -143,7 +143,8 @@ def submission(trained: Trained, directory: Path | None, out: Path) -> Iterator[
         splits: list[Split] = ["dev", "test"]
         there = [s for s in splits if (task.hub and s in task.hub.splits) or find_split_file(task, s, directory)]
         for split in there or splits:  # with neither, loading says what is missing
-            data = load_rows(trained, task, split, directory)
-            answers = decisions(task.kind, table_answers(trained.model, task, data.table))
-            ids = [row.id for row in data.rows.rows]
-            yield write_submission(out, task, split, zip(ids, answers.tolist(), strict=True)), len(ids), data.rows.bad
+            rows = read_split(task, split, directory)
+            table = tokenize(trained.tokenizer, task, rows.rows, **trained.reading(task))
+            answers = decisions(task.kind, table_answers(trained.model, task, table)).tolist()
+            ids = [row.id for row in rows.rows]
+            yield write_submission(out, task, split, zip(ids, answers, strict=True)), len(ids), rows.bad

@@ -59,7 +59,7 @@ def score(trained: "Trained", split: "Split", data: str | None) -> "Scores":
 
     def told() -> "Iterator[TaskData]":
         for each in labelled_splits(trained, split, directory_of(trained, data)):
-            _left_out(f"{each.task.name} {split}", each.rows.bad)
+            _left_out(f"{each.task.name} {split}", each.bad)
             yield each
 
     return all_scores(trained.model, told(), full=True)

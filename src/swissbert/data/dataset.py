@@ -1,36 +1,45 @@
-"""One split of one task, ready to be batched: rows, tokens and labels together."""
+"""One split of one task, ready to be batched: tokens and labels together."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from swissbert.data.batches import PackedBatch, pack, shuffled_batches
-from swissbert.data.reader import Row, Rows, read_split
+from swissbert.data.reader import BadRow, Reading, Row, labels_of
 from swissbert.data.tokens import Tokenizer, TokenTable
 from swissbert.tasks import Split, Task
+
+CHUNK = 4096
+"""Rows that are tokenized at a time; texts are let go of afterwards."""
 
 
 @dataclass(frozen=True)
 class TaskData:
-    """Rows of a split with their tokens; row n of one is row n of the other."""
+    """Tokens and labels of a split, without its texts.
+
+    `labels` are float64 [N], nan where a row has none. `rows_digest` is sha256 over the rows (`Rows.fingerprint`).
+    """
 
     task: Task
-    rows: Rows
+    source: str
+    bad: list[BadRow]
     table: TokenTable
     labels: np.ndarray
+    rows_digest: str
 
     def __len__(self) -> int:
         """Number of rows."""
-        return len(self.rows)
+        return len(self.labels)
 
     def fingerprint(self) -> str:
         """sha256 over rows and tokens: another text, label, order, vocabulary or truncation gives another value."""
-        digest = hashlib.sha256(self.rows.fingerprint().encode())
+        digest = hashlib.sha256(self.rows_digest.encode())
         for part in (self.table.ids, self.table.first, self.table.offsets):
-            digest.update(part.tobytes())
+            digest.update(np.ascontiguousarray(part).data)
         return digest.hexdigest()
 
     def batch(self, rows: np.ndarray) -> PackedBatch:
@@ -48,6 +57,29 @@ def tokenize(tokenizer: Tokenizer, task: Task, rows: Sequence[Row], *, separate:
     return tokenizer.encode([row.text for row in rows], pairs, together=not separate, max_length=max_length)
 
 
+class Tokenizing:
+    """A split, `CHUNK` rows at a time: iterating gives tokens and labels, and texts are gone over once."""
+
+    def __init__(self, reading: Reading, tokenizer: Tokenizer, *, separate: bool, max_length: int) -> None:
+        self.reading, self.tokenizer, self.separate, self.max_length = reading, tokenizer, separate, max_length
+        self._digest = hashlib.sha256()
+
+    def __iter__(self) -> Iterator[tuple[TokenTable, np.ndarray]]:
+        """Tables with the labels of their rows."""
+        rows = iter(self.reading)
+        while chunk := list(islice(rows, CHUNK)):
+            for row in chunk:
+                self._digest.update(row.digested())
+            table = tokenize(
+                self.tokenizer, self.reading.task, chunk, separate=self.separate, max_length=self.max_length
+            )
+            yield table, labels_of(chunk)
+
+    def rows_digest(self) -> str:
+        """sha256 over the rows so far."""
+        return self._digest.hexdigest()
+
+
 def load_split(
     task: Task,
     split: Split,
@@ -59,8 +91,20 @@ def load_split(
     refuse: bool = False,
     limit: int | None = None,
 ) -> TaskData:
-    """Read, check and tokenize a split. Raises SwissbertError as `read_split` does."""
-    rows = read_split(task, split, directory, refuse=refuse, limit=limit)
-    return TaskData(
-        task, rows, tokenize(tokenizer, task, rows.rows, separate=separate, max_length=max_length), rows.labels
+    """Read, check and tokenize a split, into memory. Raises SwissbertError as `Reading` does."""
+    reading = Reading(task, split, directory, refuse=refuse, limit=limit)
+    parts = Tokenizing(reading, tokenizer, separate=separate, max_length=max_length)
+    tables, labels = zip(*parts, strict=True)
+    return TaskData(task, reading.source, reading.bad, joined(tables), np.concatenate(labels), parts.rows_digest())
+
+
+def joined(tables: Sequence[TokenTable]) -> TokenTable:
+    """The rows of several tables, one after the other."""
+    ends = np.cumsum([0, *(table.offsets[-1] for table in tables)])
+    starts = [table.offsets[:-1] + before for table, before in zip(tables, ends, strict=False)]
+    return TokenTable(
+        np.concatenate([table.ids for table in tables]),
+        np.concatenate([table.first for table in tables]),
+        np.concatenate([*starts, ends[-1:]]).astype(np.int64),
+        tables[0].per_row,
     )

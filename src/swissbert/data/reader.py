@@ -34,6 +34,10 @@ class Row(NamedTuple):
     text_pair: str | None
     label: float | None
 
+    def digested(self) -> bytes:
+        """What a fingerprint of rows is made of."""
+        return json.dumps([self.id, self.text, self.text_pair, self.label]).encode()
+
 
 class BadRow(NamedTuple):
     """A row that cannot be used, and why."""
@@ -62,44 +66,71 @@ class Rows:
     @property
     def labels(self) -> np.ndarray:
         """Labels as float64 [N]; nan where a row has none."""
-        return np.array([np.nan if row.label is None else row.label for row in self.rows])
+        return labels_of(self.rows)
 
     def fingerprint(self) -> str:
         """sha256 over ids, texts and labels in order: the same rows give the same value wherever they lie."""
         digest = hashlib.sha256()
         for row in self.rows:
-            digest.update(json.dumps([row.id, row.text, row.text_pair, row.label]).encode())
+            digest.update(row.digested())
         return digest.hexdigest()
+
+
+def labels_of(rows: list[Row]) -> np.ndarray:
+    """Labels as float64 [N]; nan where a row has none."""
+    return np.array([np.nan if row.label is None else row.label for row in rows], np.float64)
+
+
+class Reading:
+    """One split of one task, row by row: iterating gives checked rows in file order, and memory does not grow with them.
+
+    `bad` fills up meanwhile. Labels are required in ``train`` and ``dev`` and optional in ``test``. With `refuse` the first
+    bad row is an error. Making one raises SwissbertError where the file is missing; iterating does where it is unreadable,
+    lacks a column or has no usable row.
+    """
+
+    def __init__(
+        self, task: Task, split: Split, directory: Path | None, *, refuse: bool = False, limit: int | None = None
+    ) -> None:
+        self.task, self.split, self.refuse, self.limit = task, split, refuse, limit
+        self.source, self._checked = open_split(task, split, directory)
+        self.bad: list[BadRow] = []
+
+    def __iter__(self) -> Iterator[Row]:
+        """Rows, once."""
+        count = 0
+        for item in self._checked:
+            if isinstance(item, BadRow):
+                self.bad.append(item)
+                if self.refuse:
+                    refuse_bad(self.bad)
+                continue
+            yield item
+            count += 1
+            if count == self.limit:
+                return
+        if not count:
+            raise SwissbertError(self._none())
+
+    def _none(self) -> str:
+        task, first = self.task, f"; the first: {self.bad[0].reason}" if self.bad else ""
+        if task.holds_out and self.split == "dev":
+            return f"{self.source}: holding out {task.holdout:g} of the train rows of task '{task.name}' left none for dev; a larger holdout or a dev file helps"
+        return f"{self.source}: no usable row for task '{task.name}' ({len(self.bad)} bad rows{first})"
+
+
+def refuse_bad(bad: list[BadRow]) -> None:
+    """Raise SwissbertError for the first bad row, if there is one."""
+    if bad:
+        raise SwissbertError(f"{bad[0]} (data.bad_rows is 'refuse'; 'skip' leaves such rows out and counts them)")
 
 
 def read_split(
     task: Task, split: Split, directory: Path | None, *, refuse: bool = False, limit: int | None = None
 ) -> Rows:
-    """Read and check one split of a task.
-
-    Labels are required in ``train`` and ``dev`` and optional in ``test``. With `refuse` the first bad row is an error.
-    Raises SwissbertError where the file is missing or unreadable, lacks a column or has no usable row.
-    """
-    source, checked = open_split(task, split, directory)
-    rows: list[Row] = []
-    bad: list[BadRow] = []
-    for item in checked:
-        if isinstance(item, BadRow):
-            if refuse:
-                raise SwissbertError(f"{item} (data.bad_rows is 'refuse'; 'skip' leaves such rows out and counts them)")
-            bad.append(item)
-        else:
-            rows.append(item)
-            if limit is not None and len(rows) == limit:
-                break
-    if not rows:
-        first = f"; the first: {bad[0].reason}" if bad else ""
-        if task.holds_out and split == "dev":
-            raise SwissbertError(
-                f"{source}: holding out {task.holdout:g} of the train rows of task '{task.name}' left none for dev; a larger holdout or a dev file helps"
-            )
-        raise SwissbertError(f"{source}: no usable row for task '{task.name}' ({len(bad)} bad rows{first})")
-    return Rows(source, rows, bad)
+    """All rows of a split at once. Raises SwissbertError as `Reading` does."""
+    reading = Reading(task, split, directory, refuse=refuse, limit=limit)
+    return Rows(reading.source, list(reading), reading.bad)
 
 
 def open_split(task: Task, split: Split, directory: Path | None) -> tuple[str, Iterator[Row | BadRow]]:

@@ -1,5 +1,6 @@
 """Text -> WordPiece numbers, as flat arrays that hold a whole split without padding."""
 
+import hashlib
 import json
 import threading
 from dataclasses import dataclass
@@ -98,6 +99,12 @@ class Tokenizer:
         ids = np.fromiter((i for item in encoded for i in item.ids), np.int32, int(offsets[-1]))
         first = np.array([len(item) - sum(item.type_ids) for item in encoded], np.int32)
         return TokenTable(ids, first, offsets, 2 if pairs is not None and not together else 1)
+
+    def fingerprint(self) -> str:
+        """sha256 of the vocabulary and of how texts are cleaned and cut into pieces."""
+        stored = json.loads(self._fast.to_str())
+        decisive = {name: part for name, part in stored.items() if name not in ("truncation", "padding")}
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
     def words(self, ids: list[int]) -> list[str]:
         """Word pieces of token ids, for display."""

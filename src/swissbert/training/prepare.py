@@ -14,7 +14,8 @@ import torch
 
 import swissbert
 from swissbert.config import RunConfig
-from swissbert.data.dataset import TaskData, load_split
+from swissbert.data.cache import cached_split
+from swissbert.data.dataset import TaskData
 from swissbert.data.tokens import Tokenizer
 from swissbert.device import pick_device, pick_precision
 from swissbert.display import Display
@@ -92,12 +93,12 @@ def prepare(config: RunConfig, display: Display) -> Prepared:
 def load_splits(
     config: RunConfig, tokenizer: Tokenizer, display: Display
 ) -> tuple[dict[str, TaskData], list[TaskData]]:
-    """Train rows by task and dev rows of every task, with their tokens. Raises SwissbertError as `load_split` does."""
+    """Train rows by task and dev rows of every task, with their tokens. Raises SwissbertError as `cached_split` does."""
     train: dict[str, TaskData] = {}
     dev: list[TaskData] = []
     for task in config.tasks:
         for split in ("train", "dev"):
-            data = load_split(
+            data = cached_split(
                 task,
                 split,
                 config.data.path,
@@ -150,8 +151,8 @@ def _epochs(config: RunConfig, data: dict[str, TaskData]) -> Iterator[Iterable[l
 def _report(data: TaskData, split: str, max_length: int, display: Display) -> None:
     cut = int((data.table.lengths >= max_length * data.table.per_row).sum())
     note = f", {cut} cut at {max_length} tokens" if cut else ""
-    display.say(f"{data.task.name} {split}: {len(data):,} rows from {data.rows.source}, {len(data.rows.bad)} bad{note}")
-    for bad in data.rows.bad[:5]:
+    display.say(f"{data.task.name} {split}: {len(data):,} rows from {data.source}, {len(data.bad)} bad{note}")
+    for bad in data.bad[:5]:
         display.say(f"  {bad}")
 
 

@@ -1,0 +1,153 @@
+"""Tokens of training data on disk, so that a second start reads no texts, and rows are mapped and not held in memory.
+
+An entry is a folder named by a hash of everything its content depends on: the file's bytes and name, the declaration of the
+task, split and limit, vocabulary and truncation, and the program's own code that reads and cuts texts. It appears whole or not
+at all, so two processes may build one at a time. Entries can be deleted whenever nobody is training.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import numpy as np
+
+from swissbert import tasks
+from swissbert.data import dataset, reader, tokens
+from swissbert.data.dataset import TaskData, Tokenizing, load_split
+from swissbert.data.reader import BadRow, Reading, refuse_bad, split_file
+from swissbert.data.tokens import Tokenizer, TokenTable
+from swissbert.errors import SwissbertError
+from swissbert.files import read_object, sha256
+from swissbert.tasks import Split, Task
+
+ARRAYS = {"ids": np.int32, "first": np.int32, "offsets": np.int64, "labels": np.float64}
+KEPT = 60 * 24 * 3600
+"""Seconds after its last use when an entry is cleared away."""
+
+
+def cache_folder() -> Path | None:
+    """Where entries lie: ``SWISSBERT_CACHE``, or in the user's cache folder; None where there is no such place."""
+    if chosen := os.environ.get("SWISSBERT_CACHE"):
+        return Path(chosen)
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "swissbert" / "tokens"
+    except RuntimeError:  # there is no home folder
+        return None
+
+
+def cached_split(
+    task: Task,
+    split: Split,
+    directory: Path | None,
+    tokenizer: Tokenizer,
+    *,
+    separate: bool,
+    max_length: int,
+    refuse: bool = False,
+    limit: int | None = None,
+) -> TaskData:
+    """`load_split` by way of the cache: the same data, memory-mapped. Data of a hub, which has a cache of its own, is not kept.
+
+    Raises SwissbertError as `load_split` does. Where nothing can be written it loads into memory.
+    """
+
+    def in_memory() -> TaskData:
+        return load_split(
+            task, split, directory, tokenizer, separate=separate, max_length=max_length, refuse=refuse, limit=limit
+        )
+
+    folder = cache_folder()
+    if folder is None or task.hub is not None:
+        return in_memory()
+    path = split_file(task, split, directory)
+    options = {"separate": separate, "max_length": max_length, "limit": limit}
+
+    def key() -> str:
+        parts = [sha256(path), path.name, task.model_dump_json(), split, options, tokenizer.fingerprint(), _program()]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    name = key()
+    entry = folder / name
+    found = _opened(entry, task)
+    if found is None:
+        reading = Reading(task, split, directory, refuse=refuse, limit=limit)
+        with suppress(OSError):
+            shutil.rmtree(entry, ignore_errors=True)  # a damaged one
+            folder.mkdir(parents=True, exist_ok=True)
+            _clear(folder)
+            with tempfile.TemporaryDirectory(prefix=".new-", dir=folder, ignore_cleanup_errors=True) as new:
+                _write(Path(new), Tokenizing(reading, tokenizer, separate=separate, max_length=max_length))
+                if key() == name:  # the file is still what it was before it was read
+                    with suppress(OSError):  # another process was first, with the same
+                        Path(new).rename(entry)
+            found = _opened(entry, task)
+    if found is None:
+        return in_memory()
+    if refuse:
+        refuse_bad(found.bad)
+    return found
+
+
+def _write(entry: Path, parts: Tokenizing) -> None:
+    """Fill a folder, chunk by chunk."""
+    total, per_row = 0, 1
+    with ExitStack() as stack:
+        files = {name: stack.enter_context((entry / f"{name}.bin").open("wb")) for name in ARRAYS}
+        np.zeros(1, np.int64).tofile(files["offsets"])
+        for table, labels in parts:
+            table.ids.tofile(files["ids"])
+            table.first.tofile(files["first"])
+            (table.offsets[1:] + total).tofile(files["offsets"])
+            labels.tofile(files["labels"])
+            total, per_row = total + len(table.ids), table.per_row
+        for file in files.values():
+            file.flush()
+            os.fsync(file.fileno())
+    told = {
+        "source": parts.reading.source,
+        "per_row": per_row,
+        "rows_digest": parts.rows_digest(),
+        "bytes": {name: (entry / f"{name}.bin").stat().st_size for name in ARRAYS},
+        "bad": [bad._asdict() for bad in parts.reading.bad],
+    }
+    (entry / "about.json").write_text(json.dumps(told), encoding="utf-8")
+
+
+def _opened(entry: Path, task: Task) -> TaskData | None:
+    """The data of an entry, or None where there is none that is whole."""
+    try:
+        about = read_object(entry / "about.json")
+        paths = {name: entry / f"{name}.bin" for name in ARRAYS}
+        if {name: path.stat().st_size for name, path in paths.items()} != about["bytes"]:
+            return None
+        arrays = {name: np.asarray(np.memmap(path, ARRAYS[name], "r")) for name, path in paths.items()}
+        table = TokenTable(arrays["ids"], arrays["first"], arrays["offsets"], int(about["per_row"]))
+        bad = [BadRow(**each) for each in about["bad"]]
+        data = TaskData(task, str(about["source"]), bad, table, arrays["labels"], str(about["rows_digest"]))
+        with suppress(OSError):
+            os.utime(entry / "about.json")
+    except (SwissbertError, OSError, ValueError, TypeError, KeyError):
+        return None
+    return data
+
+
+def _clear(folder: Path) -> None:
+    """Take away entries that nobody has used for long, and what killed processes left."""
+    for entry in folder.iterdir():
+        with suppress(OSError):
+            about = entry / "about.json"
+            if time.time() - (about if about.exists() else entry).stat().st_mtime > KEPT:
+                shutil.rmtree(entry, ignore_errors=True)
+
+
+def _program() -> str:
+    """A hash of the code that decides what an entry holds."""
+    digest = hashlib.sha256()
+    for module in (reader, dataset, tokens, tasks):
+        digest.update(Path(str(module.__file__)).read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,254 @@
+"""The token cache: the same data as without, never stale, never half, safe among processes."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from swissbert.data import cache
+from swissbert.data.cache import cache_folder, cached_split
+from swissbert.data.dataset import TaskData, load_split
+from swissbert.data.tokens import Tokenizer
+from swissbert.errors import SwissbertError
+from swissbert.tasks import Task, make_task
+
+ROWS = ["the film was good\t1", "\t0", "a very dull plot\t0", "the man plays guitar\t9", "no\t1", "a fine film\t0"]
+READ: dict[str, Any] = {"separate": False, "max_length": 32}
+
+
+def declare(**changes: Any) -> Task:
+    return make_task(
+        {
+            "name": "mine",
+            "kind": "classification",
+            "labels": ["0", "1"],
+            "loss": "cross_entropy",
+            "metric": "accuracy",
+            "columns": {"text": "text", "label": "label"},
+            "files": {"train": "rows.tsv", "dev": "dev.tsv"},
+            **changes,
+        },
+        "test",
+    )
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache."""
+    monkeypatch.setenv("SWISSBERT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/rows.tsv").write_text("text\tlabel\n" + "\n".join(ROWS) + "\n")
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def tokenizer(tiny: Path) -> Tokenizer:
+    return Tokenizer(tiny)
+
+
+def same(a: TaskData, b: TaskData) -> bool:
+    arrays = [(a.table.ids, b.table.ids), (a.table.first, b.table.first), (a.table.offsets, b.table.offsets)]
+    arrays.append((a.labels, b.labels))
+    return (
+        all(np.array_equal(x, y, equal_nan=x.dtype.kind == "f") and x.dtype == y.dtype for x, y in arrays)
+        and (a.task, a.source, a.bad, a.table.per_row) == (b.task, b.source, b.bad, b.table.per_row)
+        and a.fingerprint() == b.fingerprint()
+    )
+
+
+def entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir())
+
+
+@pytest.mark.parametrize("separate", [False, True])
+def test_it_is_the_same_data_the_first_and_every_other_time(data: Path, tokenizer: Tokenizer, separate: bool) -> None:
+    pairs = declare(columns={"text": "text", "text_pair": "other", "label": "label"})
+    rows = [f"{row.split(chr(9))[0]}\tthe dog runs\t{row.split(chr(9))[1]}" for row in ROWS]
+    (data / "rows.tsv").write_text("text\tother\tlabel\n" + "\n".join(rows) + "\n")
+    options: dict[str, Any] = {"separate": separate, "max_length": 8}
+    plain = load_split(pairs, "train", data, tokenizer, **options)
+    for _ in range(3):
+        assert same(cached_split(pairs, "train", data, tokenizer, **options), plain)
+    assert len(plain) == 4
+    assert len(plain.bad) == 2
+
+
+def test_many_chunks_are_one_table(data: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = load_split(declare(), "train", data, tokenizer, **READ)
+    monkeypatch.setattr("swissbert.data.dataset.CHUNK", 3)
+    assert same(load_split(declare(), "train", data, tokenizer, **READ), whole)
+    assert same(cached_split(declare(), "train", data, tokenizer, **READ), whole)
+
+
+def test_a_second_time_no_text_is_read_and_rows_are_mapped(
+    data: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cached_split(declare(), "train", data, tokenizer, **READ)
+    monkeypatch.setattr(cache, "Reading", None)
+    monkeypatch.setattr(Tokenizer, "encode", None)
+    found = cached_split(declare(), "train", data, tokenizer, **READ)
+    for array in (found.table.ids, found.table.first, found.table.offsets, found.labels):
+        assert isinstance(array.base, np.memmap)
+
+
+def test_whatever_matters_makes_another_entry(data: Path, tokenizer: Tokenizer, tiny: Path, folder: Path) -> None:
+    def check(task: Task, by: Tokenizer, **options: Any) -> None:
+        before = len(entries(folder)) if folder.exists() else 0
+        found = cached_split(task, "train", data, by, **options)
+        assert same(found, load_split(task, "train", data, by, **options)), "stale"
+        assert len(entries(folder)) == before + 1
+
+    check(declare(), tokenizer, **READ)
+    check(declare(), tokenizer, separate=False, max_length=8)
+    check(declare(), tokenizer, separate=True, max_length=32)
+    check(declare(), tokenizer, **READ, limit=2)
+    check(declare(labels=["1", "0"]), tokenizer, **READ)
+    check(declare(holdout=0.5, files={"train": "rows.tsv"}), tokenizer, **READ)
+    other = Path(shutil.copytree(tiny, data / "other"))
+    words = (other / "vocab.txt").read_text().split("\n")
+    at, to = words.index("film"), words.index("dog")
+    words[at], words[to] = words[to], words[at]
+    (other / "vocab.txt").write_text("\n".join(words))
+    (other / "tokenizer.json").unlink(missing_ok=True)
+    check(declare(), Tokenizer(other), **READ)
+    text = (data / "rows.tsv").read_text()
+    stamp = (data / "rows.tsv").stat()
+    (data / "rows.tsv").write_text(text.replace("good", "dull"))
+    os.utime(data / "rows.tsv", ns=(stamp.st_atime_ns, stamp.st_mtime_ns))  # same size, same time
+    check(declare(), tokenizer, **READ)
+
+
+def test_bad_rows_are_refused_whether_they_are_read_or_remembered(
+    data: Path, tokenizer: Tokenizer, folder: Path
+) -> None:
+    with pytest.raises(SwissbertError, match=r"^rows\.tsv:3: column 'text' is empty \(data\.bad_rows is 'refuse'"):
+        cached_split(declare(), "train", data, tokenizer, **READ, refuse=True)
+    assert entries(folder) == []
+    cached_split(declare(), "train", data, tokenizer, **READ)
+    with pytest.raises(SwissbertError, match=r"^rows\.tsv:3: column 'text' is empty \(data\.bad_rows is 'refuse'"):
+        cached_split(declare(), "train", data, tokenizer, **READ, refuse=True)
+
+
+@pytest.mark.parametrize("damage", ["short", "gone", "json", "about", "bad"])
+def test_a_damaged_entry_is_built_anew(data: Path, tokenizer: Tokenizer, folder: Path, damage: str) -> None:
+    plain = load_split(declare(), "train", data, tokenizer, **READ)
+    cached_split(declare(), "train", data, tokenizer, **READ)
+    (entry,) = entries(folder)
+    if damage == "short":
+        (entry / "ids.bin").write_bytes((entry / "ids.bin").read_bytes()[:-4])
+    elif damage == "gone":
+        (entry / "labels.bin").unlink()
+    elif damage == "json":
+        (entry / "about.json").write_text("{")
+    elif damage == "about":
+        (entry / "about.json").unlink()
+    else:
+        about = json.loads((entry / "about.json").read_text())
+        (entry / "about.json").write_text(json.dumps({**about, "bad": [{"line": 3}]}))
+    assert same(cached_split(declare(), "train", data, tokenizer, **READ), plain)
+    (again,) = entries(folder)
+    assert again == entry
+    assert sorted(path.name for path in again.iterdir()) == sorted(["about.json", *(f"{n}.bin" for n in cache.ARRAYS)])
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_kept(
+    data: Path, tokenizer: Tokenizer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = cache._write
+
+    def change(entry: Path, parts: Any) -> None:
+        write(entry, parts)
+        (data / "rows.tsv").write_text("text\tlabel\nthe dog sleeps\t1\n")
+
+    monkeypatch.setattr(cache, "_write", change)
+    found = cached_split(declare(), "train", data, tokenizer, **READ)
+    assert len(found) == 1
+    assert entries(folder) == []
+
+
+def test_where_nothing_can_be_written_it_works_without(
+    data: Path, tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("SWISSBERT_CACHE", str(tmp_path / "file" / "cache"))
+    plain = load_split(declare(), "train", data, tokenizer, **READ)
+    assert same(cached_split(declare(), "train", data, tokenizer, **READ), plain)
+
+
+def test_it_lies_in_the_users_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("SWISSBERT_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / "swissbert/tokens"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    assert cache_folder() == tmp_path / "me/.cache/swissbert/tokens"
+
+
+def test_what_nobody_used_for_long_is_cleared_away(data: Path, tokenizer: Tokenizer, folder: Path) -> None:
+    cached_split(declare(), "train", data, tokenizer, **READ)
+    (old,) = entries(folder)
+    cached_split(declare(), "train", data, tokenizer, separate=False, max_length=8)
+    long_ago = time.time() - cache.KEPT - 60
+    for entry in entries(folder):
+        os.utime(entry / "about.json", (long_ago, long_ago))
+    cached_split(declare(), "train", data, tokenizer, **READ)  # used again
+    cached_split(declare(), "train", data, tokenizer, separate=False, max_length=9)
+    assert len(entries(folder)) == 2
+    assert old in entries(folder)
+
+
+PROGRAM = """
+import sys, time
+from pathlib import Path
+from swissbert.data import cache
+from swissbert.data.tokens import Tokenizer
+from swissbert.tasks import make_task
+task = make_task({"name": "mine", "kind": "classification", "labels": ["0", "1"], "loss": "cross_entropy",
+                  "metric": "accuracy", "columns": {"text": "text", "label": "label"},
+                  "files": {"train": "rows.tsv", "dev": "dev.tsv"}}, "test")
+write = cache._write
+def slowly(entry, parts):
+    write(entry, parts)
+    print("written", flush=True)
+    time.sleep(float(sys.argv[3]))
+cache._write = slowly
+found = cache.cached_split(task, "train", Path(sys.argv[1]), Tokenizer(Path(sys.argv[2])), separate=False, max_length=32)
+print(found.fingerprint(), len(found), flush=True)
+"""
+
+
+def start(data: Path, tiny: Path, seconds: float) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(data), str(tiny), str(seconds)], stdout=subprocess.PIPE, text=True
+    )
+
+
+def test_two_processes_may_build_the_same_entry(data: Path, tiny: Path, tokenizer: Tokenizer, folder: Path) -> None:
+    processes = [start(data, tiny, 0.5) for _ in range(2)]
+    said = [process.communicate(timeout=60)[0].splitlines()[-1] for process in processes]
+    plain = load_split(declare(), "train", data, tokenizer, **READ)
+    assert said == [f"{plain.fingerprint()} 4"] * 2
+    assert len(entries(folder)) == 1
+
+
+def test_a_killed_process_leaves_no_entry(data: Path, tiny: Path, tokenizer: Tokenizer, folder: Path) -> None:
+    with start(data, tiny, 60) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "written\n"
+        process.send_signal(signal.SIGKILL)
+    assert [path.name.startswith(".new-") for path in entries(folder)] == [True]
+    plain = load_split(declare(), "train", data, tokenizer, **READ)
+    assert same(cached_split(declare(), "train", data, tokenizer, **READ), plain)
