@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: quickstart test check clean
+.PHONY: quickstart test check bench clean
 
 quickstart: $(VENV)/.ready
 	$(BIN)/swissbert quickstart
@@ -16,6 +16,11 @@ check: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Side by side with other libraries: benchmarks/README.md says what PEERS and DATA are.
+bench: $(VENV)/.ready-dev
+	$(INSTALL) sentence-transformers aiohttp
+	$(BIN)/python benchmarks/bench.py --peers "$(PEERS)" --data "$(DATA)"
 
 # A stamp is renewed when the dependencies change; pip then installs only what differs.
 $(VENV)/.ready: pyproject.toml constraints.txt

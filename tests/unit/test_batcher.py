@@ -244,6 +244,31 @@ def test_a_pass_that_fails_says_so_to_its_own_and_harms_no_other(trained: Traine
     run(batcher, check)
 
 
+def test_what_one_text_does_to_a_shared_pass_happens_to_it_alone(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = trained.model.pool
+    sizes = []
+
+    def fragile(batch: Any) -> torch.Tensor:
+        sizes.append(len(batch.lengths))
+        if 12 in batch.lengths:
+            raise RuntimeError("a text of twelve tokens")
+        return pool(batch)
+
+    monkeypatch.setattr(trained.model, "pool", fragile)
+    batcher = Batcher(trained.model)
+
+    async def check() -> None:
+        asked = [request(trained, "sst", text=text) for text in ("a good film", "no " * 10, "dull")]
+        batcher.submit(asked)
+        found = await asyncio.gather(*(each.future for each in asked), return_exceptions=True)
+        assert [type(each) for each in found] == [dict, RuntimeError, dict]
+
+    run(batcher, check)
+    assert sizes == [3, 1, 1, 1]
+
+
 def test_many_threads_of_requests_all_get_their_own_answer(trained: Trained) -> None:
     batcher = Batcher(trained.model, budget=256, most_requests=10_000, most_tokens=10**6)
     words = ["good", "bad", "great", "awful", "fine", "dull", "man", "woman"]

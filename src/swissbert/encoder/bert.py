@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from swissbert.encoder.attention import Layout, PackedLayout, attend, attend_first
-from swissbert.encoder.dropout import add_dropped, dropout
+from swissbert.encoder.dropout import dropout
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,9 @@ class Layer(nn.Module):
         return self._after_attention(own, context)
 
     def _after_attention(self, hidden: Tensor, context: Tensor) -> Tensor:
-        hidden = self.attention_norm(add_dropped(hidden, self.attention_out(context), self.dropout, self.training))
+        hidden = self.attention_norm(hidden + dropout(self.attention_out(context), self.dropout, self.training))
         wide = F.gelu(self.up(hidden))  # the exact GELU, with erf
-        out: Tensor = self.norm(add_dropped(hidden, self.down(wide), self.dropout, self.training))
+        out: Tensor = self.norm(hidden + dropout(self.down(wide), self.dropout, self.training))
         return out
 
 

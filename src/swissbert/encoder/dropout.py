@@ -22,13 +22,6 @@ def dropout(x: Tensor, rate: float, training: bool) -> Tensor:
     return x * _mask(x.shape, rate).to(x.dtype)
 
 
-def add_dropped(residual: Tensor, x: Tensor, rate: float, training: bool) -> Tensor:
-    """``residual + dropout(x)``, in one pass over memory where that can be."""
-    if not training or rate == 0 or x.device.type != "cpu" or x.dtype != residual.dtype:
-        return residual + dropout(x, rate, training)
-    return torch.addcmul(residual, x, _mask(x.shape, rate))
-
-
 def _mask(shape: Sequence[int], rate: float) -> Tensor:
     """Factors of so many values, float32: 0, or what keeps the mean as it is. Sixteen random bits decide each."""
     count = math.prod(shape)

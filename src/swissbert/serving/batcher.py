@@ -185,15 +185,22 @@ class Batcher:
         while taken := self._take():
             taken.sort(key=lambda request: request.longest)  # like lengths side by side: less padding in attention
             began = time.perf_counter()
-            try:
-                results: list[Any] = [taken[0].work()] if taken[0].work else list(self._answer(taken))
-                tokens = sum(request.tokens for request in taken)
-                self._pace += 0.1 * (tokens / max(1e-6, time.perf_counter() - began) - self._pace)
-                self.observer.batch(tokens, len(taken))
-            except Exception as error:  # the thread must outlive whatever one pass does
-                results = [error] * len(taken)
+            results = self._results(taken)
+            tokens = sum(request.tokens for request in taken)
+            self._pace += 0.1 * (tokens / max(1e-6, time.perf_counter() - began) - self._pace)
+            self.observer.batch(tokens, len(taken))
             for request, result in zip(taken, results, strict=True):
                 _deliver(request, result)
+
+    def _results(self, requests: list[Request]) -> list[Any]:
+        """An answer each, or the exception that it met; where a shared pass fails, each has one of its own."""
+        try:
+            work = requests[0].work
+            return [work()] if work else list(self._answer(requests))
+        except Exception as error:  # the thread must outlive whatever one pass does
+            if len(requests) == 1:
+                return [error]
+        return [self._results([request])[0] for request in requests]
 
     @torch.inference_mode()
     def _answer(self, requests: list[Request]) -> list[Answers]:

@@ -174,7 +174,7 @@ class _Run:
         p, config = self.p, self.p.config
         torch.manual_seed(config.seed * 1_000_003 + step + 1)  # dropout depends on nothing but seed and step
         set_rates(self.optimizer, schedule_factor(step, p.total, config.train))
-        losses: dict[str, list[float]] = {}
+        losses: dict[str, list[torch.Tensor]] = {}
         tokens = 0
         for name, number in sorted(p.plan.steps[step], key=lambda draw: self.order.index(draw[0])):
             if self.surgery and losses and name not in losses:
@@ -184,13 +184,19 @@ class _Run:
                 loss = p.model.loss(batch, name)
             scaled = loss * config.loss.scale.get(name, 1.0)
             (self.weighting.term(name, scaled) / config.train.accumulation).backward()  # type: ignore[no-untyped-call]
-            losses.setdefault(name, []).append(loss.item())
+            losses.setdefault(name, []).append(loss.detach())
             tokens += batch.tokens
-            if not math.isfinite(scaled.item()):
+        # looked at once all work is under way: a device is not waited for between draws
+        found = {name: torch.stack(values).tolist() for name, values in losses.items()}
+        for name, values in found.items():
+            worst = next(
+                (value for value in values if not math.isfinite(value * config.loss.scale.get(name, 1.0))), None
+            )
+            if worst is not None:
                 raise SwissbertError(
-                    f"the loss of task '{name}' is {scaled.item()} at step {step + 1}; a smaller train.lr or train.clip = 1.0 may help"
+                    f"the loss of task '{name}' is {worst} at step {step + 1}; a smaller train.lr or train.clip = 1.0 may help"
                 )
-        record = {"loss": {name: float(np.mean(values)) for name, values in losses.items()}}
+        record = {"loss": {name: float(np.mean(values)) for name, values in found.items()}}
         record["weight"] = {name: config.loss.scale.get(name, 1.0) * self.weighting.weight(name) for name in losses}
         if self.surgery:
             by_part = step % BY_LAYER_EVERY == 0

@@ -1,0 +1,190 @@
+"""Programs of peers and of this project, side by side: in turn, several rounds, medians and their ratios.
+
+    python benchmarks/bench.py --peers DIR --data DIR [--rounds 3] [--only training scoring first growth serving]
+
+Writes results.json, the figures in README.md and the plots beside itself. Nothing else should run meanwhile; about half an hour on two cores.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from show import Figures, plots, tables
+
+from swissbert.device import pick_device, pick_precision
+from swissbert.training.prepare import environment
+
+HERE = Path(__file__).parent
+SIZES = (5_000, 50_000, 500_000)
+BODY = '{"inputs": {"text": "$a", "text_pair": "$b"}, "tasks": "para"}'
+
+
+def main() -> None:
+    """Run what is asked for; sections that are not keep what they had."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peers", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="+", choices=list(SECTIONS), default=list(SECTIONS))
+    options = parser.parse_args()
+    path = HERE / "results.json"
+    stored = json.loads(path.read_text()) if path.exists() else {}
+    for name in options.only:
+        found = SECTIONS[name](options.peers.absolute(), options.data.absolute(), options.rounds)
+        when = datetime.now(UTC).isoformat(timespec="minutes")
+        stored[name] = {"environment": environment(), "date": when, "rounds": options.rounds, "figures": found}
+        path.write_text(json.dumps(stored, indent=1) + "\n")
+    page = HERE / "README.md"
+    before, mark, _ = page.read_text(encoding="utf-8").partition("<!-- results -->\n")
+    page.write_text(f"{before}{mark}\n{tables(stored)}", encoding="utf-8")
+    print(tables(stored))
+    plots(stored, HERE)
+
+
+def run(program: Path, *words: object, where: Path | None = None) -> Figures:
+    """The JSON line that a program prints, and its peak memory in MB."""
+    command = [sys.executable, str(program), *map(str, words)]
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1"}
+    with subprocess.Popen(
+        command, cwd=where, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        errors: list[bytes] = []
+        reader = threading.Thread(target=lambda: errors.append(process.stderr.read()))
+        reader.start()
+        out = process.stdout.read()
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        reader.join()
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} failed:\n{errors[0].decode()[-2000:]}")
+    found: Figures = {
+        **json.loads(out.decode().strip().splitlines()[-1]),
+        "peak_memory_mb": round(used.ru_maxrss / 1e3),
+    }
+    print(json.dumps({"ran": " ".join([program.name, *map(str, words)]), **found}), flush=True)
+    return found
+
+
+def in_turn(programs: dict[str, Callable[[], Figures]], rounds: int) -> dict[str, list[Figures]]:
+    """What each program found in each round; every other round goes backwards."""
+    found: dict[str, list[Figures]] = {name: [] for name in programs}
+    for turn in range(rounds):
+        for name in sorted(programs, reverse=bool(turn % 2)):
+            found[name].append(programs[name]())
+    return found
+
+
+def training(peers: Path, data: Path, rounds: int) -> Any:
+    """Steps of training, each beside the peak of that moment."""
+    kinds = ["fp32"] + (["bf16"] if str(pick_precision("auto", pick_device("cpu"))) == "torch.bfloat16" else [])
+
+    def ours(kind: str) -> Figures:
+        peak = run(peers / "peak.py", where=peers)[f"gflops_{kind}"]
+        return run(HERE / "train_step.py", "--data", data, "--precision", kind, "--peak", peak)
+
+    def theirs(kind: str, *more: str) -> Figures:
+        return run(peers / "train_step.py", "--data", data, "--dtype", kind, *more, where=peers)
+
+    programs: dict[str, Callable[[], Figures]] = {}
+    for kind in kinds:
+        programs[f"swissbert {kind}"] = lambda kind=kind: ours(kind)
+        programs[f"transformers {kind}"] = lambda kind=kind: theirs(kind)
+        programs[f"transformers {kind}, grouped"] = lambda kind=kind: theirs(kind, "--group-by-length")
+    return in_turn(programs, rounds)
+
+
+def scoring(peers: Path, data: Path, rounds: int) -> Any:
+    """Pairs from raw text."""
+    names = ["pipeline", "cross-encoder-fp32", "ort-fp32", "ort-int8"]
+    programs: dict[str, Callable[[], Figures]] = {
+        name: lambda name=name: run(peers / "inference.py", "--data", data, "--peer", name, where=peers)
+        for name in names
+    }
+    for precision in ("fp32", "int8"):
+        programs[f"swissbert {precision}"] = lambda p=precision: run(
+            HERE / "score.py", "--data", data, "--precision", p
+        )
+    return in_turn(programs, rounds)
+
+
+def first(peers: Path, data: Path, rounds: int) -> Any:
+    """Seconds of a cold process that answers one sentence."""
+    seconds = []
+    for _ in range(rounds + 1):
+        began = time.perf_counter()
+        words = ["-m", "swissbert", "predict", "mini", "--task", "sst", "A joy from start to finish."]
+        subprocess.run([sys.executable, *words], check=True, capture_output=True)
+        seconds.append({"seconds": round(time.perf_counter() - began, 2)})
+    return {"swissbert predict": seconds[1:]}  # the first one reads files from the disk
+
+
+def growth(peers: Path, data: Path, rounds: int) -> Any:
+    """What a row costs at three sizes."""
+    return in_turn(
+        {f"{n:07}": lambda n=n: run(HERE / "growth.py", "--data", data, "--rows", n) for n in SIZES},
+        rounds,
+    )
+
+
+def serving(peers: Path, data: Path, rounds: int) -> Any:
+    """Both servers up, one under load at a time."""
+    commands = {
+        "peer": [sys.executable, str(peers / "server.py"), "8100"],
+        "swissbert": [sys.executable, "-m", "swissbert", "serve", "mini", "--port", "8101"],
+    }
+    urls = {"peer": "http://127.0.0.1:8100/predict", "swissbert": "http://127.0.0.1:8101/v1/predict"}
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1"}
+    quiet = subprocess.DEVNULL
+    servers = [
+        subprocess.Popen(command, cwd=peers, env=environment, stdout=quiet, stderr=quiet)
+        for command in commands.values()
+    ]
+    try:
+        time.sleep(25)
+
+        def load(name: str, clients: int, seconds: int = 10) -> Figures:
+            words = ["--data", data, "--clients", clients, "--seconds", seconds]
+            return run(
+                peers / "load.py", urls[name], *words, *(["--body", BODY] if name == "swissbert" else []), where=peers
+            )
+
+        programs = {
+            f"{name}, {clients} clients": lambda name=name, clients=clients: load(name, clients)
+            for name in commands
+            for clients in (1, 64)
+        }
+        found = in_turn(programs, rounds)
+        found["swissbert, 640 clients"] = []
+        for _ in range(4):  # ten times the load, and what memory does meanwhile
+            figures = load("swissbert", 640, 20)
+            status = Path(f"/proc/{servers[1].pid}/status").read_text().splitlines()
+            kb = next(line.split()[1] for line in status if line.startswith("VmRSS"))
+            found["swissbert, 640 clients"].append({**figures, "server_memory_mb": round(int(kb) / 1e3)})
+    finally:
+        for server in servers:
+            server.terminate()
+            server.wait()
+    return found
+
+
+SECTIONS: dict[str, Callable[[Path, Path, int], Any]] = {
+    "training": training,
+    "scoring": scoring,
+    "first": first,
+    "growth": growth,
+    "serving": serving,
+}
+
+
+if __name__ == "__main__":
+    main()
