@@ -35,6 +35,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=list(SECTIONS), default=list(SECTIONS))
     options = parser.parse_args()
+    for option, folder in (("--peers", options.peers), ("--data", options.data)):
+        if not folder.is_dir() or folder == Path():
+            parser.error(f"{option} is '{folder}', but a folder is expected (make bench PEERS=DIR DATA=DIR)")
     path = HERE / "results.json"
     stored = json.loads(path.read_text()) if path.exists() else {}
     for name in options.only:
@@ -154,9 +157,10 @@ def serving(peers: Path, data: Path, rounds: int) -> Any:
 
         def load(name: str, clients: int, seconds: int = 10) -> Figures:
             words = ["--data", data, "--clients", clients, "--seconds", seconds]
-            return run(
-                peers / "load.py", urls[name], *words, *(["--body", BODY] if name == "swissbert" else []), where=peers
-            )
+            body = ["--body", BODY] if name == "swissbert" else []
+            found = run(peers / "load.py", urls[name], *words, *body, where=peers)
+            del found["peak_memory_mb"]  # that of the load itself
+            return found
 
         programs = {
             f"{name}, {clients} clients": lambda name=name, clients=clients: load(name, clients)

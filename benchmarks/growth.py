@@ -53,7 +53,7 @@ def main() -> None:
 
         prepare(config.model_copy(update={"data": config.data.model_copy(update={"dir": str(options.data)})}), quiet)
         prepared, first = start()
-        before = memory("VmHWM")
+        before = memory("VmRSS")
         prepared, second = start()
         prepared.model.train()
         run = _Run(prepared, folder, quiet)

@@ -3,7 +3,7 @@
     python benchmarks/train_step.py --data DIR [--steps 15] [--warmup 3] [--threads 2] [--precision fp32]
 
 Prints one JSON line: sequences and real tokens a second, and useful work as a share of the rate that `peak.py` of the peers
-measures (given with --peak). Tokens are made before, as a run does; batches are cut, packed and logged inside the time.
+measures (given with --peak). Tokens are made before, as a run does; batches are cut and packed inside the time.
 """
 
 import argparse

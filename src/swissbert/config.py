@@ -131,12 +131,13 @@ class DataSettings(Settings):
     """Where rows come from, and what happens to bad ones: ``skip`` (reported and counted) or ``refuse``.
 
     `dir` is a path, kept as an absolute one, or ``starter`` for the small corpus that ships. `limit` takes only that
-    many rows of each split, the first ones in the file.
+    many rows of each split, the first ones in the file. `cache` keeps tokens on disk: see `swissbert.data.cache`.
     """
 
     dir: str | None = None
     bad_rows: Literal["skip", "refuse"] = "skip"
     limit: Count | None = None
+    cache: bool = Field(default=True, strict=True)
 
     @field_validator("dir")
     @classmethod

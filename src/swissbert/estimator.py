@@ -89,7 +89,12 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         task = make_task({"name": self.name, "columns": columns, "files": files, **kind}, type(self).__name__)
         with TemporaryDirectory(prefix="swissbert-") as place:
             _write(Path(place), list(rows_of(texts, task)), labels, float(self.validation_fraction))
-            table = {"tasks": [task], "data": {"dir": place}, "loss": {"scale": {self.name: scale}}, **settings}
+            table = {
+                "tasks": [task],
+                "data": {"dir": place, "cache": False},
+                "loss": {"scale": {self.name: scale}},
+                **settings,
+            }
             config = make_config(table, type(self).__name__)
             try:
                 result = train(config, Path(place) / "run", display=Display(quiet=not self.verbose))

@@ -122,7 +122,7 @@ def evaluate(model: MultitaskModel, splits: Iterable[TaskData], *, full: bool = 
 
 
 def load_rows(trained: Trained, task: Task, split: Split, directory: Path | None) -> TaskData:
-    """One split of one task, tokenized as the model was trained. Raises SwissbertError as `read_split` does."""
+    """One split of one task, tokenized as the model was trained. Raises SwissbertError as `load_split` does."""
     return load_split(task, split, directory, trained.tokenizer, **trained.reading(task))
 
 

@@ -35,7 +35,7 @@ FORMAT = 1
 MINI = Path(__file__).parent / "mini"
 """The trained model that ships; its name is ``mini``."""
 Precision = Literal["auto", "fp32", "int8"]
-"""Of answers: ``auto`` is eight-bit products on a processor that has them, else fp32."""
+"""Of answers: ``auto`` is eight-bit products on a CPU where onnxruntime is installed, else fp32."""
 
 
 class Description(Settings):

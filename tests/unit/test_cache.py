@@ -13,12 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from swissbert.config import load_config
 from swissbert.data import cache
 from swissbert.data.cache import cache_folder, cached_split
 from swissbert.data.dataset import TaskData, load_split
 from swissbert.data.tokens import Tokenizer
+from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.tasks import Task, make_task
+from swissbert.training.prepare import prepare
 
 ROWS = ["the film was good\t1", "\t0", "a very dull plot\t0", "the man plays guitar\t9", "no\t1", "a fine film\t0"]
 READ: dict[str, Any] = {"separate": False, "max_length": 32}
@@ -205,9 +208,25 @@ def test_what_nobody_used_for_long_is_cleared_away(data: Path, tokenizer: Tokeni
     for entry in entries(folder):
         os.utime(entry / "about.json", (long_ago, long_ago))
     cached_split(declare(), "train", data, tokenizer, **READ)  # used again
+    (folder / "somebodys").mkdir()
+    os.utime(folder / "somebodys", (long_ago, long_ago))
+    (folder / ".new-killed").mkdir()
+    os.utime(folder / ".new-killed", (long_ago, long_ago))
     cached_split(declare(), "train", data, tokenizer, separate=False, max_length=9)
-    assert len(entries(folder)) == 2
+    assert len(entries(folder)) == 3
     assert old in entries(folder)
+    assert folder / "somebodys" in entries(folder)
+
+
+def test_it_can_be_switched_off(folder: Path, tiny: Path) -> None:
+    def start(cache: bool) -> dict[str, str]:
+        words = [f"encoder.name={tiny}", "encoder.max_length=32", f"data.cache={str(cache).lower()}"]
+        return prepare(load_config("minilm", words, "starter"), Display(quiet=True)).fingerprints()
+
+    without = start(False)
+    assert not folder.exists()
+    assert start(True) == without
+    assert len(entries(folder)) == 6
 
 
 PROGRAM = """

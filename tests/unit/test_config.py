@@ -119,6 +119,7 @@ BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
     ("data.dir", ["/data", "starter"], [3]),
     ("data.bad_rows", ["skip", "refuse"], ["drop", True]),
     ("data.limit", [1, 10**9], [0, -1, 1.5, True, 10**9 + 1]),
+    ("data.cache", [True, False], ["maybe", 1, 3]),
     ("encoder.name", ["minilm", "owner/name"], ["", 3]),
     ("encoder.revision", ["main"], [3]),
     ("encoder.freeze", [True, False], ["maybe", 3]),

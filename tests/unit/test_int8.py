@@ -83,6 +83,17 @@ def test_it_is_an_encoder_of_rounded_numbers(lengths: list[int]) -> None:
     assert (found - expected).abs().max() < 0.03
 
 
+def test_what_is_no_number_in_one_text_stays_there() -> None:
+    torch.manual_seed(0)
+    layers = Int8Layers(Bert(BertConfig(vocab_size=9, hidden_size=48, layers=2, heads=4, intermediate_size=96)))
+    hidden = torch.randn(12, 48)
+    alone = layers(hidden[7:9], [2])
+    hidden[:7] = float("nan")
+    found = layers(hidden, [7, 2, 3])
+    assert found[0].isnan().any()
+    assert torch.equal(found[1:2], alone)
+
+
 def test_the_largest_numbers_do_not_overflow() -> None:
     """Products of one sign and full size: where AVX2 adds pairs in 16 bits, 8-bit weights would saturate here."""
     encoder = Bert(BertConfig(vocab_size=9, hidden_size=32, layers=1, heads=2, intermediate_size=64))

@@ -14,7 +14,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swissbert.data.reader import BadRow, Row, Rows, check_rows, find_split_file, head, read_cells, read_split
+from swissbert.data.reader import (
+    BadRow,
+    Row,
+    Rows,
+    check_rows,
+    find_split_file,
+    head,
+    labels_of,
+    read_cells,
+    read_split,
+)
 from swissbert.errors import SwissbertError
 from swissbert.tasks import SPLITS, Split, Task, find_task, make_task
 
@@ -86,7 +96,7 @@ def write(tmp_path: Path) -> Writer:
 def test_text_formats_give_the_same_texts_and_labels(write: Writer, name: str, content: str) -> None:
     rows = read_split(declare(name), "train", write(content, name))
     assert texts(rows) == ["a fine film", "dull, and long"]
-    assert rows.labels.tolist() == [1.0, 0.0]
+    assert labels_of(rows.rows).tolist() == [1.0, 0.0]
     assert rows.bad == []
     assert rows.source == name
 
@@ -99,7 +109,7 @@ def test_parquet_rows_are_numbered_from_one_across_row_groups(tmp_path: Path) ->
     assert [row.number for row in rows.rows] == list(range(1, count + 1))
     assert [row.id for row in rows.rows[:2]] == ["1", "2"]
     assert texts(rows)[-1] == "film 2499"
-    assert rows.labels[:3].tolist() == [0.0, 1.0, 0.0]
+    assert labels_of(rows.rows)[:3].tolist() == [0.0, 1.0, 0.0]
 
 
 def test_a_declared_format_wins_over_the_ending(write: Writer) -> None:
@@ -132,7 +142,7 @@ def test_a_header_that_is_shifted_as_in_the_course_test_files_is_read_by_name(wr
         ("c91", "Effective but tepid", None),
         ("d17", "A good place to start .", None),
     ]
-    assert np.isnan(rows.labels).all()
+    assert np.isnan(labels_of(rows.rows)).all()
 
 
 def test_the_first_declared_file_that_is_there_is_read(write: Writer) -> None:
@@ -229,7 +239,7 @@ def test_half_a_surrogate_pair_in_json_makes_a_bad_row_and_a_whole_one_is_text(w
         (9, "a column name with half of a surrogate pair"),
     ]
     assert [str(row).encode() for row in rows.bad]  # all of it can be printed
-    assert len(rows.fingerprint()) == 64
+    assert len(fingerprint(rows.rows)) == 64
 
 
 # Quotes
@@ -319,7 +329,7 @@ def test_labels_that_are_missing_or_not_declared_are_reported(write: Writer) -> 
 def test_a_score_outside_the_range_is_reported(write: Writer, value: str) -> None:
     rows = read_split(scores(), "train", write(f"text\tlabel\nx\t{value}\nlow\t0\nhigh\t5.0\n"))
     assert bad(rows) == [(2, f"label {value!r} is not a number from 0 to 5")]
-    assert rows.labels.tolist() == [0.0, 5.0]
+    assert labels_of(rows.rows).tolist() == [0.0, 5.0]
 
 
 def test_labels_of_json_that_are_no_numbers_or_names_are_reported(write: Writer) -> None:
@@ -526,16 +536,20 @@ def test_head_gives_the_first_readable_rows(write: Writer) -> None:
 # Fingerprint
 
 
+def fingerprint(rows: list[Row]) -> str:
+    return hashlib.sha256(b"".join(row.digested() for row in rows)).hexdigest()
+
+
 def test_the_fingerprint_does_not_depend_on_where_rows_lie(write: Writer) -> None:
     first = read_split(scores(), "train", write("text\tlabel\na\t1\nb\t2.5\n"))
     other = read_split(scores("rows.csv"), "train", write('\ufefflabel,text\r\n1.0,"a"\r\n2.50, b \r\n', "rows.csv"))
-    assert first.fingerprint() == other.fingerprint()
+    assert fingerprint(first.rows) == fingerprint(other.rows)
 
 
 def test_the_fingerprint_of_known_rows_never_changes() -> None:
     rows = [Row(2, "x", "héllo", None, 1.0), Row(3, "y", "a", "b", None)]
     raw = b'["x", "h\\u00e9llo", null, 1.0]["y", "a", "b", null]'  # runs that were begun remember it
-    assert Rows("f", rows).fingerprint() == hashlib.sha256(raw).hexdigest()
+    assert fingerprint(rows) == hashlib.sha256(raw).hexdigest()
 
 
 @given(
@@ -555,7 +569,7 @@ def test_the_fingerprint_of_known_rows_never_changes() -> None:
 )
 @settings(deadline=None, max_examples=60)
 def test_the_fingerprint_changes_with_any_text_label_id_or_order(rows: list[Row], data: st.DataObject) -> None:
-    before = Rows("f", rows).fingerprint()
+    before = fingerprint(rows)
     at = data.draw(st.integers(0, len(rows) - 1))
     row = rows[at]
     changes = [
@@ -566,10 +580,10 @@ def test_the_fingerprint_changes_with_any_text_label_id_or_order(rows: list[Row]
         row._replace(id=row.id + "x"),
     ]
     for change in changes:
-        assert Rows("f", [*rows[:at], change, *rows[at + 1 :]]).fingerprint() != before
-    assert Rows("f", [*rows[:at], *rows[at + 1 :]]).fingerprint() != before
+        assert fingerprint([*rows[:at], change, *rows[at + 1 :]]) != before
+    assert fingerprint([*rows[:at], *rows[at + 1 :]]) != before
     if rows[::-1] != rows:
-        assert Rows("f", rows[::-1]).fingerprint() != before
+        assert fingerprint(rows[::-1]) != before
 
 
 # Nothing is dropped silently
@@ -689,7 +703,7 @@ def test_the_course_files_give_the_published_numbers_of_rows(
         assert len(rows) == count
         assert [row.number for row in rows.bad] == (bad_rows if split == "train" else [])
         assert len({row.id for row in rows.rows}) == count
-        assert bool(np.isnan(rows.labels).all()) == (split == "test")
+        assert bool(np.isnan(labels_of(rows.rows)).all()) == (split == "test")
 
 
 def test_the_bad_rows_of_the_question_pairs_are_an_empty_text_and_an_empty_label(cs224n: Path) -> None:
@@ -812,7 +826,7 @@ def test_a_data_set_of_the_hub_that_lacks_a_column_says_which(monkeypatch: pytes
 
 
 def test_labels_are_nan_where_there_are_none() -> None:
-    labels = Rows("f", [Row(1, "1", "a", None, None), Row(2, "2", "b", None, 0.5)]).labels
+    labels = labels_of([Row(1, "1", "a", None, None), Row(2, "2", "b", None, 0.5)])
     assert labels.dtype == np.float64
     assert math.isnan(labels[0])
     assert labels[1] == 0.5

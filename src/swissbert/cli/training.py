@@ -62,7 +62,8 @@ def train(
     settings: SetOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything, show what would run, write nothing.")
+        bool,
+        typer.Option("--dry-run", help="Check everything, show what would run, write nothing but tokens to the cache."),
     ] = False,
 ) -> None:
     """Train one encoder on the tasks of a recipe."""

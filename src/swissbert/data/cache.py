@@ -1,17 +1,20 @@
 """Tokens of training data on disk, so that a second start reads no texts, and rows are mapped and not held in memory.
 
 An entry is a folder named by a hash of everything its content depends on: the file's bytes and name, the declaration of the
-task, split and limit, vocabulary and truncation, and the program's own code that reads and cuts texts. It appears whole or not
+task, split and limit, vocabulary and truncation, the program's own code that reads and cuts texts, and the libraries it does so with. It appears whole or not
 at all, so two processes may build one at a time. Entries can be deleted whenever nobody is training.
 """
 
 import hashlib
 import json
 import os
+import re
 import shutil
+import sys
 import tempfile
 import time
 from contextlib import ExitStack, suppress
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -73,18 +76,22 @@ def cached_split(
 
     name = key()
     entry = folder / name
+    damaged = entry.exists()  # if it cannot be opened though it is there
     found = _opened(entry, task)
     if found is None:
         reading = Reading(task, split, directory, refuse=refuse, limit=limit)
         with suppress(OSError):
-            shutil.rmtree(entry, ignore_errors=True)  # a damaged one
+            if damaged:
+                shutil.rmtree(entry, ignore_errors=True)
             folder.mkdir(parents=True, exist_ok=True)
             _clear(folder)
             with tempfile.TemporaryDirectory(prefix=".new-", dir=folder, ignore_cleanup_errors=True) as new:
-                _write(Path(new), Tokenizing(reading, tokenizer, separate=separate, max_length=max_length))
+                made = Path(new) / name
+                made.mkdir()
+                _write(made, Tokenizing(reading, tokenizer, separate=separate, max_length=max_length))
                 if key() == name:  # the file is still what it was before it was read
                     with suppress(OSError):  # another process was first, with the same
-                        Path(new).rename(entry)
+                        made.rename(entry)
             found = _opened(entry, task)
     if found is None:
         return in_memory()
@@ -139,6 +146,8 @@ def _opened(entry: Path, task: Task) -> TaskData | None:
 def _clear(folder: Path) -> None:
     """Take away entries that nobody has used for long, and what killed processes left."""
     for entry in folder.iterdir():
+        if not re.fullmatch(r"[0-9a-f]{64}|\.new-\w+", entry.name):  # not of this cache
+            continue
         with suppress(OSError):
             about = entry / "about.json"
             if time.time() - (about if about.exists() else entry).stat().st_mtime > KEPT:
@@ -146,8 +155,9 @@ def _clear(folder: Path) -> None:
 
 
 def _program() -> str:
-    """A hash of the code that decides what an entry holds."""
-    digest = hashlib.sha256()
-    for module in (reader, dataset, tokens, tasks):
-        digest.update(Path(str(module.__file__)).read_bytes())
+    """A hash of what decides what an entry holds: code of this program, and versions."""
+    versions = [version("tokenizers"), version("pyarrow"), sys.version]
+    digest = hashlib.sha256(json.dumps(versions).encode())
+    for file in (__file__, *(str(module.__file__) for module in (reader, dataset, tokens, tasks))):
+        digest.update(Path(file).read_bytes())
     return digest.hexdigest()

@@ -21,7 +21,7 @@ CHUNK = 4096
 class TaskData:
     """Tokens and labels of a split, without its texts.
 
-    `labels` are float64 [N], nan where a row has none. `rows_digest` is sha256 over the rows (`Rows.fingerprint`).
+    `labels` are float64 [N], nan where a row has none. `rows_digest` is sha256 over ids, texts and labels.
     """
 
     task: Task

@@ -35,7 +35,7 @@ class Row(NamedTuple):
     label: float | None
 
     def digested(self) -> bytes:
-        """What a fingerprint of rows is made of."""
+        """What a fingerprint of rows is made of: the same rows give the same bytes wherever they lie."""
         return json.dumps([self.id, self.text, self.text_pair, self.label]).encode()
 
 
@@ -62,18 +62,6 @@ class Rows:
     def __len__(self) -> int:
         """Number of usable rows."""
         return len(self.rows)
-
-    @property
-    def labels(self) -> np.ndarray:
-        """Labels as float64 [N]; nan where a row has none."""
-        return labels_of(self.rows)
-
-    def fingerprint(self) -> str:
-        """sha256 over ids, texts and labels in order: the same rows give the same value wherever they lie."""
-        digest = hashlib.sha256()
-        for row in self.rows:
-            digest.update(row.digested())
-        return digest.hexdigest()
 
 
 def labels_of(rows: list[Row]) -> np.ndarray:

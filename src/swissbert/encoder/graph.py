@@ -1,7 +1,7 @@
 """The layers of an encoder as a graph of ONNX Runtime's operators, with eight-bit matrix products, on packed tokens.
 
 Its inputs are ``hidden`` float ``[T, H]`` (the embeddings), ``lengths`` int32 ``[B]``, ``first`` int64 ``[B]`` (index of each
-sequence's first token), ``spread`` int64 ``[B, L]`` (which token goes where in attention; padding may be any token) and ``back``
+sequence's first token), ``spread`` int64 ``[B, L]`` (which token goes where in attention; padding is any token of the same sequence) and ``back``
 int64 ``[T]`` (where each token is in ``[B * L]``). It gives ``pooled`` ``[B, H]``, as `Bert.pool` does.
 """
 
@@ -26,6 +26,12 @@ OWN = "com.microsoft"
 def to_graph(encoder: Bert) -> bytes:
     """The layers and the pooler of an encoder, serialised."""
     return _Graph(encoder).serialised()
+
+
+def round_weights(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``[outputs, inputs]`` -> int8 ``[inputs, outputs]``, and the scale of each output, float32."""
+    scales = np.maximum(np.abs(weight).max(1) / WEIGHTS, 1e-12)
+    return np.rint(weight / scales[:, None]).astype(np.int8).T.copy(), scales.astype(np.float32)
 
 
 class _Graph:
@@ -104,10 +110,8 @@ class _Graph:
 
     def product(self, x: str, weight: Tensor, bias: Tensor, name: str) -> tuple[str, str]:
         """``x Wᵀ`` with eight-bit numbers, as fp32, and the bias that is still to be added."""
-        exact = _array(weight)  # [outputs, inputs]
-        scales = np.maximum(np.abs(exact).max(1) / WEIGHTS, 1e-12)
-        matrix = self.tensor(f"{name}.int8", np.rint(exact / scales[:, None]).astype(np.int8).T.copy())
-        scale = self.tensor(f"{name}.scale", scales.astype(np.float32))
+        whole, scales = round_weights(_array(weight))
+        matrix, scale = self.tensor(f"{name}.int8", whole), self.tensor(f"{name}.scale", scales)
         tokens, largest = self.round(x)
         inputs = [tokens, matrix, self.step, scale, self.zero, self.whole]
         product = self.add("MatMulIntegerToFloat", inputs, domain=OWN)

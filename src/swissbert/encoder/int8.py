@@ -44,7 +44,8 @@ class Int8Layers:
             "hidden": hidden.numpy(),
             "lengths": sizes.astype(np.int32),
             "first": first,
-            "spread": np.where(inside, first[:, None] + columns, 0),
+            # padding is the sequence's own last token: whatever another text holds, it is not looked at
+            "spread": first[:, None] + np.minimum(columns, sizes[:, None] - 1),
             "back": np.flatnonzero(inside),
         }
         return torch.from_numpy(self._session.run(["pooled"], inputs)[0])

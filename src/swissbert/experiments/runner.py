@@ -104,7 +104,7 @@ class _Splits:
 def plan_rows(
     table: PaperTable, rows: list[TableRow], seeds: list[int], choices: Choices, out: Path, display: Display
 ) -> list[PlannedRow]:
-    """Check every row that is asked for, before the first one runs. Raises SwissbertError and writes nothing."""
+    """Check every row that is asked for, before the first one runs. Raises SwissbertError; nothing is written to `out`."""
     splits = _Splits(display)
     planned = []
     for row in rows:

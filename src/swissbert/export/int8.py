@@ -11,12 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from swissbert.encoder.graph import ACTIVATIONS, round_weights
+
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
-
-WEIGHTS = 63
-"""Largest weight: products of two 8-bit numbers overflow the 16 bits that AVX2 adds them in, wherever the file may run."""
-ACTIVATIONS = 127
 
 
 def to_int8(model: "ModelProto") -> None:
@@ -54,10 +52,8 @@ def to_int8(model: "ModelProto") -> None:
         if x not in rounded:
             rounded.add(x)
             yield from round_tokens(x)
-        exact = numpy_helper.to_array(stored.pop(weight))  # [outputs, inputs]
-        scales = np.maximum(np.abs(exact).max(1) / WEIGHTS, 1e-12)
-        new[f"{weight}/int8"] = np.rint(exact / scales[:, None]).astype(np.int8).T.copy()
-        new[f"{weight}/scale"] = (scales / ACTIVATIONS).astype(np.float32)
+        new[f"{weight}/int8"], scales = round_weights(numpy_helper.to_array(stored.pop(weight)))
+        new[f"{weight}/scale"] = scales / np.float32(ACTIVATIONS)
         yield make("MatMulInteger", [f"{x}/int8", f"{weight}/int8", "int8.zero"], f"{y}/whole")
         yield make("Cast", [f"{y}/whole"], f"{y}/float", to=1)
         yield make("Mul", [f"{y}/float", f"{weight}/scale"], f"{y}/scaled")

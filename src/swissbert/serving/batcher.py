@@ -184,19 +184,18 @@ class Batcher:
     def _run(self) -> None:
         while taken := self._take():
             taken.sort(key=lambda request: request.longest)  # like lengths side by side: less padding in attention
-            began = time.perf_counter()
-            results = self._results(taken)
-            tokens = sum(request.tokens for request in taken)
-            self._pace += 0.1 * (tokens / max(1e-6, time.perf_counter() - began) - self._pace)
-            self.observer.batch(tokens, len(taken))
-            for request, result in zip(taken, results, strict=True):
+            for request, result in zip(taken, self._results(taken), strict=True):
                 _deliver(request, result)
 
     def _results(self, requests: list[Request]) -> list[Any]:
         """An answer each, or the exception that it met; where a shared pass fails, each has one of its own."""
         try:
-            work = requests[0].work
-            return [work()] if work else list(self._answer(requests))
+            began, work = time.perf_counter(), requests[0].work
+            results: list[Any] = [work()] if work else list(self._answer(requests))
+            tokens = sum(request.tokens for request in requests)
+            self._pace += 0.1 * (tokens / max(1e-6, time.perf_counter() - began) - self._pace)
+            self.observer.batch(tokens, len(requests))
+            return results
         except Exception as error:  # the thread must outlive whatever one pass does
             if len(requests) == 1:
                 return [error]

@@ -189,9 +189,7 @@ class _Run:
         # looked at once all work is under way: a device is not waited for between draws
         found = {name: torch.stack(values).tolist() for name, values in losses.items()}
         for name, values in found.items():
-            worst = next(
-                (value for value in values if not math.isfinite(value * config.loss.scale.get(name, 1.0))), None
-            )
+            worst = next((value for value in values if not math.isfinite(value)), None)
             if worst is not None:
                 raise SwissbertError(
                     f"the loss of task '{name}' is {worst} at step {step + 1}; a smaller train.lr or train.clip = 1.0 may help"

@@ -1,4 +1,4 @@
-"""From settings to everything a run needs before its first step. Reads, and writes nothing."""
+"""From settings to everything a run needs before its first step. Reads, and writes nothing but the token cache."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ import torch
 import swissbert
 from swissbert.config import RunConfig
 from swissbert.data.cache import cached_split
-from swissbert.data.dataset import TaskData
+from swissbert.data.dataset import TaskData, load_split
 from swissbert.data.tokens import Tokenizer
 from swissbert.device import pick_device, pick_precision
 from swissbert.display import Display
@@ -38,7 +38,7 @@ from swissbert.sampling import (
 
 @dataclass(frozen=True)
 class Prepared:
-    """Everything a run needs before its first step; made by `prepare`, which reads but writes nothing."""
+    """Everything a run needs before its first step; made by `prepare`."""
 
     config: RunConfig
     tokenizer: Tokenizer
@@ -98,7 +98,7 @@ def load_splits(
     dev: list[TaskData] = []
     for task in config.tasks:
         for split in ("train", "dev"):
-            data = cached_split(
+            data = (cached_split if config.data.cache else load_split)(
                 task,
                 split,
                 config.data.path,
