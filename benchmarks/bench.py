@@ -10,13 +10,14 @@ import json
 import os
 import subprocess
 import sys
-import threading
+import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import torch
 from show import Figures, plots, tables
 
 from swissbert.device import pick_device, pick_precision
@@ -56,20 +57,15 @@ def run(program: Path, *words: object, where: Path | None = None) -> Figures:
     """The JSON line that a program prints, and its peak memory in MB."""
     command = [sys.executable, str(program), *map(str, words)]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1"}
-    with subprocess.Popen(
-        command, cwd=where, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        errors: list[bytes] = []
-        reader = threading.Thread(target=lambda: errors.append(process.stderr.read()))
-        reader.start()
-        out = process.stdout.read()
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        reader.join()
-    if process.returncode:
-        sys.exit(f"{' '.join(command)} failed:\n{errors[0].decode()[-2000:]}")
+    with tempfile.TemporaryFile() as errors:
+        with subprocess.Popen(command, cwd=where, env=environment, stdout=subprocess.PIPE, stderr=errors) as process:
+            assert process.stdout is not None
+            out = process.stdout.read()
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            errors.seek(0)
+            sys.exit(f"{' '.join(command)} failed:\n{errors.read().decode()[-2000:]}")
     found: Figures = {
         **json.loads(out.decode().strip().splitlines()[-1]),
         "peak_memory_mb": round(used.ru_maxrss / 1e3),
@@ -89,7 +85,7 @@ def in_turn(programs: dict[str, Callable[[], Figures]], rounds: int) -> dict[str
 
 def training(peers: Path, data: Path, rounds: int) -> Any:
     """Steps of training, each beside the peak of that moment."""
-    kinds = ["fp32"] + (["bf16"] if str(pick_precision("auto", pick_device("cpu"))) == "torch.bfloat16" else [])
+    kinds = ["fp32"] + (["bf16"] if pick_precision("auto", pick_device("cpu")) == torch.bfloat16 else [])
 
     def ours(kind: str) -> Figures:
         peak = run(peers / "peak.py", where=peers)[f"gflops_{kind}"]

@@ -9,7 +9,7 @@ import json
 import os.path
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self, TypedDict, get_args
+from typing import Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 from safetensors import SafetensorError
@@ -19,6 +19,7 @@ from torch import nn
 from swissbert import compact
 from swissbert.card import card
 from swissbert.config import EncoderSettings, ModelSettings
+from swissbert.data.dataset import TokenOptions
 from swissbert.data.tokens import Tokenizer
 from swissbert.device import pick_device
 from swissbert.encoder import Bert
@@ -61,13 +62,6 @@ class Description(Settings):
         return self
 
 
-class Reading(TypedDict):
-    """How rows become tokens: the sentences of a pair one by one or together, and the longest sequence."""
-
-    separate: bool
-    max_length: int
-
-
 @dataclass(frozen=True)
 class Trained:
     """A model with its tokenizer and description, in eval mode."""
@@ -88,7 +82,7 @@ class Trained:
             raise SwissbertError(f"{self.folder}: this model {problem}; its tasks are {', '.join(tasks)}")
         return tasks[name]
 
-    def reading(self, task: Task) -> Reading:
+    def reading(self, task: Task) -> TokenOptions:
         """How the rows of a task become tokens for this model."""
         return {"separate": self.model.separate(task), "max_length": self.description.encoder.max_length}
 

@@ -100,7 +100,7 @@ def test_a_second_time_no_text_is_read_and_rows_are_mapped(
     data: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cached_split(declare(), "train", data, tokenizer, **READ)
-    monkeypatch.setattr(cache, "Reading", None)
+    monkeypatch.setattr(cache, "tokenizing", None)
     monkeypatch.setattr(Tokenizer, "encode", None)
     found = cached_split(declare(), "train", data, tokenizer, **READ)
     for array in (found.table.ids, found.table.first, found.table.offsets, found.labels):

@@ -14,15 +14,17 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack, suppress
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 
 from swissbert import tasks
 from swissbert.data import dataset, reader, tokens
-from swissbert.data.dataset import TaskData, Tokenizing, load_split
-from swissbert.data.reader import BadRow, Reading, refuse_bad, split_file
+from swissbert.data.dataset import SplitOptions, TaskData, Tokenizing, load_split, tokenizing
+from swissbert.data.reader import BadRow, refuse_bad, split_file
 from swissbert.data.tokens import Tokenizer, TokenTable
 from swissbert.errors import SwissbertError
 from swissbert.files import read_object, sha256
@@ -44,34 +46,20 @@ def cache_folder() -> Path | None:
 
 
 def cached_split(
-    task: Task,
-    split: Split,
-    directory: Path | None,
-    tokenizer: Tokenizer,
-    *,
-    separate: bool,
-    max_length: int,
-    refuse: bool = False,
-    limit: int | None = None,
+    task: Task, split: Split, directory: Path | None, tokenizer: Tokenizer, **options: Unpack[SplitOptions]
 ) -> TaskData:
     """`load_split` by way of the cache: the same data, memory-mapped. Data of a hub, which has a cache of its own, is not kept.
 
     Raises SwissbertError as `load_split` does. Where nothing can be written it loads into memory.
     """
-
-    def in_memory() -> TaskData:
-        return load_split(
-            task, split, directory, tokenizer, separate=separate, max_length=max_length, refuse=refuse, limit=limit
-        )
-
     folder = cache_folder()
     if folder is None or task.hub is not None:
-        return in_memory()
+        return load_split(task, split, directory, tokenizer, **options)
     path = split_file(task, split, directory)
-    options = {"separate": separate, "max_length": max_length, "limit": limit}
+    decisive = {"separate": options["separate"], "max_length": options["max_length"], "limit": options.get("limit")}
 
     def key() -> str:
-        parts = [sha256(path), path.name, task.model_dump_json(), split, options, tokenizer.fingerprint(), _program()]
+        parts = [sha256(path), path.name, task.model_dump_json(), split, decisive, tokenizer.fingerprint, _program()]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     name = key()
@@ -79,7 +67,7 @@ def cached_split(
     damaged = entry.exists()  # if it cannot be opened though it is there
     found = _opened(entry, task)
     if found is None:
-        reading = Reading(task, split, directory, refuse=refuse, limit=limit)
+        parts = tokenizing(task, split, directory, tokenizer, **options)
         with suppress(OSError):
             if damaged:
                 shutil.rmtree(entry, ignore_errors=True)
@@ -88,14 +76,14 @@ def cached_split(
             with tempfile.TemporaryDirectory(prefix=".new-", dir=folder, ignore_cleanup_errors=True) as new:
                 made = Path(new) / name
                 made.mkdir()
-                _write(made, Tokenizing(reading, tokenizer, separate=separate, max_length=max_length))
+                _write(made, parts)
                 if key() == name:  # the file is still what it was before it was read
                     with suppress(OSError):  # another process was first, with the same
                         made.rename(entry)
             found = _opened(entry, task)
     if found is None:
-        return in_memory()
-    if refuse:
+        return load_split(task, split, directory, tokenizer, **options)
+    if options.get("refuse"):
         refuse_bad(found.bad)
     return found
 
@@ -154,6 +142,7 @@ def _clear(folder: Path) -> None:
                 shutil.rmtree(entry, ignore_errors=True)
 
 
+@cache
 def _program() -> str:
     """A hash of what decides what an entry holds: code of this program, and versions."""
     versions = [version("tokenizers"), version("pyarrow"), sys.version]

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import numpy as np
 
@@ -80,21 +81,35 @@ class Tokenizing:
         return self._digest.hexdigest()
 
 
+class TokenOptions(TypedDict):
+    """How rows become tokens: the sentences of a pair one by one or together, and the longest sequence."""
+
+    separate: bool
+    max_length: int
+
+
+class SplitOptions(TokenOptions, total=False):
+    """How a split is loaded: with these of `Reading`, which need not be given."""
+
+    refuse: bool
+    limit: int | None
+
+
+def tokenizing(
+    task: Task, split: Split, directory: Path | None, tokenizer: Tokenizer, **options: Unpack[SplitOptions]
+) -> Tokenizing:
+    """A split that is about to be read and tokenized. Raises SwissbertError where its file is missing."""
+    reading = Reading(task, split, directory, refuse=options.get("refuse", False), limit=options.get("limit"))
+    return Tokenizing(reading, tokenizer, separate=options["separate"], max_length=options["max_length"])
+
+
 def load_split(
-    task: Task,
-    split: Split,
-    directory: Path | None,
-    tokenizer: Tokenizer,
-    *,
-    separate: bool,
-    max_length: int,
-    refuse: bool = False,
-    limit: int | None = None,
+    task: Task, split: Split, directory: Path | None, tokenizer: Tokenizer, **options: Unpack[SplitOptions]
 ) -> TaskData:
     """Read, check and tokenize a split, into memory. Raises SwissbertError as `Reading` does."""
-    reading = Reading(task, split, directory, refuse=refuse, limit=limit)
-    parts = Tokenizing(reading, tokenizer, separate=separate, max_length=max_length)
+    parts = tokenizing(task, split, directory, tokenizer, **options)
     tables, labels = zip(*parts, strict=True)
+    reading = parts.reading
     return TaskData(task, reading.source, reading.bad, joined(tables), np.concatenate(labels), parts.rows_digest())
 
 

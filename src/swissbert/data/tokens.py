@@ -4,6 +4,7 @@ import hashlib
 import json
 import threading
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,7 @@ class Tokenizer:
         first = np.array([len(item) - sum(item.type_ids) for item in encoded], np.int32)
         return TokenTable(ids, first, offsets, 2 if pairs is not None and not together else 1)
 
+    @cached_property
     def fingerprint(self) -> str:
         """sha256 of the vocabulary and of how texts are cleaned and cut into pieces."""
         stored = json.loads(self._fast.to_str())

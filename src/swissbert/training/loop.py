@@ -184,17 +184,17 @@ class _Run:
                 loss = p.model.loss(batch, name)
             scaled = loss * config.loss.scale.get(name, 1.0)
             (self.weighting.term(name, scaled) / config.train.accumulation).backward()  # type: ignore[no-untyped-call]
-            losses.setdefault(name, []).append(loss.detach())
+            losses.setdefault(name, []).append(torch.stack([loss.detach(), scaled.detach()]))
             tokens += batch.tokens
         # looked at once all work is under way: a device is not waited for between draws
-        found = {name: torch.stack(values).tolist() for name, values in losses.items()}
-        for name, values in found.items():
-            worst = next((value for value in values if not math.isfinite(value)), None)
+        found = {name: torch.stack(pairs).cpu().numpy() for name, pairs in losses.items()}  # each [draws, 2]
+        for name, pairs in found.items():
+            worst = next((value for value in pairs[:, 1].tolist() if not math.isfinite(value)), None)
             if worst is not None:
                 raise SwissbertError(
                     f"the loss of task '{name}' is {worst} at step {step + 1}; a smaller train.lr or train.clip = 1.0 may help"
                 )
-        record = {"loss": {name: float(np.mean(values)) for name, values in found.items()}}
+        record = {"loss": {name: float(pairs[:, 0].mean(dtype=np.float64)) for name, pairs in found.items()}}
         record["weight"] = {name: config.loss.scale.get(name, 1.0) * self.weighting.weight(name) for name in losses}
         if self.surgery:
             by_part = step % BY_LAYER_EVERY == 0
