@@ -18,7 +18,7 @@ from transformers import BertModel
 
 import swissbert
 from swissbert.encoder import Bert, BertConfig, Encoded, PackedLayout, PaddedLayout
-from swissbert.encoder.attention import Layout, attend, attend_first
+from swissbert.encoder.attention import Layout, attend, attend_first, attend_fused
 from swissbert.encoder.bert import Layer
 from swissbert.encoder.checkpoint import hf_names, read_encoder, write_encoder
 
@@ -424,6 +424,27 @@ def test_attention_is_dropped_at_the_rate_given_and_reported_before_it() -> None
     torch.testing.assert_close(weights, torch.full((1, 1, n, n), 1 / n))
     quiet, _ = attend(qkv, PackedLayout([n]), heads=1, dropout=P, training=False)
     torch.testing.assert_close(quiet, torch.full((n, n), 1 / n))
+
+
+@pytest.mark.parametrize(
+    "layout", [PackedLayout([7, 1, 20, 3]), PackedLayout([5, 5]), PaddedLayout(torch.tensor([[1, 1], [1, 0]]))]
+)
+def test_the_fused_way_that_a_gpu_takes_gives_the_same_context_and_gradient(layout: Layout) -> None:
+    qkv = torch.randn(len(layout.positions), 72, dtype=torch.float64, requires_grad=True)
+    plain, fused = attend(qkv, layout, 4, 0.0, True)[0], attend_fused(qkv, layout, 4, 0.0, True)
+    torch.testing.assert_close(fused, plain, rtol=0, atol=1e-13)
+    upstream = torch.randn_like(plain)
+    expected, found = (torch.autograd.grad(out, qkv, upstream)[0] for out in (plain, fused))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-13)
+
+
+def test_the_fused_way_drops_attention_in_training_alone() -> None:
+    n = 64  # as above
+    qkv = torch.cat([torch.zeros(n, 2 * n), torch.eye(n)], dim=1)
+    context = attend_fused(qkv, PackedLayout([n]), 1, P, True)
+    assert_kept(context != 0, 1 - P)
+    torch.testing.assert_close(context, torch.where(context != 0, 1 / n / (1 - P), 0.0))
+    torch.testing.assert_close(attend_fused(qkv, PackedLayout([n]), 1, P, False), torch.full((n, n), 1 / n))
 
 
 def test_the_two_sublayers_are_dropped_at_the_rate_of_layers_each_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:

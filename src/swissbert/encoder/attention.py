@@ -90,22 +90,39 @@ def attend(qkv: Tensor, layout: Layout, heads: int, dropout: float, training: bo
     `qkv` is ``[T, 3H]``: queries, keys and values side by side. Returns the context ``[T, H]`` and the attention
     probabilities before dropout, ``[B, heads, L, L]``: row i says where token i looks.
     """
-    wide = layout.spread(qkv)  # [B, L, 3H]
-    batch, longest = wide.shape[:2]
-    q, k, v = wide.view(batch, longest, 3, heads, -1).permute(2, 0, 3, 1, 4)  # each [B, heads, L, d]
+    q, k, v = _heads(layout.spread(qkv), heads, 3)
     weights = _weights(q, k, layout)  # [B, heads, L, L]
-    context = dropped(weights, dropout, training) @ v  # [B, heads, L, d]
-    return layout.gather(context.transpose(1, 2).reshape(batch, longest, -1)), weights
+    return _tokens(dropped(weights, dropout, training) @ v, layout), weights
+
+
+def attend_fused(qkv: Tensor, layout: Layout, heads: int, dropout: float, training: bool) -> Tensor:
+    """The context that `attend` gives, from torch's fused kernel: no weights are kept, so memory grows with L, not L².
+
+    For a GPU, where it is several kernels less; on a CPU it saves nothing.
+    """
+    q, k, v = _heads(layout.spread(qkv), heads, 3)
+    mask = None if layout.mask is None else layout.mask.to(q.dtype)
+    context = F.scaled_dot_product_attention(q, k, v, mask, dropout if training else 0.0)
+    return _tokens(context, layout)
 
 
 def attend_first(q: Tensor, kv: Tensor, layout: Layout, heads: int, dropout: float, training: bool) -> Tensor:
     """`attend` for the first token of each sequence alone: queries ``[B, H]``, keys and values ``[T, 2H]`` -> ``[B, H]``."""
-    wide = layout.spread(kv)  # [B, L, 2H]
-    batch, longest = wide.shape[:2]
-    k, v = wide.view(batch, longest, 2, heads, -1).permute(2, 0, 3, 1, 4)  # each [B, heads, L, d]
+    k, v = _heads(layout.spread(kv), heads, 2)
+    batch = len(q)
     weights = _weights(q.view(batch, heads, 1, -1), k, layout)  # [B, heads, 1, L]
     context: Tensor = dropped(weights, dropout, training) @ v  # [B, heads, 1, d]
     return context.view(batch, -1)
+
+
+def _heads(wide: Tensor, heads: int, parts: int) -> tuple[Tensor, ...]:
+    """``[B, L, parts * H]`` -> so many parts, each ``[B, heads, L, d]``."""
+    return wide.view(*wide.shape[:2], parts, heads, -1).permute(2, 0, 3, 1, 4).unbind()
+
+
+def _tokens(context: Tensor, layout: Layout) -> Tensor:
+    """``[B, heads, L, d] -> [T, H]``."""
+    return layout.gather(context.transpose(1, 2).flatten(2))
 
 
 def _weights(q: Tensor, k: Tensor, layout: Layout) -> Tensor:

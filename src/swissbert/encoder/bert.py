@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from swissbert.encoder.attention import Layout, PackedLayout, attend, attend_first
+from swissbert.encoder.attention import Layout, PackedLayout, attend, attend_first, attend_fused
 from swissbert.encoder.dropout import dropout
 
 
@@ -87,10 +87,14 @@ class Layer(nn.Module):
         self.down = nn.Linear(inner, hidden)
         self.norm = nn.LayerNorm(hidden, config.norm_eps)
 
-    def forward(self, hidden: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
-        """[T, H] -> [T, H] and attention probabilities [B, heads, L, L] as `attend` gives them."""
-        context, weights = attend(self.qkv(hidden), layout, self.heads, self.attention_dropout, self.training)
-        return self._after_attention(hidden, context), weights
+    def forward(self, hidden: Tensor, layout: Layout, *, keep: bool = False) -> tuple[Tensor, Tensor | None]:
+        """[T, H] -> [T, H], and to `keep` them attention probabilities [B, heads, L, L] as `attend` gives them."""
+        qkv = self.qkv(hidden)
+        if qkv.is_cuda and not keep:
+            context, weights = attend_fused(qkv, layout, self.heads, self.attention_dropout, self.training), None
+        else:
+            context, weights = attend(qkv, layout, self.heads, self.attention_dropout, self.training)
+        return self._after_attention(hidden, context), weights if keep else None
 
     def first(self, hidden: Tensor, layout: Layout) -> Tensor:
         """[T, H] -> [B, H]: what `forward` gives for each sequence's first token; the others are looked at, not computed."""
@@ -146,7 +150,7 @@ class Bert(nn.Module):
         hidden = self.embeddings(input_ids, token_type_ids, layout.positions)
         all_hidden, attentions = [hidden] if keep_hidden else [], []
         for layer in self.layers:
-            hidden, weights = layer(hidden, layout)
+            hidden, weights = layer(hidden, layout, keep=keep_attentions)
             if keep_hidden:
                 all_hidden.append(hidden)
             if keep_attentions:
