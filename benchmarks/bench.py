@@ -1,8 +1,8 @@
 """Programs of peers and of this project, side by side: in turn, several rounds, medians and their ratios.
 
-    python benchmarks/bench.py --peers DIR --data DIR [--rounds 3] [--only training scoring first growth serving]
+    python benchmarks/bench.py --peers DIR --data DIR [--rounds 3] [--only training scoring first growth serving accuracy]
 
-Writes results.json, the figures in README.md and the plots beside itself. Nothing else should run meanwhile; about half an hour on two cores.
+Writes results.json, the figures in README.md and the plots beside itself. Nothing else should run meanwhile; about an hour on two cores.
 """
 
 import argparse
@@ -177,12 +177,27 @@ def serving(peers: Path, data: Path, rounds: int) -> Any:
     return found
 
 
+def accuracy(peers: Path, data: Path, rounds: int) -> Any:
+    """What fewer bits cost: short runs in fp32 and bf16 with a seed a round, and the shipped model's answers."""
+    program = HERE / "accuracy.py"
+    found: dict[str, list[Figures]] = {
+        f"trained in {precision}": [
+            run(program, "--data", data, "--train", precision, "--seed", seed) for seed in range(rounds)
+        ]
+        for precision in ("fp32", "bf16")
+    }
+    for precision in ("fp32", "int8"):
+        found[f"answers in {precision}"] = [run(program, "--data", data, "--answer", precision)]
+    return found
+
+
 SECTIONS: dict[str, Callable[[Path, Path, int], Any]] = {
     "training": training,
     "scoring": scoring,
     "first": first,
     "growth": growth,
     "serving": serving,
+    "accuracy": accuracy,
 }
 
 

@@ -36,7 +36,7 @@ def tables(stored: Figures) -> str:
             times = "" if name == fast else f"{median(stored, section, fast, key) / value:.2f}"
             more = " | ".join(f"{median(stored, section, name, each):g}" for each in extra)
             lines += [f"| {name} | {rounds_of(stored, section, name, key)} | {value:g} | {times} | {more} |"]
-        lines += [""]
+        lines += ["", f"![{section.capitalize()}]({section}.png)", ""]
     if "first" in stored:
         lines += ["### First answer", "", note(stored, "first"), ""]
         lines += [
@@ -63,7 +63,7 @@ def tables(stored: Figures) -> str:
         for name in stored["growth"]["figures"]:
             figures = " | ".join(f"{median(stored, 'growth', name, key):g}" for key in keys)
             lines += [f"| {int(name):,} | {figures} |"]
-        lines += [""]
+        lines += ["", "![Growth](growth.png)", ""]
     if "serving" in stored:
         lines += ["### Serving", "", note(stored, "serving"), ""]
         lines += [
@@ -84,6 +84,18 @@ def tables(stored: Figures) -> str:
         ]
         lines += ["|---|---|---|"]
         lines += [f"| {each['requests_per_s']} | {each['codes']} | {each['server_memory_mb']} |" for each in over]
+        lines += [""]
+    if "accuracy" in stored:
+        keys = ["sst.accuracy", "para.accuracy", "sts.pearson", "overall"]
+        lines += ["### Accuracy", "", note(stored, "accuracy"), ""]
+        lines += [f"| | seed | {' | '.join(keys)} |", "|---|---|" + "---|" * len(keys)]
+        for name, runs in stored["accuracy"]["figures"].items():
+            for each in runs:
+                seed = each["seed"] if name.startswith("trained") else "(mini)"
+                lines += [f"| {name} | {seed} | {' | '.join(f'{each[key]:.4f}' for key in keys)} |"]
+            if len(runs) > 1:
+                means = " | ".join(f"{statistics.mean(each[key] for each in runs):.4f}" for key in keys)
+                lines += [f"| {name} | mean | {means} |"]
         lines += [""]
     return "\n".join(lines)
 

@@ -1,8 +1,15 @@
-"""Where tensors live and how wide their numbers are."""
+"""Where tensors live, how wide their numbers are, and how many cores work on them."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import torch
 
 from swissbert.errors import SwissbertError
+
+Item = TypeVar("Item")
+Out = TypeVar("Out")
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -25,3 +32,19 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype:
             native = device.type == "cpu" and any(can.get(key, False) for key in ("amx_bf16", "avx512_bf16", "bf16"))
         return torch.bfloat16 if native else torch.float32
     return torch.bfloat16 if name == "bf16" else torch.float32
+
+
+def on_each_core(work: Callable[[Item], Out], items: Sequence[Item]) -> list[Out]:
+    """``[work(item) for item in items]``, as many at a time as torch has threads, each of them on one thread.
+
+    For passes of one size that do not depend on each other: cores that share none of them never wait for one another.
+    """
+    threads = min(torch.get_num_threads(), len(items))
+    if threads < 2:
+        return [work(item) for item in items]
+    before = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return list(pool.map(work, items))
+    finally:
+        torch.set_num_threads(before)  # what threads that are still to come begin with

@@ -12,6 +12,7 @@ from swissbert.data.cs224n import write_submission
 from swissbert.data.dataset import TaskData, load_split, tokenize
 from swissbert.data.reader import BadRow, find_split_file, read_split
 from swissbert.data.tokens import TokenTable
+from swissbert.device import on_each_core
 from swissbert.errors import SwissbertError
 from swissbert.heads import CosineHead
 from swissbert.metrics import confusion, decisions, intervals, overall, scores
@@ -19,8 +20,8 @@ from swissbert.model import MultitaskModel, cosine_answers
 from swissbert.model_folder import Trained
 from swissbert.tasks import Split, Task
 
-TOKEN_BUDGET = 2048
-"""Tokens of one batch where nothing is learned: enough to keep a processor busy, small enough for its caches."""
+TOKEN_BUDGET = 1024
+"""Tokens of one batch where nothing is learned: enough to keep a core busy, small enough for its caches."""
 
 
 @dataclass(frozen=True)
@@ -76,18 +77,19 @@ def tables_answers(model: MultitaskModel, tasks: Sequence[Task], table: TokenTab
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
-    parts: dict[str, list[np.ndarray]] = {task.name: [] for task in tasks}
     batches = batches_by_tokens(table.lengths, TOKEN_BUDGET)
+
+    def answers_of(rows: np.ndarray) -> list[np.ndarray]:
+        with torch.inference_mode():
+            features = model.pool(pack(table, rows).to(device))
+        return [model.answers_of(features, task.name).cpu().numpy() for task in tasks]
+
     try:
-        for rows in batches:
-            with torch.inference_mode():
-                features = model.pool(pack(table, rows).to(device))
-            for task in tasks:
-                parts[task.name].append(model.answers_of(features, task.name).cpu().numpy())
+        found = on_each_core(answers_of, batches) if device.type == "cpu" else [answers_of(rows) for rows in batches]
     finally:
         model.train(was_training)
     back = np.argsort(np.concatenate(batches))  # from the order of batches to that of rows
-    out = {name: np.concatenate(answers)[back] for name, answers in parts.items()}
+    out = {task.name: np.concatenate(part)[back] for task, part in zip(tasks, zip(*found, strict=True), strict=True)}
     for name, answers in out.items():
         if not np.isfinite(answers).all():
             raise SwissbertError(f"the model's answers for task '{name}' are no numbers; a smaller train.lr may help")

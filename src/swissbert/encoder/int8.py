@@ -5,7 +5,9 @@ each token. A token's scale is its own largest value, so nothing is calibrated a
 of another. ONNX Runtime computes: its products are as fast for one short text as for many, where torch's are not.
 """
 
+import threading
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,6 +17,9 @@ from swissbert.encoder.bert import Bert
 from swissbert.encoder.graph import to_graph
 from swissbert.errors import SwissbertError
 
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
 
 def has_int8() -> bool:
     """Whether what it takes is installed: onnx and onnxruntime."""
@@ -22,16 +27,31 @@ def has_int8() -> bool:
 
 
 class Int8Layers:
-    """What `Bert.pool` does after the embeddings. Threads may share one."""
+    """What `Bert.pool` does after the embeddings. Threads may share one.
+
+    A call works on as many threads as torch has where it is made: all for one text, one each where texts are many.
+    """
 
     def __init__(self, encoder: Bert) -> None:
-        import onnxruntime
+        self._graph = to_graph(encoder)
+        self._lock = threading.Lock()
+        self._sessions: dict[int, InferenceSession] = {}
+        self._session()
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.enable_mem_pattern = False  # it keeps one for each shape, and here nearly every batch has its own
-        options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(to_graph(encoder), options, providers=["CPUExecutionProvider"])
+    def _session(self) -> "InferenceSession":
+        from onnxruntime import InferenceSession, SessionOptions
+
+        threads = torch.get_num_threads()
+        with self._lock:
+            if threads not in self._sessions:
+                options = SessionOptions()
+                options.intra_op_num_threads = threads
+                options.enable_mem_pattern = (
+                    False  # it keeps one for each shape, and here nearly every batch has its own
+                )
+                options.log_severity_level = 3
+                self._sessions[threads] = InferenceSession(self._graph, options, providers=["CPUExecutionProvider"])
+            return self._sessions[threads]
 
     def __call__(self, hidden: Tensor, lengths: list[int]) -> Tensor:
         """Embeddings ``[T, H]`` of packed sequences -> pooled ``[B, H]``."""
@@ -48,7 +68,7 @@ class Int8Layers:
             "spread": first[:, None] + np.minimum(columns, sizes[:, None] - 1),
             "back": np.flatnonzero(inside),
         }
-        return torch.from_numpy(self._session.run(["pooled"], inputs)[0])
+        return torch.from_numpy(self._session().run(["pooled"], inputs)[0])
 
 
 def to_int8(encoder: Bert) -> None:

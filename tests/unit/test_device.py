@@ -1,0 +1,78 @@
+"""How work is spread over cores."""
+
+import threading
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from swissbert.data.batches import batches_by_tokens
+from swissbert.device import on_each_core
+from swissbert.evaluation import TOKEN_BUDGET, table_answers
+from swissbert.model_folder import load_model
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_as_many_items_at_a_time_as_torch_has_threads_each_on_one() -> None:
+    together = threading.Barrier(3, timeout=30)  # passes only when three are there
+
+    def work(item: int) -> tuple[int, int]:
+        together.wait()
+        return item * item, torch.get_num_threads()
+
+    assert on_each_core(work, range(6)) == [(item * item, 1) for item in range(6)]
+    assert torch.get_num_threads() == 3
+    assert in_a_new_thread(torch.get_num_threads) == 3
+
+
+def in_a_new_thread(work: Callable[[], int]) -> int:
+    found: list[int] = []
+    thread = threading.Thread(target=lambda: found.append(work()))
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+@pytest.mark.parametrize(("threads", "items"), [(1, 4), (3, 1), (3, 0)])
+def test_where_there_is_nothing_to_spread_the_caller_does_it(threads: int, items: int) -> None:
+    torch.set_num_threads(threads)
+    caller = threading.get_ident()
+    assert (
+        on_each_core(lambda _: (threading.get_ident(), torch.get_num_threads()), range(items))
+        == [(caller, threads)] * items
+    )
+
+
+def test_an_error_ends_it_without_doing_the_rest() -> None:
+    done: list[int] = []
+
+    def work(item: int) -> None:
+        if item == 0:
+            raise ValueError("item 0")
+        done.append(item)
+        threading.Event().wait(0.02)
+
+    with pytest.raises(ValueError, match="item 0"):
+        on_each_core(work, range(200))
+    assert len(done) < 100
+    assert torch.get_num_threads() == 3
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_answers_do_not_depend_on_how_many_cores_there_are(precision: str) -> None:
+    trained = load_model("mini", "cpu", precision)  # type: ignore[arg-type]
+    task = trained.task("sst")
+    texts = [f"It is {'very ' * (i % 40)}good, film number {i}." for i in range(120)]
+    table = trained.tokenizer.encode(texts, None, together=False, max_length=64)
+    assert len(batches_by_tokens(table.lengths, TOKEN_BUDGET)) > 2
+    several = table_answers(trained.model, task, table)
+    torch.set_num_threads(1)
+    np.testing.assert_allclose(table_answers(trained.model, task, table), several, rtol=0, atol=1e-6)
