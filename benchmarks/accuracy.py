@@ -29,7 +29,7 @@ PRODUCTS = {aten.mm.default, aten.addmm.default, aten.bmm.default}
 
 
 class Products(TorchDispatchMode):
-    """Products of bf16 matrices through fp32. `count` says how many there were."""
+    """Products of bf16 matrices through fp32, in the thread that enters. `count` says how many there were."""
 
     count = 0
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from threading import Barrier
 from typing import TypeVar
 
 import torch
@@ -38,13 +40,24 @@ def on_each_core(work: Callable[[Item], Out], items: Sequence[Item]) -> list[Out
     """``[work(item) for item in items]``, as many at a time as torch has threads, each of them on one thread.
 
     For passes of one size that do not depend on each other: cores that share none of them never wait for one another.
+    Fewer items than threads are done one by one, on all threads. Autocast and modes of the caller are not the workers'.
     """
-    threads = min(torch.get_num_threads(), len(items))
-    if threads < 2:
+    threads = torch.get_num_threads()
+    if threads == 1 or len(items) < threads:
         return [work(item) for item in items]
-    before = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return list(pool.map(work, items))
-    finally:
-        torch.set_num_threads(before)  # what threads that are still to come begin with
+    return list(_workers(threads).map(work, items))
+
+
+@cache
+def _workers(count: int) -> ThreadPoolExecutor:
+    """Threads for which torch has one thread each; they stay, and all callers share them."""
+    pool = ThreadPoolExecutor(count, "swissbert", _one_thread)
+    together = Barrier(count)
+    list(pool.map(lambda _: together.wait(), range(count)))  # now each of them is there
+    torch.set_num_threads(count)  # they have set, too, what every other thread begins with
+    return pool
+
+
+def _one_thread() -> None:
+    torch.get_num_threads()  # the first call in a thread gives it what all begin with, so it goes before
+    torch.set_num_threads(1)

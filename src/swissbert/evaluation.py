@@ -20,8 +20,10 @@ from swissbert.model import MultitaskModel, cosine_answers
 from swissbert.model_folder import Trained
 from swissbert.tasks import Split, Task
 
-TOKEN_BUDGET = 1024
-"""Tokens of one batch where nothing is learned: enough to keep a core busy, small enough for its caches."""
+TOKEN_BUDGET = 2048
+"""Tokens of one batch where nothing is learned: enough to keep a processor busy, small enough for its caches."""
+CORE_BUDGET = 1024
+"""The same for one core."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ def tables_answers(model: MultitaskModel, tasks: Sequence[Task], table: TokenTab
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
-    batches = batches_by_tokens(table.lengths, TOKEN_BUDGET)
+    batches = batches_by_tokens(table.lengths, CORE_BUDGET if device.type == "cpu" else TOKEN_BUDGET)
 
     def answers_of(rows: np.ndarray) -> list[np.ndarray]:
         with torch.inference_mode():
@@ -89,7 +91,7 @@ def tables_answers(model: MultitaskModel, tasks: Sequence[Task], table: TokenTab
     finally:
         model.train(was_training)
     back = np.argsort(np.concatenate(batches))  # from the order of batches to that of rows
-    out = {task.name: np.concatenate(part)[back] for task, part in zip(tasks, zip(*found, strict=True), strict=True)}
+    out = {task.name: np.concatenate([part[i] for part in found])[back] for i, task in enumerate(tasks)}
     for name, answers in out.items():
         if not np.isfinite(answers).all():
             raise SwissbertError(f"the model's answers for task '{name}' are no numbers; a smaller train.lr may help")

@@ -438,6 +438,37 @@ def test_the_fused_way_that_a_gpu_takes_gives_the_same_context_and_gradient(layo
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-13)
 
 
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_gpu_goes_the_fused_way_unless_weights_are_asked_for(fused: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder, sequences = small_encoder(), random_sequences(SMALL, [7, 1, 20, 3])
+    with torch.no_grad():
+        expected = encode(encoder, sequences)
+        monkeypatch.setattr(Tensor, "is_cuda", True, raising=False)
+        monkeypatch.delattr(f"swissbert.encoder.bert.{'attend' if fused else 'attend_fused'}")
+        ids, types = sequences.packed
+        found = encoder(ids, types, sequences.lengths, keep_attentions=not fused)
+    torch.testing.assert_close(found.hidden, expected.hidden, rtol=0, atol=1e-5)
+    assert len(found.attentions) == (0 if fused else SMALL.layers)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("bf16", [False, True])
+def test_a_gpu_gives_what_a_cpu_gives(bf16: bool) -> None:
+    encoder, sequences = small_encoder(), random_sequences(SMALL, [7, 1, 20, 3])
+    ids, types = sequences.packed
+    there = small_encoder().cuda()
+    with torch.autocast("cuda", torch.bfloat16, enabled=bf16):
+        found = there(ids.cuda(), types.cuda(), sequences.lengths).pooled.float()
+    expected = encoder(ids, types, sequences.lengths).pooled
+    found.square().sum().backward()
+    expected.square().sum().backward()
+    torch.testing.assert_close(found.cpu(), expected, rtol=0, atol=0.05 if bf16 else 1e-5)
+    for a, b in zip(there.parameters(), encoder.parameters(), strict=True):
+        assert a.grad is not None
+        assert b.grad is not None
+        assert (a.grad.cpu() - b.grad).norm() <= (0.05 if bf16 else 1e-4) * (1 + b.grad.norm())
+
+
 def test_the_fused_way_drops_attention_in_training_alone() -> None:
     n = 64  # as above
     qkv = torch.cat([torch.zeros(n, 2 * n), torch.eye(n)], dim=1)

@@ -9,8 +9,9 @@ import torch
 
 from swissbert.data.batches import batches_by_tokens
 from swissbert.device import on_each_core
-from swissbert.evaluation import TOKEN_BUDGET, table_answers
-from swissbert.model_folder import load_model
+from swissbert.encoder.int8 import has_int8
+from swissbert.evaluation import CORE_BUDGET, table_answers
+from swissbert.model_folder import Precision, load_model
 
 
 @pytest.fixture(autouse=True)
@@ -23,14 +24,21 @@ def _threads() -> Iterator[None]:
 
 def test_as_many_items_at_a_time_as_torch_has_threads_each_on_one() -> None:
     together = threading.Barrier(3, timeout=30)  # passes only when three are there
+    workers = set()
 
     def work(item: int) -> tuple[int, int]:
         together.wait()
+        workers.add(threading.get_ident())
         return item * item, torch.get_num_threads()
 
     assert on_each_core(work, range(6)) == [(item * item, 1) for item in range(6)]
+    assert len(workers) == 3
     assert torch.get_num_threads() == 3
     assert in_a_new_thread(torch.get_num_threads) == 3
+
+
+def test_a_thread_that_comes_meanwhile_has_all_cores() -> None:
+    assert on_each_core(lambda _: in_a_new_thread(torch.get_num_threads), range(6)) == [3] * 6
 
 
 def in_a_new_thread(work: Callable[[], int]) -> int:
@@ -41,7 +49,7 @@ def in_a_new_thread(work: Callable[[], int]) -> int:
     return found[0]
 
 
-@pytest.mark.parametrize(("threads", "items"), [(1, 4), (3, 1), (3, 0)])
+@pytest.mark.parametrize(("threads", "items"), [(1, 4), (3, 2), (3, 0)])
 def test_where_there_is_nothing_to_spread_the_caller_does_it(threads: int, items: int) -> None:
     torch.set_num_threads(threads)
     caller = threading.get_ident()
@@ -66,13 +74,23 @@ def test_an_error_ends_it_without_doing_the_rest() -> None:
     assert torch.get_num_threads() == 3
 
 
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_answers_do_not_depend_on_how_many_cores_there_are(precision: str) -> None:
-    trained = load_model("mini", "cpu", precision)  # type: ignore[arg-type]
+int8 = pytest.param("int8", marks=pytest.mark.skipif(not has_int8(), reason="onnx and onnxruntime are not installed"))
+
+
+@pytest.mark.parametrize("precision", ["fp32", int8])
+def test_answers_do_not_depend_on_how_many_cores_there_are(
+    precision: Precision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = load_model("mini", "cpu", precision)
     task = trained.task("sst")
     texts = [f"It is {'very ' * (i % 40)}good, film number {i}." for i in range(120)]
     table = trained.tokenizer.encode(texts, None, together=False, max_length=64)
-    assert len(batches_by_tokens(table.lengths, TOKEN_BUDGET)) > 2
-    several = table_answers(trained.model, task, table)
+    assert len(batches_by_tokens(table.lengths, CORE_BUDGET)) > 2
+    found = [table_answers(trained.model, task, table)]  # three passes at a time, each on one thread
     torch.set_num_threads(1)
-    np.testing.assert_allclose(table_answers(trained.model, task, table), several, rtol=0, atol=1e-6)
+    found += [table_answers(trained.model, task, table)]  # one pass on one thread
+    torch.set_num_threads(3)
+    monkeypatch.setattr("swissbert.evaluation.CORE_BUDGET", 10**6)
+    found += [table_answers(trained.model, task, table)]  # one on three
+    for other in found[1:]:
+        np.testing.assert_allclose(other, found[0], rtol=0, atol=1e-6)

@@ -109,7 +109,7 @@ def attend_fused(qkv: Tensor, layout: Layout, heads: int, dropout: float, traini
 def attend_first(q: Tensor, kv: Tensor, layout: Layout, heads: int, dropout: float, training: bool) -> Tensor:
     """`attend` for the first token of each sequence alone: queries ``[B, H]``, keys and values ``[T, 2H]`` -> ``[B, H]``."""
     k, v = _heads(layout.spread(kv), heads, 2)
-    batch = len(q)
+    batch = q.shape[0]
     weights = _weights(q.view(batch, heads, 1, -1), k, layout)  # [B, heads, 1, L]
     context: Tensor = dropped(weights, dropout, training) @ v  # [B, heads, 1, d]
     return context.view(batch, -1)
