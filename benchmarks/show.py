@@ -121,15 +121,17 @@ def plots(stored: Figures, folder: Path) -> None:
         if section not in stored:
             continue
         names = sorted(stored[section]["figures"], key=lambda n: median(stored, section, n, key))
-        figure, axes = pyplot.subplots(figsize=(8, 0.5 * len(names) + 1.1), layout="constrained")
+        figure, axes = pyplot.subplots(figsize=(8, 0.5 * len(names) + 1.4), layout="constrained")
         colours = ["#1b6ca8" if name.startswith("swissbert") else "#b8bec5" for name in names]
-        bars = axes.barh(names, [median(stored, section, name, key) for name in names], color=colours)
-        axes.bar_label(bars, fmt="%.0f", padding=4)
+        axes.barh(names, [median(stored, section, name, key) for name in names], color=colours)
         for at, name in enumerate(names):
             rounds = [each[key] for each in stored[section]["figures"][name]]
             axes.plot(rounds, [at] * len(rounds), "|", color="#333333", markersize=9)
+            label = f"{median(stored, section, name, key):.0f}"
+            axes.annotate(label, (max(rounds), at), (6, 0), textcoords="offset points", va="center")
         axes.spines[["top", "right"]].set_visible(False)
         axes.margins(x=0.12)
+        axes.set_xlabel("median of the rounds; a line marks each round", fontsize=9)
         figure.suptitle(title, fontsize=11)
         figure.savefig(folder / f"{section}.png", dpi=110)
         pyplot.close(figure)
@@ -145,7 +147,7 @@ def plots(stored: Figures, folder: Path) -> None:
         left.plot(sizes, start, "s-", color="#c0562b", label="first reading, µs a row (with loading the model)")
         right.plot(sizes, values("memory_after_start_mb"), "o-", color="#1b6ca8", label="after the start")
         right.plot(sizes, values("peak_memory_mb"), "s-", color="#c0562b", label="peak while training")
-        for axes, title in ((left, "Time a row or token"), (right, "Memory of the process, MB")):
+        for axes, title in ((left, "Time a row or token, µs"), (right, "Memory of the process, MB")):
             axes.set(xscale="log", title=title, xlabel="train rows")
             axes.set_ylim(bottom=0)
             axes.spines[["top", "right"]].set_visible(False)
