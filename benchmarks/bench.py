@@ -117,14 +117,18 @@ def scoring(peers: Path, data: Path, rounds: int) -> Any:
 
 
 def first(peers: Path, data: Path, rounds: int) -> Any:
-    """Seconds of a cold process that answers one sentence."""
-    seconds = []
-    for _ in range(rounds + 1):
+    """Seconds of a cold process that answers one sentence, and of one that does no more than import torch."""
+
+    def process(*words: str) -> Figures:
         began = time.perf_counter()
-        words = ["-m", "swissbert", "predict", "mini", "--task", "sst", "A joy from start to finish."]
         subprocess.run([sys.executable, *words], check=True, capture_output=True)
-        seconds.append({"seconds": round(time.perf_counter() - began, 2)})
-    return {"swissbert predict": seconds[1:]}  # the first one reads files from the disk
+        return {"seconds": round(time.perf_counter() - began, 2)}
+
+    predict = ["-m", "swissbert", "predict", "mini", "--task", "sst", "A joy from start to finish."]
+    process(*predict)  # the first one reads files from the disk
+    return in_turn(
+        {"swissbert predict": lambda: process(*predict), "import torch": lambda: process("-c", "import torch")}, rounds
+    )
 
 
 def growth(peers: Path, data: Path, rounds: int) -> Any:
@@ -184,9 +188,7 @@ def accuracy(peers: Path, data: Path, rounds: int) -> Any:
     """What fewer bits cost: short runs in fp32 and bf16 with a seed a round, and the shipped model's answers."""
     program = HERE / "accuracy.py"
     found: dict[str, list[Figures]] = {
-        f"trained in {precision}": [
-            run(program, "--data", data, "--train", precision, "--seed", seed) for seed in range(rounds)
-        ]
+        f"trained in {precision}": [run(program, "--train", precision, "--seed", seed) for seed in range(rounds)]
         for precision in ("fp32", "bf16")
     }
     for precision in ("fp32", "int8"):

@@ -40,7 +40,8 @@ def tables(stored: Figures) -> str:
     if "first" in stored:
         lines += ["### First answer", "", note(stored, "first"), ""]
         lines += [
-            f"`swissbert predict mini` in a new process: {rounds_of(stored, 'first', 'swissbert predict', 'seconds')} s.",
+            f"`swissbert predict mini` in a new process: {rounds_of(stored, 'first', 'swissbert predict', 'seconds')} s; "
+            f"`import torch` alone: {rounds_of(stored, 'first', 'import torch', 'seconds')} s.",
             "",
         ]
     if "growth" in stored:
