@@ -17,6 +17,7 @@ from swissbert.cli.program import (
     ModelArgument,
     PrecisionOption,
     app,
+    collector_at_rest,
     directory_of,
     program_name,
 )
@@ -95,10 +96,11 @@ def predict(
     One JSON object a line, in input order. With --output-dir, part-00000.jsonl and so on, each whole or absent; the
     same command goes on after a stop.
     """
-    from swissbert.files import whole_file
-    from swissbert.model_folder import load_model
-    from swissbert.prediction import predict as answer
-    from swissbert.prediction import read_inputs, records
+    with collector_at_rest():
+        from swissbert.files import whole_file
+        from swissbert.model_folder import load_model
+        from swissbert.prediction import predict as answer
+        from swissbert.prediction import read_inputs, records
 
     if (text is None) == (source is None):
         raise SwissbertError("predict takes either a text or --input")
