@@ -5,7 +5,7 @@
 
 A run is the recipe quickstart, on the corpus that ships. Where a processor does not multiply bf16 itself,
 products of bf16 matrices are made as one that does makes them: exact factors, sums in fp32, one rounding. The rest of the
-program is as it is. torch's own way of emulating them has the same sums and takes twenty times as long.
+program is as it is. torch's own emulation comes as near to fp32 and takes ten times as long or more.
 """
 
 import argparse

@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from itertools import count, islice, pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,14 +21,13 @@ def chances(method: Method, temperature: float = 1.0, epoch: int = 1, epochs: in
     return probabilities(method, SIZES, PAPER, temperature, epoch, epochs)
 
 
-def close(found: dict[str, float], *expected: float) -> None:
-    """`found` is p ∝ `expected`, in the order sst, para, sts."""
-    total = sum(expected)
-    assert found == pytest.approx({task: value / total for task, value in zip(SIZES, expected, strict=True)}, rel=1e-12)
+def shares(*parts: float) -> Any:
+    """What equals p ∝ `parts`, in the order sst, para, sts, but for rounding."""
+    return pytest.approx({task: part / sum(parts) for task, part in zip(SIZES, parts, strict=True)}, rel=1e-12)
 
 
 def test_weighted_follows_the_weights_and_not_the_sizes() -> None:
-    close(chances("weighted"), 1, 1.7, 1)
+    assert chances("weighted") == shares(1, 1.7, 1)
 
 
 def test_a_task_without_a_weight_has_weight_one_and_a_weight_of_zero_is_never_drawn() -> None:
@@ -37,27 +37,27 @@ def test_a_task_without_a_weight_has_weight_one_and_a_weight_of_zero_is_never_dr
 
 
 def test_proportional_and_square_root_follow_the_sizes() -> None:
-    close(chances("proportional"), 1, 16, 4)
-    close(chances("square_root"), 1, 4, 2)
+    assert chances("proportional") == shares(1, 16, 4)
+    assert chances("square_root") == shares(1, 4, 2)
 
 
 @pytest.mark.parametrize(
     ("temperature", "expected"), [(1.0, (1, 16, 4)), (2.0, (1, 4, 2)), (4.0, (1, 2, 2**0.5)), (0.5, (1, 256, 16))]
 )
 def test_temperature_flattens_the_sizes_by_its_inverse(temperature: float, expected: tuple[float, ...]) -> None:
-    close(chances("temperature", temperature=temperature), *expected)
+    assert chances("temperature", temperature=temperature) == shares(*expected)
 
 
 def test_extreme_temperatures_take_the_largest_task_alone_or_all_alike() -> None:
-    close(chances("temperature", temperature=1e-5), 0, 1, 0)
-    close(chances("temperature", temperature=1e15), 1, 1, 1)
+    assert chances("temperature", temperature=1e-5) == shares(0, 1, 0)
+    assert chances("temperature", temperature=1e15) == shares(1, 1, 1)
 
 
 @pytest.mark.parametrize(
     ("epoch", "epochs", "alpha"), [(1, 5, 1.0), (3, 5, 0.6), (5, 5, 0.2), (2, 2, 0.2), (1, 1, 1.0)]
 )
 def test_annealed_falls_from_one_to_a_fifth(epoch: int, epochs: int, alpha: float) -> None:
-    close(chances("annealed", epoch=epoch, epochs=epochs), 1, 16**alpha, 4**alpha)
+    assert chances("annealed", epoch=epoch, epochs=epochs) == shares(1, 16**alpha, 4**alpha)
 
 
 @pytest.mark.parametrize(("epoch", "epochs"), [(0, 3), (4, 3)])
