@@ -21,8 +21,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import swissbert
 from swissbert.device import pick_device, pick_precision
-from swissbert.evaluation import evaluate, labelled_splits
-from swissbert.model_folder import Precision, load_model
+from swissbert.evaluation import evaluate
+from swissbert.inference.model import Precision, load_model
 
 aten = torch.ops.aten
 PRODUCTS = {aten.mm.default, aten.addmm.default, aten.bmm.default}
@@ -59,7 +59,7 @@ def short_run(precision: str, seed: int) -> dict[str, float]:
 def shipped(data: Path, precision: Precision) -> dict[str, float]:
     """Dev scores of the shipped model."""
     trained = load_model("mini", "cpu", precision)
-    return evaluate(trained.model, labelled_splits(trained, "dev", data)).flat()
+    return evaluate(trained.model, trained.labelled_splits("dev", data)).flat()
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ import torch
 from show import Figures, plots, tables
 
 from swissbert.device import pick_device, pick_precision
-from swissbert.training.prepare import environment
+from swissbert.environment import environment
 
 HERE = Path(__file__).parent
 SIZES = (5_000, 50_000, 500_000)

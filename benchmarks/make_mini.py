@@ -6,9 +6,11 @@ python benchmarks/make_mini.py results/minilm/runs/final/seed-0 cs224n
 import sys
 from pathlib import Path
 
-from swissbert.evaluation import Scores, evaluate, labelled_splits
+from swissbert.evaluation import Scores, evaluate
 from swissbert.files import write_text
-from swissbert.model_folder import MINI, load_model, save_model
+from swissbert.inference.model import load_model
+from swissbert.model_folder.layout import MINI
+from swissbert.model_folder.save import save_model
 
 CARD = """---
 library_name: swissbert
@@ -73,7 +75,7 @@ def main() -> None:
 
     def scored(name: str | Path, precision: str = "fp32") -> Scores:
         trained = load_model(name, "cpu", precision)  # type: ignore[arg-type]
-        return evaluate(trained.model, labelled_splits(trained, "dev", data), full=True)
+        return evaluate(trained.model, trained.labelled_splits("dev", data), full=True)
 
     trained = load_model(run, "cpu")
     before = scored(run)

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from swissbert.config import load_config
 from swissbert.display import Display
+from swissbert.environment import environment
 from swissbert.training.loop import _Run
-from swissbert.training.prepare import environment, prepare
+from swissbert.training.prepare import prepare
 
 
 def main() -> None:

@@ -101,7 +101,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def minilm() -> Path:
     """Folder of the real MiniLM-L6 weights."""
-    from swissbert.encoder.source import encoder_folder
+    from swissbert.model_folder.encoders import encoder_folder
 
     return encoder_folder("minilm")
 

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from swissbert.errors import SwissbertError, nearest
-from swissbert.tasks import Settings, Task, find_task, make_task, read_toml, shown, validated
+from swissbert.settings import Settings, read_toml, shown, validated
+from swissbert.tasks import Task, find_task, make_task
 
 RECIPES = Path(__file__).parent / "recipes"
 STARTER = Path(__file__).parent / "data" / "starter"
@@ -79,7 +80,7 @@ class LossSettings(Settings):
 
 
 class SamplingSettings(Settings):
-    """Which task each batch of a step is of: see `swissbert.sampling`.
+    """Which task each batch of a step is of: see `swissbert.mtl.sampling`.
 
     ``round_robin`` takes one batch of each task a step (the paper's loop). The other methods draw a task `draws` times
     (the number of tasks if left out), with probabilities from `weights` (``weighted``) or from the number of rows of
@@ -185,8 +186,7 @@ class RunConfig(Settings):
         self._no_contradiction()
         allowed = ["overall", "overall_normalised"]
         for task in self.tasks:
-            metrics = ["pearson", "spearman"] if task.kind == "regression" else ["accuracy", "macro_f1"]
-            allowed += [f"{task.name}.{metric}" for metric in metrics]
+            allowed += [f"{task.name}.{metric}" for metric in task.kind.metrics]
         if self.train.best_by not in allowed:
             raise ValueError(f"train.best_by is '{self.train.best_by}', but it is one of {', '.join(allowed)}")
         return self

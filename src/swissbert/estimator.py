@@ -19,7 +19,6 @@ Fitted, an estimator has `model_`, a `swissbert.Model` of one task, ``label`` or
 import json
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from numbers import Real
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,13 +27,15 @@ from typing import Any, Self
 import numpy as np
 
 from swissbert.config import make_config
-from swissbert.data.reader import Row, held_out, unreadable
+from swissbert.data.reader import held_out, unreadable
+from swissbert.data.rows import Row
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
-from swissbert.model_folder import load_model, save_model
-from swissbert.prediction import rows_of
-from swissbert.ready import Model
-from swissbert.tasks import make_task, shown
+from swissbert.inference.inputs import rows_of
+from swissbert.inference.model import Model, load
+from swissbert.model_folder.save import save_model
+from swissbert.settings import shown
+from swissbert.tasks import make_task
 from swissbert.training.loop import Stopped, train
 
 try:
@@ -100,10 +101,11 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
                 result = train(config, Path(place) / "run", display=Display(quiet=not self.verbose))
             except Stopped as stopped:  # what it has saved goes with the folder
                 raise KeyboardInterrupt from stopped
-            trained = load_model(result.model, config.train.device)
+            trained = load(result.model, config.train.device)
         about = {**trained.description.provenance, "data": f"{len(texts)} rows given to fit"}
         description = trained.description.model_copy(update={"provenance": about})
-        self.model_ = Model(replace(trained, description=description, folder=Path(f"{type(self).__name__} in memory")))
+        place_name = Path(f"{type(self).__name__} in memory")
+        self.model_ = Model(trained.network, trained.tokenizer, description, place_name, trained.precision)
 
     def _settings(self) -> dict[str, Any]:
         """The settings table of these parameters, without tasks and data. Raises SwissbertError for a bad share."""
@@ -145,8 +147,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no ty
         path = Path(folder).resolve()
         if path.exists() and not (path / "swissbert.json").is_file():
             raise SwissbertError(f"{folder}: is there already and no model folder; choose a new name")
-        trained = self.model_.trained
-        save_model(path, trained.model, trained.tokenizer, trained.description)
+        trained = self.model_
+        save_model(path, trained.network, trained.tokenizer, trained.description)
 
     def __getstate__(self) -> Any:
         """Parameters, as searches in several processes need them. Raises SwissbertError once there is a model."""

@@ -1,81 +1,121 @@
-"""Scores of one task and of all tasks together, with bootstrap intervals."""
+"""The table of metrics. A new metric is one line in `METRICS`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from swissbert.tasks import Kind
-
-Array = NDArray[np.floating] | NDArray[np.integer]
+Array = NDArray[Any]
 
 
-def decisions(kind: Kind, answers: Array) -> Array:
-    """Answers as they are scored: class numbers ``[N]`` from probabilities ``[N, C]``, or scores ``[N]`` unchanged."""
-    return answers if kind == "regression" else answers.argmax(1)
+@dataclass(frozen=True)
+class Metric:
+    """A figure of merit, the higher the better.
 
-
-def scores(kind: Kind, labels: Array, answers: Array) -> dict[str, float]:
-    """Metrics of a task, ``labels[N]`` against answers ``[N, C]`` or ``[N]``.
-
-    ``accuracy`` and ``macro_f1`` (unweighted mean of F1 over the classes that occur among labels or answers) of a
-    classification; ``pearson`` and ``spearman`` of a regression, 0 where one side does not vary and so no correlation
-    is defined.
+    Attributes:
+        name: Name in settings, tables and files.
+        kinds: Names of the kinds of task that it fits.
+        compute: Function of labels, decisions and answers, in this order; shapes as in `swissbert.kinds.Kind`.
+        is_correlation: Whether values lie in -1 to 1 with 0 for chance; ``overall_normalised`` maps them to (r+1)/2.
+        hub_name: Name of the metric on the Hugging Face hub, if it has one.
+        needs_answers: Whether probabilities are used, and not decisions alone.
     """
-    return decided_scores(kind, labels, decisions(kind, answers))
+
+    name: str
+    kinds: tuple[str, ...]
+    compute: Callable[[Array, Array, Array], float]
+    is_correlation: bool = False
+    hub_name: str | None = None
+    needs_answers: bool = False
 
 
-def confusion(labels: Array, answers: Array, classes: int) -> list[list[int]]:
-    """Counts ``[true][predicted]`` of a classification."""
-    cells = labels.astype(int) * classes + answers.argmax(1)
-    table: list[list[int]] = np.bincount(cells, minlength=classes**2).reshape(classes, classes).tolist()
-    return table
+def accuracy(labels: Array, decisions: Array, answers: Array) -> float:
+    """Share of rows with the right class."""
+    return float((labels.astype(int) == decisions.astype(int)).mean())
 
 
-def intervals(
-    kind: Kind, labels: Array, answers: Array, *, resamples: int = 1000, seed: int = 0
-) -> dict[str, tuple[float, float]]:
-    """95 % percentile bootstrap intervals of every metric in `scores`: rows drawn with replacement."""
-    rng = np.random.default_rng(seed)
-    decided = decisions(kind, answers)
-    collected: dict[str, list[float]] = {}
-    for _ in range(resamples):
-        drawn = rng.integers(0, len(labels), len(labels))
-        for name, value in decided_scores(kind, labels[drawn], decided[drawn]).items():
-            collected.setdefault(name, []).append(value)
-    return {name: percentiles(values) for name, values in collected.items()}
+def exact_match(labels: Array, decisions: Array, answers: Array) -> float:
+    """Share of rows whose labels are all right, for ``[N, C]`` of 0 and 1."""
+    return float((labels.astype(int) == decisions.astype(int)).all(1).mean())
 
 
-def percentiles(values: Sequence[float]) -> tuple[float, float]:
-    """Where the middle 95 % of resampled values begin and end."""
-    return float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))
+def macro_f1(labels: Array, decisions: Array, answers: Array) -> float:
+    """Mean of F1 over the labels that occur among true or predicted ones.
+
+    Args:
+        labels: Class numbers ``[N]``, or 0 and 1 for each label ``[N, C]``.
+        decisions: The same for predictions.
+        answers: Not used.
+    """
+    true, predicted = labels.astype(int), decisions.astype(int)
+    if true.ndim == 2:
+        hits, support = (true & predicted).sum(0), true.sum(0) + predicted.sum(0)
+    else:
+        classes = int(max(true.max(), predicted.max())) + 1
+        hits = np.bincount(true[true == predicted], minlength=classes)
+        support = np.bincount(true, minlength=classes) + np.bincount(predicted, minlength=classes)  # 2 TP + FP + FN
+    f1 = 2 * hits[support > 0] / support[support > 0]
+    return float(f1.mean()) if len(f1) else 0.0
 
 
-def decided_scores(kind: Kind, labels: Array, decided: Array) -> dict[str, float]:
-    """`scores` of class numbers ``[N]`` or scores ``[N]``."""
-    if kind == "regression":
-        from scipy.stats import rankdata
-
-        return {"pearson": _pearson(labels, decided), "spearman": _pearson(rankdata(labels), rankdata(decided))}
-    true, said = labels.astype(int), decided.astype(int)
-    classes = int(max(true.max(), said.max())) + 1
-    hit = np.bincount(true[true == said], minlength=classes)
-    support = np.bincount(true, minlength=classes) + np.bincount(said, minlength=classes)  # 2 TP + FP + FN
-    f1 = 2 * hit[support > 0] / support[support > 0]
-    return {"accuracy": float((true == said).mean()), "macro_f1": float(f1.mean())}
+def micro_f1(labels: Array, decisions: Array, answers: Array) -> float:
+    """F1 over all cells of ``[N, C]``; 0 where no label occurs or is predicted."""
+    true, predicted = labels > 0.5, decisions > 0.5
+    support = int(true.sum() + predicted.sum())
+    return float(2 * (true & predicted).sum() / support) if support else 0.0
 
 
-def _pearson(x: Array, y: Array) -> float:
-    x, y = x - x.mean(), y - y.mean()
+def average_precision(labels: Array, decisions: Array, answers: Array) -> float:
+    """Area under the precision-recall curve as a step function, mean over the labels that have positive rows.
+
+    Ties are resolved as scikit-learn does: rows of one probability enter together. 0 where no label has positive rows.
+    """
+    values = []
+    for true, scores in zip(labels.T > 0.5, answers.T, strict=True):
+        positives = int(true.sum())
+        if not positives:
+            continue
+        order = np.argsort(-scores, kind="stable")
+        hits = np.cumsum(true[order])
+        last = np.append(np.diff(scores[order]) != 0, True)  # the last row of each probability
+        precision, recall = (hits / np.arange(1, len(hits) + 1))[last], hits[last] / positives
+        values.append(float(np.sum(np.diff(recall, prepend=0.0) * precision)))
+    return float(np.mean(values)) if values else 0.0
+
+
+def pearson(labels: Array, decisions: Array, answers: Array) -> float:
+    """Pearson's r; 0 where one side is constant, so that no correlation is defined."""
+    x, y = labels - labels.mean(), decisions - decisions.mean()
     size = float(np.sqrt((x @ x) * (y @ y)))
     return float(x @ y) / size if size > 0 else 0.0
 
 
-def overall(values: Mapping[str, tuple[str, float]]) -> dict[str, float]:
-    """Both overall scores of ``{task: (metric, value)}``, each task by its declared metric.
+def spearman(labels: Array, decisions: Array, answers: Array) -> float:
+    """Spearman's rank correlation, ties averaged; 0 where one side is constant."""
+    from scipy.stats import rankdata
 
-    ``overall`` is the plain mean (paper, Section 5.2). ``overall_normalised`` first maps a correlation r to (r+1)/2.
-    """
-    plain = [value for _, value in values.values()]
-    normal = [(value + 1) / 2 if metric in ("pearson", "spearman") else value for metric, value in values.values()]
-    return {"overall": float(np.mean(plain)), "overall_normalised": float(np.mean(normal))}
+    return pearson(rankdata(labels), rankdata(decisions), answers)
+
+
+ONE_LABEL = ("classification", "binary")
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("accuracy", ONE_LABEL, accuracy, hub_name="accuracy"),
+        Metric("micro_f1", ("multilabel",), micro_f1, hub_name="f1"),
+        Metric("macro_f1", (*ONE_LABEL, "multilabel"), macro_f1, hub_name="f1"),
+        Metric("pearson", ("regression",), pearson, is_correlation=True, hub_name="pearsonr"),
+        Metric("spearman", ("regression",), spearman, is_correlation=True, hub_name="spearmanr"),
+        Metric("average_precision", ("multilabel",), average_precision, needs_answers=True),
+        Metric("exact_match", ("multilabel",), exact_match, hub_name="exact_match"),
+    )
+}
+"""The metrics by name; those of a kind are reported in this order."""
+
+
+def metrics_of(kind: str) -> list[str]:
+    """Return the names of the metrics that fit a kind of task."""
+    return [metric.name for metric in METRICS.values() if kind in metric.kinds]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 
-from swissbert.ready import load
+from swissbert.inference.model import load
 from swissbert.serving.app import make_app
 
 schemathesis = pytest.importorskip("schemathesis")

@@ -8,7 +8,7 @@ import pytest
 
 import swissbert
 from swissbert.analysis.report import analyse
-from swissbert.model_folder import load_model
+from swissbert.inference.model import load
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -31,7 +31,7 @@ def report(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (data / source.name).write_text("\n".join(lines) + "\n", encoding="utf-8")
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    page = analyse(load_model(tiny_run), data, tmp_path_factory.mktemp("out") / "report")
+    page = analyse(load(tiny_run), data, tmp_path_factory.mktemp("out") / "report")
     torch.set_num_threads(before)
     return page
 

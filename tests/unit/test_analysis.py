@@ -15,13 +15,13 @@ from swissbert.analysis import architecture, attention, distributions, errors, g
 from swissbert.analysis.buckets import SINGLE
 from swissbert.analysis.observe import Observed, in_words, observe, texts_of
 from swissbert.analysis.style import rendered
-from swissbert.attention import attended, to_bertviz
 from swissbert.data.dataset import load_split
 from swissbert.data.reader import read_split
 from swissbert.data.tokens import Tokenizer
 from swissbert.errors import SwissbertError
-from swissbert.evaluation import evaluate, load_rows
-from swissbert.model_folder import Trained, load_model
+from swissbert.evaluation import evaluate
+from swissbert.inference.attention import attended, to_bertviz
+from swissbert.inference.model import Model, load
 from swissbert.tasks import find_task
 
 STARTER = Path(swissbert.__file__).parent / "data" / "starter"
@@ -31,8 +31,8 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
-def trained(tiny_run: Path) -> Trained:
-    return load_model(tiny_run)
+def trained(tiny_run: Path) -> Model:
+    return load(tiny_run)
 
 
 def made(kind: str, labels: list[float], answers: list[list[float]] | list[float]) -> Observed:
@@ -55,9 +55,11 @@ def random(kind: str, rows: int, seed: int) -> Observed:
 
 
 @pytest.mark.parametrize("task", [SST, PARA, STS])
-def test_what_is_observed_is_what_evaluation_scores(trained: Trained, task: swissbert.Task) -> None:
+def test_what_is_observed_is_what_evaluation_scores(trained: Model, task: swissbert.Task) -> None:
     seen = observe(trained, task, "dev", STARTER)
-    expected = evaluate(trained.model, [load_rows(trained, task, "dev", STARTER)])
+    expected = evaluate(
+        trained.network, [load_split(task, "dev", STARTER, trained.tokenizer, **trained.token_options(task))]
+    )
     found = {m.metric: m.value for m in scores.measured(seen, resamples=20)}
     assert found == pytest.approx(expected.tasks[task.name].metrics, abs=1e-6)
     rows = read_split(task, "dev", STARTER).rows
@@ -170,7 +172,7 @@ def test_a_paired_interval_is_narrower_than_an_unpaired_one() -> None:
     assert pearson.interval[1] - pearson.interval[0] < 0.01
 
 
-def test_attention_shares_are_those_of_a_plain_loop(trained: Trained) -> None:
+def test_attention_shares_are_those_of_a_plain_loop(trained: Model) -> None:
     rows = read_split(PARA, "dev", STARTER, limit=5).rows
     found = attention.attention_shares(trained, PARA, "dev", STARTER, most=5)
     crossing, matching, even, words = np.zeros(2), np.zeros(2), np.zeros(2), 0
@@ -196,7 +198,7 @@ def test_attention_shares_are_those_of_a_plain_loop(trained: Trained) -> None:
     assert found.even_matching > 0
 
 
-def test_attention_of_a_sentence_and_of_a_pair(trained: Trained) -> None:
+def test_attention_of_a_sentence_and_of_a_pair(trained: Model) -> None:
     pair = attended(trained, "is it good", "the film is good")
     assert pair.tokens == ["[CLS]", "is", "it", "good", "[SEP]", "the", "film", "is", "good", "[SEP]"]
     assert pair.boundary == 5
@@ -212,26 +214,26 @@ def test_attention_of_a_sentence_and_of_a_pair(trained: Trained) -> None:
     assert attention.usual_layers(1) == [0]
 
 
-def test_gradient_cosines_are_those_of_separate_backward_passes(trained: Trained) -> None:
+def test_gradient_cosines_are_those_of_separate_backward_passes(trained: Model) -> None:
     found = gradients.gradient_cosines(trained, STARTER, batches=2)
     assert list(found) == ["embeddings", "1", "2", "pooler"]
     vectors = {}
     for task in (SST, STS):
         data = load_split(task, "train", STARTER, trained.tokenizer, separate=False, max_length=48, limit=2000)
-        trained.model.zero_grad()
-        trained.model.loss(data.batch(data.shuffled(32, 1, [0, 1])[0]), task.name).backward()  # type: ignore[no-untyped-call]
-        layer = trained.model.encoder.layers[1]
+        trained.network.zero_grad()
+        trained.network.loss(data.batch(data.shuffled(32, 1, [0, 1])[0]), task.name).backward()  # type: ignore[no-untyped-call]
+        layer = trained.network.encoder.layers[1]
         vectors[task.name] = torch.cat([p.grad.flatten() for p in layer.parameters() if p.grad is not None])
-    trained.model.zero_grad()
+    trained.network.zero_grad()
     expected = torch.cosine_similarity(vectors["sst"], vectors["sts"], dim=0).item()
     assert found["2"]["sst-sts"][1] == pytest.approx(expected, abs=1e-5)
     assert {len(values) for part in found.values() for values in part.values()} == {2}
-    assert not any(p.grad is not None for p in trained.model.parameters())
+    assert not any(p.grad is not None for p in trained.network.parameters())
 
 
-def test_parts_add_up_to_the_model(trained: Trained) -> None:
+def test_parts_add_up_to_the_model(trained: Model) -> None:
     rows = architecture.parts_table(trained)
-    assert sum(count for *_, count in rows) == sum(p.numel() for p in trained.model.parameters())
+    assert sum(count for *_, count in rows) == sum(p.numel() for p in trained.network.parameters())
     assert [part for part, *_ in rows] == [
         "embeddings",
         "2 layers",
@@ -249,9 +251,9 @@ def test_distributions_count_every_row_of_every_split(tiny: Path) -> None:
         assert [each.split for each in found] == ["train", "dev"]
         rows = read_split(task, "train", STARTER)
         assert found[0].rows == len(rows) == sum(found[0].labels.values()) == sum(found[0].lengths.values())
-    low = sum(row.label is not None and row.label < 0.5 for row in rows.rows)
+    low = sum(isinstance(row.label, float) and row.label < 0.5 for row in rows.rows)
     assert found[0].labels[0] == low
-    assert distributions.place_names(STS)[0] == "0–0.5"
+    assert STS.kind.groups(STS)[0] == "0 to 0.5"
 
 
 def test_history_reads_what_training_wrote(tiny_run: Path, tmp_path: Path) -> None:

@@ -12,26 +12,26 @@ import pytest
 import torch
 
 from swissbert.data.dataset import tokenize
-from swissbert.data.reader import Row
-from swissbert.model_folder import Trained, load_model
+from swissbert.data.rows import Row
+from swissbert.inference.model import Model, load
 from swissbert.serving.batcher import MOST_WORK, Batcher, Full, Observer, Request
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
-def trained(tiny_run: Path) -> Trained:
-    return load_model(tiny_run)
+def trained(tiny_run: Path) -> Model:
+    return load(tiny_run)
 
 
 class Gate:
     """Holds the model thread at its next pass until it is opened, and counts passes and their sequences."""
 
-    def __init__(self, trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, trained: Model, monkeypatch: pytest.MonkeyPatch) -> None:
         self.open = threading.Event()
         self.entered = threading.Event()
         self.passes: list[list[int]] = []
-        pool = trained.model.pool
+        pool = trained.network.pool
 
         def held(batch: Any) -> torch.Tensor:
             self.passes.append(batch.lengths)
@@ -39,19 +39,19 @@ class Gate:
             assert self.open.wait(10)
             return pool(batch)
 
-        monkeypatch.setattr(trained.model, "pool", held)
+        monkeypatch.setattr(trained.network, "pool", held)
 
 
 @pytest.fixture
-def gate(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+def gate(trained: Model, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     made = Gate(trained, monkeypatch)
     yield made
     made.open.set()
 
 
-def request(trained: Trained, *tasks: str, text: str = "a good film", pair: str | None = None) -> Request:
+def request(trained: Model, *tasks: str, text: str = "a good film", pair: str | None = None) -> Request:
     task = trained.task(tasks[0])
-    table = tokenize(trained.tokenizer, task, [Row(1, "1", text, pair, None)], **trained.reading(task))
+    table = tokenize(trained.tokenizer, task, [Row(1, "1", text, pair, None)], **trained.token_options(task))
     return Request(table, list(tasks), asyncio.get_running_loop().create_future())
 
 
@@ -63,9 +63,9 @@ def run(batcher: Batcher, check: Any) -> Any:
         batcher.close()
 
 
-def test_requests_that_wait_share_a_pass_whatever_their_tasks(trained: Trained, gate: Gate) -> None:
+def test_requests_that_wait_share_a_pass_whatever_their_tasks(trained: Model, gate: Gate) -> None:
     seen: list[tuple[int, int]] = []
-    batcher = Batcher(trained.model, observer=Observer(batch=lambda tokens, inputs: seen.append((tokens, inputs))))
+    batcher = Batcher(trained.network, observer=Observer(batch=lambda tokens, inputs: seen.append((tokens, inputs))))
 
     async def check() -> None:
         first = request(trained, "sst")
@@ -89,9 +89,9 @@ def test_requests_that_wait_share_a_pass_whatever_their_tasks(trained: Trained, 
     assert seen[0][0] == 5
 
 
-def test_answers_are_those_of_each_alone(trained: Trained) -> None:
+def test_answers_are_those_of_each_alone(trained: Model) -> None:
     texts = ["a good film", "the dog runs in the park and it was a very good day", "no", "it is not bad at all"] * 5
-    batcher = Batcher(trained.model, budget=400)
+    batcher = Batcher(trained.network, budget=400)
 
     async def answers(together: bool) -> list[dict[str, np.ndarray]]:
         asked = [
@@ -116,8 +116,8 @@ def test_answers_are_those_of_each_alone(trained: Trained) -> None:
     run(batcher, check)
 
 
-def test_a_pass_stays_within_its_budget_and_the_oldest_goes_first(trained: Trained, gate: Gate) -> None:
-    batcher = Batcher(trained.model, budget=60)
+def test_a_pass_stays_within_its_budget_and_the_oldest_goes_first(trained: Model, gate: Gate) -> None:
+    batcher = Batcher(trained.network, budget=60)
     long = " ".join(["film"] * 28)  # 30 tokens
 
     async def check() -> None:
@@ -133,8 +133,8 @@ def test_a_pass_stays_within_its_budget_and_the_oldest_goes_first(trained: Train
     assert [sorted(each) for each in gate.passes] == [[5], [3, 30], [3, 3, 3]]
 
 
-def test_what_there_is_no_room_for_is_refused_at_once(trained: Trained, gate: Gate) -> None:
-    batcher = Batcher(trained.model, most_requests=3, most_tokens=40)
+def test_what_there_is_no_room_for_is_refused_at_once(trained: Model, gate: Gate) -> None:
+    batcher = Batcher(trained.network, most_requests=3, most_tokens=40)
 
     async def check() -> None:
         batcher.submit([request(trained, "sst")])
@@ -152,9 +152,9 @@ def test_what_there_is_no_room_for_is_refused_at_once(trained: Trained, gate: Ga
     run(batcher, check)
 
 
-def test_whoever_leaves_is_not_computed_and_makes_room(trained: Trained, gate: Gate) -> None:
+def test_whoever_leaves_is_not_computed_and_makes_room(trained: Model, gate: Gate) -> None:
     left: list[int] = []
-    batcher = Batcher(trained.model, most_requests=1)
+    batcher = Batcher(trained.network, most_requests=1)
 
     async def check() -> None:
         first, second, third = (request(trained, "sst") for _ in range(3))
@@ -172,8 +172,8 @@ def test_whoever_leaves_is_not_computed_and_makes_room(trained: Trained, gate: G
     assert [len(each) for each in gate.passes] == [1, 1]
 
 
-def test_closing_answers_what_waits_and_takes_no_more(trained: Trained, gate: Gate) -> None:
-    batcher = Batcher(trained.model)
+def test_closing_answers_what_waits_and_takes_no_more(trained: Model, gate: Gate) -> None:
+    batcher = Batcher(trained.network)
 
     async def check() -> None:
         asked = [request(trained, "sst") for _ in range(5)]
@@ -191,8 +191,8 @@ def test_closing_answers_what_waits_and_takes_no_more(trained: Trained, gate: Ga
     run(batcher, check)
 
 
-def test_an_empty_queue_takes_what_is_larger_than_its_bounds(trained: Trained) -> None:
-    batcher = Batcher(trained.model, most_requests=2, most_tokens=10)
+def test_an_empty_queue_takes_what_is_larger_than_its_bounds(trained: Model) -> None:
+    batcher = Batcher(trained.network, most_requests=2, most_tokens=10)
 
     async def check() -> None:
         asked = [request(trained, "sst", text=" ".join(["film"] * 20)) for _ in range(5)]
@@ -202,9 +202,9 @@ def test_an_empty_queue_takes_what_is_larger_than_its_bounds(trained: Trained) -
     run(batcher, check)
 
 
-def test_work_of_its_own_is_bounded_and_alternates_with_answers(trained: Trained, gate: Gate) -> None:
+def test_work_of_its_own_is_bounded_and_alternates_with_answers(trained: Model, gate: Gate) -> None:
     order: list[str] = []
-    batcher = Batcher(trained.model, observer=Observer(batch=lambda tokens, inputs: order.append("pass")))
+    batcher = Batcher(trained.network, observer=Observer(batch=lambda tokens, inputs: order.append("pass")))
 
     async def check() -> None:
         batcher.submit([request(trained, "sst")])
@@ -224,8 +224,8 @@ def test_work_of_its_own_is_bounded_and_alternates_with_answers(trained: Trained
     assert order[:4] == ["pass", "work", "pass", "pass"], "an answer does not wait for all the work before it"
 
 
-def test_a_pass_that_fails_says_so_to_its_own_and_harms_no_other(trained: Trained) -> None:
-    batcher = Batcher(trained.model)
+def test_a_pass_that_fails_says_so_to_its_own_and_harms_no_other(trained: Model) -> None:
+    batcher = Batcher(trained.network)
 
     def fails() -> None:
         raise ValueError("no")
@@ -245,9 +245,9 @@ def test_a_pass_that_fails_says_so_to_its_own_and_harms_no_other(trained: Traine
 
 
 def test_what_one_text_does_to_a_shared_pass_happens_to_it_alone(
-    trained: Trained, monkeypatch: pytest.MonkeyPatch
+    trained: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pool = trained.model.pool
+    pool = trained.network.pool
     sizes = []
 
     def fragile(batch: Any) -> torch.Tensor:
@@ -256,8 +256,8 @@ def test_what_one_text_does_to_a_shared_pass_happens_to_it_alone(
             raise RuntimeError("a text of twelve tokens")
         return pool(batch)
 
-    monkeypatch.setattr(trained.model, "pool", fragile)
-    batcher = Batcher(trained.model)
+    monkeypatch.setattr(trained.network, "pool", fragile)
+    batcher = Batcher(trained.network)
 
     async def check() -> None:
         asked = [request(trained, "sst", text=text) for text in ("a good film", "no " * 10, "dull")]
@@ -269,8 +269,8 @@ def test_what_one_text_does_to_a_shared_pass_happens_to_it_alone(
     assert sizes == [3, 1, 1, 1]
 
 
-def test_many_threads_of_requests_all_get_their_own_answer(trained: Trained) -> None:
-    batcher = Batcher(trained.model, budget=256, most_requests=10_000, most_tokens=10**6)
+def test_many_threads_of_requests_all_get_their_own_answer(trained: Model) -> None:
+    batcher = Batcher(trained.network, budget=256, most_requests=10_000, most_tokens=10**6)
     words = ["good", "bad", "great", "awful", "fine", "dull", "man", "woman"]
 
     async def check() -> None:

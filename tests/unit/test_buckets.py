@@ -3,7 +3,7 @@
 import pytest
 
 from swissbert.analysis.buckets import PAIR, SINGLE, buckets_for, overlap, words
-from swissbert.data.reader import Row
+from swissbert.data.rows import Row
 from swissbert.tasks import find_task
 
 

@@ -15,17 +15,19 @@ from typing import Any
 import pytest
 import torch
 
-from swissbert import bulk
-from swissbert.bulk import Done, answer_file
 from swissbert.cli import main
 from swissbert.config import EncoderSettings, ModelSettings
 from swissbert.data.tokens import Tokenizer
 from swissbert.display import Display
 from swissbert.encoder.checkpoint import read_encoder
 from swissbert.errors import SwissbertError
-from swissbert.model import MultitaskModel
-from swissbert.model_folder import Description, Trained, load_model, save_model
-from swissbert.prediction import records
+from swissbert.inference import bulk
+from swissbert.inference.bulk import Done, answer_file
+from swissbert.inference.model import Model, load
+from swissbert.inference.stream import records
+from swissbert.model.multitask import MultitaskModel
+from swissbert.model_folder.description import Description
+from swissbert.model_folder.save import save_model
 from swissbert.tasks import find_task
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -36,7 +38,7 @@ ROWS, SHARD = 50, 8
 # itself with SIGKILL at the first audit event whose arguments match. Libraries are loaded once, which takes the time.
 DRIVER = """
 import json, os, re, signal, sys
-import swissbert.bulk
+import swissbert.inference.bulk
 from swissbert.cli import main
 for line in sys.stdin:
     event, pattern, arguments = json.loads(line)
@@ -83,8 +85,8 @@ def model(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(model: Path) -> Trained:
-    return load_model(model, "cpu")
+def trained(model: Path) -> Model:
+    return load(model, "cpu")
 
 
 def text(number: int) -> str:
@@ -128,7 +130,7 @@ def here(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
 
 
 def test_jobs_that_are_killed_again_and_again_end_as_those_that_are_not(
-    model: Path, trained: Trained, tmp_path: Path
+    model: Path, trained: Model, tmp_path: Path
 ) -> None:
     lines = []
     moments = {key: [MOMENTS[3], MOMENTS[-1]] for key in ["txt", "jsonl", "parquet"]} | {"csv": MOMENTS}
@@ -155,7 +157,7 @@ def test_jobs_that_are_killed_again_and_again_end_as_those_that_are_not(
 
 
 def test_shards_are_the_rows_of_the_one_file(
-    model: Path, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    model: Path, trained: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = write(tmp_path, "csv")
     assert here(monkeypatch, "predict", model, "--task", "sst", "--input", source, "--output", tmp_path / "one") == 0
@@ -170,7 +172,7 @@ def test_shards_are_the_rows_of_the_one_file(
 
 
 def test_a_finished_job_is_left_alone_and_a_shard_that_is_taken_away_comes_back(
-    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    trained: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source, out, task = write(tmp_path, "jsonl"), tmp_path / "out", trained.task("sst")
     first = answer_file(trained, task, source, out, shard_rows=SHARD)
@@ -192,14 +194,14 @@ def test_a_finished_job_is_left_alone_and_a_shard_that_is_taken_away_comes_back(
 
 
 def test_another_job_is_refused_by_what_differs_and_nothing_is_touched(
-    model: Path, trained: Trained, tmp_path: Path
+    model: Path, trained: Model, tmp_path: Path
 ) -> None:
     source, out, task = write(tmp_path, "csv"), tmp_path / "out", trained.task("sst")
     answer_file(trained, task, source, out, shard_rows=SHARD)
     other = shutil.copytree(model, tmp_path / "other")
     (other / "heads.safetensors").write_bytes((model / "heads.safetensors").read_bytes())
     (other / "README.md").write_text("another card is no other model")
-    assert answer_file(load_model(other, "cpu"), task, source, out, shard_rows=SHARD) == Done(50, 7, 7)
+    assert answer_file(load(other, "cpu"), task, source, out, shard_rows=SHARD) == Done(50, 7, 7)
     before = contents(out)
 
     def refused(message: str, **changed: object) -> None:
@@ -217,7 +219,7 @@ def test_another_job_is_refused_by_what_differs_and_nothing_is_touched(
     description = json.loads((other / "swissbert.json").read_text())
     description["model"]["dropout"] = 0.2
     (other / "swissbert.json").write_text(json.dumps(description))
-    refused("differs in model; take", trained=load_model(other, "cpu"))
+    refused("differs in model; take", trained=load(other, "cpu"))
     found = source.stat()
     os.utime(source, ns=(found.st_atime_ns, found.st_mtime_ns + 1))
     refused("differs in input; take")
@@ -225,7 +227,7 @@ def test_another_job_is_refused_by_what_differs_and_nothing_is_touched(
     refused("reads a file, which this is not", source=tmp_path)
 
 
-def test_answers_of_an_unknown_job_are_not_taken_for_ones_own(trained: Trained, tmp_path: Path) -> None:
+def test_answers_of_an_unknown_job_are_not_taken_for_ones_own(trained: Model, tmp_path: Path) -> None:
     source, out, task = write(tmp_path, "txt"), tmp_path / "out", trained.task("sst")
     out.mkdir()
     (out / "part-00000.jsonl").write_text("{}\n")
@@ -240,7 +242,7 @@ def test_answers_of_an_unknown_job_are_not_taken_for_ones_own(trained: Trained, 
         answer_file(trained, task, source, out)
 
 
-def test_a_job_that_cannot_begin_leaves_no_folder(trained: Trained, tmp_path: Path) -> None:
+def test_a_job_that_cannot_begin_leaves_no_folder(trained: Model, tmp_path: Path) -> None:
     source = tmp_path / "rows.csv"
     source.write_text("words\ngood\n")
     with pytest.raises(SwissbertError, match="no column"):
@@ -248,14 +250,14 @@ def test_a_job_that_cannot_begin_leaves_no_folder(trained: Trained, tmp_path: Pa
     assert not (tmp_path / "new").exists()
 
 
-def test_an_empty_file_is_a_job_of_no_shards(trained: Trained, tmp_path: Path) -> None:
+def test_an_empty_file_is_a_job_of_no_shards(trained: Model, tmp_path: Path) -> None:
     for ending in ("txt", "jsonl", "parquet"):
         source = write(tmp_path, ending, rows=0)
         assert answer_file(trained, trained.task("sst"), source, tmp_path / ending) == Done(0, 0, 0)
 
 
 def test_a_file_that_changes_meanwhile_is_not_called_done(
-    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, out = write(tmp_path, "txt"), tmp_path / "out"
 
@@ -282,7 +284,7 @@ def ctrl_c() -> Iterator[None]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_says_how_to_go_on_and_a_second_process_is_kept_out(
     model: Path,
-    trained: Trained,
+    trained: Model,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -336,7 +338,7 @@ def test_options_that_do_not_fit_are_one_sentence(
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_progress_tells_rows_pace_and_time_left(
-    trained: Trained, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    trained: Model, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clock = iter(range(10**6))
     monkeypatch.setattr("swissbert.display.time.perf_counter", lambda: float(next(clock)))

@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from swissbert.cli.tables import check_text
 from swissbert.data.check import Report, Shared, SplitReport, check
-from swissbert.data.reader import BadRow
+from swissbert.data.rows import BadRow
 from swissbert.data.tokens import Tokenizer
 from swissbert.errors import SwissbertError
-from swissbert.tables import check_text
 from swissbert.tasks import Split, Task, make_task
 
 MOOD = make_task(

@@ -14,9 +14,13 @@ import swissbert
 from swissbert.config import EncoderSettings, ModelSettings
 from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.checkpoint import read_encoder
-from swissbert.encoder.delta import pack, unpack
 from swissbert.errors import SwissbertError
-from swissbert.model_folder import MINI, Description, load_model, make_model, save_model
+from swissbert.inference.model import load
+from swissbert.model_folder.delta import pack, unpack
+from swissbert.model_folder.description import Description
+from swissbert.model_folder.layout import MINI
+from swissbert.model_folder.network import build_network
+from swissbert.model_folder.save import save_model
 from swissbert.tasks import find_task
 
 
@@ -42,7 +46,7 @@ def tuned(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, P
     """A model folder and the compact one of the same model, whose encoder moved a little."""
     torch.manual_seed(3)
     tasks = [find_task(name) for name in ("sst", "para", "sts")]
-    model = make_model(read_encoder(tiny), tasks, ModelSettings(), freeze=False)
+    model = build_network(read_encoder(tiny), tasks, ModelSettings(), freeze=False)
     with torch.no_grad():
         for parameter in model.encoder.parameters():
             parameter.add_(0.01 * torch.randn_like(parameter))
@@ -75,7 +79,7 @@ def test_a_changed_file_is_refused(small: Path, name: str) -> None:
     tensors = load_file(small / name)
     save_file({key: tensor.flip(0) for key, tensor in tensors.items()}, small / name)
     with pytest.raises(SwissbertError, match=rf"{name}: not the file that .*swissbert.json has the SHA-256 of"):
-        load_model(small, "cpu")
+        load(small, "cpu")
 
 
 def test_another_base_is_refused(small: Path, tiny: Path, tmp_path: Path) -> None:
@@ -86,7 +90,7 @@ def test_another_base_is_refused(small: Path, tiny: Path, tmp_path: Path) -> Non
     table["encoder"]["name"] = str(other)
     (small / "swissbert.json").write_text(json.dumps(table))
     with pytest.raises(SwissbertError, match=r"other/model.safetensors: not the file that"):
-        load_model(small, "cpu")
+        load(small, "cpu")
 
 
 @pytest.mark.parametrize(
@@ -104,7 +108,7 @@ def test_another_base_is_refused(small: Path, tiny: Path, tmp_path: Path) -> Non
 )
 def test_a_difference_that_does_not_fit_is_refused(small: Path, change, said: str) -> None:  # type: ignore[no-untyped-def]
     """With the right checksum, as somebody else's folder may have."""
-    from swissbert import compact
+    from swissbert.model_folder import compact
 
     tensors = load_file(small / "delta.safetensors")
     change(tensors)
@@ -113,7 +117,7 @@ def test_a_difference_that_does_not_fit_is_refused(small: Path, change, said: st
     table["compact"] = compact.checksums(small, Path(table["encoder"]["name"]))
     (small / "swissbert.json").write_text(json.dumps(table))
     with pytest.raises(SwissbertError, match=rf"delta.safetensors: does not fit .*{said}"):
-        load_model(small, "cpu")
+        load(small, "cpu")
 
 
 def test_mini_ships_and_answers() -> None:
@@ -135,13 +139,13 @@ def test_mini_ships_and_answers() -> None:
 
 
 def test_mini_says_what_its_card_says() -> None:
-    scores = load_model("mini").description.scores
+    scores = load("mini").description.scores
     card = (MINI / "README.md").read_text()
     for name in ("sst.accuracy", "para.accuracy", "sts.pearson"):
         task, metric = name.split(".")
         assert f"| `{task}` | {metric} | {scores[name]:.3f} |" in card
     assert "/home" not in card
-    assert load_model("mini").description.provenance["data"] == "cs224n"
+    assert load("mini").description.provenance["data"] == "cs224n"
 
 
 def test_an_unknown_precision_is_one_sentence() -> None:
@@ -152,16 +156,16 @@ def test_an_unknown_precision_is_one_sentence() -> None:
 def test_a_model_that_was_loaded_from_a_compact_folder_is_written_whole(
     tuned: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    small = load_model(tuned[1], "cpu")
-    save_model(tmp_path / "whole", small.model, small.tokenizer, small.description)
-    again = load_model(tmp_path / "whole", "cpu")
+    small = load(tuned[1], "cpu")
+    save_model(tmp_path / "whole", small.network, small.tokenizer, small.description)
+    again = load(tmp_path / "whole", "cpu")
     assert again.description.compact is None
-    assert torch.equal(again.model.encoder.pooler.weight, small.model.encoder.pooler.weight)
+    assert torch.equal(again.network.encoder.pooler.weight, small.network.encoder.pooler.weight)
 
 
 def test_a_model_loaded_with_eight_bit_products_is_written_as_it_was(tuned: tuple[Path, Path], tmp_path: Path) -> None:
-    eight = load_model(tuned[0], "cpu", "int8")
-    save_model(tmp_path / "out", eight.model, eight.tokenizer, eight.description)
+    eight = load(tuned[0], "cpu", "int8")
+    save_model(tmp_path / "out", eight.network, eight.tokenizer, eight.description)
     assert (tmp_path / "out/model.safetensors").read_bytes() == (tuned[0] / "model.safetensors").read_bytes()
 
 
@@ -173,4 +177,4 @@ def test_a_base_with_another_tokenizer_is_refused(small: Path, tiny: Path, tmp_p
     table["encoder"]["name"] = str(other)
     (small / "swissbert.json").write_text(json.dumps(table))
     with pytest.raises(SwissbertError, match=r"other/vocab.txt: not the file that"):
-        load_model(small, "cpu")
+        load(small, "cpu")

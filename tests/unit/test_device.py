@@ -9,9 +9,10 @@ import torch
 
 from swissbert.data.batches import batches_by_tokens
 from swissbert.device import on_each_core
-from swissbert.encoder.int8 import has_int8
-from swissbert.evaluation import CORE_BUDGET, table_answers
-from swissbert.model_folder import Precision, load_model
+from swissbert.evaluation import table_answers
+from swissbert.evaluation.predictions import CORE_BUDGET
+from swissbert.inference.int8 import has_int8
+from swissbert.inference.model import Precision, load
 
 
 @pytest.fixture(autouse=True)
@@ -81,16 +82,16 @@ int8 = pytest.param("int8", marks=pytest.mark.skipif(not has_int8(), reason="onn
 def test_answers_do_not_depend_on_how_many_cores_there_are(
     precision: Precision, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trained = load_model("mini", "cpu", precision)
+    trained = load("mini", "cpu", precision)
     task = trained.task("sst")
     texts = [f"It is {'very ' * (i % 40)}good, film number {i}." for i in range(120)]
     table = trained.tokenizer.encode(texts, None, together=False, max_length=64)
     assert len(batches_by_tokens(table.lengths, CORE_BUDGET)) > 2
-    found = [table_answers(trained.model, task, table)]  # three passes at a time, each on one thread
+    found = [table_answers(trained.network, task, table)]  # three passes at a time, each on one thread
     torch.set_num_threads(1)
-    found += [table_answers(trained.model, task, table)]  # one pass on one thread
+    found += [table_answers(trained.network, task, table)]  # one pass on one thread
     torch.set_num_threads(3)
-    monkeypatch.setattr("swissbert.evaluation.CORE_BUDGET", 10**6)
-    found += [table_answers(trained.model, task, table)]  # one on three
+    monkeypatch.setattr("swissbert.evaluation.predictions.CORE_BUDGET", 10**6)
+    found += [table_answers(trained.network, task, table)]  # one on three
     for other in found[1:]:
         np.testing.assert_allclose(other, found[0], rtol=0, atol=1e-6)

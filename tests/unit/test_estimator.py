@@ -109,7 +109,7 @@ def test_few_rows_are_learned_from_and_scored_on_all_alike(small: dict[str, Any]
         model = SwissbertClassifier(**{**small, "epochs": 1, "validation_fraction": share}).fit(
             given, ["a", "b"] * (rows // 2)
         )
-        assert "label.accuracy" in model.model_.trained.description.scores
+        assert "label.accuracy" in model.model_.description.scores
 
 
 def test_search_validation_and_pipelines_work(small: dict[str, Any]) -> None:
@@ -144,7 +144,7 @@ def test_a_fitted_model_is_saved_as_a_folder_and_not_pickled(fitted: SwissbertCl
     loaded = swissbert.load(tmp_path / "model", "cpu")
     assert np.array_equal(loaded.numbers("label", TEXTS), fitted.predict_proba(TEXTS))
     assert [answer.label_name for answer in loaded.predict("label", TEXTS)] == fitted.predict(TEXTS).tolist()
-    assert loaded.trained.description.provenance["data"] == "48 rows given to fit"
+    assert loaded.description.provenance["data"] == "48 rows given to fit"
     assert "swissbert-" not in (tmp_path / "model" / "swissbert.json").read_text()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("do not lose")

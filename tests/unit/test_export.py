@@ -14,14 +14,16 @@ from tokenizers import Tokenizer as Fast
 import swissbert.export.onnx as exporter
 from conftest import STARTER
 from swissbert.config import EncoderSettings, ModelSettings
-from swissbert.data.reader import Row
+from swissbert.data.rows import Row
 from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.checkpoint import read_encoder
 from swissbert.errors import SwissbertError
 from swissbert.export.hf import export_hf
 from swissbert.export.onnx import export_int8, export_onnx
-from swissbert.model_folder import Description, Trained, load_model, make_model, save_model
-from swissbert.prediction import answer_rows
+from swissbert.inference.model import Model, load
+from swissbert.model_folder.description import Description
+from swissbert.model_folder.network import build_network
+from swissbert.model_folder.save import save_model
 from swissbert.tasks import Task, find_task
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -31,27 +33,27 @@ PAIRS = [(a, b) for a in TEXTS for b in reversed(TEXTS)]
 LONGEST = 48
 
 
-def saved(tiny: Path, folder: Path, settings: ModelSettings, *more: Task) -> Trained:
+def saved(tiny: Path, folder: Path, settings: ModelSettings, *more: Task) -> Model:
     """A model of the paper's tasks and of `more`, with random heads that say something."""
     torch.manual_seed(1)
     tasks = [*(find_task(name) for name in ("sst", "para", "sts")), *more]
-    model = make_model(read_encoder(tiny), tasks, settings, freeze=False)
+    model = build_network(read_encoder(tiny), tasks, settings, freeze=False)
     for parameter in model.head_parameters():
         parameter.data.normal_(std=0.5)
     encoder = EncoderSettings(name="tiny", max_length=LONGEST)
     save_model(folder, model, Tokenizer(tiny), Description(format=1, tasks=tasks, encoder=encoder, model=settings))
-    return load_model(folder, "cpu")
+    return load(folder, "cpu")
 
 
 @pytest.fixture(scope="module")
-def trained(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Model:
     """With a regression without a sigmoid, called as torch calls a value inside the graph."""
     linear = find_task("sts").model_copy(update={"name": "linear", "output": "linear"})
     return saved(tiny, tmp_path_factory.mktemp("export") / "model", ModelSettings(), linear)
 
 
 @pytest.fixture(scope="module")
-def file(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def file(trained: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_onnx(trained, tmp_path_factory.mktemp("onnx") / "out")
 
 
@@ -62,7 +64,7 @@ def rows(task: Task) -> list[Row]:
 
 @pytest.mark.parametrize("name", ["sst", "para", "sts", "linear"])
 def test_transformers_loads_a_task_and_answers_alike(
-    trained: Trained, tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]
+    trained: Model, tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
@@ -72,7 +74,7 @@ def test_transformers_loads_a_task_and_answers_alike(
     assert type(model).__name__ == "BertForSequenceClassification"
     assert tokenizer.model_max_length == LONGEST
     task = trained.task(name)
-    ours = answer_rows(trained, task, rows(task))
+    ours = trained.answer_rows(task, rows(task))
     given: Any = [
         {"text": row.text} | ({"text_pair": row.text_pair or ""} if task.is_pair else {}) for row in rows(task)
     ]
@@ -81,13 +83,13 @@ def test_transformers_loads_a_task_and_answers_alike(
     with torch.no_grad():
         logits = model(**found).logits
     own = logits_of(trained, task)
-    if task.kind == "binary":  # 0 and z
+    if task.kind.name == "binary":  # 0 and z
         own = torch.cat([torch.zeros_like(own), own], dim=1)
     torch.testing.assert_close(logits, own, atol=1e-5, rtol=0)
 
     answering = pipeline("text-classification", model=str(folder), device="cpu")
     answers: Any = answering(given, truncation=True, top_k=None)
-    if task.kind == "regression":
+    if task.kind.name == "regression":
         assert task.range is not None
         low, high = task.range
         scores = np.array([answer[0]["score"] for answer in answers])
@@ -102,14 +104,14 @@ def test_transformers_loads_a_task_and_answers_alike(
     assert "newly initialized" not in capfd.readouterr().err
 
 
-def logits_of(trained: Trained, task: Task) -> torch.Tensor:
+def logits_of(trained: Model, task: Task) -> torch.Tensor:
     """The model's own logits of `rows`."""
     from swissbert.data.batches import pack
     from swissbert.data.dataset import tokenize
 
-    table = tokenize(trained.tokenizer, task, rows(task), **trained.reading(task))
+    table = tokenize(trained.tokenizer, task, rows(task), **trained.token_options(task))
     with torch.no_grad():
-        logits: torch.Tensor = trained.model(pack(table, np.arange(len(table))), task.name)
+        logits: torch.Tensor = trained.network(pack(table, np.arange(len(table))), task.name)
     return logits
 
 
@@ -136,7 +138,7 @@ def test_a_task_that_is_no_classifier_is_refused_with_its_reason(tiny: Path, tmp
     assert export_hf(separate, out, ["sst"]) == [out / "sst"]
 
 
-def test_what_is_there_is_kept(trained: Trained, tmp_path: Path) -> None:
+def test_what_is_there_is_kept(trained: Model, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("mine")
     for taken in (tmp_path, tmp_path / "mine"):
         with pytest.raises(SwissbertError, match="is there already; another --out keeps it"):
@@ -167,7 +169,7 @@ def answers_by_hand(folder: Path, task: Task) -> np.ndarray:
     return found
 
 
-def test_a_file_answers_as_the_model_does(trained: Trained, file: Path) -> None:
+def test_a_file_answers_as_the_model_does(trained: Model, file: Path) -> None:
     assert sorted(path.name for path in file.parent.iterdir()) == [
         "README.md",
         "model.onnx",
@@ -176,7 +178,7 @@ def test_a_file_answers_as_the_model_does(trained: Trained, file: Path) -> None:
         "vocab.txt",
     ]
     for task in trained.description.tasks:
-        own = answer_rows(trained, task, rows(task))
+        own = trained.answer_rows(task, rows(task))
         assert answers_by_hand(file.parent, task) == pytest.approx(own, abs=1e-5)
     table = json.loads((file.parent / "swissbert.json").read_text(encoding="utf-8"))
     assert list(table["tasks"]) == ["sst", "para", "sts", "linear"]
@@ -195,7 +197,7 @@ def test_a_file_is_self_contained_and_tells_nothing_of_where_it_was_made(file: P
 
 
 def test_eight_bits_are_close_and_neighbours_change_nothing(
-    trained: Trained, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Model, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(exporter, "trace", lambda *_: onnx.load(file))
     found = export_int8(trained, tmp_path / "out", data=STARTER)
@@ -205,7 +207,7 @@ def test_eight_bits_are_close_and_neighbours_change_nothing(
     assert described["precision"] == "int8"
     assert described["tasks"]["sst"]["dev_score"] == found["sst"][1]
     for task in trained.description.tasks:
-        far = np.abs(answers_by_hand(tmp_path / "out", task) - answer_rows(trained, task, rows(task)))
+        far = np.abs(answers_by_hand(tmp_path / "out", task) - trained.answer_rows(task, rows(task)))
         assert 0 < far.max() < 0.05 * (5 if task.range else 1)
 
     running = onnxruntime.InferenceSession(tmp_path / "out" / "model.onnx")
@@ -216,7 +218,7 @@ def test_eight_bits_are_close_and_neighbours_change_nothing(
 
 
 def test_a_file_that_fails_its_check_is_not_written(
-    trained: Trained, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Model, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def damaged(*_: Any) -> onnx.ModelProto:
         model = onnx.load(file)
@@ -229,7 +231,7 @@ def test_a_file_that_fails_its_check_is_not_written(
         export_onnx(trained, tmp_path / "out")
     monkeypatch.setattr(exporter, "trace", lambda *_: onnx.load(file))
     measured = iter([{"accuracy": 0.9}, {"accuracy": 0.5}])
-    monkeypatch.setattr(exporter, "scores", lambda *_: next(measured))
+    monkeypatch.setattr(exporter, "task_scores", lambda *_: next(measured))
     with pytest.raises(
         SwissbertError, match=r"accuracy on dev rows is .* with eight bits and .* --format onnx keeps it"
     ):
@@ -238,7 +240,7 @@ def test_a_file_that_fails_its_check_is_not_written(
 
 
 def test_the_command_line_makes_all_three(
-    trained: Trained, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    trained: Model, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from swissbert.cli import main
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from swissbert.mtl.gradients import SharedGradients
 from swissbert.mtl.surgery import random_orders
-from swissbert.training.gradients import SharedGradients
 
 TASKS = ["one", "two", "three"]
 SEED = [7, 3]

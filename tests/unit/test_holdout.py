@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from swissbert.data.reader import Rows, read_split, text_key
+from swissbert.data.reader import read_split, text_key
+from swissbert.data.rows import Rows
+from swissbert.kinds import KINDS
 from swissbert.tasks import Columns, Task
 
 
@@ -11,7 +13,7 @@ def made(directory: Path, texts: list[str], **more: object) -> dict[str, Rows]:
         "text,label\n" + "".join(f"{text},{i % 2}\n" for i, text in enumerate(texts)) + ",1\n"
     )
     task = Task(
-        name="t", kind="binary", labels=["no", "yes"], loss="binary_cross_entropy", metric="accuracy",
+        name="t", kind=KINDS["binary"], labels=["no", "yes"], loss="binary_cross_entropy", metric="accuracy",
         columns=Columns(text="text", label="label"), files={"train": "t.csv"}, **more,  # type: ignore[arg-type]
     )  # fmt: skip
     return {split: read_split(task, split, directory) for split in ("train", "dev")}

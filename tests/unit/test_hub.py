@@ -19,16 +19,18 @@ import pytest
 import torch
 from huggingface_hub import ModelCard, ModelCardData
 
-from swissbert import hub as ours
-from swissbert.card import card
 from swissbert.config import EncoderSettings, ModelSettings
 from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.checkpoint import read_encoder
 from swissbert.errors import SwissbertError
-from swissbert.hub import FILES, is_hub_id, push
-from swissbert.model_folder import Description, load_model, make_model, resolve_folder, save_model
-from swissbert.prediction import predict
-from swissbert.ready import load
+from swissbert.inference.model import load
+from swissbert.model_folder.card import card
+from swissbert.model_folder.description import Description
+from swissbert.model_folder.hub import is_hub_id, push
+from swissbert.model_folder.layout import MODEL_FILES
+from swissbert.model_folder.load import resolve_folder
+from swissbert.model_folder.network import build_network
+from swissbert.model_folder.save import save_model
 from swissbert.tasks import Task, find_task
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -191,7 +193,7 @@ def hub() -> Iterator[Hub]:
 ASK = """
 import json, sys
 from pathlib import Path
-from swissbert import hub
+from swissbert.model_folder import hub
 from swissbert.errors import SwissbertError
 for verb, *given in json.loads(sys.argv[1]):
     try:
@@ -230,7 +232,7 @@ def model(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(1)
     tasks = [find_task(name) for name in ("sst", "para", "sts")]
     settings = ModelSettings()
-    made = make_model(read_encoder(tiny), tasks, settings, freeze=False)
+    made = build_network(read_encoder(tiny), tasks, settings, freeze=False)
     encoder = EncoderSettings(name="tiny", max_length=64)
     description = Description(format=1, tasks=tasks, encoder=encoder, model=settings, scores={"sst.accuracy": 0.5})
     folder = tmp_path_factory.mktemp("made") / "model"
@@ -257,7 +259,7 @@ def pushed(hub: Hub, model: Path, home: Path) -> str:
 
 def mine(folder: Path) -> dict[str, bytes]:
     """Those files of a folder that belong to a model."""
-    return {file.name: file.read_bytes() for file in folder.iterdir() if file.name in FILES}
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.name in MODEL_FILES}
 
 
 def test_a_model_is_pushed_in_one_commit_of_its_own_files_only(hub: Hub, pushed: str, model: Path) -> None:
@@ -313,7 +315,7 @@ def test_the_command_line_pushes_and_takes_hub_ids_where_it_takes_models(hub: Hu
     words = ["-m", "swissbert", "predict", "me/mine@main", "a fine film", "--task", "sst"]
     done = process(words, home, hub.url, **hub_is)
     assert done.returncode == 0, done.stderr
-    [answer] = predict(load_model(model, "cpu"), "sst", ["a fine film"])
+    [answer] = load(model, "cpu").predict("sst", ["a fine film"])
     assert json.loads(done.stdout) == answer.as_json()
 
 
@@ -393,7 +395,7 @@ def test_a_folder_here_goes_before_the_hub(model: Path, tmp_path: Path, monkeypa
         asked.append((repo_id, revision))
         return model
 
-    monkeypatch.setattr("swissbert.model_folder.pull", pull)
+    monkeypatch.setattr("swissbert.model_folder.load.pull", pull)
     monkeypatch.chdir(tmp_path)
     shutil.copytree(model, "owner/name")
     (tmp_path / "owner" / "empty").mkdir()
@@ -499,4 +501,4 @@ def test_the_card_names_no_folder_of_this_machine(tmp_path: Path) -> None:
 
 
 def test_every_file_that_goes_is_one_of_known_name() -> None:
-    assert not any(name.endswith((".bin", ".pt", ".pkl", ".py")) for name in ours.FILES)
+    assert not any(name.endswith((".bin", ".pt", ".pkl", ".py")) for name in MODEL_FILES)

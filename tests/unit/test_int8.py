@@ -13,9 +13,9 @@ from swissbert.data.tokens import Tokenizer
 from swissbert.encoder import Bert, BertConfig
 from swissbert.encoder.bert import Layer
 from swissbert.encoder.checkpoint import read_encoder
-from swissbert.encoder.int8 import Int8Layers, has_int8, to_int8
 from swissbert.errors import SwissbertError
-from swissbert.model_folder import load_model
+from swissbert.inference.int8 import Int8Layers, has_int8, to_int8
+from swissbert.inference.model import load
 
 pytestmark = pytest.mark.skipif(not has_int8(), reason="onnx and onnxruntime are not installed")
 
@@ -121,8 +121,8 @@ def test_zero_tokens_and_zero_weights_are_just_the_bias() -> None:
 
 @pytest.fixture(scope="module")
 def encoders() -> tuple[Bert, Bert, Tokenizer]:
-    plain, eight = (load_model("mini", "cpu", precision) for precision in ("fp32", "int8"))
-    return plain.model.encoder, eight.model.encoder, plain.tokenizer
+    plain, eight = (load("mini", "cpu", precision) for precision in ("fp32", "int8"))
+    return plain.network.encoder, eight.network.encoder, plain.tokenizer
 
 
 @torch.inference_mode()
@@ -151,7 +151,7 @@ def test_neighbours_change_nothing(encoders: tuple[Bert, Bert, Tokenizer]) -> No
 
 
 def test_where_there_are_none_it_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tiny: Path) -> None:
-    monkeypatch.setattr("swissbert.encoder.int8.has_int8", lambda: False)
+    monkeypatch.setattr("swissbert.inference.int8.has_int8", lambda: False)
     with pytest.raises(
         SwissbertError, match=r"^precision is 'int8', which needs more packages: pip install 'swissbert\[int8\]'"
     ):

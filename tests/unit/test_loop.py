@@ -31,14 +31,14 @@ from swissbert.data.batches import PackedBatch
 from swissbert.data.dataset import TaskData
 from swissbert.display import Display, Steps
 from swissbert.errors import SwissbertError
-from swissbert.evaluation import Scores, TaskScores, evaluate, labelled_splits
-from swissbert.model_folder import load_model
+from swissbert.evaluation import Scores, TaskScores, evaluate
+from swissbert.inference.model import load
 from swissbert.mtl.weighting import Automatic
 from swissbert.training import loop
+from swissbert.training.log import MetricsLog
 from swissbert.training.loop import Result, Stopped, train
 from swissbert.training.optim import make_optimizer, schedule_factor, set_rates
 from swissbert.training.prepare import prepare
-from swissbert.training.progress import MetricsLog
 from swissbert.training.state import save_checkpoint
 
 STARTER = Path(swissbert.__file__).parent / "data" / "starter"
@@ -380,10 +380,10 @@ def test_the_model_folder_holds_the_model_of_the_best_evaluation(
 
 def test_the_model_folder_scores_what_it_says(tiny: Path, tmp_path: Path) -> None:
     result = train(make(tiny), tmp_path)
-    trained = load_model(result.model)
+    trained = load(result.model)
     full = make(tiny, train__max_steps=1)
-    assert evaluate(trained.model, prepare(full, QUIET).dev).flat() == pytest.approx(result.scores, abs=1e-6)
-    assert [data.task.name for data in labelled_splits(trained, "dev", STARTER)] == TASKS
+    assert evaluate(trained.network, prepare(full, QUIET).dev).flat() == pytest.approx(result.scores, abs=1e-6)
+    assert [data.task.name for data in trained.labelled_splits("dev", STARTER)] == TASKS
 
 
 def test_patience_ends_a_run_and_a_resume_does_not_go_on(
@@ -550,7 +550,7 @@ def test_what_a_log_was_given_before_a_sync_is_on_disk_when_the_process_is_kille
     code = """
 import os, signal, sys
 from pathlib import Path
-from swissbert.training.progress import MetricsLog
+from swissbert.training.log import MetricsLog
 log = MetricsLog(Path(sys.argv[1]), 0, tensorboard=True)
 for step in (1, 2, 3):
     log.write({"step": step, "loss": {"sst": 1.0}})
@@ -568,7 +568,7 @@ def test_a_log_that_may_not_grow_is_one_sentence_and_holds_whole_lines(tmp_path:
 import resource, sys
 from pathlib import Path
 from swissbert.errors import SwissbertError
-from swissbert.training.progress import MetricsLog
+from swissbert.training.log import MetricsLog
 log = MetricsLog(Path(sys.argv[1]), 0, tensorboard=False)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
@@ -648,7 +648,7 @@ def test_plain_lines_come_every_ten_seconds_with_smooth_losses_pace_and_time_lef
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 100.0
-    monkeypatch.setattr("swissbert.training.progress.time.perf_counter", lambda: now)
+    monkeypatch.setattr("swissbert.training.log.time.perf_counter", lambda: now)
     stream = io.StringIO()
     steps = Steps(Display(stream=stream), total=1000, done=0)
     for step in range(1, 7):

@@ -11,9 +11,28 @@ from torch import Tensor, nn
 
 from swissbert.data.batches import PackedBatch
 from swissbert.encoder import Bert, BertConfig
-from swissbert.heads import CosineHead
-from swissbert.model import MultitaskModel, cosine_answers, cosine_loss, task_answers, task_loss
+from swissbert.model.heads.cosine import CosineHead
+from swissbert.model.multitask import MultitaskModel
 from swissbert.tasks import Task, find_task, make_task
+
+
+def task_loss(task: Task, logits: Tensor, labels: Tensor) -> Tensor:
+    return task.kind.loss(task, logits, labels)
+
+
+def task_answers(task: Task, logits: Tensor) -> Tensor:
+    return task.kind.answers(task, logits)
+
+
+def cosine_loss(task: Task, cosine: Tensor, labels: Tensor) -> Tensor:
+    return CosineHead(task, 4, 0.0).loss(cosine[:, None], labels)
+
+
+def cosine_answers(task: Task, cosine: Tensor, threshold: Tensor) -> Tensor:
+    head = CosineHead(task, 4, 0.0)
+    head.threshold.copy_(threshold)
+    return head.answers(cosine[:, None])
+
 
 SIZES = BertConfig(vocab_size=20, hidden_size=8, layers=2, heads=2, intermediate_size=16, max_positions=16)
 FIRST, SECOND = [[1, 5, 2], [1, 7, 8, 9, 2]], [[1, 6, 6, 2], [1, 4, 2]]
@@ -165,7 +184,7 @@ def test_the_hidden_layer_is_linear_with_a_leaky_relu() -> None:
 
 def test_a_cosine_head_is_the_cosine_of_both_sentences_and_learns_through_the_encoder_alone() -> None:
     tasks = [make(pair=True), make("regression", "score", pair=True), make("classification", "topic", pair=True)]
-    model = model_of(tasks, pair_encoding=False, cosine=True)
+    model = model_of(tasks, pair_encoding=False, pair_head="cosine")
     assert [isinstance(model.heads[f"for_{t.name}"], CosineHead) for t in tasks] == [True, True, False]
     pairs = [(alone(model, a), alone(model, b)) for a, b in zip(FIRST, SECOND, strict=True)]
     expected = torch.stack([a @ b / (a.norm() * b.norm()) for a, b in pairs])[:, None]
@@ -257,20 +276,20 @@ def test_probabilities_sum_to_one_and_the_largest_logit_wins(rows: list[list[flo
     torch.testing.assert_close(two[:, 1], torch.sigmoid(logits[:, 0]))
 
 
-@pytest.mark.parametrize("options", [{}, {"layer_sharing": True}, {"cosine": True}])
+@pytest.mark.parametrize("options", [{}, {"layer_sharing": True}, {"pair_head": "cosine"}])
 @pytest.mark.parametrize("pair_encoding", [True, False])
-def test_loss_and_answers_of_the_model_are_those_of_its_logits(options: dict[str, bool], pair_encoding: bool) -> None:
-    if options.get("cosine") and pair_encoding:
+def test_loss_and_answers_of_the_model_are_those_of_its_logits(options: dict[str, Any], pair_encoding: bool) -> None:
+    if options.get("pair_head") and pair_encoding:
         return
     tasks = [find_task(name) for name in ("sst", "para", "sts")]
     model = model_of(tasks, pair_encoding=pair_encoding, **options)
     for task in tasks:
         batch = packed(FIRST) if not task.is_pair else TOGETHER if pair_encoding else APART
         logits, loss, answers = model(batch, task.name), model.loss(batch, task.name), model.answers(batch, task.name)
-        if model.by_cosine(task):
+        if isinstance(model.head(task.name), CosineHead):
             assert torch.equal(loss, cosine_loss(task, logits[:, 0], batch.labels))
             assert torch.equal(answers, cosine_answers(task, logits[:, 0], torch.tensor(0.0)))
         else:
             assert torch.equal(loss, task_loss(task, logits, batch.labels))
             assert torch.equal(answers, task_answers(task, logits))
-        assert (loss.ndim, answers.ndim, answers.dtype) == (0, 1 if task.kind == "regression" else 2, torch.float32)
+        assert (loss.ndim, answers.ndim, answers.dtype) == (0, 1 if task.name == "sts" else 2, torch.float32)

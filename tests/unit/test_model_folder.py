@@ -14,8 +14,11 @@ from swissbert.config import EncoderSettings, ModelSettings
 from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.checkpoint import read_encoder
 from swissbert.errors import SwissbertError
-from swissbert.model import MultitaskModel
-from swissbert.model_folder import Description, load_model, make_model, save_model
+from swissbert.inference.model import load
+from swissbert.model.multitask import MultitaskModel
+from swissbert.model_folder.description import Description
+from swissbert.model_folder.network import build_network
+from swissbert.model_folder.save import save_model
 from swissbert.tasks import find_task
 
 TASKS = ["sst", "para", "sts"]
@@ -31,7 +34,7 @@ SETTINGS = {
 def write(tiny: Path, folder: Path, settings: ModelSettings) -> MultitaskModel:
     torch.manual_seed(1)
     tasks = [find_task(name) for name in TASKS]
-    model = make_model(read_encoder(tiny), tasks, settings, freeze=False)
+    model = build_network(read_encoder(tiny), tasks, settings, freeze=False)
     for name, buffer in model.heads.named_buffers():
         assert name.endswith("threshold")
         buffer.fill_(0.25)
@@ -57,7 +60,7 @@ def folder(saved: Path, tmp_path: Path) -> Path:
 def refused(folder: Path, file: str = "swissbert.json") -> str:
     """What is said about a folder that does not load, behind the file's name."""
     with pytest.raises(SwissbertError) as caught:
-        load_model(folder, "cpu")
+        load(folder, "cpu")
     said = str(caught.value)
     assert "\n" not in said
     assert said.startswith(f"{folder / file}: ")
@@ -74,12 +77,12 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS.keys())
 def test_what_is_saved_is_loaded_bit_for_bit(tiny: Path, tmp_path: Path, settings: ModelSettings) -> None:
     model = write(tiny, tmp_path / "model", settings)
-    found = load_model(tmp_path / "model", "cpu")
+    found = load(tmp_path / "model", "cpu")
     assert found.description.model == settings
-    assert found.model.state_dict().keys() == model.state_dict().keys()
+    assert found.network.state_dict().keys() == model.state_dict().keys()
     for name, tensor in model.state_dict().items():
-        assert torch.equal(found.model.state_dict()[name], tensor), name
-    assert not found.model.training
+        assert torch.equal(found.network.state_dict()[name], tensor), name
+    assert not found.network.training
 
 
 def test_a_layer_that_tasks_share_stands_once_in_the_file_and_is_shared_after_loading(folder: Path) -> None:
@@ -88,9 +91,9 @@ def test_a_layer_that_tasks_share_stands_once_in_the_file_and_is_shared_after_lo
         for layer in (*(f"heads.for_{name}.out" for name in TASKS), "hidden.pair.linear", "hidden.sst_alone.linear")
         for kind in ("weight", "bias")
     )
-    model = load_model(folder, "cpu").model
+    model = load(folder, "cpu").network
     pair = model.hidden["pair"]
-    before = {name: model.hidden[model._layer(model.tasks[name])] for name in TASKS}
+    before = {name: model.hidden[model._hidden_name(model.tasks[name])] for name in TASKS}
     assert before["para"] is before["sts"] is pair
     assert before["sst"] is not pair
 
@@ -103,7 +106,10 @@ def test_a_layer_that_tasks_share_stands_once_in_the_file_and_is_shared_after_lo
             "'tasks.0.labels.1' is 3; input should be a valid string",
         ),
         (lambda t: t["tasks"][1].update(labls=[]), "unknown key 'tasks.1.labls'; did you mean 'labels'?"),
-        (lambda t: t["tasks"][1].update(kind=3), "'tasks.1.kind' is 3; input should be 'classification', "),
+        (
+            lambda t: t["tasks"][1].update(kind=3),
+            "tasks.1.kind: 3 is not a kind of task; the kinds are classification, ",
+        ),
         (lambda t: t["tasks"][2].update(range=[5, 0]), "tasks.2: range is [5.0, 0.0], but low must be below high"),
         (lambda t: t["tasks"].append(t["tasks"][0]), "tasks: the name 'sst' is used twice"),
         (lambda t: t.update(tasks=[]), "tasks is missing: name at least one"),

@@ -10,19 +10,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from swissbert import prediction
 from swissbert.config import EncoderSettings, ModelSettings, load_config
-from swissbert.data.reader import BadRow, Row, read_split
+from swissbert.data.reader import read_split
+from swissbert.data.rows import BadRow, Row
 from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.checkpoint import read_encoder
 from swissbert.errors import SwissbertError
-from swissbert.model import MultitaskModel
-from swissbert.model_folder import Description, Trained, load_model, save_model
+from swissbert.inference import stream as prediction
+from swissbert.inference.inputs import read_inputs
+from swissbert.inference.model import Model, load
+from swissbert.model.multitask import MultitaskModel
+from swissbert.model_folder.description import Description
+from swissbert.model_folder.save import save_model
 from swissbert.tasks import find_task
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["pair", "separate"])
-def trained(request: pytest.FixtureRequest, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+def trained(request: pytest.FixtureRequest, tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Model:
     """A model with random weights and large heads, so that answers differ from text to text."""
     import torch
 
@@ -40,7 +44,7 @@ def trained(request: pytest.FixtureRequest, tiny: Path, tmp_path_factory: pytest
         model=ModelSettings(pair_encoding=request.param),
     )
     save_model(folder, model, Tokenizer(tiny), description)
-    return load_model(folder)
+    return load(folder)
 
 
 def rows(count: int) -> Iterator[Row]:
@@ -48,16 +52,14 @@ def rows(count: int) -> Iterator[Row]:
         yield Row(n, f"id{n}", "the movie " * (n % 7 + 1) + str(n), None, None)
 
 
-def test_a_model_folder_gives_back_what_was_saved(trained: Trained) -> None:
+def test_a_model_folder_gives_back_what_was_saved(trained: Model) -> None:
     assert [task.name for task in trained.description.tasks] == ["sst", "para", "sts"]
-    assert not trained.model.training
-    width = trained.model.heads.get_parameter("for_sts.out.weight").shape[1]
-    assert width == (32 if trained.model.pair_encoding else 64)
+    assert not trained.network.training
+    width = trained.network.heads.get_parameter("for_sts.out.weight").shape[1]
+    assert width == (32 if trained.network.pair_encoding else 64)
 
 
-def test_answers_come_in_order_and_do_not_depend_on_neighbours(
-    trained: Trained, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_answers_come_in_order_and_do_not_depend_on_neighbours(trained: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prediction, "CHUNK", 16)
     task = trained.task("sst")
     together = [answer for _, answer in prediction.stream(trained, task, rows(50))]
@@ -71,7 +73,7 @@ def test_answers_come_in_order_and_do_not_depend_on_neighbours(
     assert len({answer.probabilities[0] for answer in together if answer and answer.probabilities}) > 10
 
 
-def test_a_stream_is_read_no_further_than_needed(trained: Trained, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_is_read_no_further_than_needed(trained: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prediction, "CHUNK", 8)
     taken = 0
 
@@ -85,13 +87,13 @@ def test_a_stream_is_read_no_further_than_needed(trained: Trained, monkeypatch: 
     assert taken == 24
 
 
-def test_probabilities_sum_to_one_and_scores_stay_in_the_range(trained: Trained) -> None:
+def test_probabilities_sum_to_one_and_scores_stay_in_the_range(trained: Model) -> None:
     pairs = [("a good film", "a bad film"), ("dog", "the cat sleeps in the park .")]
-    for answer in prediction.predict(trained, "para", pairs):
+    for answer in trained.predict("para", pairs):
         assert answer.probabilities is not None
         assert sum(answer.probabilities) == pytest.approx(1, abs=1e-4)
         assert answer.label_name == ["different", "paraphrase"][int(np.argmax(answer.probabilities))]
-    for answer in prediction.predict(trained, "sts", pairs):
+    for answer in trained.predict("sts", pairs):
         assert answer.score is not None
         assert 0 <= answer.score <= 5
         assert set(answer.as_json()) == {"score"}
@@ -109,38 +111,36 @@ def test_probabilities_sum_to_one_and_scores_stay_in_the_range(trained: Trained)
         ("nope", "a", "has no task 'nope'; its tasks are sst, para, sts"),
     ],
 )
-def test_bad_input_is_one_sentence(trained: Trained, task: str, item: object, message: str) -> None:
+def test_bad_input_is_one_sentence(trained: Model, task: str, item: object, message: str) -> None:
     with pytest.raises(SwissbertError, match=message):
-        list(prediction.predict(trained, task, [item]))  # type: ignore[list-item]
+        list(trained.predict(task, iter([item])))  # type: ignore[arg-type]
 
 
-def test_text_that_only_looks_dangerous_is_answered(trained: Trained) -> None:
+def test_text_that_only_looks_dangerous_is_answered(trained: Model) -> None:
     texts = ["<script>alert(1)</script>", "🙂" * 50, "x" * 100_000, "\u202eright to left"]
-    assert len(list(prediction.predict(trained, "sst", texts))) == len(texts)
+    assert len(list(trained.predict("sst", texts))) == len(texts)
 
 
-def test_lines_of_text_give_rows_and_bad_rows_in_their_places(trained: Trained) -> None:
+def test_lines_of_text_give_rows_and_bad_rows_in_their_places(trained: Model) -> None:
     file = io.StringIO("good film\n\nbad film\n")
-    found = list(
-        prediction.records(trained, trained.task("sst"), prediction.read_inputs("-", trained.task("sst"), stdin=file))
-    )
+    found = list(prediction.records(trained, trained.task("sst"), read_inputs("-", trained.task("sst"), stdin=file)))
     assert [item.get("id") for item in found] == ["1", None, "3"]
     assert found[1] == {"row": 2, "error": "the text is empty"}
-    pairs = list(prediction.read_inputs("-", trained.task("sts"), stdin=io.StringIO("a\tb\nonly one\n")))
+    pairs = list(read_inputs("-", trained.task("sts"), stdin=io.StringIO("a\tb\nonly one\n")))
     assert isinstance(pairs[0], Row)
     assert isinstance(pairs[1], BadRow)
 
 
-def test_files_are_read_by_their_own_columns_or_by_text_and_text_pair(trained: Trained, tmp_path: Path) -> None:
+def test_files_are_read_by_their_own_columns_or_by_text_and_text_pair(trained: Model, tmp_path: Path) -> None:
     task = trained.task("para")
     plain = tmp_path / "plain.jsonl"
     plain.write_text(json.dumps({"text": "a", "text_pair": "b", "id": 7}) + "\n")
     own = tmp_path / "own.tsv"
     own.write_text("id\tsentence1\tsentence2\tis_duplicate\nx\ta\tb\tnonsense\n")
-    assert list(prediction.read_inputs(str(plain), task)) == [Row(1, "7", "a", "b", None)]
-    assert list(prediction.read_inputs(str(own), task)) == [Row(2, "x", "a", "b", None)]
+    assert list(read_inputs(str(plain), task)) == [Row(1, "7", "a", "b", None)]
+    assert list(read_inputs(str(own), task)) == [Row(2, "x", "a", "b", None)]
     with pytest.raises(SwissbertError, match="cannot be read"):
-        list(prediction.read_inputs(str(tmp_path / "none.txt"), task))
+        list(read_inputs(str(tmp_path / "none.txt"), task))
 
 
 def test_quickstart_recipe_names_the_starter_corpus() -> None:
@@ -157,7 +157,7 @@ def test_a_file_of_the_tasks_own_format_is_read_as_training_reads_it(tmp_path: P
     task = find_task("sst").model_copy(update={"files": {"train": name}})
     (tmp_path / name).write_text(COURSE)
     rows = [row._replace(label=None) for row in read_split(task, "train", tmp_path).rows]
-    assert list(prediction.read_inputs(str(tmp_path / name), task)) == rows
+    assert list(read_inputs(str(tmp_path / name), task)) == rows
     assert [row.text for row in rows] == ['A "b", c', '"plain" d']
 
 
@@ -171,14 +171,14 @@ def test_a_file_of_the_tasks_own_format_is_read_as_training_reads_it(tmp_path: P
 )
 def test_other_delimited_files_go_by_their_header(tmp_path: Path, name: str, content: str) -> None:
     (tmp_path / name).write_text(content)
-    [row] = prediction.read_inputs(str(tmp_path / name), find_task("sst"))
+    [row] = read_inputs(str(tmp_path / name), find_task("sst"))
     assert isinstance(row, Row)
     assert row.text == "Good, really"
 
 
 def test_the_courses_test_files_are_read(cs224n: Path) -> None:
     task = find_task("sst")
-    found = list(prediction.read_inputs(str(cs224n / "ids-sst-test-student.csv"), task))
+    found = list(read_inputs(str(cs224n / "ids-sst-test-student.csv"), task))
     assert found == read_split(task, "test", cs224n).rows
 
 
@@ -186,7 +186,7 @@ def test_the_courses_test_files_are_read(cs224n: Path) -> None:
 def test_a_bad_first_line_of_json_costs_no_later_row(tmp_path: Path, first: str) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(first + '\n{"text": "good", "id": 7}\n{"text": ""}\n')
-    bad, good, empty = prediction.read_inputs(str(path), find_task("sst"))
+    bad, good, empty = read_inputs(str(path), find_task("sst"))
     assert isinstance(bad, BadRow)
     assert bad.number == 1
     assert good == Row(2, "7", "good", None, None)
@@ -197,7 +197,7 @@ def test_a_file_that_has_the_columns_nowhere_is_one_sentence(tmp_path: Path) -> 
     path = tmp_path / "rows.jsonl"
     path.write_text('{"other": 1}\n{"more": 2}\n')
     with pytest.raises(SwissbertError, match="no column 'sentence'"):
-        list(prediction.read_inputs(str(path), find_task("sst")))
+        list(read_inputs(str(path), find_task("sst")))
 
 
 def test_what_is_no_file_or_has_an_unknown_ending_is_said(tmp_path: Path) -> None:
@@ -213,4 +213,4 @@ def test_what_is_no_file_or_has_an_unknown_ending_is_said(tmp_path: Path) -> Non
         ("pipe", "parquet", "Parquet needs a file"),
     ]:
         with pytest.raises(SwissbertError, match=message):
-            list(prediction.read_inputs(str(tmp_path / name), find_task("sst"), format))
+            list(read_inputs(str(tmp_path / name), find_task("sst"), format))

@@ -14,17 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swissbert.data.reader import (
-    BadRow,
-    Row,
-    Rows,
-    check_rows,
-    find_split_file,
-    head,
-    labels_of,
-    read_cells,
-    read_split,
-)
+from swissbert.data.reader import check_rows, find_split_file, head, read_cells, read_split
+from swissbert.data.rows import BadRow, Row, Rows, labels_of
 from swissbert.errors import SwissbertError
 from swissbert.tasks import SPLITS, Split, Task, find_task, make_task
 
@@ -575,7 +566,7 @@ def test_the_fingerprint_changes_with_any_text_label_id_or_order(rows: list[Row]
     changes = [
         row._replace(text=row.text + "x"),
         row._replace(text_pair=(row.text_pair or "") + "x"),
-        row._replace(label=(row.label or 0.0) + 3.0),
+        row._replace(label=3.0 + (row.label if isinstance(row.label, float) else 0.0)),
         row._replace(label=None if row.label is not None else 0.0),
         row._replace(id=row.id + "x"),
     ]

@@ -11,8 +11,8 @@ import torch
 
 import swissbert
 from swissbert.errors import SwissbertError
-from swissbert.prediction import CHUNK, Answer
-from swissbert.ready import Model
+from swissbert.inference.model import CHUNK, Model
+from swissbert.kinds import Answer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -68,14 +68,14 @@ def test_a_stream_is_read_no_further_than_a_chunk_ahead(model: Model) -> None:
 
 def test_every_task_on_one_input_is_one_encoder_pass(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     passes = 0
-    pool = model.trained.model.pool
+    pool = model.network.pool
 
     def counted(batch: object) -> torch.Tensor:
         nonlocal passes
         passes += 1
         return pool(batch)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(model.trained.model, "pool", counted)
+    monkeypatch.setattr(model.network, "pool", counted)
     both = model.predict_all(*PAIRS[0])
     assert passes == 1
     assert set(both) == {"para", "sts"}
@@ -125,7 +125,7 @@ def test_threads_share_a_model(model: Model) -> None:
 
 def test_evaluation_is_that_of_the_shell(model: Model) -> None:
     scores = model.evaluate("starter")
-    assert scores.flat() == pytest.approx(model.trained.description.scores, abs=1e-6)
+    assert scores.flat() == pytest.approx(model.description.scores, abs=1e-6)
     assert scores.tasks["sst"].intervals
 
 

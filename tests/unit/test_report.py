@@ -13,7 +13,7 @@ import swissbert
 from swissbert.analysis.page import MARK, Section, Table, write_page
 from swissbert.analysis.report import analyse
 from swissbert.errors import SwissbertError
-from swissbert.model_folder import load_model
+from swissbert.inference.model import load
 
 STARTER = Path(swissbert.__file__).parent / "data" / "starter"
 ODD = ['<script>alert("x")</script> & "quoted"', "שלום עולם", "🎈 emoji & 日本", "$x^2$ costs $5", "=1+1"]
@@ -39,9 +39,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(tiny_run: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    trained = load_model(tiny_run)
+    trained = load(tiny_run)
     out = tmp_path_factory.mktemp("out") / "report"
-    return analyse(trained, data, out, against=load_model(tiny_run))
+    return analyse(trained, data, out, against=load(tiny_run))
 
 
 class Page(HTMLParser):
@@ -131,7 +131,7 @@ def test_tables_are_csv_files_too(report: Path) -> None:
 def test_a_folder_with_something_else_in_it_is_kept(tiny_run: Path, data: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(SwissbertError, match="holds something that is no report"):
-        analyse(load_model(tiny_run), data, tmp_path)
+        analyse(load(tiny_run), data, tmp_path)
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
@@ -155,19 +155,19 @@ def test_a_model_alone_without_train_rows_or_a_run(tiny_run: Path, data: Path, t
     dev.mkdir()
     for source in data.glob("*-dev.tsv"):
         shutil.copy(source, dev)
-    text = analyse(load_model(tmp_path / "model"), dev, tmp_path / "report").read_text(encoding="utf-8")
+    text = analyse(load(tmp_path / "model"), dev, tmp_path / "report").read_text(encoding="utf-8")
     assert "No metrics.jsonl lies beside this model" in text
     assert "Gradients of the tasks cannot be compared: task &#39;sst&#39;: ids-sst-train.csv or sst-train.tsv" in text
 
 
 def test_labels_are_needed(tiny_run: Path, data: Path, tmp_path: Path) -> None:
     with pytest.raises(SwissbertError, match=r"ids-sst-test-student\.csv is not in"):
-        analyse(load_model(tiny_run), data, tmp_path / "report", split="test")
+        analyse(load(tiny_run), data, tmp_path / "report", split="test")
     (tmp_path / "ids-sst-test-student.csv").write_text("id\tsentence\tsentiment\na\tfine\t\n")
     with pytest.raises(SwissbertError, match="the test rows of task 'sst' have no labels to look at answers by"):
-        analyse(load_model(tiny_run), tmp_path, tmp_path / "report", split="test")
+        analyse(load(tiny_run), tmp_path, tmp_path / "report", split="test")
     with pytest.raises(SwissbertError, match="takes a folder to make, by name"):
-        analyse(load_model(tiny_run), data, Path())
+        analyse(load(tiny_run), data, Path())
     assert not (tmp_path / "report").exists()
 
 
@@ -180,4 +180,4 @@ def test_another_model_must_have_the_same_tasks(tiny_run: Path, data: Path, tmp_
     table["tasks"][0]["metric"] = "macro_f1"
     path.write_text(json.dumps(table), encoding="utf-8")
     with pytest.raises(SwissbertError, match="has no task 'sst' declared as in"):
-        analyse(load_model(tiny_run), data, tmp_path / "report", against=load_model(tmp_path / "model"))
+        analyse(load(tiny_run), data, tmp_path / "report", against=load(tmp_path / "model"))

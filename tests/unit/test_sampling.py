@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swissbert.sampling import Draw, Method, probabilities, round_robin, sampled, steps_in_epoch, until_exhausted
+from swissbert.mtl.sampling import Draw, Method, probabilities, round_robin, sampled, steps_in_epoch, until_exhausted
 
 SIZES = {"sst": 100, "para": 1600, "sts": 400}
 PAPER = {"sst": 1.0, "para": 1.7, "sts": 1.0}

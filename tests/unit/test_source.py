@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 import torch
 
-from swissbert.encoder import source
 from swissbert.encoder.checkpoint import read_encoder
-from swissbert.encoder.source import FILES, encoder_folder
 from swissbert.errors import SwissbertError
+from swissbert.model_folder import encoders as source
+from swissbert.model_folder.encoders import encoder_folder
+from swissbert.model_folder.layout import ENCODER_FILES
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -186,7 +187,7 @@ def test_a_model_of_the_hub_is_fetched_and_loads(fetched: Path, home: Path, tiny
 
 def test_no_pickle_and_no_code_is_asked_for(fetched: Path, hub: Hub) -> None:
     assert sorted(file.name for file in fetched.rglob("*")) == ["config.json", "model.safetensors", "vocab.txt"]
-    assert hub.fetched() <= set(FILES)
+    assert hub.fetched() <= set(ENCODER_FILES)
     assert not any(".bin" in request or ".py" in request for request in hub.asked)
 
 
@@ -269,7 +270,7 @@ def test_without_network_and_cache_a_sentence_says_how_to_go_on(hub: Hub, tmp_pa
 
 def test_minilm_is_found_and_none_of_its_packages_code_runs() -> None:
     program = (
-        "import sys; from swissbert.encoder.source import MINILM_PACKAGE, encoder_folder;"
+        "import sys; from swissbert.model_folder.encoders import MINILM_PACKAGE, encoder_folder;"
         " print((encoder_folder('minilm') / 'model.safetensors').is_file(), MINILM_PACKAGE in sys.modules)"
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from swissbert.data.check import Report, check
-from swissbert.data.reader import Row, read_split
+from swissbert.data.reader import read_split
+from swissbert.data.rows import Row
 from swissbert.data.tokens import Tokenizer
 from swissbert.tasks import Split, find_task
 

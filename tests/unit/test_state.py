@@ -17,8 +17,9 @@ import swissbert
 from swissbert.config import LossSettings, TrainSettings, make_config
 from swissbert.encoder import Bert, BertConfig
 from swissbert.errors import SwissbertError
-from swissbert.heads import LinearHead
+from swissbert.model.heads.linear import LinearHead
 from swissbert.mtl.weighting import Automatic
+from swissbert.tasks import find_task
 from swissbert.training.loop import train
 from swissbert.training.optim import make_optimizer
 from swissbert.training.state import Progress, checkpoints, load_checkpoint, recorded_rows, save_checkpoint
@@ -35,7 +36,7 @@ class Small:
 
     def __init__(self, seed: int) -> None:
         torch.manual_seed(seed)
-        encoder, head, weighting = Bert(SIZES), LinearHead(8, 2, 0.0), Automatic(["one"])
+        encoder, head, weighting = Bert(SIZES), LinearHead(find_task("para"), 8, 0.0), Automatic(["one"])
         self.modules = nn.ModuleDict(
             {"model": nn.ModuleDict({"encoder": encoder, "head": head}), "weighting": weighting}
         )

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from swissbert.config import make_config
 from swissbert.data.batches import pack, take
 from swissbert.data.tokens import TokenTable
-from swissbert.heads import CosineHead
-from swissbert.model_folder import load_model
+from swissbert.inference.model import load
+from swissbert.model.heads.base import best_threshold
+from swissbert.model.heads.cosine import CosineHead
 from swissbert.training.loop import train
-from swissbert.training.threshold import best_threshold
 
 VALUES = st.sampled_from([-0.9, -0.5, -0.1, 0.0, 0.2, 0.2, 0.6, 0.8, 0.95])
 
@@ -49,7 +49,7 @@ def test_a_run_with_cosine_heads_fits_saves_and_reports_both_thresholds(tiny: Pa
     }
     result = train(make_config(table, "here"), tmp_path)
     assert {"para.accuracy", "para.accuracy_at_0"} <= result.scores.keys()
-    head = load_model(result.model, "cpu").model.head("para")
+    head = load(result.model, "cpu").network.head("para")
     assert isinstance(head, CosineHead)
     assert 0 < head.threshold.item() < 1
     dev = [line for line in map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines()) if "dev" in line]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from swissbert.data.dataset import tokenize
-from swissbert.data.reader import Row
+from swissbert.data.rows import Row
 from swissbert.data.tokens import Tokenizer, TokenTable
 from swissbert.errors import SwissbertError
 from swissbert.tasks import find_task

@@ -6,9 +6,9 @@ from matplotlib.patches import FancyBboxPatch
 from torch import nn
 
 from swissbert.analysis.style import COLOURS, INK, SOFT, headline, in_style
-from swissbert.heads import CosineHead
-from swissbert.model import MultitaskModel
-from swissbert.model_folder import Trained
+from swissbert.inference.model import Model
+from swissbert.model.heads.cosine import CosineHead
+from swissbert.model.multitask import MultitaskModel
 from swissbert.tasks import Task
 
 WIDTH = 2.9
@@ -20,9 +20,9 @@ def parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def parts_table(trained: Trained) -> list[tuple[str, str, int]]:
+def parts_table(trained: Model) -> list[tuple[str, str, int]]:
     """Part of the model, whose it is, and its parameters. Their sum is the model's."""
-    model, encoder = trained.model, trained.model.encoder
+    model, encoder = trained.network, trained.network.encoder
     everyone = ", ".join(model.tasks)
     pairs = ", ".join(name for name, task in model.tasks.items() if task.is_pair)
     rows = [
@@ -37,9 +37,9 @@ def parts_table(trained: Trained) -> list[tuple[str, str, int]]:
 
 
 @in_style
-def architecture_figure(trained: Trained) -> Figure:
+def architecture_figure(trained: Model) -> Figure:
     """Inputs below, the shared encoder in the middle, each task's own parts above in its colour."""
-    model = trained.model
+    model = trained.network
     tasks = list(model.tasks.values())
     wide = WIDTH * len(tasks)
     pairs = [i for i, task in enumerate(tasks) if task.is_pair]
@@ -148,10 +148,10 @@ def _head(model: MultitaskModel, task: Task) -> str:
 
 
 def _answer(task: Task) -> str:
-    if task.kind == "regression":
+    if not task.kind.has_labels:
         assert task.range is not None
         return f"score {task.range[0]:g} to {task.range[1]:g}"
-    return f"{len(task.labels)} classes" if task.kind == "classification" else " or ".join(task.labels)
+    return f"{len(task.labels)} classes" if task.outputs > 1 else " or ".join(task.labels)
 
 
 def _box(axes: Axes, x: float, y: float, width: float, height: float, text: str, colour: str) -> None:

@@ -10,13 +10,13 @@ import torch
 from matplotlib.figure import Figure
 
 from swissbert.analysis.style import COLOURS, HEAT, axes_row, in_style, percent, plain
-from swissbert.attention import Attended
 from swissbert.data.batches import batches_by_tokens, pack
 from swissbert.data.dataset import tokenize
-from swissbert.data.reader import Row, open_split
-from swissbert.evaluation import TOKEN_BUDGET
-from swissbert.model_folder import Trained
-from swissbert.prediction import CHUNK
+from swissbert.data.reader import open_split
+from swissbert.data.rows import Row
+from swissbert.evaluation.predictions import TOKEN_BUDGET
+from swissbert.inference.attention import Attended
+from swissbert.inference.model import CHUNK, Model
 from swissbert.tasks import Split, Task
 
 
@@ -68,7 +68,7 @@ class AttentionShares:
 
 @torch.inference_mode()
 def attention_shares(
-    trained: Trained,
+    trained: Model,
     task: Task,
     split: Split,
     directory: Path | None,
@@ -76,8 +76,8 @@ def attention_shares(
     told: Callable[[int], None] = lambda _: None,
 ) -> AttentionShares:
     """Sum up attention over the first `most` pairs of a split, read as one sequence each; [CLS] and [SEP] start none."""
-    encoder = trained.model.encoder
-    device = next(trained.model.parameters()).device
+    encoder = trained.network.encoder
+    device = next(trained.network.parameters()).device
     special = torch.tensor([trained.tokenizer.cls, trained.tokenizer.sep], device=device)
     layers = encoder.config.layers
     crossing, matching = np.zeros(layers), np.zeros(layers)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from swissbert.data.reader import Row
+from swissbert.data.rows import Row
 from swissbert.tasks import Task
 
 

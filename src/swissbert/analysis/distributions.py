@@ -1,9 +1,8 @@
 """Labels and lengths of every task and split (the paper's Figure 4)."""
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import islice, pairwise
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +10,12 @@ from matplotlib.figure import Figure
 
 from swissbert.analysis.style import COLOURS, axes_row, in_style, percent, plain
 from swissbert.data.dataset import tokenize
-from swissbert.data.reader import Row, find_split_file, open_split
+from swissbert.data.reader import find_split_file, open_split
+from swissbert.data.rows import Row
 from swissbert.data.tokens import Tokenizer
 from swissbert.errors import SwissbertError
-from swissbert.prediction import CHUNK
+from swissbert.inference.model import CHUNK
 from swissbert.tasks import SPLITS, Split, Task
-
-BINS = 10
-"""Bins of a regression's range."""
 
 
 @dataclass
@@ -52,7 +49,9 @@ def distributions(task: Task, directory: Path | None, tokenizer: Tokenizer) -> t
                 if good:
                     table = tokenize(tokenizer, task, good, separate=False, max_length=2**20)
                     counts.lengths.update(table.lengths.tolist())
-                counts.labels.update(_places(task, (row.label for row in good)))
+                labels = [row.label for row in good if row.label is not None]
+                if labels:
+                    counts.labels.update(dict(enumerate(task.kind.group_counts(task, labels).tolist())))
         except SwissbertError as error:
             problems.append(str(error))
             continue
@@ -61,30 +60,10 @@ def distributions(task: Task, directory: Path | None, tokenizer: Tokenizer) -> t
     return found, problems
 
 
-def _places(task: Task, labels: Iterable[float | None]) -> list[int]:
-    """Class numbers, or bins of the range."""
-    known = np.array([label for label in labels if label is not None])
-    if task.kind == "regression":
-        assert task.range is not None
-        low, high = task.range
-        known = np.clip((known - low) / (high - low) * BINS + 1e-9, 0, BINS - 1)
-    places: list[int] = known.astype(int).tolist()
-    return places
-
-
-def place_names(task: Task) -> list[str]:
-    """What the counted labels are called."""
-    if task.kind != "regression":
-        return task.labels
-    assert task.range is not None
-    edges = np.linspace(*task.range, BINS + 1)
-    return [f"{low:g}–{high:g}" for low, high in pairwise(edges)]
-
-
 @in_style
 def distribution_figure(task: Task, found: list[Distribution]) -> Figure:
     """Share of each label by split at the left, share of rows by number of tokens at the right."""
-    names = place_names(task)
+    names = task.kind.groups(task)
     labelled = [d for d in found if d.labels]
     title = f"{task.name}: labels and lengths"
     figure, (left, right) = axes_row(title, 2, 11.5, max(2.8, 1.2 + 0.34 * len(names)), width_ratios=[1.15, 1])
@@ -98,7 +77,7 @@ def distribution_figure(task: Task, found: list[Distribution]) -> Figure:
         )
     left.set_yticks(range(len(names)), names)
     left.invert_yaxis()
-    left.set_title("share of rows by label" if task.kind != "regression" else "share of rows by score")
+    left.set_title("share of rows by label" if task.kind.has_labels else "share of rows by score")
     percent(left.xaxis)
     plain(left, grid="x")
     longest = max(max(d.lengths) for d in found)

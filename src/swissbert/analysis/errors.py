@@ -138,14 +138,14 @@ def overlap_figure(observed: Observed) -> Figure:
     centre = [(i + 0.5) / 10 for i in used]
     title = f"{task.name}: words that both sentences have"
     figure, (left, right) = axes_row(title, 2, 10, 3.6)
-    if task.kind == "classification":
+    if task.outputs > 1:
         left.bar(centre, [float((place == i).mean()) for i in used], 0.08, color=COLOURS[0])
         left.set_title("share of rows")
         percent(left.yaxis)
     else:
         for values, name, colour in ((observed.labels, "true", COLOURS[0]), (observed.said, "predicted", COLOURS[1])):
             left.plot(centre, [float(values[place == i].mean()) for i in used], "o-", color=colour, label=name)
-        positive = task.labels[1] if task.kind == "binary" else ""
+        positive = task.labels[1] if task.labels else ""
         left.set_title(f"share of '{positive}'" if positive else "mean score")
         if positive:
             percent(left.yaxis)
@@ -164,7 +164,7 @@ def overlap_figure(observed: Observed) -> Figure:
         )
     right.set_title(f"{error_name(observed)} (rows above the bars)")
     right.set_xlabel("share of words in common")
-    if task.kind != "regression":
+    if task.kind.error_is_share:
         percent(right.yaxis)
     for axes in (left, right):
         axes.set_xlim(0, 1)

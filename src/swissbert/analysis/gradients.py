@@ -7,15 +7,15 @@ from pathlib import Path
 import torch
 
 from swissbert.data.dataset import load_split
-from swissbert.model import part_of
-from swissbert.model_folder import Trained
+from swissbert.inference.model import Model
+from swissbert.model.multitask import part_of
 
 ROWS = 32
 """Rows of one batch."""
 
 
 def gradient_cosines(
-    trained: Trained,
+    trained: Model,
     directory: Path | None,
     batches: int = 6,
     seed: int = 0,
@@ -25,7 +25,7 @@ def gradient_cosines(
 
     Train rows, the first 2,000 of each task, dropout off; nothing is learned. Empty for a model of one task.
     """
-    model, tasks = trained.model, trained.description.tasks
+    model, tasks = trained.network, trained.tasks.values()
     if len(tasks) < 2:
         return {}
     data = {
@@ -34,7 +34,7 @@ def gradient_cosines(
             "train",
             directory,
             trained.tokenizer,
-            **trained.reading(task),
+            **trained.token_options(task),
             limit=2000,
         )
         for task in tasks

@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from swissbert.analysis.buckets import Bucket, buckets_for, overlap
-from swissbert.data.reader import BadRow, Row, open_split
+from swissbert.data.reader import open_split
+from swissbert.data.rows import BadRow, Row
 from swissbert.errors import SwissbertError
-from swissbert.metrics import decisions
-from swissbert.model_folder import Trained
-from swissbert.prediction import CHUNK, answer_rows
+from swissbert.inference.model import CHUNK, Model
 from swissbert.tasks import Split, Task
 
 BAD_SHOWN = 20
@@ -45,18 +44,17 @@ class Observed:
     @property
     def said(self) -> np.ndarray:
         """Predicted classes or scores ``[N]``."""
-        return decisions(self.task.kind, self.answers)
+        return self.task.kind.decide(self.answers)
 
     @property
     def error(self) -> np.ndarray:
         """How wrong each answer is, float64 ``[N]``: 0 or 1 for a class, the absolute distance for a score."""
-        wrong: np.ndarray = np.abs(self.said - self.labels) if self.scored else self.said != self.labels
-        return wrong.astype(float)
+        return self.task.kind.error(self.labels, self.said)
 
     @property
     def scored(self) -> bool:
         """Whether answers are scores."""
-        return self.task.kind == "regression"
+        return not self.task.kind.error_is_share
 
     def mistakes(self, count: int) -> list[int]:
         """Rows of the surest wrong answers, or of the scores farthest off, the worst first."""
@@ -76,7 +74,7 @@ def _strongest(strength: np.ndarray, among: np.ndarray, count: int) -> list[int]
 
 
 def observe(
-    trained: Trained, task: Task, split: Split, directory: Path | None, told: Callable[[int], None] = lambda _: None
+    trained: Model, task: Task, split: Split, directory: Path | None, told: Callable[[int], None] = lambda _: None
 ) -> Observed:
     """Answer a labelled split and keep what figures need; `told` hears how many rows each chunk had.
 
@@ -97,7 +95,7 @@ def observe(
             )
         if good:
             labels.append(np.array([row.label for row in good]))
-            answers.append(answer_rows(trained, task, good))
+            answers.append(trained.answer_rows(task, good))
             flags.append(np.array([[bucket.holds(row) for bucket in buckets] for row in good]))
             overlaps.append(np.array([overlap(row) for row in good], np.float32))
         told(len(chunk))

@@ -8,7 +8,7 @@ import numpy as np
 
 from swissbert.analysis.architecture import architecture_figure, parts_table
 from swissbert.analysis.attention import attention_figure, attention_shares, shares_figure
-from swissbert.analysis.distributions import Distribution, distribution_figure, distributions, place_names
+from swissbert.analysis.distributions import Distribution, distribution_figure, distributions
 from swissbert.analysis.errors import bucket_errors, bucket_figure, error_name, overlap_figure
 from swissbert.analysis.gradients import gradient_cosines
 from swissbert.analysis.history import (
@@ -31,12 +31,13 @@ from swissbert.analysis.scores import (
     scores_figure,
 )
 from swissbert.analysis.versus import compare, versus_figure, who_is_right
-from swissbert.attention import attended
 from swissbert.data.dataset import tokenize
-from swissbert.data.reader import Row, open_split
+from swissbert.data.reader import open_split
+from swissbert.data.rows import Row
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
-from swissbert.model_folder import Trained
+from swissbert.inference.attention import attended
+from swissbert.inference.model import Model
 from swissbert.tasks import Split, Task
 
 SHOWN = 8
@@ -50,12 +51,12 @@ BATCHES = 6
 
 
 def analyse(
-    trained: Trained,
+    trained: Model,
     directory: Path | None,
     out: Path,
     *,
     split: Split = "dev",
-    against: Trained | None = None,
+    against: Model | None = None,
     display: Display | None = None,
 ) -> Path:
     """Write a report on a model, and with `against` on how another one compares, into `out`. Returns its page.
@@ -66,7 +67,7 @@ def analyse(
     check_out(out)
     if against:
         _same_tasks(trained, against)
-    tasks = trained.description.tasks
+    tasks = trained.tasks.values()
     counted: dict[str, list[Distribution]] = {}
     problems: list[str] = []
     with display.work("counting labels and lengths", len(tasks)) as told:
@@ -84,7 +85,7 @@ def analyse(
     return page
 
 
-def _same_tasks(one: Trained, other: Trained) -> None:
+def _same_tasks(one: Model, other: Model) -> None:
     for task in one.description.tasks:
         if task != next((t for t in other.description.tasks if t.name == task.name), None):
             raise SwissbertError(
@@ -92,19 +93,19 @@ def _same_tasks(one: Trained, other: Trained) -> None:
             )
 
 
-def _history(trained: Trained) -> History | None:
+def _history(trained: Model) -> History | None:
     path = trained.folder.absolute().parent / "metrics.jsonl"
     return read_history(path) if path.is_file() else None
 
 
-def _name(trained: Trained) -> str:
+def _name(trained: Model) -> str:
     folder = trained.folder.absolute()
     return folder.parent.name if folder.name in ("model", ".model.old") else folder.name
 
 
-def _facts(trained: Trained) -> list[tuple[str, str]]:
+def _facts(trained: Model) -> list[tuple[str, str]]:
     provenance = {k: v for k, v in trained.description.provenance.items() if k != "data"}
-    return [("tasks", ", ".join(task.name for task in trained.description.tasks))] + [
+    return [("tasks", ", ".join(task.name for task in trained.tasks.values()))] + [
         (key.replace("_", " "), str(value)) for key, value in provenance.items()
     ]
 
@@ -114,18 +115,18 @@ class _Work:
 
     def __init__(
         self,
-        trained: Trained,
+        trained: Model,
         directory: Path | None,
         split: Split,
-        against: Trained | None,
+        against: Model | None,
         counted: dict[str, list[Distribution]],
         problems: list[str],
         history: History | None,
     ) -> None:
         self.trained, self.directory, self.split, self.against = trained, directory, split, against
         self.counted, self.problems, self.history = counted, problems, history
-        self.tasks = trained.description.tasks
-        self.pairs = [task for task in self.tasks if task.is_pair and not trained.model.separate(task)]
+        self.tasks = trained.tasks.values()
+        self.pairs = [task for task in self.tasks if task.is_pair and not trained.network.separate(task)]
         self.by_layer = bool(history and history.by_layer)
         rows = {name: sum(d.rows for d in found if d.split == split) for name, found in counted.items()}
         self.total = float(sum(rows.values()) * (2 if against else 1))
@@ -389,7 +390,7 @@ class _Work:
                         each.labels[place],
                         each.labels[place] / max(1, sum(each.labels.values())),
                     ]
-                    for place, name in enumerate(place_names(task))
+                    for place, name in enumerate(task.kind.groups(task))
                     if each.labels
                 ]
         parts.append(Table("labels", "Labels by split", ["task", "split", "label", "rows", "share"], rows))

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from swissbert.analysis.observe import Observed
 from swissbert.analysis.style import COLOURS, HEAT, INK, RULE, SOFT, axes_row, in_style, percent, plain
-from swissbert.metrics import confusion, intervals, scores
+from swissbert.evaluation import intervals, task_scores
 
 CALIBRATION_BINS = 10
 MOST_NAMED = 24
@@ -16,12 +16,12 @@ MOST_NAMED = 24
 
 
 def chance(observed: Observed) -> dict[str, float]:
-    """What each metric is for someone who always gives the most frequent answer."""
-    if observed.task.kind == "regression":
-        return {"pearson": 0.0, "spearman": 0.0}
-    counts = np.bincount(observed.labels.astype(int))
-    most = np.full(len(observed.labels), counts.argmax())
-    return scores(observed.task.kind, observed.labels, np.eye(len(observed.task.labels))[most])
+    """Return each metric of the best constant answer; 0 where such an answer has no score, as for correlations."""
+    task = observed.task
+    baseline = task.kind.baseline(task, observed.labels)
+    if baseline is None:
+        return dict.fromkeys(task.kind.metrics, 0.0)
+    return task_scores(task, observed.labels, baseline)
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Measured:
 def measured(observed: Observed, resamples: int = 1000) -> list[Measured]:
     """Every metric of a task."""
     task = observed.task
-    values = scores(task.kind, observed.labels, observed.answers)
-    spans = intervals(task.kind, observed.labels, observed.answers, resamples=resamples)
+    values = task_scores(task, observed.labels, observed.answers)
+    spans = intervals(task, observed.labels, observed.answers, resamples=resamples)
     luck, rows = chance(observed), len(observed.labels)
     return [Measured(task.name, m, m == task.metric, v, spans[m], luck[m], rows) for m, v in values.items()]
 
@@ -77,7 +77,7 @@ def scores_figure(found: Sequence[Measured]) -> Figure:
 
 def class_table(observed: Observed) -> list[tuple[str, int, float, float, float]]:
     """Label, rows, precision, recall and F1 of every class; 0 where nothing is to be divided."""
-    counts = np.array(confusion(observed.labels, observed.answers, len(observed.task.labels)))
+    counts = np.array(observed.task.kind.confusion(observed.task, observed.labels, observed.said))
     right, true, said = counts.diagonal(), counts.sum(1), counts.sum(0)
     return [
         (
@@ -95,7 +95,7 @@ def class_table(observed: Observed) -> list[tuple[str, int, float, float, float]
 def confusion_figure(observed: Observed) -> Figure:
     """Confusion matrix, shares of each true class with counts, beside precision and recall of every class."""
     task = observed.task
-    counts = np.array(confusion(observed.labels, observed.answers, len(task.labels)))
+    counts = np.array(task.kind.confusion(task, observed.labels, observed.said))
     shares = counts / np.maximum(1, counts.sum(1, keepdims=True))
     few = len(task.labels) <= MOST_NAMED
     size = 0.62 * min(len(task.labels), MOST_NAMED)
@@ -195,7 +195,7 @@ def scatter_figure(observed: Observed) -> Figure:
     task, true, said = observed.task, observed.labels, observed.answers.astype(float)
     assert task.range is not None
     low, high = task.range
-    r = scores(task.kind, true, said)["pearson"]
+    r = task_scores(task, true, said)["pearson"]
     figure, (axes,) = axes_row(f"{task.name}: predicted against true score, Pearson r {r:.3f}", 1, 6.4, 5)
     margin = 0.03 * (high - low)
     if len(true) > 4000:

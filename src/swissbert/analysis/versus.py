@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from swissbert.analysis.observe import Observed
 from swissbert.analysis.style import COLOURS, SOFT, axes_row, in_style, plain
 from swissbert.errors import SwissbertError
-from swissbert.metrics import decided_scores, percentiles
+from swissbert.evaluation import percentiles, task_scores
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,14 @@ def compare(first: Observed, second: Observed, *, resamples: int = 1000, seed: i
     """Every metric of a task. Raises SwissbertError where the models have not answered the same rows."""
     if len(first.labels) != len(second.labels) or not np.array_equal(first.labels, second.labels):
         raise SwissbertError(f"task '{first.task.name}': the two models have not answered the same rows")
-    kind, labels = first.task.kind, first.labels
-    one, two = decided_scores(kind, labels, first.said), decided_scores(kind, labels, second.said)
-    said = first.said, second.said
+    task, labels = first.task, first.labels
+    one, two = task_scores(task, labels, first.answers), task_scores(task, labels, second.answers)
+    answers = first.answers, second.answers
     rng = np.random.default_rng(seed)
     drawn: dict[str, list[float]] = {name: [] for name in one}
     for _ in range(resamples):
         rows = rng.integers(0, len(labels), len(labels))
-        a, b = (decided_scores(kind, labels[rows], each[rows]) for each in said)
+        a, b = (task_scores(task, labels[rows], each[rows]) for each in answers)
         for name in one:
             drawn[name].append(a[name] - b[name])
     return [

@@ -25,9 +25,9 @@ from swissbert.errors import SwissbertError
 
 if TYPE_CHECKING:
     from swissbert.data.dataset import TaskData
-    from swissbert.data.reader import BadRow
+    from swissbert.data.rows import BadRow
     from swissbert.evaluation import Scores
-    from swissbert.model_folder import Precision, Trained
+    from swissbert.inference.model import Model, Precision
     from swissbert.tasks import Split
 
 InputFormat = Literal["auto", "text", "tsv", "csv", "cs224n", "jsonl", "parquet"]
@@ -45,25 +45,24 @@ def evaluate(
 
     Every metric with its 95 % interval, and a confusion matrix where there are classes.
     """
-    from swissbert.model_folder import load_model
-    from swissbert.tables import scores_table
+    from swissbert.cli.tables import scores_table
+    from swissbert.inference.model import load
 
-    trained = load_model(model, precision=precision)
+    trained = load(model, precision=precision)
     scores = score(trained, split, data)
     print(json.dumps(scores.as_json()) if as_json else scores_table(scores))
 
 
-def score(trained: "Trained", split: "Split", data: str | None) -> "Scores":
+def score(trained: "Model", split: "Split", data: str | None) -> "Scores":
     """Scores of a split, once what was left out of it is told."""
     from swissbert.evaluation import evaluate as all_scores
-    from swissbert.evaluation import labelled_splits
 
     def told() -> "Iterator[TaskData]":
-        for each in labelled_splits(trained, split, directory_of(trained, data)):
+        for each in trained.labelled_splits(split, directory_of(trained, data)):
             _left_out(f"{each.task.name} {split}", each.bad)
             yield each
 
-    return all_scores(trained.model, told(), full=True)
+    return all_scores(trained.network, told(), full=True)
 
 
 def _left_out(what: str, rows: "list[BadRow]") -> None:
@@ -98,9 +97,9 @@ def predict(
     """
     with collector_at_rest():
         from swissbert.files import whole_file
-        from swissbert.model_folder import load_model
-        from swissbert.prediction import predict as answer
-        from swissbert.prediction import read_inputs, records
+        from swissbert.inference.inputs import read_inputs
+        from swissbert.inference.model import load
+        from swissbert.inference.stream import records
 
     if (text is None) == (source is None):
         raise SwissbertError("predict takes either a text or --input")
@@ -115,7 +114,7 @@ def predict(
         return
     if shard_rows is not None:
         raise SwissbertError("--shard-rows is given, but only --output-dir has shards")
-    trained = load_model(model, precision=precision)
+    trained = load(model, precision=precision)
     chosen = trained.task(task)
     bad = 0
     with whole_file(output) if output else nullcontext(sys.stdout) as out:
@@ -125,7 +124,7 @@ def predict(
         else:
             assert text is not None
             given = text if text_pair is None else (text, text_pair)
-            found = (each.as_json() for each in answer(trained, chosen.name, [given]))
+            found = (trained.predict(chosen.name, each).as_json() for each in [given])
         for record in found:
             bad += "error" in record
             out.write(json.dumps(record, ensure_ascii=False) + "\n")
@@ -143,14 +142,14 @@ def _in_shards(
     shard_rows: int | None,
 ) -> None:
     """Answer a file into a folder of shards, or say how to go on where it was stopped."""
-    from swissbert.bulk import SHARD_ROWS, answer_file
     from swissbert.display import Display
-    from swissbert.model_folder import load_model
+    from swissbert.inference.bulk import SHARD_ROWS, answer_file
+    from swissbert.inference.model import load
 
     display = Display()
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM ends as Ctrl-C does
     try:
-        trained = load_model(model, precision=precision)
+        trained = load(model, precision=precision)
         task = trained.task(name)
         rows = shard_rows or SHARD_ROWS
         done = answer_file(trained, task, source, folder, format=format, shard_rows=rows, display=display)
@@ -175,11 +174,11 @@ def submit(
 
     TASK-dev-output.csv and TASK-test-output.csv of every task that has such rows.
     """
-    from swissbert.evaluation import submission
     from swissbert.files import writing
-    from swissbert.model_folder import load_model
+    from swissbert.inference.model import load
+    from swissbert.inference.submission import submission
 
-    trained = load_model(model)
+    trained = load(model)
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
     for path, rows, bad in submission(trained, directory_of(trained, data), out):

@@ -36,11 +36,11 @@ def data_check(
     """
     from dataclasses import asdict
 
+    from swissbert.cli.tables import check_text
     from swissbert.config import data_path
     from swissbert.data.check import check
     from swissbert.data.tokens import Tokenizer
-    from swissbert.encoder.source import encoder_folder
-    from swissbert.tables import check_text
+    from swissbert.model_folder.encoders import encoder_folder
 
     folder = data_path(directory) or Path(directory)
     report = check(folder, _declared(tasks or []), Tokenizer(encoder_folder(encoder)))
@@ -52,7 +52,8 @@ def data_check(
 def _declared(sources: list[str]) -> "list[Task]":
     """The shipped tasks and those of recipes and declaration files; a later one replaces one of the same name."""
     from swissbert.config import load_config
-    from swissbert.tasks import find_task, read_toml, shipped_tasks
+    from swissbert.settings import read_toml
+    from swissbert.tasks import find_task, shipped_tasks
 
     tasks = {name: find_task(name) for name in shipped_tasks()}
     for source in sources:

@@ -20,10 +20,10 @@ def push(
     Its folder in one commit; every MODEL here may then be OWNER/NAME. Log in with 'hf auth login', or set HF_TOKEN.
     """
     from swissbert.display import Display
-    from swissbert.hub import push as run
-    from swissbert.model_folder import load_model
+    from swissbert.inference.model import load
+    from swissbert.model_folder.hub import push as run
 
-    trained = load_model(model, "cpu")  # what does not load is not worth sending
+    trained = load(model, "cpu")  # what does not load is not worth sending
     folder, encoder = trained.folder, trained.description.encoder.name
     if trained.description.compact is not None and os.path.isdir(encoder):
         raise SwissbertError(

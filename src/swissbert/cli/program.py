@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
-from swissbert import __version__
 from swissbert.errors import SwissbertError
+from swissbert.version import __version__
 
 if TYPE_CHECKING:
-    from swissbert.model_folder import Trained
+    from swissbert.inference.model import Model
 
 app = typer.Typer(
     name="swissbert",
@@ -128,7 +128,7 @@ def version(
         raise typer.Exit
 
 
-def directory_of(trained: "Trained", data: str | None) -> Path | None:
+def directory_of(trained: "Model", data: str | None) -> Path | None:
     """The data directory given, else the one that the model was trained on if it is there."""
     from swissbert.config import data_path
 

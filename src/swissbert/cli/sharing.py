@@ -32,21 +32,21 @@ def export(
     """
     if format.startswith("onnx"):
         need("onnx", "onnxscript", "onnxruntime", extra="export")
-    from swissbert.model_folder import load_model
+    from swissbert.inference.model import load
 
-    trained = load_model(model, "cpu")
+    trained = load(model, "cpu")
     if format == "hf":
         from swissbert.export.hf import export_hf
 
         print(*export_hf(trained, out, task), sep="\n")
     elif format == "compact":
         from swissbert.export.plan import free
-        from swissbert.model_folder import save_model
+        from swissbert.model_folder.save import save_model
 
         if task:
             raise SwissbertError("--task is given, but a compact folder has all tasks of its model")
         free(out)
-        save_model(out, trained.model, trained.tokenizer, trained.description, small=True)
+        save_model(out, trained.network, trained.tokenizer, trained.description, small=True)
         print(out)
     elif format == "onnx":
         from swissbert.export.onnx import export_onnx

@@ -26,10 +26,10 @@ def analyse(
     need("matplotlib", "jinja2", extra="report")
     from swissbert.analysis.report import analyse as report
     from swissbert.display import Display
-    from swissbert.model_folder import load_model
+    from swissbert.inference.model import load
 
-    trained = load_model(model)
-    other = load_model(against) if against else None
+    trained = load(model)
+    other = load(against) if against else None
     print(report(trained, directory_of(trained, data), out, split=split, against=other, display=Display()))
 
 
@@ -48,7 +48,7 @@ def serve(
     Requests of different clients and tasks share encoder passes. /openapi.json describes the interface.
     """
     need("fastapi", "uvicorn", "prometheus_client", extra="serve")
-    from swissbert.ready import load
+    from swissbert.inference.model import load
     from swissbert.serving.app import make_app
     from swissbert.serving.server import key_for
     from swissbert.serving.server import serve as run

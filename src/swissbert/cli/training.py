@@ -23,18 +23,17 @@ def quickstart(
 
     Three tasks at once, on a small corpus written for this: about two minutes on two cores.
     """
+    from swissbert.cli.tables import scores_table
     from swissbert.config import load_config
     from swissbert.files import need_name
-    from swissbert.model_folder import load_model
-    from swissbert.prediction import predict as answer
-    from swissbert.tables import scores_table
+    from swissbert.inference.model import load
 
     need_name(out, "runs/quickstart")
     config = load_config("quickstart")
     folder, number = out, 2
     while folder.exists():
         folder, number = out.with_name(f"{out.name}-{number}"), number + 1
-    trained = load_model(_train(config, folder, resume=False))
+    trained = load(_train(config, folder, resume=False))
     print(scores_table(score(trained, "dev", None)))
     examples: list[tuple[str, str | tuple[str, str]]] = [
         ("sst", "A slow start, but the last half hour is wonderful."),
@@ -43,7 +42,7 @@ def quickstart(
     ]
     print("\nPredictions")
     for name, text in examples:
-        found = next(answer(trained, name, [text]))
+        found = trained.predict(name, text)
         said = found.label_name or f"{found.score:.2f} of 5"
         print(f"  {name:5} {said:18} {text if isinstance(text, str) else ' | '.join(text)}")
     print(f'\nYour own text:  {program_name()} predict {shlex.quote(str(folder))} --task sst "Not bad at all."')
@@ -165,7 +164,7 @@ def recipes() -> None:
 @app.command()
 def env(as_json: JsonOption = False) -> None:
     """Say what is in use here: versions, device."""
-    from swissbert.training.prepare import environment
+    from swissbert.environment import environment
 
     found = environment()
     print(json.dumps(found) if as_json else "\n".join(f"{key:12} {value}" for key, value in found.items()))

@@ -24,7 +24,8 @@ import numpy as np
 from swissbert import tasks
 from swissbert.data import dataset, reader, tokens
 from swissbert.data.dataset import SplitOptions, TaskData, Tokenizing, load_split, tokenizing
-from swissbert.data.reader import BadRow, refuse_bad, split_file
+from swissbert.data.reader import refuse_bad, split_file
+from swissbert.data.rows import BadRow
 from swissbert.data.tokens import Tokenizer, TokenTable
 from swissbert.errors import SwissbertError
 from swissbert.files import read_object, sha256

@@ -1,15 +1,16 @@
 """What a data directory holds: files, rows, bad rows, label balance, lengths, and rows shared between splits."""
 
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from swissbert.data.dataset import tokenize
-from swissbert.data.reader import ENDINGS, BadRow, find_split_file, head, read_split, text_key
+from swissbert.data.reader import ENDINGS, find_split_file, head, read_split, text_key
+from swissbert.data.rows import BadRow
 from swissbert.data.tokens import Tokenizer
 from swissbert.errors import SwissbertError
+from swissbert.kinds import Label
 from swissbert.tasks import SPLITS, Split, Task
 
 
@@ -69,7 +70,7 @@ def check(directory: Path, tasks: list[Task], tokenizer: Tokenizer) -> Report:
     problems: list[Problem] = []
     used: set[str] = set()
     for task in tasks:
-        texts: dict[tuple[str, str], float | None] = {}
+        texts: dict[tuple[str, str], Label | None] = {}
         for split in SPLITS:
             path = find_split_file(task, split, directory)
             if path is None:
@@ -106,18 +107,13 @@ def check(directory: Path, tasks: list[Task], tokenizer: Tokenizer) -> Report:
     return Report(splits, shared, {path.name: _column_names(path) for path in unread}, problems)
 
 
-def _balance(task: Task, labels: list[float]) -> dict[str, float]:
-    """Share of every label, or of every unit of a regression's range."""
+def _balance(task: Task, labels: list[Label]) -> dict[str, float]:
+    """Return the share of rows with each label, or in each fifth of a regression's range."""
     if not labels:
         return {}
-    if task.kind != "regression":
-        counts = Counter(int(label) for label in labels)
-        return {name: counts[i] / len(labels) for i, name in enumerate(task.labels)}
-    assert task.range is not None
-    counted, edges = np.histogram(labels, bins=5, range=task.range)
-    return {
-        f"{low:g} to {high:g}": float(n) / len(labels) for low, high, n in zip(edges, edges[1:], counted, strict=False)
-    }
+    counts = task.kind.group_counts(task, labels, bins=5)
+    names = task.kind.groups(task, bins=5)
+    return {name: int(count) / len(labels) for name, count in zip(names, counts, strict=True)}
 
 
 def _column_names(path: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from swissbert.files import write_text
 from swissbert.tasks import Split, Task
@@ -12,15 +13,13 @@ def submission_file(task: Task, split: Split) -> str:
     return f"{task.name}-{split}-output.csv"
 
 
-def write_submission(folder: Path, task: Task, split: Split, answers: Iterable[tuple[str, float]]) -> Path:
+def write_submission(folder: Path, task: Task, split: Split, decisions: Iterable[tuple[str, Any]]) -> Path:
     """Write one file of ``id , value`` rows under the course's header, in the given order; whole or not at all.
 
     A class is written as its number, a score with four decimals.
     """
     column = task.submit_column or f"Predicted_{task.name.title()}"
-    rows = (
-        f"{id} , {value:.4f} \n" if task.kind == "regression" else f"{id} , {int(value)} \n" for id, value in answers
-    )
+    rows = (f"{id} , {task.kind.in_file(decision)} \n" for id, decision in decisions)
     path = folder / submission_file(task, split)
     write_text(path, f"id \t {column} \n" + "".join(rows))
     return path

@@ -10,7 +10,8 @@ from typing import TypedDict, Unpack
 import numpy as np
 
 from swissbert.data.batches import PackedBatch, pack, shuffled_batches
-from swissbert.data.reader import BadRow, Reading, Row, labels_of
+from swissbert.data.reader import Reading
+from swissbert.data.rows import BadRow, Row, labels_of
 from swissbert.data.tokens import Tokenizer, TokenTable
 from swissbert.tasks import Split, Task
 
@@ -74,7 +75,7 @@ class Tokenizing:
             table = tokenize(
                 self.tokenizer, self.reading.task, chunk, separate=self.separate, max_length=self.max_length
             )
-            yield table, labels_of(chunk)
+            yield table, labels_of(chunk, self.reading.task.kind.label_shape(self.reading.task))
 
     def rows_digest(self) -> str:
         """sha256 over the rows so far."""

@@ -4,13 +4,11 @@ import csv
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Literal, TextIO
 
-import numpy as np
-
+from swissbert.data.rows import BadRow, Row, Rows
 from swissbert.errors import SwissbertError, nearest
 from swissbert.tasks import Split, Task
 
@@ -23,50 +21,6 @@ Cells = dict[str, object]
 Opened = Callable[[TextIO], object]
 """Called with a text file as soon as it is open, by whom to see later how far it has been read."""
 ENDINGS = {".tsv": "tsv", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
-
-
-class Row(NamedTuple):
-    """One checked row. `number` is the line in a text file (the header is line 1), the row in other sources."""
-
-    number: int
-    id: str
-    text: str
-    text_pair: str | None
-    label: float | None
-
-    def digested(self) -> bytes:
-        """What a fingerprint of rows is made of: the same rows give the same bytes wherever they lie."""
-        return json.dumps([self.id, self.text, self.text_pair, self.label]).encode()
-
-
-class BadRow(NamedTuple):
-    """A row that cannot be used, and why."""
-
-    file: str
-    number: int
-    reason: str
-
-    def __str__(self) -> str:
-        """``file:line: reason``, as editors understand it."""
-        return f"{self.file}:{self.number}: {self.reason}"
-
-
-@dataclass(frozen=True)
-class Rows:
-    """All rows of one split of one task, in file order, with what was wrong in the source."""
-
-    source: str
-    rows: list[Row]
-    bad: list[BadRow] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        """Number of usable rows."""
-        return len(self.rows)
-
-
-def labels_of(rows: list[Row]) -> np.ndarray:
-    """Labels as float64 [N]; nan where a row has none."""
-    return np.array([np.nan if row.label is None else row.label for row in rows], np.float64)
 
 
 class Reading:

@@ -122,7 +122,7 @@ class Bert(nn.Module):
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.pooler = nn.Linear(config.hidden_size, config.hidden_size)
         self.layers_instead: Callable[[Tensor, list[int]], Tensor] | None = None
-        """What `pool` has compute layers and pooler where lengths are given: see `swissbert.encoder.int8`."""
+        """What `pool` has compute layers and pooler where lengths are given: see `swissbert.inference.int8`."""
         if initialise:
             self.apply(self._initialise)
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from swissbert.config import RunConfig, apply_overrides, make_config
 from swissbert.errors import SwissbertError, nearest
-from swissbert.tasks import Settings, read_toml, validated
+from swissbert.settings import Settings, read_toml, validated
 
 HERE = Path(__file__).parent
 

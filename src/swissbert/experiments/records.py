@@ -9,7 +9,7 @@ from pydantic import Field
 from swissbert.config import RunConfig, differences
 from swissbert.errors import SwissbertError
 from swissbert.files import write_text, writing
-from swissbert.tasks import Settings, validated
+from swissbert.settings import Settings, validated
 
 
 class Evaluation(Settings):

@@ -14,9 +14,8 @@ from swissbert.config import RunConfig
 from swissbert.data.dataset import TaskData
 from swissbert.data.tokens import Tokenizer
 from swissbert.display import Display
-from swissbert.encoder.source import encoder_folder
+from swissbert.display import table as text_table
 from swissbert.errors import SwissbertError
-from swissbert.evaluation import submission
 from swissbert.experiments.outcome import as_markdown, outcome, write_outcome
 from swissbert.experiments.paper import Choices, PaperTable, TableRow
 from swissbert.experiments.records import (
@@ -30,8 +29,9 @@ from swissbert.experiments.records import (
     write_record,
 )
 from swissbert.files import locked, writing
-from swissbert.model_folder import load_model
-from swissbert.tables import table as text_table
+from swissbert.inference.model import load
+from swissbert.inference.submission import submission
+from swissbert.model_folder.encoders import encoder_folder
 from swissbert.training.loop import train
 from swissbert.training.prepare import fingerprints, load_splits, plan_steps, prepare
 from swissbert.training.state import checkpoints, recorded_rows
@@ -164,7 +164,7 @@ def run_row(planned: PlannedRow, out: Path, display: Display) -> RowRecord:
         progress = result.progress
         assert progress.best_step is not None, "a run that ended has been evaluated"
         best = next(each for each in evaluations if each.step == progress.best_step)
-        stored = load_model(result.model).description.provenance
+        stored = load(result.model).description.provenance
         runs.append(
             RunRecord(
                 config=anonymous(job.config),
@@ -224,7 +224,7 @@ def _submit(planned: PlannedRow, out: Path, display: Display) -> list[str]:
         folder.mkdir(parents=True, exist_ok=True)
     names = []
     for job in planned.jobs:
-        for path, rows, bad in submission(load_model(job.folder), job.config.data.path, folder):
+        for path, rows, bad in submission(load(job.folder), job.config.data.path, folder):
             names.append(path.name)
             display.say(f"{path}: {rows:,} rows, {len(bad)} bad")
             for row in bad[:5]:

@@ -1,6 +1,6 @@
 """Eight-bit matrix products in an ONNX graph, by ONNX's own operators.
 
-As in `swissbert.encoder.int8`: weights in 7 bits with a scale for each output, activations in 8 bits with a scale for each
+As in `swissbert.inference.int8`: weights in 7 bits with a scale for each output, activations in 8 bits with a scale for each
 token. A scale for a whole batch, which onnxruntime's own dynamic quantisation has, lets a text change the answers of its
 neighbours, and its answers were more than twice as far from the exact ones. Word vectors are stored in 16 bits, which halves
 the largest table; everything else stays fp32.
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from swissbert.encoder.graph import ACTIVATIONS, round_weights
+from swissbert.inference.graph import ACTIVATIONS, round_weights
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto

@@ -10,7 +10,6 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,12 +23,12 @@ from swissbert.data.batches import PackedBatch, batches_by_tokens, pack
 from swissbert.data.tokens import TokenTable
 from swissbert.encoder.attention import PaddedLayout
 from swissbert.errors import SwissbertError
-from swissbert.evaluation import TOKEN_BUDGET, labelled_splits, table_answers
+from swissbert.evaluation import table_answers, task_scores
+from swissbert.evaluation.predictions import TOKEN_BUDGET
 from swissbert.export.int8 import to_int8
 from swissbert.export.plan import chosen, fill_new
-from swissbert.metrics import scores
-from swissbert.model import MultitaskModel, task_answers
-from swissbert.model_folder import Trained
+from swissbert.inference.model import Model
+from swissbert.model.multitask import MultitaskModel
 from swissbert.tasks import Task
 
 if TYPE_CHECKING:
@@ -54,10 +53,10 @@ class Padded(nn.Module):
         """Three int64 ``[B, L]`` -> an answer a task, ``[B, labels]`` or ``[B]``."""
         layout = PaddedLayout(attention_mask)
         pooled = self.model.encoder.pool(input_ids.flatten(), token_type_ids.flatten(), layout)
-        return tuple(task_answers(task, self.model.logits(pooled, task.name)) for task in self.tasks)
+        return tuple(self.model.head(task.name).answers(self.model.logits(pooled, task.name)) for task in self.tasks)
 
 
-def export_onnx(trained: Trained, out: Path, names: Sequence[str] | None = None) -> Path:
+def export_onnx(trained: Model, out: Path, names: Sequence[str] | None = None) -> Path:
     """Write ``out/model.onnx``, its tokenizer and description, for the tasks named or for all; returns the file.
 
     `trained` is on the CPU. Raises SwissbertError where a task does not fit, `out` is taken, or the file's answers are not
@@ -66,7 +65,7 @@ def export_onnx(trained: Trained, out: Path, names: Sequence[str] | None = None)
     tasks = chosen(trained, names, misfit, "an ONNX file")
 
     def fill(new: Path) -> None:
-        _save(trace(trained.model, tasks), new / "model.onnx")
+        _save(trace(trained.network, tasks), new / "model.onnx")
         agree(trained, tasks, session(new / "model.onnx"))
         _describe(trained, tasks, new, "fp32")
 
@@ -75,7 +74,7 @@ def export_onnx(trained: Trained, out: Path, names: Sequence[str] | None = None)
 
 
 def export_int8(
-    trained: Trained, out: Path, names: Sequence[str] | None = None, data: Path | None = None
+    trained: Model, out: Path, names: Sequence[str] | None = None, data: Path | None = None
 ) -> dict[str, tuple[float, float]]:
     """`export_onnx` with eight-bit matrix products; returns the dev score of model and file for each task.
 
@@ -83,13 +82,12 @@ def export_int8(
     and where the file's score is more than `LOSS` below the model's.
     """
     tasks = chosen(trained, names, misfit, "an ONNX file")
-    only = replace(trained, description=trained.description.model_copy(update={"tasks": tasks}))
-    splits = list(labelled_splits(only, "dev", data))
+    splits = list(trained.labelled_splits("dev", data, tasks))
     found: dict[str, tuple[float, float]] = {}
 
     def fill(new: Path) -> None:
         path = new / "model.onnx"
-        model = trace(trained.model, tasks)
+        model = trace(trained.network, tasks)
         _save(model, path)
         agree(trained, tasks, session(path))  # before what is rounded hides a mistake of tracing
         to_int8(model)
@@ -97,8 +95,8 @@ def export_int8(
         running = session(path)
         for split in splits:
             task = split.task
-            both = table_answers(trained.model, task, split.table), file_answers(running, task, split.table)
-            exact, ours = (scores(task.kind, split.labels, answers)[task.metric] for answers in both)
+            both = table_answers(trained.network, task, split.table), file_answers(running, task, split.table)
+            exact, ours = (task_scores(task, split.labels, answers)[task.metric] for answers in both)
             if not ours >= exact - max(LOSS, 2 / len(split)):
                 raise SwissbertError(
                     f"task '{task.name}': {task.metric} on dev rows is {ours:.4f} with eight bits and {exact:.4f} without,"
@@ -111,11 +109,11 @@ def export_int8(
     return found
 
 
-def misfit(trained: Trained, task: Task) -> str | None:
+def misfit(trained: Model, task: Task) -> str | None:
     """Why a task has no output in a file, or None where it has one."""
     if task.name in INPUTS:
         return "the file has an input of that name"
-    return "it encodes the sentences of a pair one by one" if trained.model.separate(task) else None
+    return "it encodes the sentences of a pair one by one" if trained.network.separate(task) else None
 
 
 def trace(model: MultitaskModel, tasks: Sequence[Task]) -> "ModelProto":
@@ -213,9 +211,9 @@ def file_answers(running: "InferenceSession", task: Task, table: TokenTable) -> 
     return answers
 
 
-def agree(trained: Trained, tasks: Sequence[Task], running: "InferenceSession") -> None:
+def agree(trained: Model, tasks: Sequence[Task], running: "InferenceSession") -> None:
     """Raise SwissbertError where a file's answers are not the model's, on batches of several sizes and lengths."""
-    longest, size = trained.description.encoder.max_length, trained.model.encoder.config.vocab_size
+    longest, size = trained.description.encoder.max_length, trained.network.encoder.config.vocab_size
     random = torch.Generator().manual_seed(0)
     for lengths in ([1], [2, 5, 3], [7], [4, 11, 1, 9, 6], [longest, longest // 2 + 1]):
         lengths = [min(length, longest) for length in lengths]
@@ -224,9 +222,9 @@ def agree(trained: Trained, tasks: Sequence[Task], running: "InferenceSession") 
         batch = PackedBatch(ids, types, lengths, torch.zeros(len(lengths)))
         found = running.run([task.name for task in tasks], padded(batch))
         with torch.inference_mode():
-            features = trained.model.pool(batch)
+            features = trained.network.pool(batch)
         for task, ours in zip(tasks, found, strict=True):
-            theirs = trained.model.answers_of(features, task.name).numpy()
+            theirs = trained.network.answers_of(features, task.name).numpy()
             low, high = task.range or (0.0, 1.0)
             far = float(np.abs(ours - theirs).max()) / max(1.0, high - low)
             if ours.shape != theirs.shape or not far <= CLOSE:
@@ -237,7 +235,7 @@ def agree(trained: Trained, tasks: Sequence[Task], running: "InferenceSession") 
 
 
 def _describe(
-    trained: Trained, tasks: Sequence[Task], folder: Path, precision: str, dev: dict[str, float] | None = None
+    trained: Model, tasks: Sequence[Task], folder: Path, precision: str, dev: dict[str, float] | None = None
 ) -> None:
     """Write what a user of the file needs: tokenizer, tasks with their labels or range, and an example."""
     longest = trained.description.encoder.max_length
@@ -256,7 +254,7 @@ def _describe(
         "inputs": INPUTS,
         "tasks": {
             task.name: {
-                "kind": task.kind,
+                "kind": task.kind.name,
                 "input": "pair" if task.is_pair else "sentence",
                 **({"range": task.range} if task.range else {"labels": task.labels}),
                 "metric": task.metric,

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from swissbert.errors import SwissbertError
 from swissbert.files import need_name, write_folder, writing
-from swissbert.model_folder import Trained
+from swissbert.inference.model import Model
 from swissbert.tasks import Task
 
 
 def chosen(
-    trained: Trained, names: Sequence[str] | None, misfit: Callable[[Trained, Task], str | None], what: str
+    trained: Model, names: Sequence[str] | None, misfit: Callable[[Model, Task], str | None], what: str
 ) -> list[Task]:
     """The tasks named, or all, in the model's order.
 
@@ -18,7 +18,7 @@ def chosen(
     names the tasks that can.
     """
     wanted = {trained.task(name).name for name in names} if names else None
-    tasks = [task for task in trained.description.tasks if wanted is None or task.name in wanted]
+    tasks = [task for task in trained.tasks.values() if wanted is None or task.name in wanted]
     reasons = {task.name: misfit(trained, task) for task in tasks}
     for name, reason in reasons.items():
         if reason:

@@ -14,19 +14,19 @@ from fastapi.responses import JSONResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-import swissbert
-from swissbert.attention import attended
 from swissbert.data.dataset import tokenize
-from swissbert.data.reader import Row, unreadable
+from swissbert.data.reader import unreadable
+from swissbert.data.rows import Row
 from swissbert.data.tokens import TokenTable
 from swissbert.errors import nearest
-from swissbert.prediction import to_answer
-from swissbert.ready import Model
+from swissbert.inference.attention import attended
+from swissbert.inference.model import Model
 from swissbert.serving.batcher import Batcher, Full, Observer
 from swissbert.serving.batcher import Request as Queued
 from swissbert.serving.guard import GONE, NO_ROOM, Guard
 from swissbert.serving.metrics import Metrics
 from swissbert.tasks import Task
+from swissbert.version import __version__
 
 PAGE = Path(__file__).parent / "page"
 POLICY = (
@@ -155,7 +155,7 @@ class Service:
         self.model, self.deadline = model, deadline
         self.metrics = Metrics()
         observer = Observer(batch=self._observe)
-        self.batcher = Batcher(model.trained.model, observer=observer, **bounds)
+        self.batcher = Batcher(model.network, observer=observer, **bounds)
         self.metrics.watch(lambda: self.batcher.waiting)
         self.draining = False
         self._preparing = 0
@@ -218,10 +218,13 @@ class Service:
         return Refused(429, NO_ROOM, None, {"Retry-After": str(full.seconds)})
 
     def _tables(self, inputs: list[Input], tasks: list[list[Task]]) -> list[TokenTable]:
-        trained = self.model.trained
+        trained = self.model
         return [
             tokenize(
-                trained.tokenizer, some[0], [Row(1, "1", given.text, given.text_pair, None)], **trained.reading(some[0])
+                trained.tokenizer,
+                some[0],
+                [Row(1, "1", given.text, given.text_pair, None)],
+                **trained.token_options(some[0]),
             )
             for given, some in zip(inputs, tasks, strict=True)
         ]
@@ -276,7 +279,7 @@ def make_app(model: Model, *, key: str | None = None, deadline: float = 30.0, **
 
     app = FastAPI(
         title="swissBERT",
-        version=swissbert.__version__,
+        version=__version__,
         description="One encoder pass answers several tasks about a sentence or a pair of sentences.",
         lifespan=life,
         docs_url=None,
@@ -308,18 +311,19 @@ def make_app(model: Model, *, key: str | None = None, deadline: float = 30.0, **
         tasks = [service.tasks_for(given, names, f"inputs.{i}" if many else "inputs") for i, given in enumerate(inputs)]
         found = await service.answer(http, inputs, tasks)
         answers = [
-            {name: to_answer(model.tasks[name], answer).as_json() for name, answer in each.items()} for each in found
+            {name: model.tasks[name].kind.answer(model.tasks[name], answer).as_json() for name, answer in each.items()}
+            for each in found
         ]
         return JSONResponse({"answers": answers})
 
     @app.post("/v1/attention", responses=SAID, response_model=AttentionShape)
     async def attention(http: Request, body: AttentionBody) -> Response:
         """Attention over a sentence or pair, of every layer and head or of those asked for."""
-        config = model.trained.model.encoder.config
+        config = model.network.encoder.config
         for field, given, limit in (("layer", body.layer, config.layers), ("head", body.head, config.heads)):
             if given is not None and given >= limit:
                 raise Refused(422, f"{field} is {given}, but this model has 0 to {limit - 1}", field)
-        trained = model.trained
+        trained = model
         pairs = [body.text_pair] if body.text_pair is not None else None
         table = trained.tokenizer.encode([body.text], pairs, together=True, max_length=config.max_positions)
         if len(table.ids) > MOST_ATTENTION:
@@ -347,11 +351,11 @@ def make_app(model: Model, *, key: str | None = None, deadline: float = 30.0, **
     @app.get("/v1/tasks", responses={401: SAID[401]})
     async def tasks() -> list[TaskShape]:
         """The tasks of this model."""
-        scores = model.trained.description.scores
+        scores = model.description.scores
         return [
             TaskShape(
                 name=task.name,
-                kind=task.kind,
+                kind=task.kind.name,
                 pair=task.is_pair,
                 labels=task.labels,
                 range=task.range,

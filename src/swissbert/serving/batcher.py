@@ -18,7 +18,7 @@ import torch
 
 from swissbert.data.batches import pack
 from swissbert.data.tokens import TokenTable
-from swissbert.model import MultitaskModel
+from swissbert.model.multitask import MultitaskModel
 
 MOST_WORK = 8
 """Requests with work of their own that may wait."""

@@ -21,15 +21,17 @@ from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import evaluate
 from swissbert.files import locked, recover, write_text, writing
-from swissbert.model_folder import FORMAT, Description, resolve_folder, save_model
+from swissbert.model_folder.description import FORMAT, Description
+from swissbert.model_folder.load import resolve_folder
+from swissbert.model_folder.save import save_model
+from swissbert.mtl.gradients import SharedGradients
 from swissbert.mtl.weighting import WEIGHTINGS
-from swissbert.tasks import read_toml
-from swissbert.training.gradients import SharedGradients
+from swissbert.settings import read_toml
+from swissbert.training.fit import fit_heads
+from swissbert.training.log import TENSORBOARD, MetricsLog
 from swissbert.training.optim import make_optimizer, schedule_factor, set_rates
 from swissbert.training.prepare import Prepared, prepare, provenance
-from swissbert.training.progress import TENSORBOARD, MetricsLog
 from swissbert.training.state import Progress, load_checkpoint, recorded_rows, save_checkpoint
-from swissbert.training.threshold import fit_thresholds
 
 BY_LAYER_EVERY = 20
 """Steps between two records of the task gradients' cosines layer by layer, where surgery has them at hand."""
@@ -231,7 +233,7 @@ class _Run:
 
     def _evaluate(self, progress: Progress, log: MetricsLog) -> Progress:
         p, config = self.p, self.p.config
-        fit_thresholds(p.model, p.train)
+        fit_heads(p.model, p.train)
         scores = evaluate(p.model, p.dev)
         value = scores.by_name(config.train.best_by)
         progress = progress.judged(value)

@@ -1,18 +1,11 @@
 """From settings to everything a run needs before its first step. Reads, and writes nothing but the token cache."""
 
-import os
-import platform
-import subprocess
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
 
 import torch
 
-import swissbert
 from swissbert.config import RunConfig
 from swissbert.data.cache import cached_split
 from swissbert.data.dataset import TaskData, load_split
@@ -20,11 +13,12 @@ from swissbert.data.tokens import Tokenizer
 from swissbert.device import pick_device, pick_precision
 from swissbert.display import Display
 from swissbert.encoder.checkpoint import read_encoder
-from swissbert.encoder.source import encoder_folder
+from swissbert.environment import environment
 from swissbert.errors import SwissbertError
-from swissbert.model import MultitaskModel
-from swissbert.model_folder import make_model
-from swissbert.sampling import (
+from swissbert.model.multitask import MultitaskModel
+from swissbert.model_folder.encoders import encoder_folder
+from swissbert.model_folder.network import build_network
+from swissbert.mtl.sampling import (
     Draw,
     Plan,
     make_plan,
@@ -85,7 +79,7 @@ def prepare(config: RunConfig, display: Display) -> Prepared:
         )
     tokenizer = Tokenizer(folder, encoder.config.vocab_size)
     torch.manual_seed(config.seed)  # heads are drawn at random
-    model = make_model(encoder, config.tasks, config.model, freeze=config.encoder.freeze).to(device)
+    model = build_network(encoder, config.tasks, config.model, freeze=config.encoder.freeze).to(device)
     train, dev = load_splits(config, tokenizer, display)
     return Prepared(config, tokenizer, model, train, dev, device, precision, plan_steps(config, train))
 
@@ -154,51 +148,6 @@ def _report(data: TaskData, split: str, max_length: int, display: Display) -> No
     display.say(f"{data.task.name} {split}: {len(data):,} rows from {data.source}, {len(data.bad)} bad{note}")
     for bad in data.bad[:5]:
         display.say(f"  {bad}")
-
-
-def environment(device: torch.device | None = None, precision: torch.dtype | None = None) -> dict[str, str]:
-    """Versions, machine, device and precision; by default those that ``auto`` takes here."""
-    device = device or pick_device("auto")
-    precision = precision or pick_precision("auto", device)
-    return {
-        "swissbert": swissbert.__version__,
-        "torch": str(torch.__version__),
-        "python": platform.python_version(),
-        "commit": source_commit() or "none: not run from a checkout",
-        "machine": f"{platform.system()} {platform.machine()}, {processor()}",
-        "device": f"{device}, {torch.get_num_threads()} threads"
-        if device.type == "cpu"
-        else torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else str(device),
-        "precision": str(precision).removeprefix("torch."),
-    }
-
-
-def processor() -> str:
-    """The processor's name and how many of its cores this process may use."""
-    name = platform.processor() or platform.machine()
-    with suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{name}, {cores} cores"
-
-
-@cache
-def source_commit() -> str | None:
-    """The commit that this program's own source is checked out at, ``+changes`` where it was edited; else None."""
-    here = Path(swissbert.__file__).parent
-
-    def git(*words: str) -> str:
-        done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, check=True, timeout=10)
-        return done.stdout.strip()
-
-    try:
-        git("ls-files", "--error-unmatch", "__init__.py")  # an installed copy may lie inside another project's checkout
-        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--", str(here)) else "")
-    except (OSError, subprocess.SubprocessError):
-        return None
 
 
 def provenance(prepared: Prepared) -> dict[str, object]:

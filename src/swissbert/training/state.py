@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from swissbert.errors import SwissbertError
 from swissbert.files import write_folder
-from swissbert.tasks import shown
+from swissbert.settings import shown
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,16 @@ from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any, TextIO
 
-import swissbert
-from swissbert.data.reader import BadRow
+from swissbert.data.rows import BadRow
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.files import locked, read_object, sha256, whole_file, write_text
-from swissbert.model_folder import Trained
-from swissbert.prediction import read_inputs, records
-from swissbert.tasks import Task, shown
+from swissbert.inference.inputs import read_inputs
+from swissbert.inference.model import Model
+from swissbert.inference.stream import records
+from swissbert.settings import shown
+from swissbert.tasks import Task
+from swissbert.version import __version__
 
 SHARD_ROWS = 100_000
 """Rows of a shard: what a kill costs at most."""
@@ -38,7 +40,7 @@ class Done:
 
 
 def answer_file(
-    trained: Trained,
+    trained: Model,
     task: Task,
     source: Path,
     folder: Path,
@@ -61,7 +63,7 @@ def answer_file(
         "task": task.name,
         "format": format,
         "shard_rows": shard_rows,
-        "swissbert": swissbert.__version__,
+        "swissbert": __version__,
     }
     with locked(folder):
         _same_job(job, folder)

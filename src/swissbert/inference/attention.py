@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from swissbert.data.batches import pack
-from swissbert.model_folder import Trained
+from swissbert.inference.model import Model
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Attended:
 
 
 @torch.inference_mode()
-def attended(trained: Trained, text: str, text_pair: str | None = None) -> Attended:
+def attended(trained: Model, text: str, text_pair: str | None = None) -> Attended:
     """Attention over a sentence, or over a pair in one sequence as a model with pair encoding reads it."""
     table = trained.tokenizer.encode(
         [text],
@@ -31,17 +31,17 @@ def attended(trained: Trained, text: str, text_pair: str | None = None) -> Atten
         together=True,
         max_length=trained.description.encoder.max_length,
     )
-    batch = pack(table, np.array([0])).to(next(trained.model.parameters()).device)
-    encoder = trained.model.encoder
+    batch = pack(table, np.array([0])).to(next(trained.network.parameters()).device)
+    encoder = trained.network.encoder
     found = encoder(batch.input_ids, batch.token_type_ids, batch.lengths, keep_attentions=True)
     weights = torch.stack([layer[0] for layer in found.attentions]).float().cpu()
     return Attended(trained.tokenizer.words(batch.input_ids.tolist()), int(table.first[0]), weights)
 
 
-def to_bertviz(trained: Trained, text: str, text_pair: str | None = None) -> dict[str, Any]:
+def to_bertviz(trained: Model, text: str, text_pair: str | None = None) -> dict[str, Any]:
     """Arguments of bertviz's ``head_view`` and ``model_view``: attention ``[1, heads, L, L]`` of each layer, tokens.
 
-    ``head_view(**to_bertviz(model.trained, "How are you?", "Are you well?"))`` in a notebook.
+    ``head_view(**to_bertviz(model, "How are you?", "Are you well?"))`` in a notebook.
     """
     found = attended(trained, text, text_pair)
     arguments: dict[str, Any] = {"attention": tuple(layer[None] for layer in found.weights), "tokens": found.tokens}

@@ -1,28 +1,8 @@
 """Tables and answers as a person reads them in a terminal."""
 
-from collections.abc import Sequence
-from io import StringIO
-
 from swissbert.data.check import Report
+from swissbert.display import table
 from swissbert.evaluation import Scores, TaskScores
-
-
-def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """A plain table under a title; the first `left` columns are aligned left, the others right."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for i, name in enumerate(header):
-        made.add_column(Text(name), justify="left" if i < left else "right", no_wrap=True)
-    for row in rows:
-        made.add_row(*(Text(cell) for cell in row))
-    out = StringIO()
-    Console(file=out, width=200, force_terminal=False).print(made)
-    lines = [line.rstrip() for line in out.getvalue().splitlines()]
-    return "\n".join([title, *(line for line in lines if line)])
 
 
 def scores_table(scores: Scores) -> str:

@@ -9,21 +9,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from swissbert import __version__
 from swissbert.errors import SwissbertError
+from swissbert.model_folder.layout import MODEL_FILES
+from swissbert.version import __version__
 
-FILES = (
-    "config.json",
-    "model.safetensors",
-    "delta.safetensors",  # what a compact folder has in place of model.safetensors
-    "heads.safetensors",
-    "vocab.txt",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "swissbert.json",
-    "README.md",
-)
-"""What a model folder may hold."""
 _ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 
 
@@ -51,7 +40,7 @@ def named(kind: str, repo_id: str, revision: str | None) -> str:
 
 def pull(repo_id: str, revision: str | None = None) -> Path:
     """Model folder of a swissBERT model on the hub, in the client's cache. Raises SwissbertError as `fetch` does."""
-    folder = fetch(repo_id, revision, FILES, "model", "or take mini or a model folder that is here")
+    folder = fetch(repo_id, revision, MODEL_FILES, "model", "or take mini or a model folder that is here")
     if not (folder / "swissbert.json").is_file():
         raise SwissbertError(
             f"{named('model', repo_id, revision)}: the hub has it, but no swissbert.json of it: no model of swissbert"
@@ -62,13 +51,13 @@ def pull(repo_id: str, revision: str | None = None) -> Path:
 def push(folder: Path, repo_id: str, private: bool = False, said: Callable[[str], object] = lambda line: None) -> str:
     """Make ``owner/name`` on the hub what a model folder is, in one commit -> its address.
 
-    The model is made where it is not there yet, `private` or as the owner's settings say. Files of `FILES` that the
+    The model is made where it is not there yet, `private` or as the owner's settings say. Files of `MODEL_FILES` that the
     folder has not are removed there, so that none of an earlier model is left among those of this one; all others
     stay. What is done is told to `said`. Raises SwissbertError.
     """
     if not is_hub_id(repo_id):
         raise SwissbertError(f"'{repo_id}' is no name of a model on the hub: OWNER/NAME is expected")
-    files = [name for name in FILES if (folder / name).is_file()]
+    files = [name for name in MODEL_FILES if (folder / name).is_file()]
     if "swissbert.json" not in files:
         raise SwissbertError(f"{folder}: not a model folder (no swissbert.json)")
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
@@ -87,7 +76,7 @@ def push(folder: Path, repo_id: str, private: bool = False, said: Callable[[str]
             repo_id,
             [
                 *(CommitOperationAdd(name, str(folder / name)) for name in files),
-                *(CommitOperationDelete(name) for name in FILES if name in old and name not in files),
+                *(CommitOperationDelete(name) for name in MODEL_FILES if name in old and name not in files),
             ],
             commit_message=f"Model of swissbert {__version__}",
         )

@@ -5,13 +5,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from swissbert.hub import is_hub_id
+from swissbert.metrics import METRICS
+from swissbert.model_folder.hub import is_hub_id
 
 if TYPE_CHECKING:
-    from swissbert.model_folder import Description
-
-HUB_METRICS = {"accuracy": "accuracy", "macro_f1": "f1", "pearson": "pearsonr", "spearman": "spearmanr"}
-"""What the hub calls the metrics."""
+    from swissbert.model_folder.description import Description
 
 
 def card(description: "Description") -> str:
@@ -24,7 +22,7 @@ def card(description: "Description") -> str:
         value = description.scores.get(f"{task.name}.{task.metric}")
         score = "not measured" if value is None else f"{value:.3f}"
         lines.append(
-            f"| {task.name} | {task.kind} | {'pair' if task.is_pair else 'sentence'} | {task.metric} | {score} |"
+            f"| {task.name} | {task.kind.name} | {'pair' if task.is_pair else 'sentence'} | {task.metric} | {score} |"
         )
     if "overall" in description.scores:
         lines += ["", f"Overall on dev rows: {description.scores['overall']:.3f} (mean of the metrics above)."]
@@ -53,8 +51,8 @@ def _metadata(description: "Description") -> str:
     stated = str(description.provenance.get("license", ""))
     results = []
     for task in description.tasks:
-        for metric, name in HUB_METRICS.items():
-            if f"{task.name}.{metric}" in description.scores:
+        for metric in (METRICS[name] for name in task.kind.metrics if name in METRICS):
+            if metric.hub_name and f"{task.name}.{metric.name}" in description.scores:
                 results.append(
                     EvalResult(
                         task_type="text-classification",
@@ -64,9 +62,9 @@ def _metadata(description: "Description") -> str:
                         dataset_config=task.hub.config if task.hub else None,
                         dataset_split=task.hub.splits.get("dev", "dev") if task.hub else "dev",
                         dataset_revision=task.hub.revision if task.hub else None,
-                        metric_type=name,
-                        metric_name=f"{task.name} {metric}",  # tasks of one data set stand in one list
-                        metric_value=description.scores[f"{task.name}.{metric}"],
+                        metric_type=metric.hub_name,
+                        metric_name=f"{task.name} {metric.name}",  # tasks of one data set stand in one list
+                        metric_value=description.scores[f"{task.name}.{metric.name}"],
                     )
                 )
     return ModelCardData(

@@ -1,4 +1,4 @@
-"""Answers of a trained model on unlabelled text, streamed in input order in constant memory."""
+"""Inputs to answer: texts given in Python, and rows of files without labels."""
 
 import errno
 import io
@@ -7,49 +7,17 @@ import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, NamedTuple, TextIO, cast
+from typing import Any, TextIO
 
-import numpy as np
-
-from swissbert.data.dataset import tokenize
-from swissbert.data.reader import ENDINGS, BadRow, Cells, Opened, Row, check_rows, read_cells, unreadable
+from swissbert.data.reader import ENDINGS, Cells, Opened, check_rows, read_cells, unreadable
+from swissbert.data.rows import BadRow, Row
 from swissbert.errors import SwissbertError
-from swissbert.evaluation import table_answers
-from swissbert.model_folder import Trained
-from swissbert.tasks import Columns, Task, shown
+from swissbert.tasks import Columns, Task
 
-CHUNK = 1024
-"""Rows that are read, sorted by length and answered at a time: bounds memory, long enough for little padding."""
-
-
-class Answer(NamedTuple):
-    """One answer: a class with its name and all probabilities, or a score."""
-
-    label: int | None
-    label_name: str | None
-    probabilities: list[float] | None
-    score: float | None
-
-    def as_json(self) -> dict[str, Any]:
-        """The fields that are set."""
-        return {key: value for key, value in self._asdict().items() if value is not None}
-
-
-def answer_rows(trained: Trained, task: Task, rows: list[Row]) -> np.ndarray:
-    """Probabilities ``[N, C]`` or scores ``[N]`` for rows, float32, in their order."""
-    return table_answers(trained.model, task, tokenize(trained.tokenizer, task, rows, **trained.reading(task)))
-
-
-def predict(trained: Trained, name: str, texts: Iterable[str | tuple[str, str]]) -> Iterator[Answer]:
-    """Answers of one task for texts, or for pairs of texts where the task is one of pairs. Streams.
-
-    Raises SwissbertError for an unknown task and for an input that is empty or of the wrong kind.
-    """
-    task = trained.task(name)
-    if isinstance(texts, str) or not isinstance(texts, Iterable):
-        raise SwissbertError(f"texts are a list or another iterable of texts, not {shown(texts)}")
-    answers = (answer for _, answer in stream(trained, task, rows_of(texts, task)))
-    return cast("Iterator[Answer]", answers)  # none is missing: a bad text is an error here
+Text = str | tuple[str, str]
+"""One input: a text, or a pair of texts for a task of pairs."""
+HEAD_ROWS = 1024
+"""Rows of a file that are searched for column names."""
 
 
 def rows_of(texts: Iterable[Any], task: Task) -> Iterator[Row]:
@@ -68,35 +36,6 @@ def rows_of(texts: Iterable[Any], task: Task) -> Iterator[Row]:
         if why := unreadable("".join(parts)):
             raise SwissbertError(f"input {number}: the text has {why}")
         yield Row(number, str(number), parts[0].strip(), parts[1].strip() if task.is_pair else None, None)
-
-
-def stream(trained: Trained, task: Task, rows: Iterable[Row | BadRow]) -> Iterator[tuple[Row | BadRow, Answer | None]]:
-    """Rows with their answers, in order, `CHUNK` at a time; a bad row comes back in its place with None."""
-    source = iter(rows)
-    while chunk := list(islice(source, CHUNK)):
-        good = [row for row in chunk if isinstance(row, Row)]
-        answers = iter(answer_rows(trained, task, good) if good else [])
-        for row in chunk:
-            yield row, None if isinstance(row, BadRow) else to_answer(task, next(answers))
-
-
-def records(trained: Trained, task: Task, rows: Iterable[Row | BadRow]) -> Iterator[dict[str, Any]]:
-    """`stream` as JSON-able objects: ``id`` and the answer, or ``row`` and ``error`` for a row that cannot be used."""
-    for row, answer in stream(trained, task, rows):
-        if answer is None:
-            assert isinstance(row, BadRow)
-            yield {"row": row.number, "error": row.reason}
-        else:
-            assert isinstance(row, Row)
-            yield {"id": row.id, **answer.as_json()}
-
-
-def to_answer(task: Task, value: np.ndarray) -> Answer:
-    """An answer of a row of probabilities ``[C]`` or a score."""
-    if task.kind == "regression":
-        return Answer(None, None, None, round(float(value), 4))
-    label = int(value.argmax())
-    return Answer(label, task.labels[label], [round(float(p), 5) for p in value], None)
 
 
 def read_inputs(
@@ -150,7 +89,7 @@ def _rows_in(path: Path, where: str, format: str, task: Task, opened: Opened | N
     """Rows of a file with columns, which the first row that has them names; JSON lines may have others before it."""
     cells = read_cells(path, format, task.quotes, opened)
     before: list[tuple[int, Cells | str]] = []
-    for number, found in islice(cells, CHUNK):
+    for number, found in islice(cells, HEAD_ROWS):
         if isinstance(found, dict):
             columns = _columns(task, found)
             if columns.text in found and (columns.text_pair is None or columns.text_pair in found):

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from swissbert.encoder.bert import Bert
-from swissbert.encoder.graph import to_graph
 from swissbert.errors import SwissbertError
+from swissbert.inference.graph import to_graph
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

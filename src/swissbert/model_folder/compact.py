@@ -13,12 +13,10 @@ from safetensors.torch import load_file, save_file
 
 from swissbert.encoder import Bert
 from swissbert.encoder.checkpoint import read_encoder
-from swissbert.encoder.delta import pack, unpack
-from swissbert.encoder.source import FILES
 from swissbert.errors import SwissbertError
 from swissbert.files import sha256
-
-DELTA, HEADS = "delta.safetensors", "heads.safetensors"
+from swissbert.model_folder.delta import pack, unpack
+from swissbert.model_folder.layout import DELTA, DESCRIPTION, ENCODER_FILES, HEADS
 
 
 def write_delta(folder: Path, encoder: Bert, base: Path) -> None:
@@ -46,7 +44,7 @@ def read_delta(folder: Path, base: Path) -> Bert:
 def checksums(folder: Path, base: Path) -> dict[str, str]:
     """SHA-256 of the files that make the model, by name; those of the base encoder as ``base/NAME``."""
     ours = {name: sha256(folder / name) for name in (DELTA, HEADS)}
-    return ours | {f"base/{name}": sha256(base / name) for name in FILES if (base / name).is_file()}
+    return ours | {f"base/{name}": sha256(base / name) for name in ENCODER_FILES if (base / name).is_file()}
 
 
 def check(expected: Mapping[str, str], folder: Path, base: Path) -> None:
@@ -56,5 +54,5 @@ def check(expected: Mapping[str, str], folder: Path, base: Path) -> None:
         if expected.get(name) != found.get(name):
             file = base / name.removeprefix("base/") if name.startswith("base/") else folder / name
             raise SwissbertError(
-                f"{file}: not the file that {folder / 'swissbert.json'} has the SHA-256 of; install or copy it again"
+                f"{file}: not the file that {folder / DESCRIPTION} has the SHA-256 of; install or copy it again"
             )

@@ -1,0 +1,17 @@
+"""Scores of a model on labelled rows, with bootstrap intervals."""
+
+from swissbert.evaluation.intervals import intervals, percentiles
+from swissbert.evaluation.predictions import table_answers, tables_answers
+from swissbert.evaluation.scores import Scores, TaskScores, evaluate, overall, task_scores
+
+__all__ = [
+    "Scores",
+    "TaskScores",
+    "evaluate",
+    "intervals",
+    "overall",
+    "percentiles",
+    "table_answers",
+    "tables_answers",
+    "task_scores",
+]

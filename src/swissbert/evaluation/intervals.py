@@ -1,0 +1,39 @@
+"""Bootstrap intervals of metrics."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from swissbert.kinds import Array
+from swissbert.metrics import METRICS
+from swissbert.tasks import Task
+
+
+def intervals(
+    task: Task, labels: Array, answers: Array, *, resamples: int = 1000, seed: int = 0
+) -> dict[str, tuple[float, float]]:
+    """Compute 95 % percentile bootstrap intervals of every metric of a task; rows are drawn with replacement.
+
+    Args:
+        task: The task.
+        labels: ``[N]`` or ``[N, C]``.
+        answers: Probabilities ``[N, C]`` or scores ``[N]``.
+        resamples: Number of bootstrap samples.
+        seed: Seed of the random generator.
+    """
+    rng = np.random.default_rng(seed)
+    decisions = task.kind.decide(answers)
+    metrics = [METRICS[name] for name in task.kind.metrics]
+    needs_answers = any(metric.needs_answers for metric in metrics)
+    values: dict[str, list[float]] = {metric.name: [] for metric in metrics}
+    for _ in range(resamples):
+        rows = rng.integers(0, len(labels), len(labels))
+        drawn = labels[rows], decisions[rows], answers[rows] if needs_answers else answers
+        for metric in metrics:
+            values[metric.name].append(metric.compute(*drawn))
+    return {name: percentiles(column) for name, column in values.items()}
+
+
+def percentiles(values: Sequence[float]) -> tuple[float, float]:
+    """Return where the middle 95 % of resampled values begin and end."""
+    return float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))

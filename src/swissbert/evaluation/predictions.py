@@ -1,0 +1,60 @@
+"""Answers of a model to tables of tokens, in batches of like length."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from swissbert.data.batches import batches_by_tokens, pack
+from swissbert.data.tokens import TokenTable
+from swissbert.device import on_each_core
+from swissbert.errors import SwissbertError
+from swissbert.kinds import Array
+from swissbert.model.multitask import MultitaskModel
+from swissbert.tasks import Task
+
+TOKEN_BUDGET = 2048
+"""Tokens of one inference batch: enough to keep a processor busy, small enough for its caches."""
+CORE_BUDGET = 1024
+"""Tokens of one inference batch that runs on a single core."""
+
+
+def table_answers(model: MultitaskModel, task: Task, table: TokenTable) -> Array:
+    """Answer every row of a table, in its order: fp32 probabilities ``[N, C]`` or scores ``[N]``.
+
+    Raises:
+        SwissbertError: If an answer is NaN or infinite.
+    """
+    return tables_answers(model, [task], table)[task.name]
+
+
+def tables_answers(model: MultitaskModel, tasks: Sequence[Task], table: TokenTable) -> dict[str, Array]:
+    """Answer several tasks that read rows alike, with one encoder pass over each row.
+
+    Returns:
+        Answers by task name, as `table_answers` gives them.
+
+    Raises:
+        SwissbertError: If an answer is NaN or infinite.
+    """
+    device = next(model.parameters()).device
+    on_cpu = device.type == "cpu"
+    batches = batches_by_tokens(table.lengths, CORE_BUDGET if on_cpu else TOKEN_BUDGET)
+
+    def answer(rows: np.ndarray) -> list[Array]:
+        with torch.inference_mode():
+            pooled = model.pool(pack(table, rows).to(device))
+        return [model.answers_of(pooled, task.name).cpu().numpy() for task in tasks]
+
+    was_training = model.training
+    model.eval()
+    try:
+        parts = on_each_core(answer, batches) if on_cpu else [answer(rows) for rows in batches]
+    finally:
+        model.train(was_training)
+    order = np.argsort(np.concatenate(batches))  # back from the order of batches to that of rows
+    answers = {task.name: np.concatenate([part[i] for part in parts])[order] for i, task in enumerate(tasks)}
+    for name, values in answers.items():
+        if not np.isfinite(values).all():
+            raise SwissbertError(f"predictions for task '{name}' contain NaN or infinity")
+    return answers

@@ -1,0 +1,225 @@
+"""A trained model: load it, ask it, score it."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Literal, get_args, overload
+
+import numpy as np
+
+from swissbert.config import data_path
+from swissbert.data.dataset import TaskData, TokenOptions, load_split, tokenize
+from swissbert.data.rows import Row
+from swissbert.data.tokens import Tokenizer
+from swissbert.device import pick_device
+from swissbert.errors import SwissbertError
+from swissbert.evaluation import Scores, evaluate, table_answers, tables_answers
+from swissbert.inference.inputs import Text, rows_of
+from swissbert.inference.int8 import has_int8, to_int8
+from swissbert.kinds import Answer, Array, Kind
+from swissbert.metrics import Metric
+from swissbert.model.heads.base import Head
+from swissbert.model.multitask import MultitaskModel
+from swissbert.model_folder.description import Description
+from swissbert.model_folder.load import read_model
+from swissbert.settings import shown
+from swissbert.tasks import Split, Task, tasks_for
+
+Precision = Literal["auto", "fp32", "int8"]
+"""Precision of answers: ``auto`` is eight-bit products on a CPU where onnxruntime is installed, else fp32."""
+CHUNK = 1024
+"""Rows that are read, sorted by length and answered at a time: bounds memory, and is enough for little padding."""
+
+
+class Model:
+    """A trained model, ready to use. Threads may share one.
+
+    Attributes:
+        network: The encoder and heads, in eval mode.
+        tokenizer: The encoder's tokenizer.
+        description: Tasks, settings, dev scores and provenance.
+        folder: Where it was loaded from.
+        precision: Precision of the encoder's products, ``fp32`` or ``int8``.
+        tasks: The tasks by name.
+
+    Example::
+
+        model = swissbert.load()
+        model.predict("sst", "What a film!").label_name
+        model.predict("sts", [("A dog runs.", "A dog is running.")])[0].score
+    """
+
+    def __init__(
+        self,
+        network: MultitaskModel,
+        tokenizer: Tokenizer,
+        description: Description,
+        folder: Path,
+        precision: Precision = "fp32",
+    ) -> None:
+        self.network, self.tokenizer, self.description = network, tokenizer, description
+        self.folder, self.precision = folder, precision
+        self.tasks: dict[str, Task] = {task.name: task for task in description.tasks}
+
+    def __repr__(self) -> str:
+        """Name the tasks and the folder."""
+        return f"<swissbert.Model of {', '.join(self.tasks)} from {self.folder}>"
+
+    def task(self, name: str | None = None) -> Task:
+        """Return a task by name; without a name, the only task.
+
+        Raises:
+            SwissbertError: If there is no such task, or `name` is None and there are several.
+        """
+        if name is None and len(self.tasks) == 1:
+            return next(iter(self.tasks.values()))
+        if name not in self.tasks:
+            problem = "needs a task" if name is None else f"has no task '{name}'"
+            raise SwissbertError(f"{self.folder}: this model {problem}; its tasks are {', '.join(self.tasks)}")
+        return self.tasks[name]
+
+    def token_options(self, task: Task) -> TokenOptions:
+        """Return how the rows of a task become tokens for this model."""
+        return {"separate": self.network.separate(task), "max_length": self.description.encoder.max_length}
+
+    def answer_rows(self, task: Task, rows: Sequence[Row]) -> Array:
+        """Answer checked rows, in their order: float32 probabilities ``[N, C]`` or scores ``[N]``."""
+        table = tokenize(self.tokenizer, task, rows, **self.token_options(task))
+        return table_answers(self.network, task, table)
+
+    @overload
+    def predict(self, task: str, texts: Text) -> Answer: ...  # type: ignore[overload-overlap]
+    @overload
+    def predict(self, task: str, texts: list[str] | list[tuple[str, str]]) -> list[Answer]: ...  # type: ignore[overload-overlap]
+    @overload
+    def predict(self, task: str, texts: Iterable[Text]) -> Iterator[Answer]: ...
+
+    def predict(self, task: str, texts: Text | Iterable[Text]) -> Answer | list[Answer] | Iterator[Answer]:
+        """Answer one task.
+
+        Args:
+            task: Name of the task.
+            texts: A text, or a pair of texts as a tuple; or an iterable of them.
+
+        Returns:
+            One answer for a text or pair, a list for a list, and an iterator for any other iterable. Of an iterable
+            about a thousand inputs are read ahead, so memory does not grow with its length.
+
+        Raises:
+            SwissbertError: For an unknown task, or an input that is empty, unreadable or of the wrong kind.
+        """
+        declared = self.task(task)
+        if isinstance(texts, str | tuple):
+            return next(self._answers(declared, [texts]))
+        if not isinstance(texts, Iterable):
+            raise SwissbertError(f"texts are a list or another iterable of texts, not {shown(texts)}")
+        answers = self._answers(declared, texts)
+        return list(answers) if isinstance(texts, list) else answers
+
+    def _answers(self, task: Task, texts: Iterable[Text]) -> Iterator[Answer]:
+        rows = rows_of(texts, task)
+        while chunk := list(islice(rows, CHUNK)):
+            yield from (task.kind.answer(task, answer) for answer in self.answer_rows(task, chunk))
+
+    def numbers(self, task: str, texts: Iterable[Text]) -> np.ndarray:
+        """Answer one task with plain numbers, all at once.
+
+        Returns:
+            float32 probabilities ``[N, labels]`` or scores ``[N]``.
+
+        Raises:
+            SwissbertError: As `predict`.
+        """
+        declared = self.task(task)
+        if isinstance(texts, str):
+            raise SwissbertError(f"numbers are of a list or another iterable of texts, not {shown(texts)}")
+        rows = rows_of(texts, declared)
+        parts = []
+        while chunk := list(islice(rows, CHUNK)):
+            parts.append(self.answer_rows(declared, chunk))
+        empty: np.ndarray = np.empty((0, *declared.kind.answer_shape(declared)), np.float32)
+        return np.concatenate(parts) if parts else empty
+
+    def predict_all(
+        self, text: str, text_pair: str | None = None, tasks: Sequence[str] | None = None
+    ) -> dict[str, Answer]:
+        """Answer every task that reads such input, with one encoder pass.
+
+        Args:
+            text: A text.
+            text_pair: The second text of a pair.
+            tasks: Only these tasks.
+
+        Raises:
+            SwissbertError: If no task reads such input, or one of `tasks` does not.
+        """
+        if isinstance(tasks, str) or (tasks is not None and not tasks):
+            raise SwissbertError(f"tasks is {shown(tasks)}, but it is a list of names, or None for all that fit")
+        names = None if tasks is None else [self.task(name).name for name in tasks]
+        chosen = tasks_for(list(self.tasks.values()), text_pair is not None, names)
+        rows = list(rows_of([(text, text_pair) if text_pair is not None else text], chosen[0]))
+        table = tokenize(self.tokenizer, chosen[0], rows, **self.token_options(chosen[0]))
+        answers = tables_answers(self.network, chosen, table)
+        return {task.name: task.kind.answer(task, answers[task.name][0]) for task in chosen}
+
+    def evaluate(self, data: str | Path | None = None, split: Split = "dev", metrics: Sequence[Metric] = ()) -> Scores:
+        """Score a labelled split of every task, with 95 % intervals.
+
+        Args:
+            data: Directory with the tasks' files, or ``starter`` for the corpus that ships.
+            split: Which split.
+            metrics: Further metrics, computed for the kinds that they name.
+        """
+        directory = data_path(str(data)) if data is not None else None
+        return evaluate(self.network, self.labelled_splits(split, directory), full=True, metrics=metrics)
+
+    def labelled_splits(
+        self, split: Split, directory: Path | None, tasks: Sequence[Task] | None = None
+    ) -> Iterator[TaskData]:
+        """Yield a labelled split of every task, or of `tasks` alone, tokenized as the model was trained.
+
+        Raises:
+            SwissbertError: If a split cannot be read, or its rows lack labels.
+        """
+        for task in tasks or self.tasks.values():
+            data = load_split(task, split, directory, self.tokenizer, **self.token_options(task))
+            if np.isnan(data.labels).any():
+                raise SwissbertError(
+                    f"{data.source}: the {split} rows of task '{task.name}' have no labels to score against"
+                )
+            yield data
+
+
+def load(
+    name: str | Path = "mini",
+    device: str = "auto",
+    precision: Precision = "fp32",
+    *,
+    heads: Mapping[str, type[Head]] | None = None,
+    kinds: Mapping[str, Kind] | None = None,
+) -> Model:
+    """Load a trained model.
+
+    Args:
+        name: ``mini`` (which ships), a model folder, a run folder (its best model), or a hub id (``owner/name`` or
+            ``owner/name@revision``).
+        device: ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
+        precision: ``int8`` answers faster on a CPU with eight-bit matrix products (``pip install 'swissbert[int8]'``)
+            and moves scores by a few tenths of a point at most; ``auto`` takes it where it is installed.
+        heads: Head classes from outside the package, by task name, for models that were trained with them.
+        kinds: Kinds from outside the package, by name.
+
+    Raises:
+        SwissbertError: Names file and reason.
+    """
+    if precision not in get_args(Precision):
+        raise SwissbertError(f"precision is {shown(precision)}, but it is one of {', '.join(get_args(Precision))}")
+    network, tokenizer, description, folder = read_model(name, heads=heads, kinds=kinds)
+    target = pick_device(device)
+    if precision == "int8" and target.type != "cpu":
+        raise SwissbertError(f"precision is 'int8', but that is for the CPU, and the device is '{target}'")
+    if precision == "auto":
+        precision = "int8" if target.type == "cpu" and has_int8() else "fp32"
+    if precision == "int8":
+        to_int8(network.encoder)
+    return Model(network.to(target), tokenizer, description, folder, precision)

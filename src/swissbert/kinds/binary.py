@@ -1,0 +1,49 @@
+"""Binary classification: yes or no, with one logit (paper, Section 4.1)."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from swissbert.kinds.base import HFHead
+from swissbert.kinds.classification import Classification
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from swissbert.tasks import Task
+
+
+class Binary(Classification):
+    """Sigmoid over two ``labels``, the negative one first, with binary cross-entropy."""
+
+    name = "binary"
+    losses = ("binary_cross_entropy",)
+
+    def _check_labels(self, labels: Sequence[str]) -> None:
+        if len(labels) != 2:
+            raise ValueError(f"labels has {len(labels)} names, but a binary task takes 2, the negative one first")
+        super()._check_labels(labels)
+
+    def outputs(self, task: "Task") -> int:
+        """One logit, of the positive label."""
+        return 1
+
+    def loss(self, task: "Task", logits: "Tensor", labels: "Tensor") -> "Tensor":
+        """Binary cross-entropy."""
+        import torch.nn.functional as F
+
+        return F.binary_cross_entropy_with_logits(logits[:, 0], labels)
+
+    def answers(self, task: "Task", logits: "Tensor") -> "Tensor":
+        """Probabilities of the negative and the positive label, ``[B, 2]``."""
+        import torch
+
+        positive = logits[:, 0].sigmoid()
+        return torch.stack([1 - positive, positive], dim=1)
+
+    def hf_head(self, task: "Task", weight: "Tensor", bias: "Tensor") -> HFHead | str:
+        """Two logits, 0 and z, whose softmax gives the same two probabilities."""
+        import torch
+
+        zero = torch.zeros_like(weight), torch.zeros_like(bias)
+        two = torch.cat([zero[0], weight]), torch.cat([zero[1], bias])
+        return HFHead(*two, task.labels, "single_label_classification")

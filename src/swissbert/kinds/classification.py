@@ -1,0 +1,89 @@
+"""Classification: exactly one of several labels (paper, Section 4.1)."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from swissbert.kinds.answer import Answer
+from swissbert.kinds.base import Array, HFHead, Kind, Label, count_classes, parse_class
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from swissbert.tasks import Task
+
+
+class Classification(Kind):
+    """Softmax over ``labels`` with cross-entropy. Labels and decisions are class numbers."""
+
+    name = "classification"
+    losses = ("cross_entropy",)
+
+    def outputs(self, task: "Task") -> int:
+        """One logit per label."""
+        return len(task.labels)
+
+    def answer_shape(self, task: "Task") -> tuple[int, ...]:
+        """A probability per label."""
+        return (len(task.labels),)
+
+    def parse(self, task: "Task", cell: object) -> Label:
+        """A label's name, or its number where no name looks like a number."""
+        return float(parse_class(task.labels, cell))
+
+    def loss(self, task: "Task", logits: "Tensor", labels: "Tensor") -> "Tensor":
+        """Cross-entropy."""
+        import torch.nn.functional as F
+
+        return F.cross_entropy(logits, labels.long())
+
+    def answers(self, task: "Task", logits: "Tensor") -> "Tensor":
+        """Softmax, ``[B, C]``."""
+        return logits.softmax(-1)
+
+    def decide(self, answers: Array) -> Array:
+        """The most probable class, int64 ``[N]``."""
+        decisions: Array = answers.argmax(1)
+        return decisions
+
+    def answer(self, task: "Task", answer: Array) -> Answer:
+        """Class, its name and all probabilities, rounded to five digits."""
+        label = int(answer.argmax())
+        return Answer(label, task.labels[label], [round(float(p), 5) for p in answer])
+
+    def error(self, labels: Array, decisions: Array) -> Array:
+        """1 for a wrong class, 0 for the right one."""
+        wrong: Array = (labels.astype(int) != decisions.astype(int)).astype(float)
+        return wrong
+
+    def baseline(self, task: "Task", labels: Array) -> Array | None:
+        """Always the most frequent class."""
+        counts = np.bincount(labels.astype(int))
+        return np.eye(len(task.labels))[np.full(len(labels), counts.argmax())]
+
+    def confusion(self, task: "Task", labels: Array, decisions: Array) -> list[list[int]] | None:
+        """Count rows by true and predicted class."""
+        return count_classes(labels, decisions, len(task.labels))
+
+    def one_hot(self, task: "Task", labels: Array) -> Array | None:
+        """True in the column of each row's class."""
+        columns: Array = labels.astype(int)[:, None] == np.arange(len(task.labels))
+        return columns
+
+    def confidence(self, answers: Array) -> Array | None:
+        """Probability of the predicted class."""
+        highest: Array = answers.max(1)
+        return highest
+
+    def groups(self, task: "Task", bins: int = 10) -> list[str]:
+        """The labels."""
+        return task.labels
+
+    def group_counts(self, task: "Task", labels: Sequence[Label], bins: int = 10) -> Array:
+        """Rows of each label."""
+        return np.bincount(np.array(labels, int), minlength=len(task.labels))
+
+    def hf_head(self, task: "Task", weight: "Tensor", bias: "Tensor") -> HFHead | str:
+        """The head as it is."""
+        return HFHead(weight, bias, task.labels, "single_label_classification")

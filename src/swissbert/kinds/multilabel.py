@@ -1,0 +1,135 @@
+"""Multilabel classification: any number of several labels, none included."""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from swissbert.kinds.answer import Answer
+from swissbert.kinds.base import Array, HFHead, Kind, Label, parse_class
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from swissbert.tasks import Task
+
+SEPARATORS = ("|", ";", ",")
+"""Separators of labels in a text cell that are tried, in this order, where a task declares no ``separator``."""
+
+
+class Multilabel(Kind):
+    """A sigmoid for each label with binary cross-entropy, averaged over labels.
+
+    Labels and decisions are rows of 0 and 1, one number per label. A probability from 0.5 assigns a label: heads shift
+    their logits by thresholds fitted on train rows (see `swissbert.model.heads.linear`).
+    """
+
+    name = "multilabel"
+    losses = ("binary_cross_entropy",)
+    fits_threshold = True
+
+    def outputs(self, task: "Task") -> int:
+        """One logit per label."""
+        return len(task.labels)
+
+    def label_shape(self, task: "Task") -> tuple[int, ...]:
+        """A 0 or 1 per label."""
+        return (len(task.labels),)
+
+    def answer_shape(self, task: "Task") -> tuple[int, ...]:
+        """A probability per label."""
+        return (len(task.labels),)
+
+    def parse(self, task: "Task", cell: object) -> Label:
+        """A list of label names or numbers, a JSON list as text, or names with a separator between.
+
+        An empty list assigns no label. An empty text cell never gets here: it counts as a missing label.
+        """
+        classes = {parse_class(task.labels, item) for item in self._items(task, cell)}
+        return tuple(float(number in classes) for number in range(len(task.labels)))
+
+    def _items(self, task: "Task", cell: object) -> Sequence[object]:
+        if isinstance(cell, list | tuple | set | frozenset | np.ndarray):
+            return list(cell)
+        text = str(cell).strip()
+        if text.startswith("["):
+            try:
+                items = json.loads(text)
+            except (ValueError, RecursionError):
+                items = None
+            if isinstance(items, list):
+                return items
+        if task.separator:
+            return [part for part in (part.strip() for part in text.split(task.separator)) if part]
+        if text in task.labels:
+            return [text]
+        for separator in SEPARATORS:
+            if separator in text:
+                return [part for part in (part.strip() for part in text.split(separator)) if part]
+        return [text]
+
+    def loss(self, task: "Task", logits: "Tensor", labels: "Tensor") -> "Tensor":
+        """Binary cross-entropy, mean over rows and labels."""
+        import torch.nn.functional as F
+
+        return F.binary_cross_entropy_with_logits(logits, labels)
+
+    def answers(self, task: "Task", logits: "Tensor") -> "Tensor":
+        """A probability for each label, ``[B, C]``; they need not add up to 1."""
+        return logits.sigmoid()
+
+    def decide(self, answers: Array) -> Array:
+        """1 where a probability is at least 0.5, int64 ``[N, C]``."""
+        decisions: Array = (answers >= 0.5).astype(np.int64)
+        return decisions
+
+    def answer(self, task: "Task", answer: Array) -> Answer:
+        """Numbers and names of the assigned labels, and all probabilities rounded to five digits."""
+        numbers = [int(number) for number in np.flatnonzero(answer >= 0.5)]
+        names = [task.labels[number] for number in numbers]
+        return Answer(probabilities=[round(float(p), 5) for p in answer], labels=numbers, label_names=names)
+
+    def error(self, labels: Array, decisions: Array) -> Array:
+        """Share of labels that are wrongly assigned or wrongly missing (Hamming loss of the row)."""
+        share: Array = (labels.astype(int) != decisions.astype(int)).mean(1)
+        return share
+
+    def baseline(self, task: "Task", labels: Array) -> Array | None:
+        """The labels that at least half of the rows have; the most frequent one if none is that frequent."""
+        share = labels.mean(0)
+        assigned = share >= 0.5
+        if not assigned.any():
+            assigned[share.argmax()] = True
+        return np.tile(assigned.astype(float), (len(labels), 1))
+
+    def groups(self, task: "Task", bins: int = 10) -> list[str]:
+        """The labels."""
+        return task.labels
+
+    def group_counts(self, task: "Task", labels: Sequence[Label], bins: int = 10) -> Array:
+        """Rows that have each label."""
+        counts: Array = np.array(labels, int).reshape(-1, len(task.labels)).sum(0)
+        return counts
+
+    def one_hot(self, task: "Task", labels: Array) -> Array | None:
+        """The labels themselves."""
+        assigned: Array = labels.astype(int) > 0
+        return assigned
+
+    def confidence(self, answers: Array) -> Array | None:
+        """Mean over labels of the probability of what was decided."""
+        sure: Array = np.maximum(answers, 1 - answers).mean(1)
+        return sure
+
+    def in_words(self, task: "Task", decision: Array) -> str:
+        """Names of the assigned labels, or "none"."""
+        return ", ".join(task.labels[number] for number in np.flatnonzero(decision)) or "none"
+
+    def in_file(self, decision: Array) -> str:
+        """Numbers of the assigned labels with spaces between."""
+        return " ".join(str(number) for number in np.flatnonzero(decision))
+
+    def hf_head(self, task: "Task", weight: "Tensor", bias: "Tensor") -> HFHead | str:
+        """The head as it is."""
+        return HFHead(weight, bias, task.labels, "multi_label_classification")

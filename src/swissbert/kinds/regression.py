@@ -1,0 +1,127 @@
+"""Regression: a score in a range (paper, Section 4.1)."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from swissbert.kinds.answer import Answer
+from swissbert.kinds.base import Array, HFHead, Kind, Label
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from swissbert.tasks import Task
+
+
+class Regression(Kind):
+    """A score in ``range``, with squared (``mse``) or absolute (``mae``) error on the scale of the labels.
+
+    ``output = "sigmoid"`` keeps the score inside the range; ``"linear"`` is clipped to it when predicting.
+    """
+
+    name = "regression"
+    losses = ("mse", "mae")
+    has_labels = False
+    error_is_share = False
+    error_name = "mean distance"
+
+    def check(self, task: "Task") -> None:
+        """Check that there is a range, and no labels."""
+        super().check(task)
+        if task.range is None or task.labels:
+            raise ValueError("a regression task has a range = [low, high] and no labels")
+        if not task.range[0] < task.range[1]:
+            raise ValueError(f"range is {list(task.range)}, but low must be below high")
+
+    def outputs(self, task: "Task") -> int:
+        """One number."""
+        return 1
+
+    def answer_shape(self, task: "Task") -> tuple[int, ...]:
+        """A score."""
+        return ()
+
+    def parse(self, task: "Task", cell: object) -> Label:
+        """A number inside the range."""
+        text = str(cell).strip()
+        low, high = _range(task)
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not low <= number <= high:
+            raise ValueError(f"label {text[:40]!r} is not a number from {low:g} to {high:g}")
+        return number
+
+    def loss(self, task: "Task", logits: "Tensor", labels: "Tensor") -> "Tensor":
+        """Squared or absolute error, as the task's ``loss`` says."""
+        return self.score_loss(task, self._scores(task, logits), labels)
+
+    def score_loss(self, task: "Task", scores: "Tensor", labels: "Tensor") -> "Tensor":
+        """Mean error of scores ``[B]`` on the scale of the labels; heads with scores of their own use it too."""
+        import torch.nn.functional as F
+
+        return F.l1_loss(scores, labels) if task.loss == "mae" else F.mse_loss(scores, labels)
+
+    def answers(self, task: "Task", logits: "Tensor") -> "Tensor":
+        """Scores ``[B]``, inside the range."""
+        return self._scores(task, logits).clamp(*_range(task))
+
+    def _scores(self, task: "Task", logits: "Tensor") -> "Tensor":
+        low, high = _range(task)
+        raw = logits[:, 0]
+        return low + (high - low) * raw.sigmoid() if task.output == "sigmoid" else raw
+
+    def decide(self, answers: Array) -> Array:
+        """The scores, unchanged."""
+        return answers
+
+    def answer(self, task: "Task", answer: Array) -> Answer:
+        """The score, rounded to four digits."""
+        return Answer(score=round(float(answer), 4))
+
+    def error(self, labels: Array, decisions: Array) -> Array:
+        """Distance between predicted and true score."""
+        distance: Array = np.abs(decisions.astype(float) - labels)
+        return distance
+
+    def baseline(self, task: "Task", labels: Array) -> Array | None:
+        """None: a constant has no correlation with anything."""
+        return None
+
+    def groups(self, task: "Task", bins: int = 10) -> list[str]:
+        """Equal bins of the range."""
+        edges = np.linspace(*_range(task), bins + 1)
+        return [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
+
+    def group_counts(self, task: "Task", labels: Sequence[Label], bins: int = 10) -> Array:
+        """Rows in each bin."""
+        low, high = _range(task)
+        share = (np.array(labels, float) - low) / (high - low)
+        return np.bincount(np.clip(share * bins + 1e-9, 0, bins - 1).astype(int), minlength=bins)
+
+    def in_words(self, task: "Task", decision: Array) -> str:
+        """Two decimals."""
+        return f"{float(decision):.2f}"
+
+    def in_file(self, decision: Array) -> str:
+        """Four decimals."""
+        return f"{float(decision):.4f}"
+
+    def hf_head(self, task: "Task", weight: "Tensor", bias: "Tensor") -> HFHead | str:
+        """The head as it is. Declared as multi-label, a sigmoid output comes out as a share of the range."""
+        low, high = _range(task)
+        if task.output == "sigmoid":
+            name = f"{task.name} as a share of {low:g} to {high:g}"
+            note = f"a share of the range from {low:g} to {high:g}: swissBERT's answer is {low:g} + {high - low:g} * s."
+            return HFHead(weight, bias, [name], "multi_label_classification", note)
+        note = f"swissBERT's answer before it is cut to the range from {low:g} to {high:g}."
+        return HFHead(weight, bias, [task.name], "regression", note)
+
+
+def _range(task: "Task") -> tuple[float, float]:
+    assert task.range is not None, "checked when the task was declared"
+    return task.range

@@ -1,0 +1,147 @@
+"""The multitask model: one encoder and one head per task (paper, Section 4)."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from swissbert.data.batches import PackedBatch
+from swissbert.encoder import Bert
+from swissbert.model.heads import find_head
+from swissbert.model.heads.base import Head
+from swissbert.model.hidden import HiddenLayer
+from swissbert.tasks import Task
+
+
+class MultitaskModel(nn.Module):
+    """A `Bert` shared by all tasks, and a head for each.
+
+    Args:
+        encoder: The shared encoder.
+        tasks: The tasks, in order.
+        pair_encoding: Encode a sentence pair as one sequence; otherwise as two, and heads see both pooled outputs.
+        dropout: Dropout rate of heads.
+        freeze: Keep the encoder's parameters and run it without dropout; only heads are trained.
+        layer_sharing: Put a hidden layer before each head, the same one for all pair tasks.
+        pair_head: Name of the head of pair tasks that it fits, in `swissbert.model.heads.HEADS`.
+        heads: Head classes by task name, used instead of those by name.
+    """
+
+    def __init__(
+        self,
+        encoder: Bert,
+        tasks: Sequence[Task],
+        *,
+        pair_encoding: bool,
+        dropout: float,
+        freeze: bool = False,
+        layer_sharing: bool = False,
+        pair_head: str = "linear",
+        heads: Mapping[str, type[Head]] | None = None,
+    ) -> None:
+        super().__init__()
+        self.tasks = {task.name: task for task in tasks}
+        self.pair_encoding, self.freeze = pair_encoding, freeze
+        self.encoder = encoder
+        self.heads = nn.ModuleDict()
+        self.hidden = nn.ModuleDict()  # "pair", and one for each task that shares with no other
+        for task in tasks:
+            width = encoder.config.hidden_size * (2 if self.separate(task) else 1)
+            head = (heads or {}).get(task.name) or self._head_class(task, pair_head)
+            if layer_sharing and head.uses_hidden_layer and self._hidden_name(task) not in self.hidden:
+                self.hidden[self._hidden_name(task)] = HiddenLayer(width, dropout)
+            self.heads[_key(task.name)] = head(task, width, dropout)
+        if freeze:
+            encoder.requires_grad_(False)
+
+    def _head_class(self, task: Task, pair_head: str) -> type[Head]:
+        head = find_head(pair_head if task.is_pair else "linear")
+        return find_head("linear") if head.misfit(task, self.separate(task)) else head
+
+    def head(self, name: str) -> Head:
+        """Return the head of a task."""
+        head = self.heads[_key(name)]
+        assert isinstance(head, Head)
+        return head
+
+    def separate(self, task: Task) -> bool:
+        """Whether the two sentences of this task are encoded separately."""
+        return task.is_pair and not self.pair_encoding
+
+    def _hidden_name(self, task: Task) -> str:
+        return "pair" if task.is_pair else f"{task.name}_alone"
+
+    def shared_parameters(self) -> list[nn.Parameter]:
+        """Return the trainable parameters that several tasks share: the encoder and a shared hidden layer."""
+        return [parameter for _, parameter in self._shared()]
+
+    def shared_parts(self) -> list[str]:
+        """Return the part of each of `shared_parameters`: ``embeddings``, a layer from 1, ``pooler``, ``hidden``."""
+        return [part for part, _ in self._shared()]
+
+    def _shared(self) -> list[tuple[str, nn.Parameter]]:
+        named = [(part_of(name), parameter) for name, parameter in self.encoder.named_parameters()]
+        if "pair" in self.hidden:
+            named += [("hidden", parameter) for parameter in self.hidden["pair"].parameters()]
+        return [(part, parameter) for part, parameter in named if parameter.requires_grad]
+
+    def head_parameters(self) -> list[nn.Parameter]:
+        """Return all parameters outside the encoder."""
+        return [*self.heads.parameters(), *self.hidden.parameters()]
+
+    def train(self, mode: bool = True) -> "MultitaskModel":
+        """Switch dropout on or off; a frozen encoder stays without."""
+        super().train(mode)
+        if self.freeze:
+            self.encoder.eval()
+        return self
+
+    def forward(self, batch: PackedBatch, name: str) -> Tensor:
+        """Return the logits of one task, fp32 ``[B, outputs]``."""
+        return self.logits(self.pool(batch), name)
+
+    def pool(self, batch: PackedBatch) -> Tensor:
+        """Return pooled outputs, fp32: one row ``[H]`` per sequence of the batch, whatever its task."""
+        pooled: Tensor = self.encoder.pool(batch.input_ids, batch.token_type_ids, batch.lengths)
+        return pooled.float()
+
+    def logits(self, pooled: Tensor, name: str) -> Tensor:
+        """Return the logits of one task.
+
+        Args:
+            pooled: Rows of `pool`: ``[B, H]``, or ``[2B, H]`` (all first sentences, then all second ones) where
+                sentences are encoded separately.
+            name: The task.
+        """
+        task, head = self.tasks[name], self.head(name)
+        with torch.autocast(pooled.device.type, enabled=False):  # heads are small; scores keep all their digits
+            features = torch.cat(pooled.chunk(2), dim=1) if self.separate(task) else pooled
+            if self.hidden and head.uses_hidden_layer:
+                features = self.hidden[self._hidden_name(task)](features)
+            logits: Tensor = head(features)
+        return logits
+
+    def loss(self, batch: PackedBatch, name: str) -> Tensor:
+        """Return the mean loss of one task over a labelled batch, a scalar (paper, Section 5.2)."""
+        return self.head(name).loss(self(batch, name), batch.labels)
+
+    @torch.inference_mode()
+    def answers(self, batch: PackedBatch, name: str) -> Tensor:
+        """Return answers of one task, fp32: probabilities ``[B, C]`` or scores ``[B]``."""
+        return self.answers_of(self.pool(batch), name)
+
+    @torch.inference_mode()
+    def answers_of(self, pooled: Tensor, name: str) -> Tensor:
+        """Return `answers` from the rows of `pool`, which several tasks may share."""
+        return self.head(name).answers(self.logits(pooled, name))
+
+
+def part_of(name: str) -> str:
+    """Return the encoder part of a parameter name; layers count from 1."""
+    first, *rest = name.split(".")
+    return str(int(rest[0]) + 1) if first == "layers" else first
+
+
+def _key(name: str) -> str:
+    """Return the module name of a task's head; the prefix allows any task name, such as "type" or "train"."""
+    return f"for_{name}"

@@ -1,0 +1,43 @@
+"""Every file name of model folders and run folders.
+
+A **model folder** is what training leaves and all that evaluating, predicting and serving need: the encoder under
+Hugging Face names, the heads, the vocabulary, a description and the model card. A compact one holds the encoder's
+difference from its base instead (see `swissbert.model_folder.compact`). A **run folder** is what a training run writes
+while it goes, with the best model inside.
+"""
+
+from pathlib import Path
+
+CONFIG = "config.json"
+WEIGHTS = "model.safetensors"
+HEADS = "heads.safetensors"
+DELTA = "delta.safetensors"
+VOCABULARY = "vocab.txt"
+TOKENIZER = "tokenizer.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
+DESCRIPTION = "swissbert.json"
+CARD = "README.md"
+
+ENCODER_FILES = (CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG, VOCABULARY)
+"""Files of an encoder folder that are read."""
+MODEL_FILES = (CONFIG, WEIGHTS, DELTA, HEADS, VOCABULARY, TOKENIZER, TOKENIZER_CONFIG, DESCRIPTION, CARD)
+"""Files that a model folder may hold, full or compact."""
+
+RUN_CONFIG = "config.toml"
+RUN_RECORD = "run.json"
+METRICS_LOG = "metrics.jsonl"
+TENSORBOARD = "tensorboard"
+CHECKPOINTS = "checkpoints"
+BEST_MODEL = "model"
+
+CHECKPOINT_PARAMETERS = "parameters.safetensors"
+CHECKPOINT_OPTIMIZER = "optimizer.safetensors"
+CHECKPOINT_PROGRESS = "progress.json"
+
+MINI = Path(__file__).parents[1] / "mini"
+"""The trained model that ships; its name is ``mini``."""
+
+
+def is_model_folder(folder: Path) -> bool:
+    """Whether a folder holds a model. An exported ONNX folder has a description of its own and is not one."""
+    return (folder / DESCRIPTION).is_file() and any((folder / name).is_file() for name in (HEADS, CONFIG))

@@ -1,0 +1,124 @@
+"""Finding and reading a model folder."""
+
+import os.path
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from swissbert.data.tokens import Tokenizer
+from swissbert.encoder.checkpoint import misfit, read_encoder
+from swissbert.errors import SwissbertError
+from swissbert.files import read_object
+from swissbert.kinds import Kind
+from swissbert.model.heads.base import Head
+from swissbert.model.multitask import MultitaskModel
+from swissbert.model_folder import compact, layout
+from swissbert.model_folder.description import FORMAT, Description
+from swissbert.model_folder.encoders import encoder_folder
+from swissbert.model_folder.hub import is_hub_id, pull
+from swissbert.model_folder.network import build_network, outside_encoder
+from swissbert.settings import shown, validated
+
+
+class Stored(NamedTuple):
+    """The parts of a model as a folder holds them; the network is on the CPU, in fp32 and eval mode."""
+
+    network: MultitaskModel
+    tokenizer: Tokenizer
+    description: Description
+    folder: Path
+
+
+def resolve_folder(name: str | Path) -> Path:
+    """Find a model folder by name.
+
+    Args:
+        name: ``mini``, a model folder, a run folder, or a hub id (``owner/name`` or ``owner/name@revision``). A local
+            folder takes precedence over the hub.
+
+    Raises:
+        SwissbertError: If there is no such model.
+    """
+    path = layout.MINI if str(name) == "mini" else Path(name)
+    # the last candidate holds the model if a run was killed while it replaced it
+    for candidate in (path, path / layout.BEST_MODEL, path / f".{layout.BEST_MODEL}.old"):
+        if (candidate / layout.DESCRIPTION).is_file():
+            return candidate
+    if path.is_dir():
+        raise SwissbertError(
+            f"{path}: neither a model folder (no swissbert.json) nor a run that has finished an epoch (no model/)"
+        )
+    repo_id, _, revision = str(name).partition("@")
+    if is_hub_id(repo_id) and not os.path.lexists(path):
+        return pull(repo_id, revision or None)
+    raise SwissbertError(f"{path}: there is no such model folder or run folder")
+
+
+def read_description(folder: Path, kinds: Mapping[str, Kind] | None = None) -> Description:
+    """Read ``swissbert.json`` of a model folder.
+
+    Raises:
+        SwissbertError: If it is missing, damaged, of another format, or belongs to an exported ONNX folder.
+    """
+    path = folder / layout.DESCRIPTION
+    table = read_object(path)
+    version = table.get("format")
+    if version == "onnx":
+        raise SwissbertError(f"{folder}: an exported ONNX folder, which onnxruntime reads; a model folder is expected")
+    if type(version) is not int or version != FORMAT:
+        raise SwissbertError(f"{path}: format is {shown(version)}, but this version of swissbert reads format {FORMAT}")
+    return validated(Description, table, str(path), context={"kinds": dict(kinds or {})})
+
+
+def read_model(
+    name: str | Path,
+    *,
+    heads: Mapping[str, type[Head]] | None = None,
+    kinds: Mapping[str, Kind] | None = None,
+) -> Stored:
+    """Read a model.
+
+    Args:
+        name: See `resolve_folder`.
+        heads: Head classes from outside the package, by task name, for models that were trained with them.
+        kinds: Kinds from outside the package, by name.
+
+    Raises:
+        SwissbertError: Names file and reason.
+    """
+    folder = resolve_folder(name)
+    description = read_description(folder, kinds)
+    base = folder  # the folder with the vocabulary
+    if description.compact is None:
+        encoder = read_encoder(folder)
+    else:
+        base = encoder_folder(description.encoder.name, description.encoder.revision)
+        compact.check(description.compact, folder, base)
+        encoder = compact.read_delta(folder, base)
+    longest, limit = description.encoder.max_length, encoder.config.max_positions
+    if longest > limit:
+        where = folder / layout.DESCRIPTION
+        raise SwissbertError(f"{where}: encoder.max_length is {longest}, but this encoder takes at most {limit} tokens")
+    network = build_network(
+        encoder, description.tasks, description.model, freeze=description.encoder.freeze, heads=heads
+    )
+    _load_heads(network, folder / layout.HEADS)
+    return Stored(network.eval(), Tokenizer(base, encoder.config.vocab_size), description, folder)
+
+
+def _load_heads(network: MultitaskModel, path: Path) -> None:
+    try:
+        stored = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise SwissbertError(f"{path}: not a readable safetensors file ({error})") from error
+    modules = outside_encoder(network)
+    problems = misfit(
+        {name: tuple(tensor.shape) for name, tensor in modules.state_dict().items()},
+        {name: tuple(tensor.shape) for name, tensor in stored.items()},
+    )
+    if problems:
+        raise SwissbertError(f"{path}: the tensors do not fit swissbert.json: {problems}")
+    modules.load_state_dict(stored)

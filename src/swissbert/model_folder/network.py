@@ -1,0 +1,45 @@
+"""The network that a description or a run's settings ask for."""
+
+from collections.abc import Mapping
+
+from torch import nn
+
+from swissbert.config import ModelSettings
+from swissbert.encoder import Bert
+from swissbert.model.heads.base import Head
+from swissbert.model.multitask import MultitaskModel
+from swissbert.tasks import Task
+
+
+def build_network(
+    encoder: Bert,
+    tasks: list[Task],
+    settings: ModelSettings,
+    *,
+    freeze: bool,
+    heads: Mapping[str, type[Head]] | None = None,
+) -> MultitaskModel:
+    """Put new heads on an encoder.
+
+    Args:
+        encoder: The encoder.
+        tasks: The tasks, in order.
+        settings: Pair encoding, heads and their dropout.
+        freeze: Whether the encoder is kept as it is.
+        heads: Head classes from outside the package, by task name.
+    """
+    return MultitaskModel(
+        encoder,
+        tasks,
+        pair_encoding=settings.pair_encoding,
+        dropout=settings.dropout,
+        freeze=freeze,
+        layer_sharing=settings.layer_sharing,
+        pair_head=settings.pair_head,
+        heads=heads,
+    )
+
+
+def outside_encoder(network: MultitaskModel) -> nn.ModuleDict:
+    """Return everything that is not the encoder, with each shared tensor once."""
+    return nn.ModuleDict({"heads": network.heads, "hidden": network.hidden})

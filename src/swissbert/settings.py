@@ -1,0 +1,143 @@
+"""The base of every settings table, and how validation errors are worded."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from swissbert.errors import SwissbertError, nearest
+
+
+class Settings(BaseModel):
+    """Base of every settings table: unknown keys are errors, and a validated table is immutable."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, str_strip_whitespace=False, allow_inf_nan=False, arbitrary_types_allowed=True
+    )
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def validated(
+    model: type[S],
+    table: object,
+    where: str,
+    overrides: Mapping[str, str] | None = None,
+    context: Mapping[str, object] | None = None,
+) -> S:
+    """Validate a table of settings.
+
+    Args:
+        model: The settings class.
+        table: Nested dictionaries, as read from TOML or JSON.
+        where: Name of the source in error messages, usually a path.
+        overrides: Dotted keys that came from elsewhere, with the name of that source.
+        context: Passed on to pydantic validators.
+
+    Raises:
+        SwissbertError: One sentence that names source, key, value and what is allowed.
+    """
+    try:
+        return model.model_validate(table, context=dict(context) if context else None)
+    except ValidationError as error:
+        raise explain(error, model, where, overrides) from error
+    except UnicodeEncodeError as error:  # a lone surrogate, which JSON and command lines can contain
+        raise SwissbertError(f"{where}: there is a key that is not Unicode text") from error
+
+
+def explain(
+    error: ValidationError, model: type[BaseModel], where: str, overrides: Mapping[str, str] | None = None
+) -> SwissbertError:
+    """Word the most helpful of pydantic's errors in one sentence: source, key, value and what is allowed.
+
+    An unknown key is reported before a missing one, because it is often the missing key misspelt. `overrides` maps
+    dotted keys to the source they came from; the source of the offending key is named instead of `where`.
+    """
+    errors = error.errors(include_url=False)
+    first = next((entry for entry in errors if entry["type"] == "extra_forbidden"), errors[0])
+    path, known, description = _locate(model, first["loc"])
+    key = ".".join(map(str, path))
+    message = first["msg"].removeprefix("Value error, ") if first["type"] == "value_error" else ""
+    keys = [key]
+    if message:
+        keys = [word for word in message.replace(":", " ").split() if "." in word or word == "tasks"]
+    for name, source in (overrides or {}).items():
+        if any(f"{key}.".startswith(f"{name}.") or f"{name}.".startswith(f"{key}.") for key in keys):
+            where = source
+    if first["type"] == "extra_forbidden" or first["loc"][-1:] == ("[key]",):
+        hint = nearest(str(path[-1]), known) or f" (the keys here are {', '.join(known)})"
+        return SwissbertError(f"{where}: unknown key {shown(key)}{hint}")
+    if first["type"] == "missing":
+        return SwissbertError(f"{where}: '{key}' is missing and has no default")
+    if first["type"] == "too_short":
+        return SwissbertError(f"{where}: {key} is missing: name at least one")
+    if message:
+        return SwissbertError(f"{where}: {message if message.startswith(key) else f'{key}: {message}'}")
+    messages = [entry["msg"] for entry in errors if _locate(model, entry["loc"])[0] == path]  # several for a union
+    if first["type"] == "string_pattern_mismatch" and description:
+        messages = [description]
+    allowed = list(dict.fromkeys(text[0].lower() + text[1:] for text in messages))
+    rest = [text.removeprefix("input should be ") for text in allowed[1:]]
+    return SwissbertError(
+        f"{where}: '{key or 'the table'}' is {shown(first['input'])}; {', or '.join([allowed[0], *rest])}"
+    )
+
+
+def shown(value: object) -> str:
+    """Format a value for a message: on one line, cut to 200 characters."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to format integers of more than 4300 digits
+        text = "a number of thousands of digits"
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def _locate(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list[int | str], list[str], str | None]:
+    """Translate pydantic's location of an error into the user's terms.
+
+    Returns the path as written in the file, the keys allowed at its last level, and the field's description. Parts
+    that pydantic adds (the branch of a union, ``[key]`` for the key of a table) are left out.
+    """
+    path: list[int | str] = []
+    known: list[str] = []
+    description: str | None = None
+    annotation: Any = model
+    for part in loc:
+        branches = [branch for branch in get_args(annotation) if branch is not type(None)]
+        if len(branches) == 1 and get_origin(annotation) is not list:  # X | None
+            annotation = branches[0]
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            known = list(annotation.model_fields)
+            field = annotation.model_fields.get(str(part))
+            annotation, description = (field.annotation, field.description) if field else (None, None)
+        elif get_origin(annotation) is dict:
+            keys, annotation = get_args(annotation)
+            known = list(get_args(keys))
+        elif isinstance(part, int):
+            annotation = get_args(annotation)[0] if get_origin(annotation) is list else None
+        else:
+            continue
+        path.append(part)
+    return path, known, description
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Parse a TOML file.
+
+    Raises:
+        SwissbertError: If the file cannot be read as UTF-8 text or is not TOML; names file and line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:
+        name = str(path) if str(path).isprintable() else shown(str(path))
+        raise SwissbertError(
+            f"{name}: cannot be read as UTF-8 text ({getattr(error, 'strerror', None) or error})"
+        ) from error
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # ValueError covers integers of thousands of digits
+        raise SwissbertError(f"{path}: not valid TOML: {error}") from error
