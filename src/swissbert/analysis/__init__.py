@@ -65,7 +65,7 @@ _MODULES = {
 }
 """Module of each public name."""
 
-__all__ = sorted(_MODULES)  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = sorted(_MODULES)
 
 
 def __getattr__(name: str) -> object:
@@ -77,4 +77,4 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     """List the public names."""
-    return list(__all__)
+    return sorted({*globals(), *_MODULES})

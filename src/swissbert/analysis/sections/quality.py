@@ -54,7 +54,7 @@ def _task_parts(answered: AnsweredSplit) -> list[Part]:
 def _label_parts(answered: AnsweredSplit) -> list[Part]:
     task, name = answered.task, answered.task.name
     picture = (
-        Picture(f"labels-scored-{name}", label_figure(answered), f"Precision, recall and F1 of the labels of {name}")
+        Picture(f"label-scores-{name}", label_figure(answered), f"Precision, recall and F1 of the labels of {name}")
         if task.kind.confusion(task, answered.labels, answered.decisions) is None
         else Picture(f"confusion-{name}", confusion_figure(answered), f"Confusion matrix of {name}")
     )
