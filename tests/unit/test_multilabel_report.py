@@ -77,7 +77,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def trained(tiny: Path, data: Path, out: Path, seed: int) -> Path:
-    settings = {"epochs": 3, "batch_size": 8, "lr": 2e-3, "threads": 1, "precision": "fp32", "device": "cpu"}
+    settings = {"epochs": 10, "batch_size": 8, "lr": 5e-3, "threads": 1, "precision": "fp32", "device": "cpu"}
     table = {
         "seed": seed,
         "tasks": [TOPIC_TASK, RELATION_TASK],

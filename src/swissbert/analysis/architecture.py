@@ -66,7 +66,8 @@ def _summary(network: MultitaskModel) -> str:
     own = f", all but {total - shared:,} shared" if len(tasks) > 1 else ""
     encoding = "pair encoding" if network.pair_encoding else "separate encoding"
     frozen = ", encoder frozen" if network.freeze else ""
-    return f"{total / 1e6:.1f} million parameters{own}; {encoding if pairs else 'single sentences'}{frozen}"
+    size = f"{total / 1e6:.1f} million" if total >= 100_000 else f"{total:,}"
+    return f"{size} parameters{own}; {encoding if pairs else 'single sentences'}{frozen}"
 
 
 def _draw_encoder(axes: Axes, network: MultitaskModel, width: float) -> None:

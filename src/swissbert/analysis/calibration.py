@@ -51,8 +51,8 @@ def calibration_bins(answered: AnsweredSplit) -> tuple[list[tuple[float, float, 
 
 
 def decisions_name(answered: AnsweredSplit) -> str:
-    """Return what is counted: rows, or labels of rows where a row has several."""
-    return "labels of rows" if answered.task.kind.label_shape(answered.task) else "rows"
+    """Return what is counted: rows, or decisions where each row has one for each label."""
+    return "decisions" if answered.task.kind.label_shape(answered.task) else "rows"
 
 
 @in_style

@@ -122,7 +122,7 @@ def shares_figure(shares: dict[str, AttentionShares]) -> Figure:
         axes.set_title(title)
         axes.set_xlabel("layer")
         axes.set_xticks(layers)
-        axes.set_ylim(0, None)
+        axes.set_ylim(0, 1.08 * axes.dataLim.ymax)
         percent(axes.yaxis)
         hide_grid(axes)
     left.legend()

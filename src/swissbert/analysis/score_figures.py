@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from swissbert.analysis.answered import AnsweredSplit
-from swissbert.analysis.style import COLOURS, HEAT, INK, RULE, SOFT, axes_row, hide_grid, in_style
+from swissbert.analysis.style import COLOURS, HEAT, INK, SOFT, axes_row, hide_grid, in_style
 from swissbert.evaluation import intervals, task_scores
 from swissbert.kinds import Array
 from swissbert.metrics import METRICS, pearson
@@ -89,14 +89,14 @@ def scatter_figure(answered: AnsweredSplit) -> Figure:
     task, true, predicted = answered.task, answered.labels, answered.answers.astype(float)
     r = pearson(true, predicted, predicted)
     low, high = task.range or (min(true.min(), predicted.min()), max(true.max(), predicted.max()))
-    figure, (axes,) = axes_row(f"{task.name}: predicted against true score, Pearson r {r:.3f}", 1, 6.4, 5)
+    figure, (axes,) = axes_row(f"{task.name}: predicted against true score, Pearson r {r:.3f}", 1, 8.4, 5)
     if len(true) > MOST_POINTS:
         box = (low, high, low, high)
         density = axes.hexbin(true, predicted, gridsize=40, bins="log", cmap=HEAT, extent=box, mincnt=1)
-        figure.colorbar(density, label="rows", shrink=0.8)
+        figure.colorbar(density, label="rows", shrink=0.8, format="%g")
     else:
         label = f"{len(true):,} {answered.split} rows"
-        axes.scatter(true, predicted, s=14, alpha=0.35, linewidths=0, color=COLOURS[0], label=label)
+        axes.scatter(true, predicted, s=14, alpha=0.5, linewidths=0, color=COLOURS[0], label=label)
     axes.plot([low, high], [low, high], color=SOFT, linestyle="--", linewidth=1, label="predicted = true")
     if np.ptp(true) > 0:
         _regression_line(axes, true, predicted, np.array([low, high]))
@@ -106,8 +106,7 @@ def scatter_figure(answered: AnsweredSplit) -> Figure:
     axes.set_xlabel("true score")
     axes.set_ylabel("predicted score")
     axes.set_aspect("equal")
-    box_style = {"frameon": True, "facecolor": "#ffffff", "edgecolor": RULE, "framealpha": 0.85}
-    axes.legend(loc="upper left", labelcolor="#1b2330", **box_style)
+    figure.legend(loc="outside right upper")
     hide_grid(axes, keep="both")
     return figure
 

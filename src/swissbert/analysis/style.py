@@ -23,6 +23,7 @@ HEAT = "Blues"
 RC: dict[str, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": SOFT,
+    "axes.facecolor": "none",  # the background of the page, light or dark
     "axes.grid": True,
     "axes.labelcolor": SOFT,
     "axes.spines.right": False,
@@ -31,7 +32,9 @@ RC: dict[str, Any] = {
     "axes.titlelocation": "left",
     "axes.titlesize": 11,
     "axes.prop_cycle": cycler(color=COLOURS),
+    "figure.constrained_layout.h_pad": 0.1,  # room for fonts of the browser that are larger
     "figure.constrained_layout.use": True,
+    "figure.constrained_layout.w_pad": 0.1,
     "figure.titlesize": 12,
     "font.family": "DejaVu Sans",
     "font.size": 10,
