@@ -143,11 +143,13 @@ def reproduce(
     directory = data if data in (None, "starter") else str(Path(data).resolve())
     choices = Choices(small=small, encoder=encoder, overrides=settings or [], data=directory)
     display = Display()
-    found = find_table(table)
+    paper_table = find_table(table)
     try:
-        text = run(table, found, found.pick(chosen), list(range(seeds)), choices, out, display, dry_run=dry_run)
+        text = run(
+            table, paper_table, paper_table.pick(chosen), list(range(seeds)), choices, out, display, dry_run=dry_run
+        )
     except Stopped as stopped:
-        display.say(f"{stopped} of {stopped.out}; the same command goes on there")
+        display.say(f"{stopped} of {stopped.out}; the same command resumes it")
         raise typer.Exit(130) from stopped
     print(text)
 
