@@ -120,7 +120,7 @@ def test_a_setting_that_does_not_fit_a_row_is_named(override: str, message: str)
 def test_unknown_names_suggest_the_nearest() -> None:
     with pytest.raises(SwissbertError, match="no table 'tabel2'; did you mean 'table2'"):
         find_table("tabel2")
-    with pytest.raises(SwissbertError, match="^no row 'pairs'; did you mean 'pair'") as error:
+    with pytest.raises(SwissbertError, match=r"^no row 'pairs'; did you mean 'pair'") as error:
         find_table("table2").pick(["frozen", "pairs"])
     assert error.value.argument == "rows"
     assert [row.name for row in find_table("table2").pick(["pair", "frozen"])] == ["frozen", "pair"]
