@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from swissbert.kinds.answer import Answer
-from swissbert.kinds.base import Array, HFHead, Kind, Label, parse_class
+from swissbert.kinds.base import SEPARATORS, Array, HFHead, Kind, Label, parse_class
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from swissbert.tasks import Task
-
-SEPARATORS = ("|", ";", ",")
-"""Separators of labels in a text cell that are tried, in this order, where a task declares no ``separator``."""
 
 
 class Multilabel(Kind):
