@@ -23,6 +23,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
+from swissbert.mtl.weighting import Automatic
 from torch import Tensor
 
 import swissbert
@@ -33,7 +34,6 @@ from swissbert.display import Display, Steps
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import Scores, TaskScores, evaluate
 from swissbert.inference.model import load
-from swissbert.mtl.weighting import Automatic
 from swissbert.training import loop
 from swissbert.training.log import MetricsLog
 from swissbert.training.loop import Result, Stopped, train

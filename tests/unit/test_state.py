@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from swissbert.mtl.weighting import Automatic
 from torch import nn
 
 import swissbert
@@ -18,7 +19,6 @@ from swissbert.config import LossSettings, TrainSettings, make_config
 from swissbert.encoder import Bert, BertConfig
 from swissbert.errors import SwissbertError
 from swissbert.model.heads.linear import LinearHead
-from swissbert.mtl.weighting import Automatic
 from swissbert.tasks import find_task
 from swissbert.training.loop import train
 from swissbert.training.optim import make_optimizer
