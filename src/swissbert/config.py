@@ -89,8 +89,8 @@ class LossSettings(Settings):
     def _known_weighting(cls, name: str) -> str:
         names = method_names("own loss", "all losses")
         if name not in names:
-            hint = "; it is a method of loss.surgery" if name in METHODS else nearest(name, names)
-            raise ValueError(f"loss.weighting is {shown(name)}; one of {_listed(names)} is expected{hint}")
+            hint = "; loss.surgery takes this method" if name in METHODS else nearest(name, names)
+            raise ValueError(f"loss.weighting is '{name}', but it is one of {', '.join(names)}{hint}")
         return name
 
     @field_validator("surgery", mode="before")
@@ -98,26 +98,17 @@ class LossSettings(Settings):
     def _known_surgery(cls, value: object) -> object:
         names = method_names("gram")
         if value == "pcgrad":
-            return True  # the two spellings are equal, also in the comparison of a resumed run with its record
+            return True  # both spellings are the same setting, also where a resumed run is compared with its record
         if not isinstance(value, bool) and value not in names:
-            hint = (
-                "; it is a method of loss.weighting"
-                if isinstance(value, str) and value in METHODS
-                else nearest(str(value), names)
-            )
-            raise ValueError(
-                f"loss.surgery is {shown(value)}; true, false or one of {_listed(names)} is expected{hint}"
-            )
+            is_method = isinstance(value, str) and value in METHODS
+            hint = "; loss.weighting takes this method" if is_method else nearest(str(value), names)
+            raise ValueError(f"loss.surgery is '{value}', but it is one of true, false, {', '.join(names)}{hint}")
         return value
 
     @property
     def gram_method(self) -> str | None:
         """Name of the method that combines task gradients, or None if they are summed."""
         return self.surgery if isinstance(self.surgery, str) else "pcgrad" if self.surgery else None
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(f"'{name}'" for name in names)
 
 
 class SamplingSettings(Settings):
