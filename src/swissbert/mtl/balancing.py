@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self, get_args
 
 import torch
 from torch import Tensor, nn
@@ -144,6 +144,10 @@ def make_balancers(
     for method in given:
         if not isinstance(method, Balancer):
             raise SwissbertError(f"balancer is {class_name(method)}; an instance of a Balancer, or two, is expected")
+        if method.needs not in get_args(Needs):
+            raise SwissbertError(
+                f"{class_name(method)}.needs is '{method.needs}', but it is one of {', '.join(get_args(Needs))}"
+            )
         place = "surgery" if method.needs == "gram" else "weighting"
         if place in places:
             raise SwissbertError(
