@@ -27,7 +27,8 @@ from typing import Any, Self
 import numpy as np
 
 from swissbert.config import make_config
-from swissbert.data.reader import held_out, unreadable
+from swissbert.data.formats import unreadable
+from swissbert.data.holdout import held_out
 from swissbert.data.rows import Row
 from swissbert.display import Display
 from swissbert.errors import SwissbertError

@@ -16,7 +16,7 @@ from swissbert.analysis.buckets import SINGLE
 from swissbert.analysis.observe import Observed, in_words, observe, texts_of
 from swissbert.analysis.style import rendered
 from swissbert.data.dataset import load_split
-from swissbert.data.reader import read_split
+from swissbert.data.splits import read_split
 from swissbert.data.tokens import Tokenizer
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import evaluate

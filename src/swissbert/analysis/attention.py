@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from swissbert.analysis.style import COLOURS, HEAT, axes_row, in_style, percent, plain
 from swissbert.data.batches import batches_by_tokens, pack
 from swissbert.data.dataset import tokenize
-from swissbert.data.reader import open_split
 from swissbert.data.rows import Row
+from swissbert.data.splits import open_split
 from swissbert.evaluation.predictions import TOKEN_BUDGET
 from swissbert.inference.attention import Attended
 from swissbert.inference.model import CHUNK, Model

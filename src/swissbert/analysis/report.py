@@ -32,8 +32,8 @@ from swissbert.analysis.scores import (
 )
 from swissbert.analysis.versus import compare, versus_figure, who_is_right
 from swissbert.data.dataset import tokenize
-from swissbert.data.reader import open_split
 from swissbert.data.rows import Row
+from swissbert.data.splits import open_split
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.inference.attention import attended

@@ -21,6 +21,7 @@ from swissbert.cli.program import (
     directory_of,
     program_name,
 )
+from swissbert.data.formats import FORMATS, unknown_format
 from swissbert.errors import SwissbertError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from swissbert.inference.model import Model, Precision
     from swissbert.tasks import Split
 
-InputFormat = Literal["auto", "text", "tsv", "csv", "cs224n", "jsonl", "parquet"]
+FORMAT_NAMES = ("auto", *FORMATS)
 
 
 @app.command()
@@ -81,7 +82,7 @@ def predict(
     task: Annotated[str | None, typer.Option(help="Which task; may be left out where there is only one.")] = None,
     source: Annotated[str | None, typer.Option("--input", help="A file, or - for standard input.")] = None,
     output: Annotated[Path | None, typer.Option(help="Where to write; standard output if not given.")] = None,
-    format: Annotated[InputFormat, typer.Option(help="Format of --input.")] = "auto",
+    format: Annotated[str, typer.Option(help=f"Format of --input: {', '.join(FORMAT_NAMES)}.")] = "auto",
     output_dir: Annotated[
         Path | None, typer.Option(help="Folder for the answers of a large file, in shards; can be resumed.")
     ] = None,
@@ -103,6 +104,8 @@ def predict(
 
     if (text is None) == (source is None):
         raise SwissbertError("predict takes either a text or --input")
+    if format not in FORMAT_NAMES:
+        raise SwissbertError(f"--format: {unknown_format(format)}")
     if source is None and format != "auto":
         raise SwissbertError(f"--format is {format}, but only --input has a format; a text is taken as it stands")
     if output_dir is not None:
@@ -138,7 +141,7 @@ def _in_shards(
     name: str | None,
     source: Path,
     folder: Path,
-    format: InputFormat,
+    format: str,
     shard_rows: int | None,
 ) -> None:
     """Answer a file into a folder of shards, or say how to go on where it was stopped."""

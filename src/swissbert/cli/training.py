@@ -68,8 +68,8 @@ def train(
     """Train one encoder on the tasks of a recipe."""
     from swissbert.config import dump_config, load_config
     from swissbert.display import Display
-    from swissbert.training.loop import stored_config
     from swissbert.training.prepare import prepare
+    from swissbert.training.start import stored_config
 
     if recipe is None:
         if not (resume and out):
@@ -83,7 +83,7 @@ def train(
         config = load_config(recipe, settings, data if data is None or data == "starter" else str(Path(data).resolve()))
     if dry_run:
         prepared = prepare(config, Display())
-        learned = sum(p.numel() for p in prepared.model.parameters() if p.requires_grad)
+        learned = sum(p.numel() for p in prepared.network.parameters() if p.requires_grad)
         print(dump_config(config))
         epochs = len(prepared.plan.ends)
         print(f"# {prepared.total:,} steps in {epochs} epochs; {learned:,} parameters learn")

@@ -70,7 +70,7 @@ def read_description(folder: Path, kinds: Mapping[str, Kind] | None = None) -> D
         raise SwissbertError(f"{folder}: an exported ONNX folder, which onnxruntime reads; a model folder is expected")
     if type(version) is not int or version != FORMAT:
         raise SwissbertError(f"{path}: format is {shown(version)}, but this version of swissbert reads format {FORMAT}")
-    return validated(Description, table, str(path), context={"kinds": dict(kinds or {})})
+    return validated(Description, table, str(path), context={"kinds": dict(kinds or {}), "any_format": True})
 
 
 def read_model(

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from swissbert.data.dataset import tokenize
-from swissbert.data.reader import unreadable
+from swissbert.data.formats import unreadable
 from swissbert.data.rows import Row
 from swissbert.data.tokens import TokenTable
 from swissbert.errors import nearest

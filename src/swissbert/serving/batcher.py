@@ -204,13 +204,7 @@ class Batcher:
     @torch.inference_mode()
     def _answer(self, requests: list[Request]) -> list[Answers]:
         """One encoder pass over all sequences; then each task's head once, over the rows that ask for it."""
-        tables = [request.table for request in requests]
-        joined = TokenTable(
-            np.concatenate([table.ids for table in tables]),
-            np.concatenate([table.first for table in tables]),
-            np.concatenate([[0], np.cumsum(np.concatenate([np.diff(table.offsets) for table in tables]))]),
-            1,
-        )
+        joined = TokenTable.join([request.table for request in requests], per_row=1)
         count = len(joined)
         device = next(self.model.parameters()).device
         features = self.model.pool(pack(joined, np.arange(count)).to(device))
