@@ -239,7 +239,7 @@ class RunConfig(Settings):
         shared = self.model.layer_sharing and any(task.is_pair for task in self.tasks)
         if self.loss.surgery and self.encoder.freeze and not shared:
             raise ValueError(
-                "loss.surgery = true and encoder.freeze = true exclude each other: nothing that tasks share is trained"
+                "loss.surgery = true and encoder.freeze = true exclude each other: nothing that tasks share learns"
             )
         if self.loss.surgery and len(self.tasks) == 1:
             raise ValueError(

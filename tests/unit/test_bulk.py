@@ -310,12 +310,12 @@ def test_a_signal_says_how_to_go_on_and_a_second_process_is_kept_out(
         assert here(patch, *line) == 130
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err.endswith(f"stopped; 2 shards are whole; go on with: swissbert {shlex.join(line)}\n")
+    assert said.err.endswith(f"stopped; 2 shards are complete; resume with: swissbert {shlex.join(line)}\n")
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
     assert {path.name for path in out.iterdir()} == {".lock", "job.json", "part-00000.jsonl", "part-00001.jsonl"}
     assert here(monkeypatch, *line) == 0
     assert capsys.readouterr().err.endswith(
-        f"50 rows in 7 shards in {out}; 7 could not be used, and each says why in its place\n"
+        f"50 rows in 7 shards in {out}; 7 could not be used, with the reasons in their lines\n"
     )
     assert len(answers(out).splitlines()) == ROWS
 

@@ -89,7 +89,9 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
 def test_a_changed_file_is_refused(small: Path, name: str) -> None:
     tensors = load_file(small / name)
     save_file({key: tensor.flip(0) for key, tensor in tensors.items()}, small / name)
-    with pytest.raises(SwissbertError, match=rf"{name}: its SHA-256 differs from that in .*swissbert.json; install or copy it again"):
+    with pytest.raises(
+        SwissbertError, match=rf"{name}: its SHA-256 differs from that in .*swissbert.json; install or copy it again"
+    ):
         load(small, "cpu")
 
 
@@ -132,7 +134,10 @@ def test_a_compact_folder_with_the_path_of_its_base_still_loads(small: Path, tin
         ),
         (lambda t: t.update({k: torch.tensor(3) for k in t if k.endswith(".rows")}), r"rows is torch.int64"),
         (lambda t: t.update({"strange": torch.zeros(1)}), r"strange belongs to no parameter"),
-        (lambda t: t.update({k: v + 9999 for k, v in t.items() if k.endswith(".rows")}), r"rows has indices outside of 0 to"),
+        (
+            lambda t: t.update({k: v + 9999 for k, v in t.items() if k.endswith(".rows")}),
+            r"rows has indices outside of 0 to",
+        ),
         (lambda t: t.update({k: v[:, 1:] for k, v in t.items() if k.endswith(".codes")}), r"codes is torch.uint8"),
     ],
 )
@@ -183,9 +188,7 @@ def test_an_unknown_precision_is_refused() -> None:
         swissbert.load("mini", precision="int4")  # type: ignore[arg-type]
 
 
-def test_a_model_from_a_compact_folder_can_be_saved_as_a_full_one(
-    tuned: tuple[Path, Path], tmp_path: Path
-) -> None:
+def test_a_model_from_a_compact_folder_can_be_saved_as_a_full_one(tuned: tuple[Path, Path], tmp_path: Path) -> None:
     small = load(tuned[1], "cpu")
     save_model(tmp_path / "whole", small.network, small.tokenizer, small.description)
     again = load(tmp_path / "whole", "cpu")

@@ -463,9 +463,7 @@ def write_recipe(folder: Path, task: str = "mood") -> Path:
     text = (RECIPES.parent / "tasks" / "sst.toml").read_text(encoding="utf-8")
     (folder / "mood.toml").write_text(text.replace('name = "sst"', f'name = "{task}"'), encoding="utf-8")
     recipe = folder / "recipe.toml"
-    recipe.write_text(
-        'tasks = ["mood.toml"]\n[data]\ndir = "rows"\n[encoder]\nname = "my-bert"\n', encoding="utf-8"
-    )
+    recipe.write_text('tasks = ["mood.toml"]\n[data]\ndir = "rows"\n[encoder]\nname = "my-bert"\n', encoding="utf-8")
     return recipe
 
 

@@ -371,8 +371,7 @@ def test_what_is_on_the_hub_and_no_model_of_swissbert_is_refused(hub: Hub, tmp_p
     before = len(hub.asked)
     other, missing = ask([("pull", "org/other"), ("pull", "org/missing")], tmp_path, hub.url)
     assert other == (
-        "error: model 'org/other': the repository exists but contains no swissbert.json,"
-        " so it is not a swissBERT model"
+        "error: model 'org/other': the repository exists but contains no swissbert.json, so it is not a swissBERT model"
     )
     assert missing == (
         "error: model 'org/missing': there is no such local folder and no such repository on the hub,"

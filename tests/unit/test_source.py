@@ -212,7 +212,9 @@ def test_a_revision_is_what_is_asked_for_and_what_comes(hub: Hub, tmp_path: Path
 
 
 LOG_IN = "access is restricted; accept its terms on the hub and log in with 'hf auth login'"
-NOT_THERE = "there is no such local folder and no such repository on the hub, or it is private and you are not logged in"
+NOT_THERE = (
+    "there is no such local folder and no such repository on the hub, or it is private and you are not logged in"
+)
 SENTENCES: list[tuple[str, str | None, str]] = [
     ("org/missing", None, NOT_THERE),
     ("org/missing", "v1", NOT_THERE),

@@ -32,7 +32,9 @@ def write_delta(folder: Path, encoder: Bert, base: Path) -> None:
     """
     original = read_encoder(base)
     if original.config.with_dropout(0) != encoder.config.with_dropout(0):
-        raise SwissbertError(f"{base}: this encoder differs in size from the model's, which cannot have started from it")
+        raise SwissbertError(
+            f"{base}: this encoder differs in size from the model's, which cannot have started from it"
+        )
     packed = pack(original.state_dict(), {name: t.detach().float().cpu() for name, t in encoder.state_dict().items()})
     save_file(packed, folder / DELTA)
 

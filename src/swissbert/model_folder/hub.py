@@ -98,7 +98,9 @@ def _reason(error: Exception, otherwise: str) -> str:
         if isinstance(reason, OfflineModeIsEnabled):
             return f"{uncached}offline mode is on (HF_HUB_OFFLINE); unset it once to download it, {otherwise}"
         if not isinstance(reason, HfHubHTTPError):
-            return f"{uncached}the hub cannot be reached ({first_line(reason)}); connect once to download it, {otherwise}"
+            return (
+                f"{uncached}the hub cannot be reached ({first_line(reason)}); connect once to download it, {otherwise}"
+            )
     if isinstance(reason, GatedRepoError):
         return "access is restricted; accept its terms on the hub and log in with 'hf auth login'"
     if isinstance(reason, RevisionNotFoundError):

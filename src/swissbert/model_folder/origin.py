@@ -46,7 +46,9 @@ def base_folder(folder: Path) -> Path:
         base = encoder_folder(name, revision if isinstance(revision, str) else None)
     checksum = _table(table, "provenance").get("encoder_sha256")
     if checksum is not None and sha256(base / WEIGHTS) != checksum:
-        raise SwissbertError(f"{base}: not the encoder that the model in {folder} was trained from (its SHA-256 differs)")
+        raise SwissbertError(
+            f"{base}: not the encoder that the model in {folder} was trained from (its SHA-256 differs)"
+        )
     return base
 
 

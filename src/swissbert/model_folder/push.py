@@ -15,9 +15,7 @@ from swissbert.model_folder.layout import DESCRIPTION, MODEL_FILES, is_model_fol
 from swissbert.version import __version__
 
 
-def push(
-    folder: Path, repo_id: str, private: bool = False, log: Callable[[str], object] = lambda line: None
-) -> str:
+def push(folder: Path, repo_id: str, private: bool = False, log: Callable[[str], object] = lambda line: None) -> str:
     """Make a repository on the hub hold a model folder.
 
     A repository that does not exist is created. Files of `MODEL_FILES` that the folder lacks are deleted there, so that
@@ -106,7 +104,9 @@ def _reason(error: Exception) -> str:
         if status == 401:
             return "you are not logged in, or your token is not valid; log in with 'hf auth login', or set HF_TOKEN"
         if status == 403:
-            return "your token does not allow to write there; use an owner of your own, or a token with write permission"
+            return (
+                "your token does not allow to write there; use an owner of your own, or a token with write permission"
+            )
         message = f" ({' '.join(reason.server_message.split())})" if reason.server_message else ""
         return f"the hub answers {status} {reason.response.reason_phrase}{message}"
     if isinstance(reason, json.JSONDecodeError):
