@@ -98,7 +98,7 @@ def test_a_changed_file_is_refused(small: Path, name: str) -> None:
 def test_another_base_is_refused(small: Path, tiny: Path) -> None:
     weights = small.parent / tiny.name / "model.safetensors"
     save_file({key: tensor + 1 for key, tensor in load_file(weights).items()}, weights)
-    with pytest.raises(SwissbertError, match="not the encoder that the model in .*small was trained from"):
+    with pytest.raises(SwissbertError, match=r"not the encoder that the model in .*small was trained from"):
         load(small, "cpu")
     edit(small, lambda table: table["provenance"].pop("encoder_sha256"))
     with pytest.raises(SwissbertError, match=rf"{tiny.name}/model.safetensors: its SHA-256 differs"):
@@ -184,7 +184,7 @@ def test_the_card_of_mini_has_the_scores_of_its_description() -> None:
 
 
 def test_an_unknown_precision_is_refused() -> None:
-    with pytest.raises(SwissbertError, match=r"^precision is 'int4', but it is one of auto, fp32, int8$"):
+    with pytest.raises(SwissbertError, match=r"^precision is 'int4', but it must be one of auto, fp32, int8$"):
         swissbert.load("mini", precision="int4")  # type: ignore[arg-type]
 
 
