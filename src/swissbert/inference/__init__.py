@@ -1,4 +1,4 @@
-"""A trained model in use: answers in Python, streams and files, attention, eight bits, prediction files."""
+"""Inference with a trained model: Python objects, streams, files, attention, int8 products, prediction files."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Scores of a trained model on data, as a function."""
+"""Evaluate a model on labelled data."""
 
 from collections.abc import Sequence
 from pathlib import Path
