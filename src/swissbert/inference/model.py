@@ -13,7 +13,8 @@ from swissbert.data.rows import Row
 from swissbert.data.tokens import Tokenizer
 from swissbert.device import pick_device
 from swissbert.errors import SwissbertError
-from swissbert.evaluation import Scores, evaluate, table_answers, tables_answers
+from swissbert.evaluation import Scores, table_answers, tables_answers
+from swissbert.evaluation import evaluate as score_splits
 from swissbert.inference.inputs import Text, rows_of
 from swissbert.inference.int8 import has_int8, to_int8
 from swissbert.kinds import Answer, Array, Kind
@@ -178,7 +179,7 @@ class Model:
             SwissbertError: If the split cannot be read, or its rows lack labels.
         """
         directory = data_path(str(data)) if data is not None else None
-        return evaluate(self.network, self.labelled_splits(split, directory), full=True, metrics=metrics)
+        return score_splits(self.network, self.labelled_splits(split, directory), full=True, metrics=metrics)
 
     def labelled_splits(
         self, split: Split, directory: Path | None, tasks: Sequence[Task] | None = None
@@ -228,3 +229,20 @@ def load(
     if precision == "int8":
         to_int8(network.encoder)
     return Model(network.to(target), tokenizer, description, folder, precision)
+
+
+def evaluate(
+    model: Model | str | Path, data: str | Path | None = None, split: Split = "dev", metrics: Sequence[Metric] = ()
+) -> Scores:
+    """Score a labelled split of every task of a model, with 95 % intervals.
+
+    Args:
+        model: A `Model`, or a name that `load` takes.
+        data: Directory with the tasks' files, or ``starter`` for the corpus that ships.
+        split: Which split.
+        metrics: Further metrics, computed for the kinds that they name.
+
+    Raises:
+        SwissbertError: If the model cannot be loaded, or rows are missing or lack labels.
+    """
+    return (model if isinstance(model, Model) else load(model)).evaluate(data, split, metrics)
