@@ -209,7 +209,7 @@ class Recorder(Callback):
 
     def on_start(self, run: Run) -> None:
         assert run.network.training
-        assert (run.total, run.step.total) == (6, 6)
+        assert (run.total, run.training_step.total) == (6, 6)
         self.calls.append(("start", run.progress.step))
 
     def on_step(self, step: int, record: StepRecord) -> None:
