@@ -81,11 +81,16 @@ class Hardware:
 
     def __str__(self) -> str:
         """Name all three, for instance ``float32 on cpu, 2 threads``."""
-        return f"{self.precision_name} on {self.device}, {self.threads} thread{'s' if self.threads > 1 else ''}"
+        return f"{self.precision_name} on {self.device}, {threads_text(self.threads)}"
 
     def autocast(self) -> torch.autocast:
         """Return the context in which a forward pass runs."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16)
+
+
+def threads_text(threads: int) -> str:
+    """Return a number of threads in words."""
+    return f"{threads} thread{'' if threads == 1 else 's'}"
 
 
 def resolve_hardware(device: str = "auto", precision: str = "auto", threads: int | None = None) -> Hardware:

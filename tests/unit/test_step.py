@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from swissbert.config import RunConfig, make_config
 from swissbert.errors import SwissbertError
-from swissbert.mtl import Balancer, StepView
+from swissbert.mtl import Balancer, Needs, StepView
 from swissbert.mtl.balancing import make_balancers
 from swissbert.mtl.methods.pcgrad import pcgrad_coefficients, random_orders
 from swissbert.training import Prepared, TrainingStep
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 class Fixed(Balancer):
     """All losses: given coefficients, and a record of what the method saw."""
 
-    needs = "all losses"
+    needs: ClassVar[Needs] = "all losses"
 
     def __init__(self, values: Sequence[float]) -> None:
         super().__init__()
@@ -286,7 +286,7 @@ def test_a_gram_method_needs_two_tasks() -> None:
 
 def test_a_method_with_an_unknown_need_is_one_sentence() -> None:
     class Wrong(Balancer):
-        needs: Any = "losses"
+        needs: ClassVar[Any] = "losses"
 
     with pytest.raises(SwissbertError, match=r"Wrong\.needs is 'losses', but it is one of own loss, all losses, gram$"):
         make_balancers("sum", None, TASKS, Wrong())

@@ -120,8 +120,10 @@ def test_rows_in_memory_train_as_the_same_rows_in_a_file(tiny: Path, tmp_path: P
         header = "id\tsentence\tsentiment\n"
         (folder / f"sst-{split}.tsv").write_text(header + "".join(lines), encoding="utf-8")
     columns = {"text": "sentence", "label": "sentiment", "id": "id"}
-    task = {"name": "sst", "kind": "classification", "labels": list("abcde"), "columns": columns}
-    task |= {"train": "sst-train.tsv", "dev": "sst-dev.tsv", "loss": "cross_entropy", "metric": "accuracy"}
+    task: dict[str, Any] = {"name": "sst", "kind": "classification", "labels": list("abcde")}
+    task["columns"] = columns
+    task |= {"loss": "cross_entropy", "metric": "accuracy"}
+    task["files"] = {split: f"sst-{split}.tsv" for split in ("train", "dev")}
     settings = {"tasks": [task], "data": {"dir": str(folder)}}
     train(config(tiny, **settings), tmp_path / "files")
     train(config(tiny, tasks=[task]), tmp_path / "memory", data={"sst": (SST, SST_DEV)})
@@ -137,7 +139,7 @@ def test_only_the_named_task_comes_from_memory_and_a_resume_compares_its_rows(ti
     assert any(line.startswith("para train: 24 rows from para-train.tsv") for line in stream_lines.lines)
     again = train(config(tiny), tmp_path / "run", data={"sst": (SST, SST_DEV)}, resume=True)
     assert again == result
-    with pytest.raises(SwissbertError, match="the rows of sst.train differ"):
+    with pytest.raises(SwissbertError, match=r"the rows of sst\.train differ"):
         train(config(tiny), tmp_path / "run", data={"sst": (SST[::-1], SST_DEV)}, resume=True)
 
 
@@ -166,7 +168,7 @@ class Offset(Head):
 
     def __init__(self, task: Task, width: int, dropout: float) -> None:
         super().__init__(task, width, dropout)
-        self.linear = nn.Linear(width, task.kind.outputs(task))
+        self.linear = nn.Linear(width, task.outputs)
         nn.init.zeros_(self.linear.weight)
 
     def logits(self, features: Tensor) -> Tensor:
@@ -207,7 +209,7 @@ class Recorder(Callback):
 
     def on_start(self, run: Run) -> None:
         assert run.network.training
-        assert (run.total, run.step.total) == (6, 6)
+        assert (run.total, run.training_step.total) == (6, 6)
         self.calls.append(("start", run.progress.step))
 
     def on_step(self, step: int, record: StepRecord) -> None:

@@ -32,7 +32,8 @@ from swissbert.inference.model import load
 from swissbert.inference.submission import submission
 from swissbert.model_folder.encoders import encoder_folder
 from swissbert.training.loop import train
-from swissbert.training.prepare import fingerprints, load_splits, plan_steps, prepare
+from swissbert.training.plan import plan_steps
+from swissbert.training.prepare import fingerprints, load_splits, prepare
 from swissbert.training.state import checkpoints, recorded_rows
 
 

@@ -9,10 +9,10 @@ if TYPE_CHECKING:
     from swissbert.training.loop import Run as Run
     from swissbert.training.loop import Stopped as Stopped
     from swissbert.training.loop import train as train
+    from swissbert.training.plan import plan_steps as plan_steps
     from swissbert.training.prepare import Prepared as Prepared
     from swissbert.training.prepare import build as build
     from swissbert.training.prepare import load_splits as load_splits
-    from swissbert.training.prepare import plan_steps as plan_steps
     from swissbert.training.step import StepRecord as StepRecord
     from swissbert.training.step import TrainingStep as TrainingStep
 
@@ -26,7 +26,7 @@ _MODULES = {
     "TrainingStep": "step",
     "build": "prepare",
     "load_splits": "prepare",
-    "plan_steps": "prepare",
+    "plan_steps": "plan",
     "train": "loop",
 }
 __all__ = [

@@ -89,7 +89,7 @@ def train(
 
     Example::
 
-        train("quickstart", "runs/one", callbacks=[Losses()])
+        result = train("quickstart", "runs/mine", data={"sst": (train_rows, dev_rows)})
     """
     config = config if isinstance(config, RunConfig) else load_config(config)
     out, display = Path(out), display or Display(quiet=True)
@@ -116,7 +116,7 @@ class Run:
         config: The settings.
         out: The run folder.
         prepared: Network, data and plan.
-        step: The training step, with optimizer and balancing methods.
+        training_step: The training step, with optimizer and balancing methods.
         progress: Steps done, and the best evaluation so far.
     """
 
@@ -131,7 +131,7 @@ class Run:
         callbacks: Sequence[object] = (),
     ) -> None:
         self.config, self.out, self.prepared = prepared.config, out, prepared
-        self.step = prepared.training_step(balancer)
+        self.training_step = prepared.training_step(balancer)
         self.progress = Progress()
         self.classes = outside_classes(balancer, heads)
         self._display, self._callbacks = display, callbacks
@@ -162,7 +162,7 @@ class Run:
         """
         with writing(self._checkpoints):
             self._checkpoints.mkdir(exist_ok=True)
-        self.progress = load_checkpoint(self._checkpoints, self.step.modules, self.step.optimizer)
+        self.progress = load_checkpoint(self._checkpoints, self.training_step.modules, self.training_step.optimizer)
         self._introduce()
         log = MetricsLog(self.out, self.progress.step, tensorboard=self.config.train.tensorboard)
         try:
@@ -198,7 +198,7 @@ class Run:
         batches = self.prepared.batches()
         with stop_signal(self._display) as stop, self._display.steps(self.total, self.progress.step) as bar:
             while not self.is_complete:
-                record = self.step(self.progress.step, batches(self.progress.step))
+                record = self.training_step(self.progress.step, batches(self.progress.step))
                 self.progress = self.progress.after_step(record.tokens, record.seconds)
                 done = self.progress.step
                 log.write({"step": done, **record.log_entry()})
@@ -246,5 +246,5 @@ class Run:
         save_model(self.out / layout.BEST_MODEL, prepared.network, prepared.tokenizer, description)
 
     def _save_checkpoint(self) -> None:
-        step = self.step
+        step = self.training_step
         save_checkpoint(self._checkpoints, step.modules, step.optimizer, self.progress, self.config.train.keep)

@@ -1,6 +1,6 @@
 """Preparation of a run: build the network, load the splits, plan the steps. Writes nothing but the token cache."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -22,18 +22,10 @@ from swissbert.model.multitask import MultitaskModel
 from swissbert.model_folder.encoders import encoder_folder
 from swissbert.model_folder.network import build_network
 from swissbert.mtl.balancing import Balancer, make_balancers
-from swissbert.mtl.sampling import (
-    Draw,
-    Plan,
-    make_plan,
-    probabilities,
-    round_robin,
-    sampled,
-    steps_in_epoch,
-    until_exhausted,
-)
+from swissbert.mtl.sampling import Plan
 from swissbert.tasks import Split
 from swissbert.training.loader import BatchLoader
+from swissbert.training.plan import plan_steps
 from swissbert.training.step import TrainingStep
 
 Data = Mapping[str, object]
@@ -236,48 +228,6 @@ def _report(data: TaskData, split: str, max_length: int, display: Display) -> No
     display.say(f"{data.task.name} {split}: {len(data):,} rows from {data.source}, {len(data.bad)} bad{note}")
     for bad in data.bad[:5]:
         display.say(f"  {bad}")
-
-
-def plan_steps(config: RunConfig, train: dict[str, TaskData]) -> Plan:
-    """Plan all steps of a run from its settings and the number of training rows.
-
-    Args:
-        config: Sampling, epochs and batch size.
-        train: Training rows by task.
-
-    Raises:
-        SwissbertError: If no step fits into an epoch.
-    """
-    plan = make_plan(_epochs(config, train), config.train.max_steps)
-    if not plan.steps:
-        raise SwissbertError(
-            "no step fits into an epoch: sampling.draws takes more batches than a task has; "
-            "a smaller train.batch_size or train.epoch_ends = 'longest' helps"
-        )
-    return plan
-
-
-def _epochs(config: RunConfig, data: dict[str, TaskData]) -> Iterator[Iterable[list[Draw]]]:
-    """Yield the steps of every epoch."""
-    train, sampling = config.train, config.sampling
-    batches = {name: -(-len(rows) // train.batch_size) for name, rows in data.items()}
-    sizes = {name: len(rows) for name, rows in data.items()}
-    draws = (sampling.draws or len(batches)) * train.accumulation
-    for epoch in range(train.epochs):
-        if sampling.method == "round_robin":
-            steps = steps_in_epoch(batches, train.epoch_ends, train.accumulation)
-            if not steps:
-                name = min(batches, key=lambda task: batches[task])
-                raise SwissbertError(
-                    f"train.accumulation is {train.accumulation}, but task '{name}' has {batches[name]} batches; "
-                    "a step must fit into an epoch"
-                )
-            yield round_robin(list(batches), steps, train.accumulation)
-            continue
-        chances = probabilities(sampling.method, sizes, sampling.weights, sampling.temperature, epoch + 1, train.epochs)
-        most = train.epoch_ends if isinstance(train.epoch_ends, int) else sum(batches.values()) // draws + 1
-        steps_drawn = sampled(chances, most, draws, [config.seed, epoch])
-        yield until_exhausted(steps_drawn, batches) if train.epoch_ends == "shortest" else steps_drawn
 
 
 def provenance(prepared: Prepared) -> dict[str, object]:

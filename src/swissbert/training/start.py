@@ -11,7 +11,7 @@ from typing import Any, TypeGuard
 import torch
 
 from swissbert.config import RunConfig, TrainSettings, differences, make_config
-from swissbert.device import Hardware, cores, has_bf16, is_available, resolve_hardware
+from swissbert.device import Hardware, cores, has_bf16, is_available, resolve_hardware, threads_text
 from swissbert.environment import hardware_record
 from swissbert.errors import SwissbertError
 from swissbert.files import write_text
@@ -70,7 +70,7 @@ def resumed_hardware(train: TrainSettings, record: Mapping[str, Any], out: Path)
     began = record.get("hardware")
     if not _is_complete(began):
         here = resolve_hardware(train.device, train.precision, train.threads)
-        return here, [f"the hardware that this run began on is not recorded; it goes on in {here}"]
+        return here, [f"the hardware that this run began on is not known; it goes on in {here}"]
     device = began["device"] if train.device == "auto" and is_available(began["device"]) else train.device
     threads = train.threads or _kept_threads(began["threads"])
     here = resolve_hardware(device, train.precision, threads)
@@ -81,7 +81,7 @@ def resumed_hardware(train: TrainSettings, record: Mapping[str, Any], out: Path)
     lines = []
     if any(now[name] != began[name] for name in ("device", "precision", "threads")):
         change = (
-            f"this run began in {began['precision']} on {began['device']} with {began['threads']} threads "
+            f"this run began in {began['precision']} on {began['device']} with {threads_text(began['threads'])} "
             f"({began.get('gpu', began['processor'])})"
         )
         if train.on_hardware_change == "refuse":
@@ -89,11 +89,12 @@ def resumed_hardware(train: TrainSettings, record: Mapping[str, Any], out: Path)
                 f"{out}: {change}, which this machine cannot keep: it would go on in {here}; "
                 "train.on_hardware_change = 'continue' allows that"
             )
-        lines.append(f"{change}, goes on in {here}: losses will not be bit for bit those of an uninterrupted run")
-    before = f"torch {record.get('torch')} on {began.get('gpu', began['processor'])}"
-    after = f"torch {torch.__version__} on {now.get('gpu', now['processor'])}"
+        lines.append(f"{change} and goes on in {here}: losses will not be bit for bit those of an uninterrupted run")
+    unit = "gpu" if "gpu" in began and "gpu" in now else "processor"
+    before = f"torch {record.get('torch')} on {began[unit]}"
+    after = f"torch {torch.__version__} on {now[unit]}"
     if before != after:
-        lines.append(f"this run began with {before}, goes on with {after}: the last digits of losses may differ")
+        lines.append(f"this run began with {before} and goes on with {after}: the last digits of its losses may differ")
     return here, lines
 
 
