@@ -40,12 +40,12 @@ def export(
 
         print(*export_hf(trained, out, task), sep="\n")
     elif format == "compact":
-        from swissbert.export.plan import free
+        from swissbert.export.plan import check_free
         from swissbert.model_folder.save import save_model
 
         if task:
             raise SwissbertError("--task is given, but a compact folder has all tasks of its model")
-        free(out)
+        check_free(out)
         save_model(out, trained.network, trained.tokenizer, trained.description, small=True)
         print(out)
     elif format == "onnx":
