@@ -37,19 +37,27 @@ class PaddedModel(nn.Module):
 
 
 def trace(network: MultitaskModel, tasks: Sequence[Task]) -> "ModelProto":
-    """Return the graph of a network on the CPU, with one output per task under the task's name."""
+    """Return the graph of a network on the CPU, with one output per task under the task's name.
+
+    Raises:
+        SwissbertError: If a head or kind uses an operator that ONNX does not have.
+    """
     example = [torch.full((2, 3), value) for value in (2, 1, 0)]  # the same tensor twice would become one input
     axes = {0: "batch", 1: "length"}
-    with _quiet():
-        program = torch.onnx.export(
-            PaddedModel(network, tasks).eval(),
-            tuple(example),
-            dynamo=True,
-            input_names=INPUTS,
-            output_names=[f"answer:{task.name}" for task in tasks],
-            dynamic_shapes=(axes, axes, axes),
-            verbose=False,
-        )
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                PaddedModel(network, tasks).eval(),
+                tuple(example),
+                dynamo=True,
+                input_names=INPUTS,
+                output_names=[f"answer:{task.name}" for task in tasks],
+                dynamic_shapes=(axes, axes, axes),
+                verbose=False,
+            )
+    except torch.onnx.OnnxExporterError as error:
+        reason = str(error.__cause__ or error).splitlines()[0][:200]
+        raise SwissbertError(f"the model cannot be converted to ONNX: {reason}") from error
     assert program is not None
     graph: ModelProto = program.model_proto
     _clean(graph)
