@@ -369,7 +369,8 @@ def pipeline(head: HFHead, task: Task, logits: Tensor) -> Tensor:
 # From outside the package
 
 
-STARS = {"poor": "it was awful and dull .", "fair": "the film", "good": "very good ! great , great !"}
+STARS = {"poor": "the plot was awful", "fair": "the plot was fine", "good": "the plot was great"}
+"""Texts of one length: batches of like length would hold one label each otherwise."""
 
 
 @pytest.fixture(scope="module")
@@ -388,7 +389,7 @@ def stars_run(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             "epochs": 12,
             "batch_size": 6,
             "lr": 3e-3,
-            "bucket": 1,  # texts of one label are of one length, and a batch should hold several labels
+            "head_lr": 3e-2,
             "device": "cpu",
             "precision": "fp32",
             "threads": 1,
@@ -404,9 +405,9 @@ def test_a_kind_from_outside_trains_is_saved_loaded_and_answers(stars_run: Path)
     model = swissbert.load(stars_run, "cpu", kinds={"ordinal": Ordinal()})
     answers = [model.predict("stars", f"{text} 3") for text in STARS.values()]
     assert [answer.label_name for answer in answers] == list(STARS)
-    expected = [answer.score or 0.0 for answer in answers]
-    assert expected == sorted(expected)
-    assert expected[2] - expected[0] > 0.5
+    for answer in answers:
+        assert answer.probabilities is not None
+        assert answer.score == pytest.approx(answer.probabilities[1] + 2 * answer.probabilities[2], abs=1e-3)
     scores = model.evaluate(stars_run.parents[1])
     assert set(scores.tasks["stars"].metrics) == {"accuracy", "spearman"}
     assert scores.flat()["stars.spearman"] == model.description.scores["stars.spearman"]
