@@ -165,7 +165,7 @@ def test_a_threshold_lies_midway_and_is_clamped_to_the_widest_shift() -> None:
     assert head.shift.tolist() == [0, 0, 0]
 
 
-def test_the_loss_does_not_see_the_thresholds() -> None:
+def test_the_loss_does_not_use_the_thresholds() -> None:
     head = LinearHead(declare("multilabel"), 4, 0.0)
     logits, labels = torch.randn(6, 3), torch.ones(6, 3)
     before = head.loss(logits, labels)
