@@ -119,6 +119,10 @@ class Kind(ABC):
     def answer_shape(self, task: "Task") -> tuple[int, ...]:
         """Return the shape of one answer: ``()`` for a score, ``(C,)`` for probabilities."""
 
+    def answer_span(self, task: "Task") -> float:
+        """Return the width of the interval that answers lie in: 1 for probabilities."""
+        return 1.0
+
     @abstractmethod
     def parse(self, task: "Task", cell: object) -> Label:
         """Turn a cell of a data file into a label.

@@ -128,5 +128,6 @@ class Multilabel(Kind):
         return " ".join(str(number) for number in np.flatnonzero(decision))
 
     def hf_head(self, task: "Task", weight: "Tensor", bias: "Tensor") -> HFHead | str:
-        """The head as it is."""
-        return HFHead(weight, bias, task.labels, "multi_label_classification")
+        """The head as it is; the pipeline puts a sigmoid on each logit."""
+        note = "the probability of one label: every label with s >= 0.5 is assigned."
+        return HFHead(weight, bias, task.labels, "multi_label_classification", note)
