@@ -47,14 +47,14 @@ def requirements(project: dict[str, Any], extras: list[str]) -> list[str]:
 
 
 def pinned(requirement: str) -> str:
-    """Turn ``name>=1.2; marker`` into ``name==1.2; marker``. Other requirements are returned as they are.
+    """Turn ``name>=1.2; marker`` into ``name==1.2; marker``; a pin is returned as it is.
 
     Raises:
         ValueError: If the requirement has another kind of bound, such as a range.
     """
     match = _parse(requirement)
     bound = match["bound"]
-    if not bound or re.fullmatch(r"==[\w.]+", bound):
+    if re.fullmatch(r"==[\w.]+", bound):
         return requirement
     if not re.fullmatch(r">=[\w.]+", bound):
         raise ValueError(f"requirement '{requirement}' is neither 'name>=version' nor 'name==version'")
