@@ -134,8 +134,8 @@ def test_without_dev_rows_the_same_rows_are_held_out_as_of_a_file(tmp_path: Path
     task = declare(files={"train": "rows.tsv"}, holdout=0.2)
     memory = MemoryRows([(text, 1) for text in texts])
     for split in ("train", "dev"):
-        expected = [row.text for row in read_split(task, split, tmp_path).rows]  # type: ignore[arg-type]
-        assert [row.text for row in read_split(task, split, memory).rows] == expected  # type: ignore[arg-type]
+        expected = [row.text for row in read_split(task, split, tmp_path).rows]
+        assert [row.text for row in read_split(task, split, memory).rows] == expected
     with pytest.raises(SwissbertError, match=r"holding out 0\.2 of the train rows of task 'mood' left none for dev"):
         read_split(task, "dev", MemoryRows([("sentence 0", 1)]))
 

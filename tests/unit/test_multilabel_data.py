@@ -61,7 +61,7 @@ def write(folder: Path, form: str) -> tuple[Task, Source]:
 def test_every_source_gives_the_same_labels_tokens_and_batches(form: str, tmp_path: Path, tiny: Path) -> None:
     task, source = write(tmp_path, form)
     for split in ("train", "dev"):
-        rows = read_split(task, split, source)  # type: ignore[arg-type]
+        rows = read_split(task, split, source)
         assert [row.label for row in rows.rows] == [tuple(label) for label in EXPECTED]
         assert rows.bad == []
     data = load_split(task, "train", source, Tokenizer(tiny), **OPTIONS)

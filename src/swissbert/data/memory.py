@@ -32,8 +32,9 @@ class MemoryRows:
     - a dictionary of columns of equal length,
     - a pandas DataFrame, a ``datasets.Dataset`` or a pyarrow Table.
 
-    Cells are checked as those of files are. A task with several labels per row takes a list of names or numbers. None, NaN and the missing values of pandas count as empty. A row without
-    the id column of its task has its number as id, counted from 1.
+    Cells are checked as those of files are. None, NaN and the missing values of pandas count as empty. Labels of a task
+    with several labels per row are lists of names or numbers. A row without the id column of its task has its number
+    as id, counted from 1.
 
     Args:
         train: Train rows. Iterators are read at once, other objects whenever rows are needed.
