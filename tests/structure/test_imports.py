@@ -16,6 +16,7 @@ LAYERS = [
     {"errors", "version"},
     {"files", "display", "device"},
     {"environment", "settings"},
+    {"setting_tables"},
     {"metrics"},
     {"kinds", "data.formats"},
     {"tasks"},

@@ -1,12 +1,22 @@
-"""What the server counts, for Prometheus."""
+"""Prometheus metrics of the server."""
 
 from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 
-class Metrics:
-    """Counters of one server, in a registry of their own."""
+class ServerMetrics:
+    """Counters and histograms of one server, in a registry of their own.
+
+    Attributes:
+        requests: Responses by path and status.
+        seconds: Seconds from a request to its response, by path.
+        batch_tokens: Tokens of an encoder pass.
+        batch_inputs: Inputs that share an encoder pass.
+        rejected: Requests that were answered 429.
+        dropped: Inputs that were cancelled before they were computed.
+        queue: Inputs that wait for an encoder pass; see `watch_queue`.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -15,7 +25,7 @@ class Metrics:
         )
         self.seconds = Histogram(
             "swissbert_request_seconds",
-            "Time from a request to its answer",
+            "Seconds from a request to its response",
             ["path"],
             buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30),
             registry=self.registry,
@@ -33,17 +43,22 @@ class Metrics:
             registry=self.registry,
         )
         self.rejected = Counter(
-            "swissbert_rejected_total", "Requests that there was no room or time for", registry=self.registry
+            "swissbert_rejected_total", "Requests rejected because the server is overloaded", registry=self.registry
         )
         self.dropped = Counter(
-            "swissbert_dropped_total", "Inputs whose client left before they were computed", registry=self.registry
+            "swissbert_dropped_total", "Inputs cancelled before they were computed", registry=self.registry
         )
         self.queue = Gauge("swissbert_queue_inputs", "Inputs that wait for an encoder pass", registry=self.registry)
 
-    def watch(self, waiting: Callable[[], int]) -> None:
-        """Let the gauge of the queue ask `waiting`."""
-        self.queue.set_function(lambda: float(waiting()))
+    def watch_queue(self, length: Callable[[], int]) -> None:
+        """Read the queue gauge from `length` whenever metrics are collected."""
+        self.queue.set_function(lambda: float(length()))
+
+    def observe_batch(self, tokens: int, inputs: int) -> None:
+        """Record the size of one encoder pass."""
+        self.batch_tokens.observe(tokens)
+        self.batch_inputs.observe(inputs)
 
     def text(self) -> bytes:
-        """Everything, as Prometheus reads it."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)

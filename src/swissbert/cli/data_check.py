@@ -1,4 +1,4 @@
-"""Commands that look at data before anything is trained on it."""
+"""The command ``data check``: what a data directory holds."""
 
 import json
 from pathlib import Path
@@ -6,16 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from swissbert.cli.program import JsonOption, app
+from swissbert.cli.program import JsonOption
 
 if TYPE_CHECKING:
     from swissbert.tasks import Task
 
-data_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look at data before training on it.")
-app.add_typer(data_app, name="data")
 
-
-@data_app.command("check")
 def data_check(
     directory: Annotated[
         str, typer.Argument(metavar="DIR", help="Directory with data files, or 'starter' for the corpus that ships.")
@@ -23,16 +19,16 @@ def data_check(
     tasks: Annotated[
         list[str] | None,
         typer.Option(
-            "--tasks", help="A task, a recipe or a declaration (TOML) beside the tasks that ship. Repeatable."
+            "--tasks", help="A task, a recipe or a declaration (TOML), in addition to the tasks that ship. Repeatable."
         ),
     ] = None,
-    encoder: Annotated[str, typer.Option(help="Whose tokens the lengths are counted in.")] = "minilm",
+    encoder: Annotated[str, typer.Option(help="Encoder whose tokenizer counts lengths.")] = "minilm",
     as_json: JsonOption = False,
 ) -> None:
-    """Say what a data directory holds.
+    """Report what a data directory holds.
 
     Rows, bad rows, label balance, lengths in tokens, and rows shared between train and the other splits. The exit
-    status is 1 where a file cannot be used.
+    status is 1 if a file cannot be used.
     """
     from dataclasses import asdict
 
@@ -50,7 +46,7 @@ def data_check(
 
 
 def _declared(sources: list[str]) -> "list[Task]":
-    """The shipped tasks and those of recipes and declaration files; a later one replaces one of the same name."""
+    """Return the shipped tasks and those of recipes and declarations; later ones replace earlier ones of their name."""
     from swissbert.config import load_config
     from swissbert.settings import read_toml
     from swissbert.tasks import find_task, shipped_tasks
