@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from swissbert.data.formats import Cells, NumberedCells
-from swissbert.data.formats.base import check_columns
+from swissbert.data.formats.base import repeated
 from swissbert.data.formats.parquet import decoded_rows
 from swissbert.errors import SwissbertError
 from swissbert.settings import shown
@@ -32,8 +32,9 @@ class MemoryRows:
     - a dictionary of columns of equal length,
     - a pandas DataFrame, a ``datasets.Dataset`` or a pyarrow Table.
 
-    Cells are checked as those of files are; None, NaN and the missing values of pandas count as empty. A row without
-    the id column of its task has its number as id, counted from 1.
+    Cells are checked as those of files are. None, NaN and the missing values of pandas count as empty. Labels of a task
+    with several labels per row are lists of names or numbers. A row without the id column of its task has its number
+    as id, counted from 1.
 
     Args:
         train: Train rows. Iterators are read at once, other objects whenever rows are needed.
@@ -83,7 +84,7 @@ class MemoryRows:
 def _reusable(rows: object, split: str) -> Any:
     """Return rows that can be iterated more than once."""
     if isinstance(rows, str | bytes) or not (isinstance(rows, Iterable) or hasattr(rows, "to_batches")):
-        raise SwissbertError(f"{split} rows are {shown(rows)}, but they must be {ACCEPTED}")
+        raise SwissbertError(f"{split} rows are {_one_line(rows)}, but they must be {ACCEPTED}")
     if isinstance(rows, Mapping):
         return {name: list(column) if isinstance(column, Iterator) else column for name, column in rows.items()}
     return list(rows) if isinstance(rows, Iterator) else rows
@@ -92,8 +93,8 @@ def _reusable(rows: object, split: str) -> Any:
 def _records(rows: Any, task: Task, source: str) -> Iterator[Cells | str]:
     """Yield the rows of any accepted object, each as a new dictionary of plain cells, or the reason why it is none."""
     columns = _column_names(rows)
-    if columns is not None:
-        check_columns(columns, source)
+    if twice := repeated(columns or []):
+        raise SwissbertError(f"{source}: two columns are named '{twice}'")
     if isinstance(rows, Mapping):
         yield from _transposed(rows, source)
     elif columns is not None and hasattr(rows, "to_batches"):  # pyarrow
@@ -103,6 +104,8 @@ def _records(rows: Any, task: Task, source: str) -> Iterator[Cells | str]:
         for start in range(0, len(rows), BATCH_ROWS):
             yield from map(_named, rows.iloc[start : start + BATCH_ROWS].to_dict("records"))
     else:
+        if columns is not None and hasattr(rows, "with_format"):  # datasets: plain values, whatever the format set
+            rows = rows.with_format(None)
         names = [task.columns.text, *filter(None, [task.columns.text_pair]), task.columns.label]
         yield from (_record(row, names) for row in rows)
 
@@ -122,7 +125,7 @@ def _transposed(columns: Mapping[Any, Any], source: str) -> Iterator[Cells]:
     """Yield the rows of a dictionary of columns."""
     for name, column in columns.items():
         if isinstance(column, str | bytes) or not isinstance(column, Iterable):
-            raise SwissbertError(f"{source}: column '{name}' is {shown(column)}, but a list of cells is expected")
+            raise SwissbertError(f"{source}: column '{name}' is {_one_line(column)}, but a list of cells is expected")
     names = [str(name) for name in columns]
     lists = [column if isinstance(column, Sequence) else list(column) for column in columns.values()]
     for name, cells in zip(names, lists, strict=True):
@@ -139,7 +142,7 @@ def _record(row: object, names: list[str]) -> Cells | str:
     if isinstance(row, Mapping):
         return _named(row)
     if not isinstance(row, tuple | list):
-        return f"a row is {shown(row)[:80]}, but a dictionary or a tuple ({', '.join(names)}) is expected"
+        return f"a row is {_one_line(row)}, but a dictionary or a tuple ({', '.join(names)}) is expected"
     if len(row) != len(names):
         return f"{len(row)} cells where ({', '.join(names)}) is expected"
     return {name: plain(cell) for name, cell in zip(names, row, strict=True)}
@@ -147,6 +150,11 @@ def _record(row: object, names: list[str]) -> Cells | str:
 
 def _named(row: Mapping[Any, object]) -> Cells:
     return {str(name): plain(cell) for name, cell in row.items()}
+
+
+def _one_line(value: object) -> str:
+    """Format a value for a message on one line, cut to 80 characters."""
+    return " ".join(shown(value).split())[:80]
 
 
 def plain(cell: Any) -> object:
