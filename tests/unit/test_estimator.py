@@ -55,10 +55,12 @@ def small(tiny: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def fitted(small: dict[str, Any], fp32: None) -> SwissbertClassifier:
-    before = set(Path(tempfile.gettempdir()).glob("swissbert-*"))
-    model = SwissbertClassifier(**small).fit(TEXTS, GRADES)
-    assert set(Path(tempfile.gettempdir()).glob("swissbert-*")) == before, "the run folder was not removed"
+def fitted(small: dict[str, Any], fp32: None, tmp_path_factory: pytest.TempPathFactory) -> SwissbertClassifier:
+    temporary = tmp_path_factory.mktemp("temporary")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(temporary))
+        model = SwissbertClassifier(**small).fit(TEXTS, GRADES)
+    assert not list(temporary.glob("swissbert-*")), "the run folder was not removed"
     return model
 
 
