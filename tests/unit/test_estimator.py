@@ -21,7 +21,7 @@ from sklearn.preprocessing import FunctionTransformer, MultiLabelBinarizer
 
 import swissbert
 from swissbert import SwissbertClassifier, SwissbertError, SwissbertRegressor
-from swissbert.training.loop import Stopped
+from swissbert.training.loop import Stopped, train
 
 pytestmark = pytest.mark.usefixtures("one_thread", "fp32")
 
@@ -44,7 +44,7 @@ INDICATOR = np.array([[int(topic in topics) for topic in TOPICS] for topics in T
 def fp32() -> Any:
     """Train in fp32 whatever the processor: estimators leave the precision of training to the machine."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("torch.cpu.get_capabilities", dict)
+        patch.setenv("SWISSBERT_CPU", "plain")
         yield
 
 
@@ -352,6 +352,20 @@ def test_mistakes_end_in_one_sentence(
 def test_numbers_that_cannot_be_learned_end_in_one_sentence(small: dict[str, Any], y: list[Any], message: str) -> None:
     with pytest.raises(SwissbertError, match=message):
         SwissbertRegressor(**small).fit(["a", "b"], y)
+
+
+def test_no_text_is_written_while_training(small: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    contents: list[bytes] = []
+
+    def train_and_read(config: Any, out: Path, **options: Any) -> Any:
+        result = train(config, out, **options)
+        contents.extend(path.read_bytes() for path in out.parent.rglob("*") if path.is_file())
+        return result
+
+    monkeypatch.setattr("swissbert.estimator.fitting.train", train_and_read)
+    SwissbertClassifier(**{**small, "epochs": 1}).fit(TEXTS, GRADES)
+    assert len(contents) > 5
+    assert not any(b"is great" in content for content in contents)
 
 
 def test_a_stopped_run_interrupts_a_search(small: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

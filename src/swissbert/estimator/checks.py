@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from swissbert.data.reader import unreadable
+from swissbert.data.formats import unreadable
 from swissbert.errors import SwissbertError
 from swissbert.kinds import Array
 from swissbert.settings import shown

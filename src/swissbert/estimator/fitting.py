@@ -1,6 +1,5 @@
 """The base class of the estimators: parameters, training on rows in memory, and saving."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from swissbert.config import RunConfig, make_config
-from swissbert.data.reader import held_out
+from swissbert.data.holdout import held_out
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.estimator.checks import check_same_length, text_inputs
@@ -191,20 +190,14 @@ def _split(rows: list[Cells], held: list[bool]) -> tuple[list[Cells], list[Cells
 def _train_rows(
     config: RunConfig, task: Task, train_rows: list[Cells], dev_rows: list[Cells], display: Display
 ) -> Model:
-    """Train on rows in a temporary run folder, and return the best model.
+    """Train on rows in memory, in a temporary run folder that holds no rows, and return the best model.
 
     Raises:
         KeyboardInterrupt: If the run is stopped; its checkpoint would be deleted with the folder.
     """
     with TemporaryDirectory(prefix="swissbert-") as folder:
-        files = {"train": "train.jsonl", "dev": "dev.jsonl"}
-        for split, rows in (("train", train_rows), ("dev", dev_rows)):
-            text = "".join(json.dumps(row) + "\n" for row in rows)
-            (Path(folder) / files[split]).write_text(text, encoding="utf-8")
-        data = config.data.model_copy(update={"dir": folder})
-        config = config.model_copy(update={"data": data, "tasks": [task.model_copy(update={"files": files})]})
         try:
-            result = train(config, Path(folder) / "run", display=display)
+            result = train(config, Path(folder) / "run", display=display, data={task.name: (train_rows, dev_rows)})
         except Stopped as stopped:
             raise KeyboardInterrupt from stopped
         return load(result.model, config.train.device)
