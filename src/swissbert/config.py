@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from swissbert.errors import SwissbertError, nearest
+from swissbert.mtl.methods import METHODS, method_names
 from swissbert.setting_tables import absolute_encoder, anchor
 from swissbert.setting_tables import apply_overrides as apply_overrides
 from swissbert.setting_tables import differences as differences
@@ -75,17 +76,48 @@ class ModelSettings(Settings):
 
 
 class LossSettings(Settings):
-    """How task losses become one objective: see `swissbert.mtl.weighting`. `lr` is the rate of learned weights.
+    """How the losses and gradients of the tasks become one update.
 
-    `scale` multiplies a task's loss first, 1 where a task is not named: for instance ``scale.sts = 0.1`` where squared
-    errors on a scale of 0 to 5 would outweigh cross-entropies. `surgery` projects each task's gradient of what tasks
-    share off the gradients that it conflicts with: see `swissbert.mtl.surgery`.
+    Attributes:
+        weighting: Name of a method in `swissbert.mtl.METHODS` that weights task losses.
+        scale: Factor of a task's loss before the weighting; 1 for tasks that are not named. For instance
+            ``scale.sts = 0.1`` where squared errors on a scale of 0 to 5 would outweigh cross-entropies.
+        lr: Learning rate of the parameters of the methods.
+        surgery: Whether and how the gradients of the weighted losses are combined other than by their sum: false, true
+            (``pcgrad``, the paper's gradient surgery), or the name of a method in `swissbert.mtl.METHODS` that works on
+            the Gram matrix of the task gradients.
     """
 
-    weighting: Literal["sum", "learnable", "uncertainty", "automatic"] = "sum"
+    weighting: str = "sum"
     scale: dict[str, Annotated[float, Field(gt=0, strict=True)]] = Field(default={})
     lr: Rate = 1e-4
-    surgery: bool = False
+    surgery: bool | str = False
+
+    @field_validator("weighting")
+    @classmethod
+    def _known_weighting(cls, name: str) -> str:
+        names = method_names("own loss", "all losses")
+        if name not in names:
+            hint = "; loss.surgery takes this method" if name in METHODS else nearest(name, names)
+            raise ValueError(f"loss.weighting is '{name}', but it is one of {', '.join(names)}{hint}")
+        return name
+
+    @field_validator("surgery", mode="before")
+    @classmethod
+    def _known_surgery(cls, value: object) -> object:
+        names = method_names("gram")
+        if value == "pcgrad":
+            return True  # both spellings are the same setting, also where a resumed run is compared with its record
+        if not isinstance(value, bool) and value not in names:
+            is_method = isinstance(value, str) and value in METHODS
+            hint = "; loss.weighting takes this method" if is_method else nearest(str(value), names)
+            raise ValueError(f"loss.surgery is '{value}', but it is one of true, false, {', '.join(names)}{hint}")
+        return value
+
+    @property
+    def gram_method(self) -> str | None:
+        """Name of the method that combines task gradients, or None if they are summed."""
+        return self.surgery if isinstance(self.surgery, str) else "pcgrad" if self.surgery else None
 
 
 class SamplingSettings(Settings):
@@ -107,12 +139,32 @@ class SamplingSettings(Settings):
 
 
 class TrainSettings(Settings):
-    """The loop. Lengths of things are in optimizer steps unless said otherwise.
+    """The training loop. Lengths are in optimizer steps unless stated otherwise.
 
-    `epoch_ends` is ``shortest`` (the paper: when any task is exhausted), ``longest`` (shorter tasks start over) or a
-    number of steps. `accumulation` rounds of batches make one step. `warmup` is a share of all steps.
-    `best_by` is ``overall``, ``overall_normalised`` or ``task.metric``. `patience` counts evaluations without a new
-    best before the run stops. `bucket` batches of like length are cut from each shuffled stretch of that many batches.
+    Attributes:
+        epochs: Number of epochs.
+        batch_size: Rows of a batch.
+        epoch_ends: ``shortest`` (the paper: when any task is exhausted), ``longest`` (shorter tasks start over), or a
+            number of steps.
+        max_steps: Upper limit for the steps of the run.
+        lr: Learning rate of the encoder.
+        head_lr: Learning rate of heads; `lr` if left out.
+        weight_decay: Weight decay, except of norms, biases and the parameters of balancing methods.
+        schedule: Course of the learning rates after the warm-up.
+        warmup: Share of all steps in which the rates rise linearly.
+        clip: Upper limit for the norm of the gradient.
+        accumulation: Rounds of batches per step.
+        bucket: Number of batches in each stretch of shuffled rows that is sorted by length.
+        precision: Precision of the encoder's products: ``auto`` is bf16 where the hardware has it natively, else fp32.
+        device: ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
+        threads: Thread count of torch; its own default if left out.
+        on_hardware_change: What a resumed run does if it cannot keep the device, precision or thread count that it
+            began with and that were left to the machine: ``continue`` with what there is, or ``refuse``.
+        best_by: The score that decides which model is kept: ``overall``, ``overall_normalised`` or ``task.metric``.
+        patience: Number of evaluations without a new best after which the run stops.
+        checkpoint_every: Steps between checkpoints; one is written after each epoch anyway.
+        keep: Number of checkpoints that are kept.
+        tensorboard: Whether TensorBoard files are written, if tensorboard is installed.
     """
 
     epochs: Count = 3
@@ -134,6 +186,7 @@ class TrainSettings(Settings):
         description="auto, cpu, mps, cuda or cuda:N is expected",
     )
     threads: int | None = Field(default=None, ge=1, le=1024, strict=True)
+    on_hardware_change: Literal["continue", "refuse"] = "continue"
     best_by: str = "overall"
     patience: Count | None = None
     checkpoint_every: Count | None = None
@@ -237,14 +290,11 @@ class RunConfig(Settings):
         """Raise ValueError for settings that exclude each other, naming both."""
         method = self.sampling.method
         shared = self.model.layer_sharing and any(task.is_pair for task in self.tasks)
+        surgery = f"loss.surgery = {'true' if self.loss.surgery is True else shown(self.loss.surgery)}"
         if self.loss.surgery and self.encoder.freeze and not shared:
-            raise ValueError(
-                "loss.surgery = true and encoder.freeze = true exclude each other: nothing that tasks share learns"
-            )
+            raise ValueError(f"{surgery} and encoder.freeze = true exclude each other: nothing that tasks share learns")
         if self.loss.surgery and len(self.tasks) == 1:
-            raise ValueError(
-                "loss.surgery = true needs at least two tasks in tasks: one gradient has nothing to conflict with"
-            )
+            raise ValueError(f"{surgery} needs at least two tasks in tasks: one gradient has nothing to conflict with")
         if self.sampling.weights and method != "weighted":
             raise ValueError(
                 f"sampling.weights is given, but sampling.method is '{method}'; only 'weighted' looks at them"

@@ -60,12 +60,12 @@ def export(
 
 def _compact(model: "Model", out: Path) -> None:
     """Write a compact folder, and report where its base encoder must be if that is a folder."""
-    from swissbert.export.plan import free
+    from swissbert.export.plan import check_free
     from swissbert.model_folder.encoders import is_local
     from swissbert.model_folder.origin import base_folder
     from swissbert.model_folder.save import save_model
 
-    free(out)
+    check_free(out)
     base = base_folder(model.folder)
     save_model(out, model.network, model.tokenizer, model.description, base=base)
     name = model.description.encoder.name

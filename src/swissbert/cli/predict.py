@@ -7,17 +7,18 @@ import sys
 from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from swissbert.cli.program import ModelArgument, PrecisionOption, program_name, without_garbage_collector
+from swissbert.data.formats import FORMATS, unknown_format
 from swissbert.errors import SwissbertError
 
 if TYPE_CHECKING:
     from swissbert.inference.model import Precision
 
-InputFormat = Literal["auto", "text", "tsv", "csv", "cs224n", "jsonl", "parquet"]
+FORMAT_NAMES = ("auto", *FORMATS)
 
 
 def predict(
@@ -27,7 +28,7 @@ def predict(
     task: Annotated[str | None, typer.Option(help="Which task; not needed if the model has only one.")] = None,
     source: Annotated[str | None, typer.Option("--input", help="A file, or - for standard input.")] = None,
     output: Annotated[Path | None, typer.Option(help="Output file; standard output if not given.")] = None,
-    format: Annotated[InputFormat, typer.Option(help="Format of --input.")] = "auto",
+    format: Annotated[str, typer.Option(help=f"Format of --input: {', '.join(FORMAT_NAMES)}.")] = "auto",
     output_dir: Annotated[
         Path | None, typer.Option(help="Folder for the answers of a large file, in shards; can be resumed.")
     ] = None,
@@ -48,6 +49,8 @@ def predict(
 
     if (text is None) == (source is None):
         raise SwissbertError("predict takes either a text or --input")
+    if format not in FORMAT_NAMES:
+        raise SwissbertError(f"--format: {unknown_format(format)}")
     if source is None and format != "auto":
         raise SwissbertError(f"--format is {format}, but only --input has a format; a text argument has none")
     if output_dir is not None:
@@ -90,7 +93,7 @@ def _predict_shards(
     name: str | None,
     source: Path,
     folder: Path,
-    format: InputFormat,
+    format: str,
     shard_rows: int | None,
 ) -> None:
     """Answer a file into a folder of shards; after an interrupt, print how to resume."""

@@ -40,7 +40,7 @@ def _config(
 ) -> "RunConfig":
     """Return the settings of a recipe, or without one those of the run that is resumed."""
     from swissbert.config import load_config
-    from swissbert.training.loop import stored_config
+    from swissbert.training.start import stored_config
 
     if recipe is not None:
         return load_config(recipe, settings, data_argument(data))
@@ -63,7 +63,7 @@ def _show_plan(config: "RunConfig") -> None:
     from swissbert.training.prepare import prepare
 
     prepared = prepare(config, Display())
-    trainable = sum(p.numel() for p in prepared.model.parameters() if p.requires_grad)
+    trainable = sum(p.numel() for p in prepared.network.parameters() if p.requires_grad)
     print(dump_config(config))
     epochs = len(prepared.plan.ends)
     print(f"# {prepared.total:,} steps in {epochs} epochs; {trainable:,} trainable parameters")

@@ -12,11 +12,12 @@ from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any, TextIO
 
+from swissbert.data.formats import Format
 from swissbert.data.rows import BadRow, Row
 from swissbert.display import Display, RowProgress
 from swissbert.errors import SwissbertError
 from swissbert.files import locked, read_object, sha256, whole_file, write_text
-from swissbert.inference.inputs import read_inputs
+from swissbert.inference.inputs import input_format, read_inputs
 from swissbert.inference.model import Model
 from swissbert.inference.stream import records
 from swissbert.model_folder import layout
@@ -99,12 +100,12 @@ def answer_file(
             display.say(f"{folder}: this job is finished already; there is nothing to compute")
             return done
         files: list[TextIO] = []
-        rows = read_inputs(str(source), task, format, opened=files.append)
+        rows = read_inputs(str(source), task, format, on_open=files.append)
         rows = chain(list(islice(rows, 1)), rows)  # reports missing columns before anything is written
         write_text(folder / JOB, json.dumps(job, indent=2, ensure_ascii=False) + "\n")
         if shards := len(list(folder.glob(PARTS))):
             display.say(f"{folder}: resuming; {shards:,} shards exist, and their rows are read but not computed")
-        with display.rows("predicting", _share(source, files)) as bar:
+        with display.rows("predicting", _share(source, files, input_format(source, task, format))) as bar:
             done = _write_shards(model, task, rows, folder, shard_rows, bar)
         if _input(source) != job["input"]:
             raise SwissbertError(f"{source}: the file changed while it was read, so the answers in {folder} are mixed")
@@ -209,13 +210,17 @@ def _finished(folder: Path) -> Done | None:
         return None
 
 
-def _share(source: Path, files: list[TextIO]) -> Callable[[int], float]:
-    """Return a function from rows done to the share of the input: by bytes read for text files, by rows for Parquet."""
-    if not files:  # Parquet, which is not read as text
-        from pyarrow.parquet import read_metadata
+def _share(source: Path, files: list[TextIO], format: Format) -> Callable[[int], float]:
+    """Return a function that turns rows done into the share of the input done.
 
-        total = read_metadata(source).num_rows
-        return lambda rows: rows / max(1, total)
+    Args:
+        source: The input.
+        files: The open file of a text format, whose position counts; empty for other formats, whose rows count.
+        format: The format of the input.
+    """
+    if not files:
+        total = format.count_rows(source)
+        return lambda rows: rows / max(1, total) if total is not None else 0.0
     size = max(1, source.stat().st_size)
 
     def share(rows: int) -> float:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from swissbert.data.cs224n import write_submission
-from swissbert.data.reader import find_split_file, read_split
 from swissbert.data.rows import BadRow
+from swissbert.data.splits import find_split_file, read_split
 from swissbert.inference.model import Model
 from swissbert.tasks import Split
 

@@ -62,7 +62,9 @@ def read_description(folder: Path, kinds: Mapping[str, Kind] | None = None) -> D
         SwissbertError: If it is missing, damaged, of another format, or belongs to an exported ONNX folder.
     """
     table = without_paths(read_table(folder))
-    return validated(Description, table, str(folder / DESCRIPTION), context={"kinds": dict(kinds or {})})
+    return validated(
+        Description, table, str(folder / DESCRIPTION), context={"kinds": dict(kinds or {}), "any_format": True}
+    )
 
 
 def read_table(folder: Path) -> dict[str, Any]:
