@@ -30,6 +30,7 @@ from swissbert.experiments.records import (
 from swissbert.files import locked, writing
 from swissbert.inference.model import load
 from swissbert.inference.submission import submission
+from swissbert.model_folder import layout
 from swissbert.model_folder.encoders import encoder_folder
 from swissbert.training.loop import train
 from swissbert.training.plan import plan_steps
@@ -129,7 +130,7 @@ def _job(
     batch = {name: min(config.train.batch_size, len(data)) for name, data in train_rows.items()}
     tokens = sum(lengths[name] * batch[name] for draws in plan.steps for name, _ in draws)
     dev_tokens = float(sum(data.table.lengths.sum() for data in dev)) * len(plan.ends)
-    done = checkpoints(folder / "checkpoints")[-1:] or [0]
+    done = checkpoints(folder / layout.CHECKPOINTS)[-1:] or [0]
     sizes = {name: len(data) for name, data in train_rows.items()}
     return Job(config, folder, sums, sizes, len(plan.steps), min(done[0], len(plan.steps)), tokens, dev_tokens)
 
@@ -149,7 +150,7 @@ def run_row(planned: PlannedRow, out: Path, display: Display) -> RowRecord:
     for job in planned.jobs:
         began = time.perf_counter()
         result = train(job.config, job.folder, resume=True, display=display)
-        evaluations = list(_evaluations(job.folder / "metrics.jsonl"))
+        evaluations = list(_evaluations(job.folder / layout.METRICS_LOG))
         progress = result.progress
         assert progress.best_step is not None, "a run that ended has been evaluated"
         best = next(each for each in evaluations if each.step == progress.best_step)
@@ -157,7 +158,7 @@ def run_row(planned: PlannedRow, out: Path, display: Display) -> RowRecord:
         runs.append(
             RunRecord(
                 config=anonymous(job.config),
-                rows=recorded_rows(job.folder / "run.json"),
+                rows=recorded_rows(job.folder / layout.RUN_RECORD),
                 train_rows=job.train_rows,
                 steps=progress.step,
                 best_step=progress.best_step,
@@ -185,7 +186,7 @@ def run_row(planned: PlannedRow, out: Path, display: Display) -> RowRecord:
 def _clear(planned: PlannedRow) -> None:
     """Remove the checkpoints of a finished row; its model stays."""
     for job in planned.jobs:
-        shutil.rmtree(job.folder / "checkpoints", ignore_errors=True)
+        shutil.rmtree(job.folder / layout.CHECKPOINTS, ignore_errors=True)
 
 
 def _evaluations(path: Path) -> Iterator[Evaluation]:
