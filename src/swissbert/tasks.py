@@ -1,6 +1,6 @@
-"""What a task is. The paper's tasks are declarations in ``tasks/*.toml``; no code knows their names.
+"""Declarations of tasks: kind, labels or range, loss, metric, files and columns.
 
-A declaration says what kind of answer is asked for, where the rows are and how their columns map to roles.
+The paper's tasks are declarations in ``tasks/*.toml``, like a user's own; no code depends on their names.
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, InstanceOf, PlainSerializer, ValidationInfo, field_validator, model_validator
 
+from swissbert.data.formats import FORMATS, Format, MissingFormat, ReadOptions, unknown_format
 from swissbert.errors import SwissbertError
 from swissbert.kinds import KINDS, Kind, Label
 from swissbert.settings import Settings, read_toml, shown, validated
@@ -20,7 +21,14 @@ SHIPPED = Path(__file__).parent / "tasks"
 
 
 class Columns(Settings):
-    """Which column plays which role. `text_pair` makes the task one of sentence pairs."""
+    """Names of the columns of a task's files.
+
+    Attributes:
+        text: The text, or the first text of a pair.
+        text_pair: The second text of a pair; makes the task a pair task.
+        label: The label.
+        id: An id, which answers repeat; row numbers if left out.
+    """
 
     text: str = Field(min_length=1)
     text_pair: str | None = Field(default=None, min_length=1)
@@ -29,7 +37,14 @@ class Columns(Settings):
 
 
 class HubData(Settings):
-    """A data set on the Hugging Face hub, and what its splits are called there."""
+    """A data set on the Hugging Face hub.
+
+    Attributes:
+        dataset: ``NAME`` or ``OWNER/NAME``.
+        config: Its configuration, if it has several.
+        revision: Branch, tag or commit.
+        splits: Names that the splits have there.
+    """
 
     dataset: str = Field(pattern=r"^[\w.-]+(/[\w.-]+)?$", description="NAME or OWNER/NAME is expected")
     config: str | None = None
@@ -51,7 +66,8 @@ class Task(Settings):
         output: Of a regression: ``sigmoid`` (always inside the range) or ``linear`` (clipped when predicting).
         separator: What separates several labels in a text cell; if not given ``|``, ``;`` and ``,`` are tried.
         files: File of each split inside the data directory; a list means the first that exists.
-        format: How files are read; ``auto`` goes by the ending.
+        format: Format of the files: a name (see `swissbert.data.formats`), ``auto`` for the one that a file's ending
+            stands for, or in Python a `Format` object.
         quotes: Whether quotes in delimited files are syntax; left out, the format's own default.
         holdout: Share of train rows that serves as dev split where none is declared. Rows are chosen by a hash of
             their text, so equal texts are never on both sides, and held-out rows are never trained on.
@@ -72,7 +88,7 @@ class Task(Settings):
     output: Literal["sigmoid", "linear"] = "sigmoid"
     separator: str | None = Field(default=None, min_length=1)
     files: dict[Split, FileName | Annotated[list[FileName], Field(min_length=1)]] = {}
-    format: Literal["auto", "cs224n", "tsv", "csv", "jsonl", "parquet"] = "auto"
+    format: Annotated[InstanceOf[Format] | Literal["auto"], PlainSerializer(str, return_type=str)] = "auto"
     quotes: bool | None = None
     holdout: float = Field(default=0.1, gt=0, lt=1, strict=True)
     hub: HubData | None = None
@@ -88,11 +104,24 @@ class Task(Settings):
             raise ValueError(f"{shown(value)} is not a kind of task; the kinds are {', '.join(kinds)}")
         return kinds[value]
 
+    @field_validator("format", mode="before")
+    @classmethod
+    def _find_format(cls, value: object, info: ValidationInfo) -> object:
+        context = info.context or {}
+        formats: dict[str, Format] = {**FORMATS, **context.get("formats", {})}
+        if isinstance(value, Format) or value == "auto":
+            return value
+        if isinstance(value, str) and value in formats:
+            return formats[value]
+        if isinstance(value, str) and context.get("any_format"):
+            return MissingFormat(value)
+        raise ValueError(unknown_format(value))
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         self.kind.check(self)
         if self.files and self.hub is not None:
-            raise ValueError("files and hub exclude each other: the rows are in one place")
+            raise ValueError("files and hub exclude each other: give one source of rows")
         return self
 
     @property
@@ -118,6 +147,11 @@ class Task(Settings):
         """Return the file names that `split` may have in a data directory, in the order they are tried."""
         names = self.files.get(self.source(split), [])
         return [names] if isinstance(names, str) else list(names)
+
+    @property
+    def read_options(self) -> ReadOptions:
+        """Options for reading the task's files."""
+        return ReadOptions(self.quotes, self.columns.text, self.columns.text_pair)
 
     def parse_label(self, cell: object) -> Label:
         """Turn a cell into a label.
@@ -149,13 +183,24 @@ def tasks_for(tasks: list[Task], wants_pair: bool, names: list[str] | None = Non
     return fitting
 
 
-def make_task(table: dict[str, Any], where: str, kinds: Mapping[str, Kind] | None = None) -> Task:
-    """Validate a declaration; `kinds` adds kinds from outside the package.
+def make_task(
+    table: dict[str, Any],
+    where: str,
+    kinds: Mapping[str, Kind] | None = None,
+    formats: Mapping[str, Format] | None = None,
+) -> Task:
+    """Validate a declaration.
+
+    Args:
+        table: The keys of `Task`.
+        where: Name of the source in messages.
+        kinds: Kinds from outside the package, by name.
+        formats: File formats from outside the package, by name.
 
     Raises:
         SwissbertError: Names source, key, value and what is allowed.
     """
-    return validated(Task, table, where, context={"kinds": dict(kinds or {})})
+    return validated(Task, table, where, context={"kinds": dict(kinds or {}), "formats": dict(formats or {})})
 
 
 def find_task(name: str) -> Task:
@@ -168,7 +213,7 @@ def find_task(name: str) -> Task:
         return make_task(read_toml(Path(name)), name)
     if name not in shipped_tasks():
         raise SwissbertError(
-            f"tasks: no shipped task {shown(name)} (there are {', '.join(shipped_tasks())}), and a file ends in .toml"
+            f"tasks: no shipped task {shown(name)} (there are {', '.join(shipped_tasks())}; a file of your own ends in .toml)"
         )
     path = SHIPPED / f"{name}.toml"
     return make_task(read_toml(path), str(path))

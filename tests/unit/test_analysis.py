@@ -30,11 +30,11 @@ from swissbert.analysis.answered import AnsweredSplit, answer_split, in_words, r
 from swissbert.analysis.buckets import SINGLE
 from swissbert.analysis.style import render
 from swissbert.data.dataset import load_split
-from swissbert.data.reader import read_split
+from swissbert.data.splits import read_split
 from swissbert.data.tokens import Tokenizer
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import evaluate
-from swissbert.inference.attention import attended, to_bertviz
+from swissbert.inference.attention import attention_weights, to_bertviz
 from swissbert.inference.model import Model, load
 from swissbert.metrics import Metric
 from swissbert.tasks import find_task
@@ -206,7 +206,7 @@ def test_attention_shares_equal_a_loop_over_tokens(trained: Model) -> None:
     shares = pair_attention.attention_shares(trained, PARA, "dev", STARTER, limit=5)
     crossing, matching, even, words = np.zeros(2), np.zeros(2), np.zeros(2), 0
     for row in rows:
-        one = attended(trained, row.text, row.text_pair)
+        one = attention_weights(trained, row.text, row.text_pair)
         for i, token in enumerate(one.tokens):
             if token in ("[CLS]", "[SEP]"):
                 continue
@@ -228,12 +228,12 @@ def test_attention_shares_equal_a_loop_over_tokens(trained: Model) -> None:
 
 
 def test_attention_of_a_sentence_and_of_a_pair(trained: Model) -> None:
-    pair = attended(trained, "is it good", "the film is good")
+    pair = attention_weights(trained, "is it good", "the film is good")
     assert pair.tokens == ["[CLS]", "is", "it", "good", "[SEP]", "the", "film", "is", "good", "[SEP]"]
     assert pair.boundary == 5
     assert pair.weights.shape == (2, 4, 10, 10)
     torch.testing.assert_close(pair.weights.sum(-1), torch.ones(2, 4, 10))
-    single = attended(trained, "is it good")
+    single = attention_weights(trained, "is it good")
     assert single.boundary == len(single.tokens) == 5
     given = to_bertviz(trained, "is it good", "the film is good")
     assert [layer.shape for layer in given["attention"]] == [(1, 4, 10, 10)] * 2

@@ -16,7 +16,7 @@ from swissbert.analysis.score_figures import metric_scores
 from swissbert.analysis.style import render
 from swissbert.cli.tables import check_text, scores_table
 from swissbert.config import make_config
-from swissbert.data.check import check
+from swissbert.data.check import check_directory
 from swissbert.inference.model import Model, load
 from swissbert.tasks import make_task
 from swissbert.training.loop import train
@@ -200,7 +200,7 @@ def test_terminal_tables(model: Model, data: Path) -> None:
     for line in lines:
         assert line[-2:] == [f"{baseline[line[1]]:.3f}", "60"]
     tasks = [make_task(table, "here") for table in (TOPIC_TASK, RELATION_TASK)]
-    text = check_text(check(data, tasks, model.tokenizer))
+    text = check_text(check_directory(data, tasks, model.tokenizer))
     (labels,) = [line for line in text.splitlines() if line.split()[:2] == ["topics", "dev"] and "%" in line]
     assert [word for word in labels.split()[2:] if not word.endswith("%")] == list(TOPICS)
 

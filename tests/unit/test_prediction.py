@@ -1,4 +1,4 @@
-"""Answers in order, in constant memory, whatever stands next to a row."""
+"""Streams of rows: order, memory, neighbours and bad rows."""
 
 import io
 import json
@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from swissbert.config import EncoderSettings, ModelSettings, load_config
-from swissbert.data.reader import read_split
 from swissbert.data.rows import BadRow, Row
+from swissbert.data.splits import read_split
 from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.checkpoint import read_encoder
 from swissbert.errors import SwissbertError
@@ -52,7 +52,7 @@ def rows(count: int) -> Iterator[Row]:
         yield Row(n, f"id{n}", "the movie " * (n % 7 + 1) + str(n), None, None)
 
 
-def test_a_model_folder_gives_back_what_was_saved(trained: Model) -> None:
+def test_a_saved_model_has_its_tasks_and_heads(trained: Model) -> None:
     assert [task.name for task in trained.description.tasks] == ["sst", "para", "sts"]
     assert not trained.network.training
     width = trained.network.heads.get_parameter("for_sts.out.weight").shape[1]
@@ -73,7 +73,7 @@ def test_answers_come_in_order_and_do_not_depend_on_neighbours(trained: Model, m
     assert len({answer.probabilities[0] for answer in together if answer and answer.probabilities}) > 10
 
 
-def test_a_stream_is_read_no_further_than_needed(trained: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_is_read_at_most_a_chunk_ahead(trained: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prediction, "CHUNK", 8)
     taken = 0
 
@@ -111,7 +111,7 @@ def test_probabilities_sum_to_one_and_scores_stay_in_the_range(trained: Model) -
         ("nope", "a", "has no task 'nope'; its tasks are sst, para, sts"),
     ],
 )
-def test_bad_input_is_one_sentence(trained: Model, task: str, item: object, message: str) -> None:
+def test_bad_input_is_refused(trained: Model, task: str, item: object, message: str) -> None:
     with pytest.raises(SwissbertError, match=message):
         list(trained.predict(task, iter([item])))  # type: ignore[arg-type]
 
@@ -123,9 +123,9 @@ def test_text_that_only_looks_dangerous_is_answered(trained: Model) -> None:
 
 def test_lines_of_text_give_rows_and_bad_rows_in_their_places(trained: Model) -> None:
     file = io.StringIO("good film\n\nbad film\n")
-    found = list(prediction.records(trained, trained.task("sst"), read_inputs("-", trained.task("sst"), stdin=file)))
-    assert [item.get("id") for item in found] == ["1", None, "3"]
-    assert found[1] == {"row": 2, "error": "the text is empty"}
+    answers = list(prediction.records(trained, trained.task("sst"), read_inputs("-", trained.task("sst"), stdin=file)))
+    assert [item.get("id") for item in answers] == ["1", None, "3"]
+    assert answers[1] == {"row": 2, "error": "the text is empty"}
     pairs = list(read_inputs("-", trained.task("sts"), stdin=io.StringIO("a\tb\nonly one\n")))
     assert isinstance(pairs[0], Row)
     assert isinstance(pairs[1], BadRow)
@@ -178,8 +178,8 @@ def test_other_delimited_files_go_by_their_header(tmp_path: Path, name: str, con
 
 def test_the_courses_test_files_are_read(cs224n: Path) -> None:
     task = find_task("sst")
-    found = list(read_inputs(str(cs224n / "ids-sst-test-student.csv"), task))
-    assert found == read_split(task, "test", cs224n).rows
+    answers = list(read_inputs(str(cs224n / "ids-sst-test-student.csv"), task))
+    assert answers == read_split(task, "test", cs224n).rows
 
 
 @pytest.mark.parametrize("first", ["{broken", "[1]", '{"other": 1}'])
@@ -209,7 +209,7 @@ def test_what_is_no_file_or_has_an_unknown_ending_is_said(tmp_path: Path) -> Non
         ("none.csv", "auto", r"none\.csv: cannot be read \(No such file or directory\)$"),
         (".", "auto", r"cannot be read \(Is a directory\)$"),
         ("folder.csv", "auto", r"cannot be read \(Is a directory\)$"),
-        ("rows.xyz", "auto", r"the ending says no known format \(.*\.txt\); --format can$"),
+        ("rows.xyz", "auto", r"no format is known by the ending '\.xyz' \(known: .*\.txt\); set the format by name: "),
         ("pipe", "parquet", "Parquet needs a file"),
     ]:
         with pytest.raises(SwissbertError, match=message):

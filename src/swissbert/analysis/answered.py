@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from swissbert.analysis.buckets import Bucket, buckets_for, overlap
-from swissbert.data.reader import open_split
 from swissbert.data.rows import BadRow, Row
+from swissbert.data.splits import open_split
 from swissbert.errors import SwissbertError
 from swissbert.inference.model import CHUNK, Model
 from swissbert.kinds import Array

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from swissbert.analysis.style import COLOURS, axes_row, hide_grid, in_style, percent
 from swissbert.data.dataset import tokenize
-from swissbert.data.reader import find_split_file, open_split
 from swissbert.data.rows import Row
+from swissbert.data.splits import find_split_file, open_split
 from swissbert.data.tokens import Tokenizer
 from swissbert.errors import SwissbertError
 from swissbert.inference.model import CHUNK

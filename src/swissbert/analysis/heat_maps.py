@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from swissbert.analysis.style import COLOURS, HEAT, axes_row, hide_grid, in_style
-from swissbert.inference.attention import Attended
+from swissbert.inference.attention import AttentionWeights
 
 
 def default_layers(count: int) -> list[int]:
@@ -16,7 +16,7 @@ def default_layers(count: int) -> list[int]:
 
 @in_style
 def attention_figure(
-    attention: Attended, title: str, layers: Sequence[int] | None = None, heads: Sequence[int] = (0,)
+    attention: AttentionWeights, title: str, layers: Sequence[int] | None = None, heads: Sequence[int] = (0,)
 ) -> Figure:
     """Draw a heat map for each layer and attention head.
 
@@ -40,7 +40,7 @@ def attention_figure(
     return figure
 
 
-def _label_tokens(axes: Axes, attention: Attended) -> None:
+def _label_tokens(axes: Axes, attention: AttentionWeights) -> None:
     """Put tokens on both axes, and lines between the sentences of a pair."""
     count = len(attention.tokens)
     axes.set_xticks(range(count), attention.tokens, rotation=90, fontsize=8)

@@ -142,7 +142,7 @@ def check_out(out: Path) -> None:
     """
     need_name(out, "report")
     if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / MARK).is_file())):
-        raise SwissbertError(f"{out}: not empty and not a report; choose another folder")
+        raise SwissbertError(f"{out}: not empty and not a report; choose another folder", argument="out")
 
 
 def cell(value: Any, digits: int) -> str:

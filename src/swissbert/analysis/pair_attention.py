@@ -13,8 +13,8 @@ from torch import Tensor
 from swissbert.analysis.style import COLOURS, SOFT, axes_row, hide_grid, in_style, percent
 from swissbert.data.batches import PackedBatch, batches_by_tokens, pack
 from swissbert.data.dataset import tokenize
-from swissbert.data.reader import open_split
 from swissbert.data.rows import Row
+from swissbert.data.splits import open_split
 from swissbert.evaluation.predictions import TOKEN_BUDGET
 from swissbert.inference.model import CHUNK, Model
 from swissbert.kinds import Array

@@ -1,11 +1,8 @@
 """Calls of the experiments to `swissbert.training`: load splits, plan steps, time steps, train."""
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
-
-import torch
 
 from swissbert.config import RunConfig
 from swissbert.data.dataset import TaskData
@@ -13,8 +10,12 @@ from swissbert.data.tokens import Tokenizer
 from swissbert.display import Display
 from swissbert.model_folder.layout import CHECKPOINTS, RUN_RECORD
 from swissbert.training.loop import train
-from swissbert.training.prepare import fingerprints, load_splits, plan_steps, prepare
+from swissbert.training.plan import plan_steps
+from swissbert.training.prepare import fingerprints, load_splits, prepare
 from swissbert.training.state import checkpoints, recorded_rows
+
+TIMED_STEPS = 2
+"""Steps that are timed, after one for warm-up."""
 
 
 class Splits(NamedTuple):
@@ -96,23 +97,13 @@ def last_checkpoint(folder: Path) -> int:
 
 
 def tokens_per_second(config: RunConfig, display: Display) -> float:
-    """Measure forward and backward passes on two batches of each task. The network is discarded."""
+    """Measure how fast the first steps of a run are. The network is discarded."""
     prepared = prepare(config, Display(quiet=True))
     display.say("timing a few steps ...")
-    prepared.model.train()
-    seconds, tokens = 0.0, 0
-    for turn, (name, data) in enumerate([*prepared.train.items()] * 2):
-        batches = data.shuffled(config.train.batch_size, config.train.bucket, [0])
-        batch = data.batch(batches[turn % len(batches)]).to(prepared.device)
-        start = time.perf_counter()
-        with torch.autocast(prepared.device.type, torch.bfloat16, enabled=prepared.precision == torch.bfloat16):
-            loss = prepared.model.loss(batch, name)
-        loss.backward()  # type: ignore[no-untyped-call]
-        loss.item()
-        if turn:  # the first pass is a warm-up
-            seconds += time.perf_counter() - start
-            tokens += batch.tokens
-    return tokens / seconds
+    step, batches = prepared.training_step(), prepared.batches()
+    step(0, batches(0))  # warm-up
+    records = [step(number, batches(number)) for number in range(min(TIMED_STEPS, prepared.total))]
+    return sum(record.tokens for record in records) / sum(record.seconds for record in records)
 
 
 def train_run(config: RunConfig, folder: Path, display: Display) -> TrainedRun:

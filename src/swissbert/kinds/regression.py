@@ -44,6 +44,11 @@ class Regression(Kind):
         """A score."""
         return ()
 
+    def answer_span(self, task: "Task") -> float:
+        """Width of the range."""
+        low, high = _range(task)
+        return high - low
+
     def parse(self, task: "Task", cell: object) -> Label:
         """A number inside the range."""
         text = str(cell).strip()

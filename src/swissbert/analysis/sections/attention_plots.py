@@ -8,9 +8,9 @@ from swissbert.analysis.heat_maps import attention_figure
 from swissbert.analysis.page import Part, Picture, Section, Table
 from swissbert.analysis.pair_attention import AttentionShares, attention_shares, shares_figure
 from swissbert.data.dataset import tokenize
-from swissbert.data.reader import open_split
 from swissbert.data.rows import Row
-from swissbert.inference.attention import attended
+from swissbert.data.splits import open_split
+from swissbert.inference.attention import attention_weights
 from swissbert.inference.model import Model
 from swissbert.tasks import Split, Task
 
@@ -58,7 +58,7 @@ def _heat_map(model: Model, task: Task, directory: Path | None, split: Split) ->
         return []
     pair = row.text_pair if task in joint_pairs(model) else None
     title = f"{task.name}: attention weights of a {'sentence' if pair is None else 'pair'}"
-    figure = attention_figure(attended(model, row.text, pair), title)
+    figure = attention_figure(attention_weights(model, row.text, pair), title)
     return [Picture(f"attention-{task.name}", figure, f"Attention heat maps of {task.name}")]
 
 

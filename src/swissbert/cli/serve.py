@@ -1,0 +1,35 @@
+"""The command ``serve``: answers over HTTP."""
+
+from typing import Annotated
+
+import typer
+
+from swissbert.cli.program import ModelArgument, PrecisionOption, need
+
+
+def serve(
+    model: ModelArgument,
+    host: Annotated[
+        str, typer.Option(help="Address; if other machines can reach it, SWISSBERT_API_KEY must be set.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for a free one.")] = 8000,
+    deadline: Annotated[float, typer.Option(min=0.1, max=600, help="Seconds that a request may take.")] = 30.0,
+    precision: PrecisionOption = "auto",
+) -> None:
+    """Serve a model over HTTP.
+
+    Requests of different clients and tasks share encoder passes. /openapi.json describes the API.
+    """
+    need("fastapi", "uvicorn", "prometheus_client", extra="serve")
+    from swissbert.inference import load
+    from swissbert.serving.app import make_app
+    from swissbert.serving.server import key_for
+    from swissbert.serving.server import serve as run
+
+    key = key_for(host)
+    run(
+        make_app(load(model, precision=precision), key=key, deadline=deadline),
+        host,
+        port,
+        lambda url: print(f"serving on {url}", flush=True),
+    )
