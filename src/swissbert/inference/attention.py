@@ -74,8 +74,3 @@ def to_bertviz(model: Model, text: str, text_pair: str | None = None) -> dict[st
     if result.boundary < len(result.tokens):
         arguments["sentence_b_start"] = result.boundary
     return arguments
-
-
-# Former names, which `swissbert.analysis` still imports.
-Attended = AttentionWeights
-attended = attention_weights
