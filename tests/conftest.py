@@ -1,4 +1,8 @@
-"""What several tests share: real data and weights where they are, and a tiny encoder that trains in a second."""
+"""Fixtures that several tests share: data and weights where they exist, a tiny encoder, a finished run, a browser.
+
+``SWISSBERT_SHARED`` names the folder with data that does not ship (``data/cs224n``, ``data/own_tasks``); by default it is
+the folder ``shared`` beside the checkout. Tests that need such data are skipped where it is missing.
+"""
 
 import os
 import shutil
@@ -7,89 +11,60 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-os.environ["HF_HUB_OFFLINE"] = (
-    "1"  # no test reaches a real hub; the tests of the hub client unset it in a process of their own
-)
+# No test reaches a real hub; the tests of the hub client unset this in a process of their own.
+os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-os.environ.setdefault(
-    "OMP_NUM_THREADS", "1"
-)  # before torch is imported: what tests run is small, and they run side by side
+# Set before torch is imported: the tensors of tests are small, and test processes run side by side.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# How long an example takes depends on the machine.
+settings.register_profile("swissbert", deadline=None)
+settings.load_profile("swissbert")
 
 ROOT = Path(__file__).parents[1]
-SHARED = Path(os.environ.get("SWISSBERT_SHARED", ROOT.parent / "shared"))
+SHARED = Path(os.environ.get("SWISSBERT_SHARED") or ROOT.parent / "shared")
 STARTER = ROOT / "src" / "swissbert" / "data" / "starter"
+
+TRAINING_TESTS = ("test_loop.py", "test_state.py", "test_estimator.py", "test_resume.py")
+"""Files whose tests get the marker ``trains``, so that CI repeats them with and without bf16 and on two threads."""
+
+WORDS = (
+    "the a is was of and to in it not no very good bad film movie plot great awful fine dull man woman "
+    "dog cat plays runs sleeps eats guitar street park how do i what why where can learn cook fix my bike "
+    "bread house car red blue ? . , !"
+)
+"""Whole words in the vocabulary of the tiny encoder, which has all single characters too."""
+
+
+def pytest_configure() -> None:
+    """Fail early if a file of TRAINING_TESTS was renamed, because its tests would lose their marker."""
+    missing = set(TRAINING_TESTS) - {path.name for path in (ROOT / "tests").rglob("test_*.py")}
+    if missing:
+        raise pytest.UsageError(
+            f"TRAINING_TESTS in tests/conftest.py names missing files: {', '.join(sorted(missing))}"
+        )
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Add the marker ``trains``."""
+    if item.path.name in TRAINING_TESTS:
+        item.add_marker(pytest.mark.trains)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Tests keep tokens in a folder of their own."""
+    """Keep the token cache of tests out of the user's."""
     os.environ["SWISSBERT_CACHE"] = str(tmp_path_factory.mktemp("cache"))
-
-
-WORDS = [
-    "the",
-    "a",
-    "is",
-    "was",
-    "of",
-    "and",
-    "to",
-    "in",
-    "it",
-    "not",
-    "no",
-    "very",
-    "good",
-    "bad",
-    "film",
-    "movie",
-    "plot",
-    "great",
-    "awful",
-    "fine",
-    "dull",
-    "man",
-    "woman",
-    "dog",
-    "cat",
-    "plays",
-    "runs",
-    "sleeps",
-    "eats",
-    "guitar",
-    "street",
-    "park",
-    "how",
-    "do",
-    "i",
-    "what",
-    "why",
-    "where",
-    "can",
-    "learn",
-    "cook",
-    "fix",
-    "my",
-    "bike",
-    "bread",
-    "house",
-    "car",
-    "red",
-    "blue",
-    "?",
-    ".",
-    ",",
-    "!",
-]
 
 
 @pytest.fixture
 def one_thread() -> Iterator[None]:
-    """Small tensors are faster on one thread, and far faster where other processes compute."""
+    """Run a test on one thread: faster for small tensors, and much faster beside other busy processes."""
     import torch
 
     before = torch.get_num_threads()
@@ -100,33 +75,35 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def minilm() -> Path:
-    """Folder of the real MiniLM-L6 weights."""
+    """Return the folder of the MiniLM-L6 weights."""
     from swissbert.model_folder.encoders import encoder_folder
 
     return encoder_folder("minilm")
 
 
+def shared_data(name: str) -> Path:
+    """Return a folder of data that does not ship, or skip the test where it is missing."""
+    folder = SHARED / "data" / name
+    if not folder.is_dir():
+        pytest.skip(f"no data in {folder}; SWISSBERT_SHARED names the folder that holds data/{name}")
+    return folder
+
+
 @pytest.fixture(scope="session")
 def cs224n() -> Path:
-    """The course's data files as published; the test skips where they are not at hand."""
-    if not (SHARED / "data" / "cs224n").is_dir():
-        pytest.skip(f"the course's data is not at {SHARED / 'data' / 'cs224n'} (SWISSBERT_SHARED names its parent)")
-    return SHARED / "data" / "cs224n"
+    """Return the folder of the Stanford CS224N course's data files."""
+    return shared_data("cs224n")
 
 
 @pytest.fixture(scope="session")
 def own_tasks() -> Path:
-    """TREC, SUBJ, MSRP and SICK; the test skips where they are not at hand."""
-    if not (SHARED / "data" / "own_tasks").is_dir():
-        pytest.skip(
-            f"the tasks of one's own are not at {SHARED / 'data' / 'own_tasks'} (SWISSBERT_SHARED names its parent)"
-        )
-    return SHARED / "data" / "own_tasks"
+    """Return the folder with TREC, SUBJ, MSRP and SICK."""
+    return shared_data("own_tasks")
 
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An encoder folder with random weights: 2 layers, width 32, a vocabulary of letters and a few words."""
+    """Write an encoder folder with random weights: 2 layers, width 32, a vocabulary of characters and a few words."""
     import torch
 
     from swissbert.encoder import Bert, BertConfig
@@ -142,7 +119,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "[MASK]",
         *letters,
         *(f"##{c}" for c in letters),
-        *(w for w in WORDS if len(w) > 1),
+        *(w for w in WORDS.split() if len(w) > 1),
     ]
     (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in pieces), encoding="utf-8")
     torch.manual_seed(0)
@@ -155,7 +132,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_run(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run folder: the tiny encoder after 40 steps on the corpus that ships, with surgery and learned weights."""
+    """Train the tiny encoder for 40 steps on the starter corpus, with surgery and learned weights; return the run folder."""
     import torch
 
     from swissbert.config import make_config
@@ -167,7 +144,16 @@ def tiny_run(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "data": {"dir": str(STARTER)},
         "encoder": {"name": str(tiny), "dropout": 0.1, "max_length": 48},
         "loss": {"weighting": "automatic", "lr": 0.05, "surgery": True},
-        "train": {"epochs": 2, "epoch_ends": 20, "batch_size": 8, "lr": 1e-3, "threads": 1, "tensorboard": False},
+        "train": {
+            "epochs": 2,
+            "epoch_ends": 20,
+            "batch_size": 8,
+            "lr": 1e-3,
+            "device": "cpu",
+            "precision": "fp32",
+            "threads": 1,
+            "tensorboard": False,
+        },
     }
     folder = tmp_path_factory.mktemp("tiny_run") / "run"
     train(make_config(table, "here"), folder)
@@ -175,15 +161,39 @@ def tiny_run(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")  # its event loop must not run on under the tests of other files
+BROWSERS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+)
+
+
+def browser_program(bundled: str) -> str | None:
+    """Find Chromium or Chrome: what CHROMIUM names, else a known name, else the one that playwright installed.
+
+    Args:
+        bundled: Where playwright would install its own.
+    """
+    named = os.environ.get("CHROMIUM")
+    if named:
+        return named
+    known = (shutil.which(name) for name in (*BROWSERS, bundled))
+    return next((program for program in known if program), None)
+
+
+@pytest.fixture(scope="module")  # per module, so that its event loop does not outlive the tests of one file
 def browser() -> "Iterator[Browser]":
-    """Debian's Chromium, or whatever CHROMIUM names; tests skip where there is none."""
+    """Start Chromium or Chrome; tests are skipped where there is none."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-    if not program:
-        pytest.skip("no chromium on this machine (on Debian: apt install chromium)")
     quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
     with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=program, args=[*quiet, "--disable-sync", "--no-first-run"])
-        yield started
-        started.close()
+        program = browser_program(driver.chromium.executable_path)
+        if program is None:
+            pytest.skip("no Chromium or Chrome found; install one, or let CHROMIUM name its program")
+        running = driver.chromium.launch(executable_path=program, args=[*quiet, "--disable-sync", "--no-first-run"])
+        yield running
+        running.close()

@@ -177,18 +177,25 @@ def _clock(seconds: float) -> str:
 
 
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """A plain table under a title; the first `left` columns are aligned left, the others right."""
+    """Format a plain-text table.
+
+    Args:
+        title: Line above the table.
+        header: Column heads.
+        rows: Cells, as many in each row as there are heads.
+        left: Number of leading columns that are aligned left; the others are aligned right.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for i, name in enumerate(header):
-        made.add_column(Text(name), justify="left" if i < left else "right", no_wrap=True)
+        grid.add_column(Text(name), justify="left" if i < left else "right", no_wrap=True)
     for row in rows:
-        made.add_row(*(Text(cell) for cell in row))
+        grid.add_row(*(Text(cell) for cell in row))
     out = StringIO()
-    Console(file=out, width=200, force_terminal=False).print(made)
+    Console(file=out, width=200, force_terminal=False).print(grid)
     lines = [line.rstrip() for line in out.getvalue().splitlines()]
     return "\n".join([title, *(line for line in lines if line)])

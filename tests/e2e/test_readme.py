@@ -1,4 +1,4 @@
-"""Every command and example of the README runs."""
+"""The README's commands and examples run as written."""
 
 import json
 import os
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-SHARED = Path(os.environ.get("SWISSBERT_SHARED", ROOT.parent / "shared"))
+from conftest import ROOT, SHARED
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 COMMANDS = [line for language, block in BLOCKS if language == "sh" for line in block.splitlines()]
@@ -29,7 +29,7 @@ def run(command: str, cwd: Path) -> str:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The beginnings of the data files under the names that the README uses, if they are here, and a file of one's own."""
+    """Create a working directory with what the README expects: the first rows of the data sets, where they exist, and a CSV."""
     folder = tmp_path_factory.mktemp("readme")
     for name in ("cs224n", "own_tasks"):
         if (SHARED / "data" / name).is_dir():

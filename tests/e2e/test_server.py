@@ -190,6 +190,7 @@ def test_other_content_types_are_rejected(server: Server) -> None:
     error.value.close()
 
 
+@pytest.mark.perf
 def test_health_is_answered_while_long_texts_are_tokenized(server: Server) -> None:
     slow = {"inputs": [{"text": ("qzj" * 33 + " ") * 15}] * 64}
     with ThreadPoolExecutor(4) as pool:
@@ -264,6 +265,13 @@ def test_requests_beyond_the_limits_are_rejected_and_none_fails(tiny_run: Path) 
             assert int(headers["retry-after"]) >= 1
             assert content == {"error": "the server is overloaded; try again later", "field": None}
     assert server.stop() == (0, "", "")
+
+
+@pytest.mark.perf
+def test_requests_beyond_the_limits_are_rejected_at_once(tiny_run: Path) -> None:
+    server = Server(tiny_run)
+    assert max(seconds for status, *_, seconds in overload(server) if status == 429) < 5
+    server.stop()
 
 
 def test_the_api_key_is_required_and_compared(tiny_run: Path) -> None:

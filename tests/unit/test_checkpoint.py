@@ -1,6 +1,8 @@
 """Checkpoints of the encoder: names in both directions, old formats, and messages for damaged files."""
 
 import json
+import resource
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -343,6 +345,20 @@ def test_shapes_are_compared_before_an_encoder_of_terabytes_is_allocated(folder:
     text = message(folder)
     assert "misshaped embeddings.LayerNorm.bias [12] instead of [16384]" in text
     assert "missing encoder.layer.10." in text
+
+
+def peak_memory() -> int:
+    """Return the peak resident memory of this process in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+@pytest.mark.perf
+def test_a_config_of_terabytes_is_refused_in_little_time_and_memory(folder: Path) -> None:
+    (folder / "config.json").write_text(json.dumps(TABLE | SIZES))
+    before, start = peak_memory(), time.process_time()
+    message(folder)
+    assert peak_memory() - before < 200e6
+    assert time.process_time() - start < 10
 
 
 def test_a_file_that_claims_terabytes_is_refused(folder: Path) -> None:

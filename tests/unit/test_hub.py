@@ -111,7 +111,7 @@ class Hub:
             if table["organization"] == "nobody":
                 return as_json(404, {"error": "Organization 'nobody'\nnot found"})
             self.commits[name] = [("", {".gitattributes": b"*.safetensors filter=lfs"})]
-            if table.get("visibility") == "private":
+            if table.get("visibility") == "private" or table.get("private"):  # clients before 1.8 send the second
                 self.private.add(name)
             return as_json(200, {"url": f"{self.url}/{name}"})
         if match := re.fullmatch(r"/api/models/[^/]+/[^/]+/preupload/main", path):

@@ -1,23 +1,26 @@
-"""Scores and data reports as text for a terminal."""
+"""Tables of scores and data checks for the terminal."""
 
-from swissbert.data.check import Report
+from swissbert.data.check import Report, Shared
 from swissbert.display import table
 from swissbert.evaluation import Scores, TaskScores
 from swissbert.metrics import METRICS
 
+BAD_SHOWN = 20
+"""Largest number of bad rows that are listed for each split."""
+
 
 def scores_table(scores: Scores) -> str:
-    """Format every metric with its interval and chance, the overall scores, and confusion matrices."""
+    """Format every metric with interval and chance level, the overall scores, and confusion matrices if present."""
     rows = []
     for name, task in scores.tasks.items():
         for metric, value in task.metrics.items():
-            interval = (task.intervals or {}).get(metric)  # metrics of heads and of callers have none
+            span = task.intervals[metric] if task.intervals and metric in task.intervals else None
             rows.append(
                 [
                     name,
-                    f"{metric} *" if metric == task.metric else metric,
+                    metric + (" *" if metric == task.metric else ""),
                     f"{value:.3f}",
-                    f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else "",
+                    f"{span[0]:.3f} to {span[1]:.3f}" if span else "",
                     _chance(task, metric),
                     f"{task.rows:,}",
                 ]
@@ -30,15 +33,14 @@ def scores_table(scores: Scores) -> str:
 
 
 def _chance(task: TaskScores, metric: str) -> str:
-    """Return what the best constant answer scores; 0 for a correlation."""
+    """Format the score of the best constant answer; 0 for correlations; empty where neither is defined."""
     if metric in METRICS and METRICS[metric].is_correlation:
-        return f"{0:.3f}"
-    value = (task.baseline or {}).get(metric)
-    return "" if value is None else f"{value:.3f}"
+        return "0.000"
+    return f"{task.baseline[metric]:.3f}" if task.baseline and metric in task.baseline else ""
 
 
 def confusion_table(name: str, task: TaskScores) -> str:
-    """Format counts of true labels (rows) and predicted labels (columns)."""
+    """Format counts of true (rows) against predicted (columns) labels."""
     assert task.confusion is not None
     assert task.labels is not None
     rows = [[label, *map(str, counts)] for label, counts in zip(task.labels, task.confusion, strict=True)]
@@ -46,15 +48,22 @@ def confusion_table(name: str, task: TaskScores) -> str:
 
 
 def check_text(report: Report) -> str:
-    """Format the report of ``data check``."""
-    parts = [*_splits(report), *_bad_rows(report), *_problems(report), *_shared(report)]
-    if report.other:
-        lines = [f"  {name}: columns {', '.join(columns) or 'not readable'}" for name, columns in report.other.items()]
-        parts.append("\n".join(["Files that belong to no task (declare one and pass it with --tasks)", *lines]))
-    return "\n\n".join(parts) or "There are no data files here."
+    """Format what `data check` reports."""
+    parts = [
+        _files(report),
+        _balances(report),
+        _bad_rows(report),
+        _block("Problems", [f"{problem.task} {problem.split}: {problem.sentence}" for problem in report.problems]),
+        _shared_rows(report),
+        _block(
+            "Files that no task here reads (declare one and pass it with --tasks)",
+            [f"{name}: columns {', '.join(columns) or 'not readable'}" for name, columns in report.other.items()],
+        ),
+    ]
+    return "\n\n".join(part for part in parts if part) or "No data files here."
 
 
-def _splits(report: Report) -> list[str]:
+def _files(report: Report) -> str:
     rows = [
         [
             split.task,
@@ -63,47 +72,42 @@ def _splits(report: Report) -> list[str]:
             f"{split.rows:,}",
             str(len(split.bad)),
             str(split.repeated),
-            f"{split.lengths[0]} / {split.lengths[1]} / {split.lengths[2]}",
+            " / ".join(map(str, split.lengths)),
         ]
         for split in report.splits
     ]
-    balances = [
+    header = ["task", "split", "file", "rows", "bad", "repeated", "tokens: median / 95 % / longest"]
+    return table("Data", header, rows, left=3) if rows else ""
+
+
+def _balances(report: Report) -> str:
+    rows = [
         [split.task, split.split, "  ".join(f"{label} {share:.0%}" for label, share in split.balance.items())]
         for split in report.splits
         if split.balance
     ]
-    parts = []
-    if rows:
-        header = ["task", "split", "file", "rows", "bad", "repeated", "tokens: median / 95 % / longest"]
-        parts.append(table("Data", header, rows, left=3))
-    if balances:
-        parts.append(table("Labels", ["task", "split", "share of each"], balances, left=3))
-    return parts
+    return table("Labels", ["task", "split", "share of rows"], rows, left=3) if rows else ""
 
 
-def _bad_rows(report: Report) -> list[str]:
-    lines = [f"  {row}" for split in report.splits for row in split.bad[:20]]
-    more = sum(max(0, len(split.bad) - 20) for split in report.splits)
-    return ["\n".join(["Bad rows", *lines, *([f"  and {more} more"] if more else [])])] if lines else []
+def _bad_rows(report: Report) -> str:
+    lines = [str(row) for split in report.splits for row in split.bad[:BAD_SHOWN]]
+    more = sum(max(0, len(split.bad) - BAD_SHOWN) for split in report.splits)
+    return _block("Bad rows", [*lines, *([f"and {more} more"] if more else [])])
 
 
-def _problems(report: Report) -> list[str]:
-    lines = [f"  {problem.task} {problem.split}: {problem.sentence}" for problem in report.problems]
-    return ["\n".join(["Problems", *lines])] if lines else []
-
-
-def _shared(report: Report) -> list[str]:
+def _shared_rows(report: Report) -> str:
+    """List rows of other splits that are in the train split too; say so if there are none."""
     if report.shared:
-        lines = [
-            f"  {shared.task}: {shared.rows} row(s) of {shared.split} are in train too"
-            + (f", {shared.other_label} with another label" if shared.other_label else "")
-            + f" (the first: {shared.first[:80]})"
-            for shared in report.shared
-        ]
-        return ["\n".join(["Rows shared with train", *lines])]
-    with_train = {split.task for split in report.splits if split.split == "train"}
-    return (
-        ["Rows shared with train\n  none"]
-        if any(split.task in with_train for split in report.splits if split.split != "train")
-        else []
-    )
+        return _block("Rows shared with train", [_shared_line(shared) for shared in report.shared])
+    trained = {split.task for split in report.splits if split.split == "train"}
+    others = {split.task for split in report.splits if split.split != "train"}
+    return _block("Rows shared with train", ["none"]) if trained & others else ""
+
+
+def _shared_line(shared: Shared) -> str:
+    other = f", {shared.other_label} with another label" if shared.other_label else ""
+    return f"{shared.task}: {shared.rows} row(s) of {shared.split} are in train too{other} (first: {shared.first[:80]})"
+
+
+def _block(title: str, lines: list[str]) -> str:
+    return "\n".join([title, *(f"  {line}" for line in lines)]) if lines else ""

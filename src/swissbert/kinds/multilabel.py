@@ -25,6 +25,7 @@ class Multilabel(Kind):
     name = "multilabel"
     losses = ("binary_cross_entropy",)
     fits_threshold = True
+    error_name = "Hamming loss"
 
     def outputs(self, task: "Task") -> int:
         """One logit per label."""

@@ -26,7 +26,7 @@ class Regression(Kind):
     losses = ("mse", "mae")
     has_labels = False
     error_is_share = False
-    error_name = "mean distance"
+    error_name = "mean absolute error"
 
     def check(self, task: "Task") -> None:
         """Check that there is a range, and no labels."""

