@@ -86,12 +86,12 @@ def test_an_unclosed_quote_affects_its_own_line_only(write: Writer) -> None:
 def test_two_stray_quotes_do_not_merge_the_rows_between_them(write: Writer, closing: str) -> None:
     content = f'\tid\tsentence\tsentiment\n0\ta\t"open\t3\n1\tb\tbetween\t1\n2\tc\t{closing}\t0\n3\td\tgood\t4\n'
     task = find_task("sst").model_copy(update={"files": {"train": "rows.csv"}})
-    found = outcomes(task.model_copy(update={"format": "cs224n"}), write(content, "rows.csv") / "rows.csv")
-    assert [row.number for row in found] == [2, 3, 4, 5]
-    assert isinstance(found[0], BadRow)
-    assert isinstance(found[1], Row)
-    assert found[1].text == "between"
-    assert found[3] == Row(5, "d", "good", None, 4.0)
+    results = outcomes(task.model_copy(update={"format": "cs224n"}), write(content, "rows.csv") / "rows.csv")
+    assert [row.number for row in results] == [2, 3, 4, 5]
+    assert isinstance(results[0], BadRow)
+    assert isinstance(results[1], Row)
+    assert results[1].text == "between"
+    assert results[3] == Row(5, "d", "good", None, 4.0)
 
 
 def test_an_unclosed_quote_in_the_last_cell_ends_with_its_line(write: Writer) -> None:
@@ -154,9 +154,9 @@ def test_every_line_of_a_messy_tsv_is_a_row_or_a_bad_row(
 ) -> None:
     path = tmp_path_factory.mktemp("messy") / "rows.tsv"
     path.write_bytes((end.join(["label\ttext", *lines]) + end).encode("utf-8", "surrogateescape"))
-    found = outcomes(declare(), path)
-    assert [row.number for row in found] == [number for number, line in enumerate(lines, 2) if line]
-    for row in found:
+    results = outcomes(declare(), path)
+    assert [row.number for row in results] == [number for number, line in enumerate(lines, 2) if line]
+    for row in results:
         cells = lines[row.number - 2].split("\t")
         assert isinstance(row, BadRow) or (len(cells) == 2 and row.text == cells[1].strip())
 
@@ -181,9 +181,9 @@ def test_stray_quotes_never_affect_another_row(
             cells[stray] = f'"{cells[stray]}'
         lines.append(sign.join(cells))
     path.write_text("\n".join([f"text{sign}other{sign}label", *lines]) + "\n", encoding="utf-8")
-    found = outcomes(declare(ending, quotes=True), path)
-    assert [row.number for row in found] == list(range(2, len(rows) + 2))
-    for (a, _, label, stray), row in zip(rows, found, strict=True):
+    results = outcomes(declare(ending, quotes=True), path)
+    assert [row.number for row in results] == list(range(2, len(rows) + 2))
+    for (a, _, label, stray), row in zip(rows, results, strict=True):
         if stray is None:
             assert row == Row(row.number, str(row.number), f"a{a}".strip(), None, float(label))
 

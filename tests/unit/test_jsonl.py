@@ -119,10 +119,10 @@ def test_every_line_of_messy_json_lines_is_a_row_or_a_bad_row(
     path = tmp_path_factory.mktemp("messy") / "rows.jsonl"
     path.write_bytes("\n".join(lines).encode() + (b"\n{\xff" if damage else b""))
     task = declare("rows.jsonl", columns={"text": "text", "label": "label", "id": "id"})
-    found = outcomes(task, path)
+    results = outcomes(task, path)
     expected = [number for number, line in enumerate(lines, 1) if line.strip()]
-    assert [row.number for row in found] == expected + ([len(lines) + 1] if damage else [])
-    for row in found:
+    assert [row.number for row in results] == expected + ([len(lines) + 1] if damage else [])
+    for row in results:
         if isinstance(row, Row):
             row.text.encode()
             assert row.label in (0.0, 1.0)
@@ -145,8 +145,8 @@ def test_a_boolean_is_the_label_of_its_name_or_number(
 ) -> None:
     folder = write('{"text": "x", "label": false}\n{"text": "y", "label": true}\n', "rows.jsonl")
     task = declare("rows.jsonl", labels=labels)
-    found = outcomes(task, folder / "rows.jsonl")
-    assert [row.label if isinstance(row, Row) else None for row in found] == expected
+    results = outcomes(task, folder / "rows.jsonl")
+    assert [row.label if isinstance(row, Row) else None for row in results] == expected
 
 
 def test_a_boolean_is_not_a_score(write: Writer) -> None:

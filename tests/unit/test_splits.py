@@ -188,7 +188,7 @@ def test_a_hub_data_set_is_read_like_a_file(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_missing_column_of_a_hub_data_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = datasets.Dataset.from_dict({"texts": ["fine"], "label": [1]})
-    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: found)
+    table = datasets.Dataset.from_dict({"texts": ["fine"], "label": [1]})
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: table)
     with pytest.raises(SwissbertError, match=r"^owner/set\[train\]: no column 'text'.*did you mean 'texts'\?"):
         read_split(hub_task(), "train", None)
