@@ -117,7 +117,7 @@ def test_text_that_only_looks_dangerous_is_answered(trained: Model) -> None:
 
 
 def test_a_bad_row_is_recorded_in_its_place(trained: Model) -> None:
-    given = [
+    given: list[Row | BadRow] = [
         Row(1, "a", "good film", None, None),
         BadRow("rows", 2, "the text is empty"),
         Row(3, "c", "dull", None, None),
