@@ -1,9 +1,9 @@
-"""What a row costs as data grows: reading and tokenizing, a second start, a training step, memory. Real rows, repeated.
+"""Cost per row as data grows: reading and tokenising, a second start, a training step, memory. Real rows, repeated.
 
     python benchmarks/growth.py --data DIR --rows N [N ...] [--steps 30] [--threads 2]
 
-Makes training files of N pairs from quora-train.csv and trains `steps` steps on each with the real loop. One size gives starts
-and memory, several sizes the time of a token in each, steps in turn. Prints one JSON line.
+Writes training files of N pairs from quora-train.csv and runs the training steps of a run on each. One size measures starts
+and memory, several sizes the time per token, steps in turn. Prints one JSON line.
 """
 
 import argparse
@@ -16,8 +16,9 @@ from pathlib import Path
 
 from swissbert.config import RunConfig, load_config
 from swissbert.display import Display
-from swissbert.training.loop import _Run
+from swissbert.training.loader import BatchLoader
 from swissbert.training.prepare import Prepared, prepare
+from swissbert.training.step import TrainingStep
 
 QUIET = Display(quiet=True)
 
@@ -41,10 +42,9 @@ def make_config(folder: Path, data: Path, rows: int, threads: int) -> RunConfig:
     return load_config("minilm", settings, str(there))
 
 
-def begin(prepared: Prepared, folder: Path) -> _Run:
-    """A run before its first step."""
-    prepared.model.train()
-    return _Run(prepared, folder, QUIET)
+def begin(prepared: Prepared) -> tuple[TrainingStep, BatchLoader]:
+    """Return the training step and the batches of a run before its first step."""
+    return prepared.training_step(), prepared.batches()
 
 
 def alone(folder: Path, options: argparse.Namespace) -> dict[str, float]:
@@ -61,16 +61,15 @@ def alone(folder: Path, options: argparse.Namespace) -> dict[str, float]:
     prepared, first = start()
     before = memory("VmRSS")
     prepared, second = start()
-    run = begin(prepared, folder)
-    began = time.perf_counter()
-    tokens = [run._step(0)[1]]
-    to_first = time.perf_counter() - began
-    tokens += [run._step(step)[1] for step in range(1, options.steps)]
+    step, batches = begin(prepared)
+    first_step = step(0, batches(0))
+    tokens = [first_step.tokens]
+    tokens += [step(number, batches(number)).tokens for number in range(1, options.steps)]
     return {
         "rows": rows,
         "first_start_s": round(first, 2),
         "second_start_s": round(second, 2),
-        "first_step_s": round(to_first, 2),
+        "first_step_s": round(first_step.seconds, 2),
         "memory_after_start_mb": before,
         "peak_memory_mb": memory("VmHWM"),
         "own_memory_mb": memory("RssAnon"),
@@ -81,17 +80,15 @@ def alone(folder: Path, options: argparse.Namespace) -> dict[str, float]:
 def in_turn(folder: Path, options: argparse.Namespace) -> dict[str, float]:
     """Microseconds a token of several sizes, of all steps, which are taken in turn: the machine is the same for all."""
     runs = {
-        rows: begin(prepare(make_config(folder, options.data, rows, options.threads), QUIET), folder)
-        for rows in options.rows
+        rows: begin(prepare(make_config(folder, options.data, rows, options.threads), QUIET)) for rows in options.rows
     }
     seconds, tokens = dict.fromkeys(runs, 0.0), dict.fromkeys(runs, 0)
-    for step in range(options.steps + 2):
-        for rows, run in runs.items():
-            began = time.perf_counter()
-            count = run._step(step)[1]
-            if step >= 2:
-                seconds[rows] += time.perf_counter() - began
-                tokens[rows] += count
+    for number in range(options.steps + 2):
+        for rows, (step, batches) in runs.items():
+            record = step(number, batches(number))
+            if number >= 2:
+                seconds[rows] += record.seconds
+                tokens[rows] += record.tokens
     return {f"{rows}": round(1e6 * seconds[rows] / tokens[rows], 1) for rows in runs}
 
 

@@ -1,20 +1,16 @@
-"""Optimizer steps of the real training loop, as the peer program times its own: 32 rows of SST, Quora and STS a step.
+"""Training steps of a run, timed as the peer program times its own: 32 rows of SST, Quora and STS per step.
 
     python benchmarks/train_step.py --data DIR [--steps 15] [--warmup 3] [--threads 2] [--precision fp32]
 
-Prints one JSON line: sequences and real tokens a second, and useful work as a share of the rate that `peak.py` of the peers
-measures (given with --peak). Tokens are made before, as a run does; batches are cut and packed inside the time.
+Prints one JSON line: sequences and real tokens per second, and useful work as a share of the rate that `peak.py` of the
+peers measures (given with --peak). Rows are tokenised before, as in a run; batches are cut and packed within the time.
 """
 
 import argparse
 import json
-import tempfile
 import time
-from pathlib import Path
 
 from swissbert.config import load_config
-from swissbert.display import Display
-from swissbert.training.loop import _Run
 from swissbert.training.prepare import prepare
 
 
@@ -36,27 +32,24 @@ def main() -> None:
         "train.lr=1e-5",
         "train.weight_decay=0.01",  # AdamW's own, as the peer takes it
     ]
-    quiet = Display(quiet=True)
-    prepared = prepare(load_config("minilm", settings, options.data), quiet)
-    prepared.model.train()
-    with tempfile.TemporaryDirectory() as folder:
-        run = _Run(prepared, Path(folder), quiet)
-        for step in range(options.warmup):
-            run._step(step)
-        began, tokens = time.perf_counter(), 0
-        for step in range(options.warmup, options.warmup + options.steps):
-            tokens += run._step(step)[1]
-        seconds = time.perf_counter() - began
-    size = sum(weight.numel() for weight in prepared.model.encoder.layers.parameters())
-    found = {
+    prepared = prepare(load_config("minilm", settings, options.data))
+    step, batches = prepared.training_step(), prepared.batches()
+    for number in range(options.warmup):
+        step(number, batches(number))
+    began, tokens = time.perf_counter(), 0
+    for number in range(options.warmup, options.warmup + options.steps):
+        tokens += step(number, batches(number)).tokens
+    seconds = time.perf_counter() - began
+    size = sum(weight.numel() for weight in prepared.network.encoder.layers.parameters())
+    figures = {
         "program": f"swissbert {options.precision}",
         "sequences_per_s": round(96 * options.steps / seconds, 1),
         "real_tokens_per_s": round(tokens / seconds),
         "padding": 1.0,
     }
     if options.peak:
-        found["useful_over_peak"] = round(6 * size * tokens / seconds / 1e9 / options.peak, 3)
-    print(json.dumps(found))
+        figures["useful_over_peak"] = round(6 * size * tokens / seconds / 1e9 / options.peak, 3)
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

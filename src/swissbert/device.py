@@ -1,10 +1,17 @@
-"""Where tensors live, how wide their numbers are, and how many cores work on them."""
+"""Device, precision and thread selection.
 
+The environment variable ``SWISSBERT_CPU`` overrides what the processor reports: ``plain`` hides bf16, VNNI and AMX,
+``bf16`` claims native bf16. Results then are those of such a processor, if not its speed. Tests use it to train in both
+precisions on any machine.
+"""
+
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from threading import Barrier
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 
@@ -13,34 +20,139 @@ from swissbert.errors import SwissbertError
 Item = TypeVar("Item")
 Out = TypeVar("Out")
 
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+"""The precisions by their names in settings."""
 
-def pick_device(name: str = "auto") -> torch.device:
-    """``auto`` is CUDA, else MPS, else the CPU. Raises SwissbertError where the named device is not there."""
+
+class Abilities(NamedTuple):
+    """Instructions of the processor that decide on precision or speed: bf16 products, eight-bit products, matrix units."""
+
+    bf16: bool
+    vnni: bool
+    amx: bool
+
+
+def processor_abilities() -> Abilities:
+    """Return what the processor reports, or what ``SWISSBERT_CPU`` says in its place.
+
+    Raises:
+        SwissbertError: If ``SWISSBERT_CPU`` is neither ``plain`` nor ``bf16``.
+    """
+    override = os.environ.get("SWISSBERT_CPU")
+    if override not in (None, "", "plain", "bf16"):
+        raise SwissbertError(f"SWISSBERT_CPU is '{override}', but 'plain' or 'bf16' is expected")
+    if override == "plain":
+        return Abilities(False, False, False)
+    reported = torch.cpu.get_capabilities()
+
+    def has(*names: str) -> bool:
+        return any(reported.get(name, False) for name in names)
+
+    return Abilities(
+        bf16=override == "bf16" or has("amx_bf16", "avx512_bf16", "bf16"),
+        vnni=has("avx512_vnni", "avx_vnni"),
+        amx=has("amx_tile"),
+    )
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Device, precision and thread count of a run, as `resolve_hardware` chooses them.
+
+    Attributes:
+        device: Where the model and its batches are.
+        precision: Type of the encoder's products under autocast; parameters are always float32.
+        threads: Number of threads of torch on the CPU.
+    """
+
+    device: torch.device
+    precision: torch.dtype
+    threads: int
+
+    @property
+    def precision_name(self) -> str:
+        """``float32`` or ``bfloat16``."""
+        return str(self.precision).removeprefix("torch.")
+
+    def __str__(self) -> str:
+        """Name all three, for instance ``float32 on cpu, 2 threads``."""
+        return f"{self.precision_name} on {self.device}, {threads_text(self.threads)}"
+
+    def autocast(self) -> torch.autocast:
+        """Return the context in which a forward pass runs."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16)
+
+
+def threads_text(threads: int) -> str:
+    """Return a number of threads in words."""
+    return f"{threads} thread{'' if threads == 1 else 's'}"
+
+
+def resolve_hardware(device: str = "auto", precision: str = "auto", threads: int | None = None) -> Hardware:
+    """Choose device, precision and thread count together.
+
+    Args:
+        device: ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
+        precision: ``auto``, ``fp32`` or ``bf16``.
+        threads: Thread count, or None for torch's own.
+
+    Raises:
+        SwissbertError: If the device is not available.
+    """
+    chosen = pick_device(device, "train.device")
+    return Hardware(chosen, pick_precision(precision, chosen), threads or torch.get_num_threads())
+
+
+def pick_device(name: str = "auto", setting: str = "device") -> torch.device:
+    """Return a device by name; ``auto`` is CUDA, else MPS, else the CPU.
+
+    Args:
+        name: ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
+        setting: What the name is called in the error message.
+
+    Raises:
+        SwissbertError: If the device is not available.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if not there[name.split(":")[0]]:
-        raise SwissbertError(f"train.device is '{name}', but there is no such device here; 'auto' takes what there is")
+    if not is_available(name):
+        raise SwissbertError(f"{setting} is '{name}', but there is no such device here; 'auto' takes an available one")
     return torch.device(name)
 
 
+def is_available(name: str) -> bool:
+    """Whether this machine has a device."""
+    kind, _, number = name.partition(":")
+    if kind == "cuda":
+        return torch.cuda.is_available() and int(number or 0) < torch.cuda.device_count()
+    return kind == "cpu" or (kind == "mps" and torch.backends.mps.is_available())
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether a device multiplies bf16 natively; elsewhere bf16 is emulated and slower than fp32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "cpu" and processor_abilities().bf16
+
+
 def pick_precision(name: str, device: torch.device) -> torch.dtype:
-    """``auto`` is bf16 where the hardware multiplies it natively, else fp32, which is faster there."""
+    """Return a precision by name; ``auto`` is bf16 where the device has it natively, else fp32."""
     if name == "auto":
-        if device.type == "cuda":
-            native = torch.cuda.is_bf16_supported(including_emulation=False)
-        else:
-            can = torch.cpu.get_capabilities()
-            native = device.type == "cpu" and any(can.get(key, False) for key in ("amx_bf16", "avx512_bf16", "bf16"))
-        return torch.bfloat16 if native else torch.float32
-    return torch.bfloat16 if name == "bf16" else torch.float32
+        return torch.bfloat16 if has_bf16(device) else torch.float32
+    return PRECISIONS[name]
 
 
 def on_each_core(work: Callable[[Item], Out], items: Sequence[Item]) -> list[Out]:
-    """``[work(item) for item in items]``, as many at a time as torch has threads, each of them on one thread.
+    """Return ``[work(item) for item in items]``, computed on as many cores as torch has threads, one thread per item.
 
-    For passes of one size that do not depend on each other: cores that share none of them never wait for one another.
-    Fewer items than threads are done one by one, on all threads. Autocast and modes of the caller are not the workers'.
+    For independent work of similar size: cores that share no item never wait for one another. If there are fewer items
+    than threads, they are computed one by one on all threads. Autocast and other modes of the caller do not apply in
+    the workers.
     """
     threads = torch.get_num_threads()
     if threads == 1 or len(items) < threads:
@@ -50,14 +162,14 @@ def on_each_core(work: Callable[[Item], Out], items: Sequence[Item]) -> list[Out
 
 @cache
 def _workers(count: int) -> ThreadPoolExecutor:
-    """Threads for which torch has one thread each; they stay, and all callers share them."""
+    """Return a pool of `count` threads with one torch thread each, created once and shared by all callers."""
     pool = ThreadPoolExecutor(count, "swissbert", _one_thread)
     together = Barrier(count)
-    list(pool.map(lambda _: together.wait(), range(count)))  # now each of them is there
-    torch.set_num_threads(count)  # they have set, too, what every other thread begins with
+    list(pool.map(lambda _: together.wait(), range(count)))  # returns only when every worker has been started
+    torch.set_num_threads(count)  # the workers have also changed the default of threads that start later
     return pool
 
 
 def _one_thread() -> None:
-    torch.get_num_threads()  # the first call in a thread gives it what all begin with, so it goes before
+    torch.get_num_threads()  # torch sets the thread-local default lazily on first use; trigger that before overriding it
     torch.set_num_threads(1)

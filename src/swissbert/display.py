@@ -1,4 +1,4 @@
-"""What a person sees while something takes time, on standard error: a bar with time left, or a line now and then."""
+"""Progress on standard error, as bars on a terminal and as occasional lines elsewhere; tables as text."""
 
 import contextlib
 import sys
@@ -10,7 +10,12 @@ from typing import TextIO
 
 
 class Display:
-    """Progress for a person, on standard error: a bar on a terminal, else a line now and then. `quiet` says nothing."""
+    """Messages and progress on standard error: bars on a terminal, else a line every ten seconds.
+
+    Args:
+        quiet: Print nothing.
+        stream: Where to print; standard error if not given.
+    """
 
     def __init__(self, *, quiet: bool = False, stream: TextIO | None = None) -> None:
         from rich.console import Console
@@ -20,12 +25,12 @@ class Display:
         self._console = Console(file=self._stream, quiet=quiet, highlight=False, soft_wrap=True, emoji=False)
 
     def say(self, text: str) -> None:
-        """One line of text."""
+        """Print a line."""
         self._console.print(text, markup=False)
 
     @contextlib.contextmanager
     def steps(self, total: int, done: int) -> Iterator["Steps"]:
-        """Progress of `total` optimizer steps, of which `done` lie behind."""
+        """Show the progress of `total` optimizer steps, of which `done` are done."""
         if self._quiet or not self._console.is_terminal:
             yield Steps(self, total, done)
             return
@@ -49,7 +54,7 @@ class Display:
 
     @contextlib.contextmanager
     def work(self, label: str, total: float) -> Iterator[Callable[[float], None]]:
-        """Progress of `total` units of work; what is yielded is called with the units that were just done."""
+        """Show the progress of `total` units of work; yields a function to call with the units just done."""
         if self._quiet or not self._console.is_terminal:
             self.say(f"{label} ...")
             yield lambda done: None
@@ -68,21 +73,27 @@ class Display:
             bar.update(number, completed=total)
 
     @contextlib.contextmanager
-    def rows(self, label: str, share: Callable[[int], float]) -> Iterator["Rows"]:
-        """Progress of rows whose number is not known; `share` says what part of the work so many rows are."""
+    def rows(self, label: str, share: Callable[[int], float]) -> Iterator["RowProgress"]:
+        """Show the progress of an unknown number of rows; `share` maps rows done to the share of the work, 0 to 1."""
         if self._quiet or not self._console.is_terminal:
-            yield Rows(share, lambda done, text: self.say(f"{label}: {text}"), every=10)
+            yield RowProgress(share, lambda done, text: self.say(f"{label}: {text}"), every=10)
             return
         from rich.progress import BarColumn, Progress, TextColumn
 
         columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[text]}"))
         with Progress(*columns, console=self._console) as bar:
             number = bar.add_task(label, total=1.0, text="")
-            yield Rows(share, lambda done, text: bar.update(number, completed=done, text=text), every=0.2)
+            yield RowProgress(share, lambda done, text: bar.update(number, completed=done, text=text), every=0.2)
 
 
-class Rows:
-    """Rows done, rows a second and time left, shown every so many seconds."""
+class RowProgress:
+    """Rows done, rows per second and time left.
+
+    Args:
+        share: Maps rows done to the share of the work, 0 to 1.
+        show: Shows a share and a text.
+        every: Seconds between two calls of `show`.
+    """
 
     def __init__(self, share: Callable[[int], float], show: Callable[[float, str], None], *, every: float) -> None:
         self._share, self._show, self._every = share, show, every
@@ -90,45 +101,58 @@ class Rows:
         self._restart()
 
     def _restart(self) -> None:
-        self._began = self._said = time.perf_counter()
+        self._start = self._shown = time.perf_counter()
         self._first, self._before = self._done, self._share(self._done)
 
     def skip(self, rows: int) -> None:
-        """So many rows lie behind that took no work; the pace is that of the rows after them."""
+        """Count rows that took no work; they do not count for the rate."""
         self._done += rows
         self._restart()
 
     def advance(self) -> None:
-        """One more row is done."""
+        """Count one row."""
         self._done += 1
         now = time.perf_counter()
-        if now - self._said < self._every:
+        if now - self._shown < self._every:
             return
-        self._said = now
-        share, took = self._share(self._done), now - self._began
-        rate = f"{(self._done - self._first) / took:,.0f} rows/s"
+        self._shown = now
+        share, seconds = self._share(self._done), now - self._start
+        rate = f"{(self._done - self._first) / seconds:,.0f} rows/s"
         gained = share - self._before
-        left = f"  {_clock(took * (1 - share) / gained)} left" if gained > 0 else ""
+        left = f"  {_clock(seconds * (1 - share) / gained)} left" if gained > 0 else ""
         self._show(share, f"{self._done:,} rows  {rate}{left}")
 
 
 class Steps:
-    """Smoothed losses, tokens a second and time left."""
+    """Smoothed losses, tokens per second and time left.
+
+    Args:
+        display: Where lines are printed, without `update`.
+        total: Number of steps.
+        done: Steps done before.
+        update: Shows step, losses and rate on a bar.
+    """
 
     def __init__(self, display: Display, total: int, done: int, update: object = None) -> None:
         self._display, self._total, self._done, self._update = display, total, done, update
         self._losses: dict[str, float] = {}
         self._recent: deque[tuple[float, int, int]] = deque([(time.perf_counter(), done, 0)], maxlen=50)
-        self._said = time.perf_counter()
+        self._shown = time.perf_counter()
         self._tokens = 0
 
     def pause(self) -> None:
-        """Forget the pace, because something other than steps took time (an evaluation, a checkpoint)."""
+        """Restart the measurement of the rate, after an evaluation or checkpoint took time."""
         self._recent.clear()
         self._recent.append((time.perf_counter(), self._done, self._tokens))
 
     def advance(self, step: int, losses: dict[str, float], tokens: int) -> None:
-        """Step number `step` is done, with these task losses, having read `tokens`."""
+        """Count a step.
+
+        Args:
+            step: Its number, from 1.
+            losses: Loss of each task.
+            tokens: Number of tokens read.
+        """
         for task, loss in losses.items():
             self._losses[task] = 0.9 * self._losses.get(task, loss) + 0.1 * loss
         self._done = step
@@ -140,8 +164,8 @@ class Steps:
         text = "  ".join(f"{task} {loss:.3f}" for task, loss in self._losses.items())
         if callable(self._update):
             self._update(step, text, rate)
-        elif now - self._said >= 10 or step == self._total:
-            self._said = now
+        elif now - self._shown >= 10 or step == self._total:
+            self._shown = now
             left = (now - then) / max(1, step - first) * (self._total - step)
             self._display.say(f"step {step}/{self._total}  {text}  {rate}  {_clock(left)} left")
 
@@ -153,18 +177,25 @@ def _clock(seconds: float) -> str:
 
 
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """A plain table under a title; the first `left` columns are aligned left, the others right."""
+    """Format a plain-text table.
+
+    Args:
+        title: Line above the table.
+        header: Column heads.
+        rows: Cells, as many in each row as there are heads.
+        left: Number of leading columns that are aligned left; the others are aligned right.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for i, name in enumerate(header):
-        made.add_column(Text(name), justify="left" if i < left else "right", no_wrap=True)
+        grid.add_column(Text(name), justify="left" if i < left else "right", no_wrap=True)
     for row in rows:
-        made.add_row(*(Text(cell) for cell in row))
+        grid.add_row(*(Text(cell) for cell in row))
     out = StringIO()
-    Console(file=out, width=200, force_terminal=False).print(made)
+    Console(file=out, width=200, force_terminal=False).print(grid)
     lines = [line.rstrip() for line in out.getvalue().splitlines()]
     return "\n".join([title, *(line for line in lines if line)])

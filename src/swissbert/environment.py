@@ -1,6 +1,5 @@
-"""What a run depends on beside its settings: versions, machine, device and precision."""
+"""Versions, machine and hardware that a run depends on besides its settings."""
 
-import os
 import platform
 import subprocess
 from contextlib import suppress
@@ -9,42 +8,57 @@ from pathlib import Path
 
 import torch
 
-from swissbert.device import pick_device, pick_precision
+from swissbert.device import Hardware, cores, processor_abilities, resolve_hardware
 from swissbert.version import __version__
 
 
-def environment(device: torch.device | None = None, precision: torch.dtype | None = None) -> dict[str, str]:
-    """Versions, machine, device and precision; by default those that ``auto`` takes here."""
-    device = device or pick_device("auto")
-    precision = precision or pick_precision("auto", device)
+def environment(hardware: Hardware | None = None) -> dict[str, str]:
+    """Return versions, machine, device and precision, for provenance.
+
+    Args:
+        hardware: What a run uses; what ``auto`` selects here if left out.
+    """
+    hardware = hardware or resolve_hardware()
+    device = hardware.device
     return {
         "swissbert": __version__,
         "torch": str(torch.__version__),
         "python": platform.python_version(),
         "commit": source_commit() or "none: not run from a checkout",
-        "machine": f"{platform.system()} {platform.machine()}, {processor()}",
-        "device": f"{device}, {torch.get_num_threads()} threads"
+        "machine": f"{platform.system()} {platform.machine()}, {processor()}, {cores()} cores",
+        "device": f"{device}, {hardware.threads} threads"
         if device.type == "cpu"
         else torch.cuda.get_device_name(device)
         if device.type == "cuda"
         else str(device),
-        "precision": str(precision).removeprefix("torch."),
+        "precision": hardware.precision_name,
+    }
+
+
+def hardware_record(hardware: Hardware) -> dict[str, object]:
+    """Return what ``run.json`` keeps of the hardware: processor, its abilities, device, precision and threads."""
+    record: dict[str, object] = {"processor": processor(), **processor_abilities()._asdict()}
+    if hardware.device.type == "cuda":
+        record["gpu"] = torch.cuda.get_device_name(hardware.device)
+    return record | {
+        "device": str(hardware.device),
+        "precision": hardware.precision_name,
+        "threads": hardware.threads,
     }
 
 
 def processor() -> str:
-    """The processor's name and how many of its cores this process may use."""
+    """Return the name of the processor."""
     name = platform.processor() or platform.machine()
     with suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{name}, {cores} cores"
+    return name
 
 
 @cache
 def source_commit() -> str | None:
-    """The commit that this program's own source is checked out at, ``+changes`` where it was edited; else None."""
+    """Return the commit that this package is checked out at, with ``+changes`` if it was edited; None outside git."""
     here = Path(__file__).parent
 
     def git(*words: str) -> str:
@@ -52,7 +66,7 @@ def source_commit() -> str | None:
         return done.stdout.strip()
 
     try:
-        git("ls-files", "--error-unmatch", "version.py")  # an installed copy may lie inside another project's checkout
+        git("ls-files", "--error-unmatch", "version.py")  # fails for a copy installed inside another project's checkout
         return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--", str(here)) else "")
     except (OSError, subprocess.SubprocessError):
         return None

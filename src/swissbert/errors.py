@@ -1,14 +1,26 @@
-"""The one exception that a person's mistake ends in."""
+"""The exception for mistakes of a caller."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class SwissbertError(Exception):
-    """Something a person can put right. The message is one sentence that names what, where and what is allowed.
+    """A mistake that the caller can correct, as one sentence: what is wrong, the value, what is allowed, what to do.
 
-    The command line prints it without a traceback and exits with status 2.
+    Messages name arguments and settings and never command-line options. The command line prints the message without a
+    traceback, adds the option that belongs to `argument`, and exits with status 2.
+
+    Attributes:
+        argument: Name of the function argument that corrects the mistake, if one does, for instance ``out``.
+
+    Example::
+
+        raise SwissbertError(f"{out}: exists already; choose another folder", argument="out")
     """
+
+    def __init__(self, message: str, *, argument: str | None = None) -> None:
+        super().__init__(message)
+        self.argument = argument
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

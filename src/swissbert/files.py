@@ -1,7 +1,6 @@
-"""Files and folders that appear whole or not at all, and a lock on a folder."""
+"""Atomic writing of files and folders, checksums, and a lock on a folder."""
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -15,7 +14,7 @@ from swissbert.errors import SwissbertError
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn what can go wrong while writing `path` into one sentence. Nothing that was there before is harmed."""
+    """Turn errors while writing `path` into a `SwissbertError`. The block must leave what was there before untouched."""
     from safetensors import SafetensorError
 
     try:
@@ -28,16 +27,33 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def need_name(out: Path, example: str) -> None:
-    """Raise SwissbertError where `out` is a folder that cannot be made beside another, as ``.`` and ``..`` are."""
+    """Check that a folder to create has a name of its own, which ``.``, ``..`` and ``/`` have not.
+
+    Args:
+        out: The folder to create.
+        example: A valid value, for the message.
+
+    Raises:
+        SwissbertError: If it has no name.
+    """
     if out.name in ("", ".."):
-        raise SwissbertError(f"--out is '{out}', but it takes a folder to make, by name: {example} for instance")
+        raise SwissbertError(
+            f"out is '{out}', but it must be the path of a folder to create, for instance {example}", argument="out"
+        )
 
 
 def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
-    """Let `fill` write into a new folder beside `path`, sync it and move it to `path`, replacing a folder there.
+    """Write a folder atomically: into a new folder beside it, synced to disk, then renamed.
 
-    A process killed at any moment leaves `path` as it was, as it will be, or (between two renames, while replacing)
-    under the name ``.NAME.old``, from where `recover` brings it back.
+    A process that is killed leaves `path` as it was or complete, or, between the two renames of a replacement, as
+    ``.NAME.old``, which `recover` renames back.
+
+    Args:
+        path: The folder; one that exists is replaced.
+        fill: Writes the contents into the folder that it is given.
+
+    Raises:
+        SwissbertError: If the folder cannot be written; what was there before is untouched.
     """
     new, old = path.with_name(f".{path.name}.new"), path.with_name(f".{path.name}.old")
     with writing(path):
@@ -48,7 +64,7 @@ def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
             fill(new)
             for file in new.rglob("*"):
                 if file.is_file():
-                    file.chmod(new.stat().st_mode & 0o666)  # safetensors makes files that nobody else may read
+                    file.chmod(new.stat().st_mode & 0o666)  # safetensors creates files without group permissions
                 _sync(file)
             _sync(new)
             if path.exists():
@@ -63,7 +79,7 @@ def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
 
 
 def recover(path: Path) -> None:
-    """Bring back what an interrupted `write_folder` had moved aside, or clear it away if it was replaced."""
+    """Undo an interrupted `write_folder`: restore the old folder, or remove it if the new one is in place."""
     old = path.with_name(f".{path.name}.old")
     if old.exists():
         if path.exists():
@@ -74,13 +90,16 @@ def recover(path: Path) -> None:
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[TextIO]:
-    """A text file to write into, which appears at `path` whole when the block ends well, and not at all otherwise.
+    """Open a text file that appears at `path` when the block ends without an error, and not at all otherwise.
 
-    A link stays one: what it points to is replaced. A pipe or a device is written straight through.
+    A symbolic link is kept and its target replaced. Pipes and devices are written directly.
+
+    Raises:
+        SwissbertError: If the file cannot be written.
     """
     with writing(path):
-        straight = path.exists() and not path.is_file()
-    if straight:
+        is_stream = path.exists() and not path.is_file()
+    if is_stream:
         try:
             with path.open("w", encoding="utf-8", newline="") as file:
                 yield file
@@ -102,13 +121,17 @@ def whole_file(path: Path) -> Iterator[TextIO]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole: beside, sync, rename."""
+    """Write a text file atomically."""
     with whole_file(path) as file:
         file.write(text)
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """A JSON object from a file. Raises SwissbertError that names the file where there is none."""
+    """Read a JSON object.
+
+    Raises:
+        SwissbertError: If the file cannot be read or holds anything else.
+    """
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -119,7 +142,11 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def sha256(path: Path) -> str:
-    """The checksum of a file, as hexadecimal digits. Raises SwissbertError where it cannot be read."""
+    """Return the SHA-256 checksum of a file as hexadecimal digits.
+
+    Raises:
+        SwissbertError: If the file cannot be read.
+    """
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -137,28 +164,32 @@ def _sync(path: Path) -> None:
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder for this process, making it if need be. The system frees it when the process ends, however it ends.
+    """Hold an exclusive lock on a folder, creating it if necessary.
 
-    A folder made here in which nothing was left is removed again.
+    The lock belongs to the open file ``.lock``, so the operating system releases it however the process ends. A folder
+    that was created here and in which nothing else was written is removed again.
 
-    Raises SwissbertError where the folder cannot be written or another process holds it.
+    Raises:
+        SwissbertError: If the folder cannot be written, or is locked already, by this process or another one.
     """
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    from filelock import FileLock, Timeout  # imports asyncio, which light modules do without
+
+    created = [path for path in (folder, *folder.parents) if not path.exists()]
+    lock = FileLock(folder / ".lock")
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("a")
-    with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            lock.acquire(blocking=False)
+        except Timeout as error:
             raise SwissbertError(
-                f"{folder}: another process is writing here; wait for it or choose another folder"
+                f"{folder}: another process is writing here; wait for it to finish or choose another folder"
             ) from error
-        try:
-            yield
-        finally:
-            with contextlib.suppress(OSError):  # a folder that has got something else in it stays
-                if made and [path.name for path in folder.iterdir()] == [".lock"]:
-                    (folder / ".lock").unlink()
-                    for path in made:
-                        path.rmdir()
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # rmdir fails if something was written meanwhile
+            if created and [path.name for path in folder.iterdir()] == [".lock"]:
+                (folder / ".lock").unlink()
+                for path in created:
+                    path.rmdir()
+        lock.release()

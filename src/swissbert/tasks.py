@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, InstanceOf, PlainSerializer, ValidationInfo, field_validator, model_validator
 
+from swissbert.data.formats import FORMATS, Format, MissingFormat, ReadOptions, unknown_format
 from swissbert.errors import SwissbertError
 from swissbert.kinds import KINDS, Kind, Label
 from swissbert.settings import Settings, read_toml, shown, validated
@@ -51,7 +52,8 @@ class Task(Settings):
         output: Of a regression: ``sigmoid`` (always inside the range) or ``linear`` (clipped when predicting).
         separator: What separates several labels in a text cell; if not given ``|``, ``;`` and ``,`` are tried.
         files: File of each split inside the data directory; a list means the first that exists.
-        format: How files are read; ``auto`` goes by the ending.
+        format: Format of the files: a name (see `swissbert.data.formats`), ``auto`` for the one that a file's ending
+            stands for, or in Python a `Format` object.
         quotes: Whether quotes in delimited files are syntax; left out, the format's own default.
         holdout: Share of train rows that serves as dev split where none is declared. Rows are chosen by a hash of
             their text, so equal texts are never on both sides, and held-out rows are never trained on.
@@ -72,7 +74,7 @@ class Task(Settings):
     output: Literal["sigmoid", "linear"] = "sigmoid"
     separator: str | None = Field(default=None, min_length=1)
     files: dict[Split, FileName | Annotated[list[FileName], Field(min_length=1)]] = {}
-    format: Literal["auto", "cs224n", "tsv", "csv", "jsonl", "parquet"] = "auto"
+    format: Annotated[InstanceOf[Format] | Literal["auto"], PlainSerializer(str, return_type=str)] = "auto"
     quotes: bool | None = None
     holdout: float = Field(default=0.1, gt=0, lt=1, strict=True)
     hub: HubData | None = None
@@ -87,6 +89,19 @@ class Task(Settings):
         if not isinstance(value, str) or value not in kinds:
             raise ValueError(f"{shown(value)} is not a kind of task; the kinds are {', '.join(kinds)}")
         return kinds[value]
+
+    @field_validator("format", mode="before")
+    @classmethod
+    def _find_format(cls, value: object, info: ValidationInfo) -> object:
+        context = info.context or {}
+        formats: dict[str, Format] = {**FORMATS, **context.get("formats", {})}
+        if isinstance(value, Format) or value == "auto":
+            return value
+        if isinstance(value, str) and value in formats:
+            return formats[value]
+        if isinstance(value, str) and context.get("any_format"):
+            return MissingFormat(value)
+        raise ValueError(unknown_format(value))
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -119,6 +134,11 @@ class Task(Settings):
         names = self.files.get(self.source(split), [])
         return [names] if isinstance(names, str) else list(names)
 
+    @property
+    def read_options(self) -> ReadOptions:
+        """Options for reading the task's files."""
+        return ReadOptions(self.quotes, self.columns.text, self.columns.text_pair)
+
     def parse_label(self, cell: object) -> Label:
         """Turn a cell into a label.
 
@@ -149,13 +169,24 @@ def tasks_for(tasks: list[Task], wants_pair: bool, names: list[str] | None = Non
     return fitting
 
 
-def make_task(table: dict[str, Any], where: str, kinds: Mapping[str, Kind] | None = None) -> Task:
-    """Validate a declaration; `kinds` adds kinds from outside the package.
+def make_task(
+    table: dict[str, Any],
+    where: str,
+    kinds: Mapping[str, Kind] | None = None,
+    formats: Mapping[str, Format] | None = None,
+) -> Task:
+    """Validate a declaration.
+
+    Args:
+        table: The keys of `Task`.
+        where: Name of the source in messages.
+        kinds: Kinds from outside the package, by name.
+        formats: File formats from outside the package, by name.
 
     Raises:
         SwissbertError: Names source, key, value and what is allowed.
     """
-    return validated(Task, table, where, context={"kinds": dict(kinds or {})})
+    return validated(Task, table, where, context={"kinds": dict(kinds or {}), "formats": dict(formats or {})})
 
 
 def find_task(name: str) -> Task:

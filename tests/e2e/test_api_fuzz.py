@@ -1,47 +1,47 @@
-"""The interface keeps what its own OpenAPI document says, whatever is sent."""
+"""Responses match the server's own OpenAPI document, whatever is sent."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 
 from swissbert.inference.model import load
-from swissbert.serving.app import make_app
+from swissbert.serving import make_app
 
 schemathesis = pytest.importorskip("schemathesis")
 from schemathesis.specs.openapi.checks import positive_data_acceptance  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @pytest.mark.parametrize("path", ["/v1/predict", "/v1/attention", "/v1/tasks", "/livez", "/readyz", "/metrics"])
-def test_every_answer_is_one_that_the_document_knows(path: str, tiny_run: Path) -> None:
-    torch.set_num_threads(1)
-    schema = schemathesis.openapi.from_asgi("/openapi.json", make_app(load(tiny_run)))
-    found = [each.ok() for each in schema.get_all_operations() if each.ok().path == path]
-    assert found
-    for operation in found:
+def test_every_response_is_documented(path: str, tiny_run: Path) -> None:
+    schema = schemathesis.openapi.from_asgi("/openapi.json", make_app(load(tiny_run, device="cpu")))
+    operations = [result.ok() for result in schema.get_all_operations() if result.ok().path == path]
+    assert operations
+    for operation in operations:
         modes = [schemathesis.GenerationMode.POSITIVE]
-        if operation.body:  # without one there is nothing to get wrong
+        if operation.body:  # a request without a body cannot be invalid
             modes.append(schemathesis.GenerationMode.NEGATIVE)
         for mode in modes:
-            kept = answered(operation, mode)
-            assert max(kept) < 500
-            assert 200 in kept or mode != schemathesis.GenerationMode.POSITIVE, "what is allowed is answered"
+            statuses = fuzz(operation, mode)
+            assert max(statuses) < 500
+            assert 200 in statuses or mode != schemathesis.GenerationMode.POSITIVE
 
 
-def answered(operation: Any, mode: Any) -> list[int]:
-    """Ask as the document allows, or as it does not, and check each answer by the document: the statuses that came."""
-    kept: list[int] = []
+def fuzz(operation: Any, mode: Any) -> list[int]:
+    """Send valid or invalid requests, check each response against the document, and return the statuses."""
+    statuses: list[int] = []
 
     @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(case=operation.as_strategy(generation_mode=mode))
     def check(case: Any) -> None:
-        # that a task exists and reads a pair is more than a schema can say
         response = case.call()
-        if response.status_code != 413:  # nor how many bytes a body may have
+        if response.status_code != 413:  # a schema cannot express the size of a body
+            # nor that a task exists and takes pairs
             case.validate_response(response, excluded_checks=[positive_data_acceptance])
-        kept.append(response.status_code)
+        statuses.append(response.status_code)
 
     check()
-    return kept
+    return statuses

@@ -1,4 +1,4 @@
-"""The command line as a person meets it: quick help, one sentence for a mistake, results on standard output."""
+"""The command line: quick help, one line for a mistake, results on standard output."""
 
 import json
 import re
@@ -146,15 +146,15 @@ def test_data_check_says_what_is_there_and_names_bad_rows(cs224n: Path) -> None:
         (["train", "quickstart", "--set", "train.lrr=1"], "unknown key 'train.lrr'; did you mean 'lr'?"),
         (["train", "quickstart", "--set", "train.lr=7"], "'train.lr' is 7"),
         (["train", "quickstart", "--set", "encoder.name=nowhere"], "encoder.name is 'nowhere'"),
-        (["train", "minilm"], "--data"),
+        (["train", "minilm"], "data"),
         (["train", "minilm", "--data", "no/such/dir"], "there is no such data directory"),
         (["train"], "train needs a recipe"),
         (["evaluate", "no/such/model"], "there is no such model folder"),
         (["predict", "no/such/model", "--task", "sst", "x"], "there is no such model folder"),
         (["data", "check", "no/such/dir"], "there is no such directory"),
         (["quickstart", "--out", "/dev/null/x"], "cannot be written"),
-        (["quickstart", "--out", "/"], "--out is '/', but it takes a folder to make"),
-        (["quickstart", "--out", "."], "--out is '.', but it takes a folder to make"),
+        (["quickstart", "--out", "/"], "out is '/', but it must be the path of a folder to create"),
+        (["quickstart", "--out", "."], "for instance runs/quickstart (on the command line: --out)"),
         (["quickstart", "--out", "x" * 300], "cannot be used (File name too long)"),
         (["evaluate", "x" * 300], "cannot be used (File name too long)"),
         (["train", "minilm", "--data", "no/🙂"], "no/🙂: there is no such data directory"),
@@ -326,7 +326,7 @@ def test_the_hint_after_ctrl_c_names_the_program_that_ran(
 ) -> None:
     import typer
 
-    from swissbert.cli import training
+    from swissbert.cli import train
     from swissbert.config import load_config
     from swissbert.training import loop
 
@@ -336,9 +336,9 @@ def test_the_hint_after_ctrl_c_names_the_program_that_ran(
     monkeypatch.setattr(loop, "train", stop)
     monkeypatch.setattr(sys, "argv", ["some/bin/swissbert"])
     with pytest.raises(typer.Exit):
-        training._train(load_config("quickstart"), tmp_path, resume=False)
+        train.run(load_config("quickstart"), tmp_path, resume=False)
     assert capsys.readouterr().err.endswith(
-        "stopped after step 3 of 9; go on with: some/bin/swissbert train --resume --out x\n"
+        "stopped after step 3 of 9; resume with: some/bin/swissbert train --resume --out x\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""The page in a real browser against the real server: typing, pairs, attention, hostile text, a server that goes away."""
+"""The page in a browser: typing, pairs, attention, hostile text, and a server that restarts."""
 
 import json
 import os
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 def start(model: Path | str, port: int, key: str | None = None) -> subprocess.Popen[str]:
+    """Start `swissbert serve` and wait until it listens."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"} | ({"SWISSBERT_API_KEY": key} if key else {})
     command = [sys.executable, "-m", "swissbert", "serve", str(model), "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
@@ -28,15 +29,15 @@ def start(model: Path | str, port: int, key: str | None = None) -> subprocess.Po
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
         return port
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    """A server with the model that ships."""
+    """Address of a server with the model that ships."""
     port = free_port()
     process = start("mini", port)
     yield f"http://127.0.0.1:{port}/"
@@ -46,20 +47,22 @@ def url() -> Iterator[str]:
 
 @pytest.fixture
 def page(browser: "Browser", url: str) -> "Iterator[Page]":
-    made = browser.new_page(viewport={"width": 1000, "height": 900})
-    problems: list[str] = []
-    outside: list[str] = []
-    made.on("console", lambda message: problems.append(message.text))
-    made.on("pageerror", lambda error: problems.append(str(error)))
-    made.on("request", lambda request: outside.append(request.url) if not request.url.startswith(url) else None)
-    made.goto(url)
-    yield made
-    assert [one for one in problems if not one.startswith("Failed to load resource")] == []
-    assert [one for one in outside if not one.startswith("data:")] == []
-    made.close()
+    """The page; afterwards, check that it logged no error and loaded nothing from elsewhere."""
+    page = browser.new_page(viewport={"width": 1000, "height": 900})
+    errors: list[str] = []
+    urls: list[str] = []
+    page.on("console", lambda message: errors.append(message.text))
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("request", lambda request: urls.append(request.url))
+    page.goto(url)
+    yield page
+    assert [error for error in errors if not error.startswith("Failed to load resource")] == []
+    assert [one for one in urls if not one.startswith((url, "data:"))] == []
+    page.close()
 
 
 def answers(page: "Page") -> list[str]:
+    """Task names of the answers shown."""
     return [card.get_attribute("data-task") or "" for card in page.locator(".answer").all()]
 
 
@@ -76,13 +79,13 @@ def test_typing_a_sentence_shows_five_bars_that_change(page: "Page") -> None:
     assert values.count() == 5
     shares = [int(text.removesuffix(" %")) for text in values.all_inner_texts()]
     assert 97 <= sum(shares) <= 103
-    assert page.locator("#said").inner_text().startswith("sst: ")
+    assert page.locator("#summary").inner_text().startswith("sst: ")
     page.get_by_label("Sentence", exact=True).press_sequentially(" is bad")
     page.locator("#lines .token", has_text="bad").first.wait_for()
     assert "bad" in page.locator(".answer .of").inner_text()
 
 
-def test_a_pair_shows_both_tasks_of_pairs(page: "Page") -> None:
+def test_a_pair_shows_all_tasks(page: "Page") -> None:
     write(page, "a dog runs", "the dog runs in the park")
     page.locator(".answer[data-task=sts]").wait_for()
     assert answers(page) == ["sst", "sst", "para", "sts"]
@@ -107,13 +110,13 @@ def test_attention_has_lines_a_boundary_and_an_overview(page: "Page") -> None:
     assert page.locator("#lines").inner_html() != before
     page.get_by_label("Head", exact=True).select_option("4")
     assert "head=4" in page.url
-    every = page.locator("#lines line").count()
+    count = page.locator("#lines line").count()
     page.locator("#lines .token").nth(2).focus()
-    assert page.locator("#lines line").count() < every
-    assert "dog looks at" in (page.locator("#lines .token").nth(2).get_attribute("aria-label") or "")
+    assert page.locator("#lines line").count() < count
+    assert "dog attends to" in (page.locator("#lines .token").nth(2).get_attribute("aria-label") or "")
 
 
-def test_a_link_brings_the_state_back(page: "Page", url: str) -> None:
+def test_a_link_restores_the_state(page: "Page", url: str) -> None:
     write(page, "a dog & a cat?", "it #1")
     page.locator("#lines .boundary").wait_for(state="attached")
     page.get_by_label("Layer", exact=True).select_option("2")
@@ -126,7 +129,7 @@ def test_a_link_brings_the_state_back(page: "Page", url: str) -> None:
     assert page.get_by_label("Layer", exact=True).input_value() == "1"
 
 
-def test_hostile_text_is_only_ever_text(page: "Page", url: str) -> None:
+def test_markup_in_texts_is_shown_as_text(page: "Page", url: str) -> None:
     hostile = "<img src=x onerror=window.hit=1><script>window.hit=1</script> שלום 🎈"
     write(page, hostile, '"><svg onload=window.hit=1>')
     page.locator(".answer[data-task=sts]").wait_for()
@@ -143,10 +146,10 @@ def test_hostile_text_is_only_ever_text(page: "Page", url: str) -> None:
     assert "unsafe" not in policy
 
 
-def test_mistakes_are_said_and_gone_when_put_right(page: "Page") -> None:
+def test_errors_are_shown_until_corrected(page: "Page") -> None:
     write(page, "a dog", " ".join(["film"] * 100))
-    page.locator("#lines", has_text="No attention is shown").wait_for()
-    page.route("**/v1/predict", lambda route: refuse(route))
+    page.locator("#lines", has_text="No attention to show").wait_for()
+    page.route("**/v1/predict", reject)
     write(page, "a cat")
     page.locator("#problem", has_text="inputs.0.text: no good").wait_for()
     page.unroute("**/v1/predict")
@@ -155,9 +158,9 @@ def test_mistakes_are_said_and_gone_when_put_right(page: "Page") -> None:
     assert page.locator("#problem").is_hidden()
 
 
-def refuse(route: "Route") -> None:
-    said = json.dumps({"error": "inputs.0.text: no good", "field": "inputs.0.text"})
-    route.fulfill(status=200 if "nothing" in route.request.url else 422, content_type="application/json", body=said)
+def reject(route: "Route") -> None:
+    body = json.dumps({"error": "inputs.0.text: no good", "field": "inputs.0.text"})
+    route.fulfill(status=422, content_type="application/json", body=body)
 
 
 def test_examples_keyboard_and_small_screens(page: "Page") -> None:
@@ -177,7 +180,7 @@ def test_examples_keyboard_and_small_screens(page: "Page") -> None:
     assert unnamed == 0
 
 
-def test_a_server_that_goes_away_and_comes_back(browser: "Browser", tiny_run: Path) -> None:
+def test_the_page_reconnects_to_a_restarted_server(browser: "Browser", tiny_run: Path) -> None:
     port = free_port()
     process = start(tiny_run, port)
     page = browser.new_page()
@@ -188,7 +191,7 @@ def test_a_server_that_goes_away_and_comes_back(browser: "Browser", tiny_run: Pa
         process.kill()
         process.wait(30)
         write(page, "a dog runs")
-        page.locator("#status", has_text="The server cannot be reached; this page tries again").wait_for()
+        page.locator("#status", has_text="The server cannot be reached. Trying again").wait_for()
         process = start(tiny_run, port)
         page.locator("#lines .token", has_text="runs").first.wait_for(timeout=15_000)
         assert page.locator("#status").is_hidden()
@@ -199,14 +202,14 @@ def test_a_server_that_goes_away_and_comes_back(browser: "Browser", tiny_run: Pa
         process.wait(30)
 
 
-def test_a_key_is_asked_for(browser: "Browser", tiny_run: Path) -> None:
+def test_the_page_asks_for_an_api_key(browser: "Browser", tiny_run: Path) -> None:
     port, key = free_port(), "a-key-of-sixteen-characters"
     process = start(tiny_run, port, key)
     page = browser.new_page()
     try:
         page.goto(f"http://127.0.0.1:{port}/#a=a+good+film")
-        page.get_by_label("This server asks for a key").fill(key)
-        page.get_by_role("button", name="Use it").click()
+        page.get_by_label("API key").fill(key)
+        page.get_by_role("button", name="Use key").click()
         page.locator(".answer").wait_for()
         assert key not in page.url
         assert page.locator("#problem").is_hidden()

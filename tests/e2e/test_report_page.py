@@ -1,4 +1,4 @@
-"""The report in a real browser: figures are there, tables sort, nothing is fetched, hostile text is text."""
+"""The report in a browser: figures, sorting of tables, no requests, escaped texts, light and dark."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,28 +31,28 @@ def report(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         (data / source.name).write_text("\n".join(lines) + "\n", encoding="utf-8")
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    page = analyse(load(tiny_run), data, tmp_path_factory.mktemp("out") / "report")
+    page = analyse(load(tiny_run, device="cpu", precision="fp32"), data, tmp_path_factory.mktemp("out") / "report")
     torch.set_num_threads(before)
     return page
 
 
 @pytest.fixture
 def page(browser: "Browser", report: Path) -> "Iterator[Page]":
-    """The report, opened from disk; everything that it asks for and says is kept."""
-    made = browser.new_page(viewport={"width": 1100, "height": 900})
+    """The report opened from disk; the test fails on any request or message of the console."""
+    opened = browser.new_page(viewport={"width": 1100, "height": 900})
     requests: list[str] = []
     problems: list[str] = []
-    made.on("request", lambda request: requests.append(request.url))
-    made.on("console", lambda message: problems.append(message.text))
-    made.on("pageerror", lambda error: problems.append(str(error)))
-    made.goto(report.as_uri())
-    yield made
-    assert [url for url in requests if not url.startswith("data:")] == [report.as_uri()], "nothing is fetched"
+    opened.on("request", lambda request: requests.append(request.url))
+    opened.on("console", lambda message: problems.append(message.text))
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    opened.goto(report.as_uri())
+    yield opened
+    assert [url for url in requests if not url.startswith("data:")] == [report.as_uri()], "the page loads nothing"
     assert problems == []
-    made.close()
+    opened.close()
 
 
-def test_figures_are_there_and_fit(page: "Page") -> None:
+def test_figures_are_visible_and_fit(page: "Page") -> None:
     figures = page.locator("figure svg")
     assert figures.count() >= 20
     for i in range(figures.count()):
@@ -63,7 +63,7 @@ def test_figures_are_there_and_fit(page: "Page") -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 1100, "the page does not scroll sideways"
 
 
-def test_hostile_text_is_shown_as_text(page: "Page") -> None:
+def test_markup_in_texts_is_escaped(page: "Page") -> None:
     assert page.evaluate("window.hit") is None
     shown = page.locator("#errors-sst").inner_text()
     assert ODD[0] in shown
@@ -109,6 +109,17 @@ def test_light_and_dark_are_readable(page: "Page") -> None:
     assert light != dark
 
 
+def test_figures_have_no_background_of_their_own(page: "Page") -> None:
+    """The text colours of the page are those of the figures, so the background must be too."""
+    fills = page.evaluate(
+        """() => [...document.querySelectorAll('figure svg path')]
+            .filter(path => path.getBoundingClientRect().width > 200 && path.getBoundingClientRect().height > 100)
+            .map(path => getComputedStyle(path).fill)"""
+    )
+    assert fills
+    assert "rgb(255, 255, 255)" not in fills
+
+
 def _contrast(one: str, other: str) -> float:
     """Contrast ratio of two ``rgb(r, g, b)`` colours (WCAG 2)."""
 
@@ -121,7 +132,7 @@ def _contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-def test_a_phone_and_paper_do_too(page: "Page") -> None:
+def test_narrow_screens_and_print(page: "Page") -> None:
     page.set_viewport_size({"width": 390, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.emulate_media(media="print")

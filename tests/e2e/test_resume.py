@@ -1,4 +1,4 @@
-"""Runs that are killed, stopped, starved of disk space and resumed: real processes, real signals."""
+"""Runs that are killed, stopped, out of disk space, and resumed: real processes and real signals."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ from swissbert.cli import main
 
 STARTER = Path(swissbert.__file__).parent / "data" / "starter"
 
-# Runs the command line with an audit hook: the process kills itself at the N-th event whose arguments match.
+# Runs the command line with an audit hook that kills the process at the N-th event whose arguments match.
 DRIVER = """
 import os, re, resource, runpy, signal, sys
 name, pattern, left, limit = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
@@ -41,7 +41,7 @@ STEPS, EPOCH, EVERY = 36, 6, 4
 
 @pytest.fixture(scope="module", autouse=True)
 def _threads() -> Iterator[None]:
-    """The recipe sets the number of threads; put it back for other tests."""
+    """Restore the number of threads, which the recipe sets."""
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
@@ -49,7 +49,7 @@ def _threads() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def home(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ``my.toml`` and its data; dev rows are the train rows, so that scores rise and bests follow."""
+    """Create a folder with ``my.toml`` and its data; dev rows are the train rows, so that scores keep rising."""
     folder = tmp_path_factory.mktemp("home")
     (folder / "data").mkdir()
     for task in ("sst", "para", "sts"):
@@ -74,6 +74,8 @@ schedule = "linear"
 warmup = 0.1
 clip = 1.0
 checkpoint_every = {EVERY}
+device = "cpu"
+precision = "fp32"
 threads = 1
 """
     (folder / "my.toml").write_text(text, encoding="utf-8")
@@ -82,7 +84,7 @@ threads = 1
 
 @pytest.fixture(scope="module")
 def whole(home: Path) -> Path:
-    """The run that nothing interrupts."""
+    """Train the run that nothing interrupts."""
     out = home / "whole"
     done = subprocess.run(command(home, out), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -97,13 +99,13 @@ def command(home: Path, out: Path, *more: str) -> list[str]:
 def driven(
     home: Path, out: Path, *more: str, event: str = "none", pattern: str = "", number: int = 1, limit: int = 0
 ) -> "subprocess.CompletedProcess[str]":
-    """The same command in a process that kills itself at an audit event, or may write no file beyond `limit` bytes."""
+    """Run the command in a process that kills itself at an audit event, or cannot write files beyond `limit` bytes."""
     line = [sys.executable, "-c", DRIVER, event, pattern, str(number), str(limit), *command(home, out, *more)[3:]]
     return subprocess.run(line, capture_output=True, text=True, check=False)
 
 
 def here(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    """Exit status of the command line, run in this process."""
+    """Run the command line in this process; return its exit status."""
     monkeypatch.setattr(sys, "argv", ["swissbert", *arguments])
     try:
         main()
@@ -113,7 +115,7 @@ def here(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 
 
 def reach(process: "subprocess.Popen[str]", out: Path, steps: int) -> None:
-    """Wait until a run has written `steps` lines, and hold it there with SIGSTOP."""
+    """Wait until a run has written `steps` lines, then pause it with SIGSTOP."""
     path = out / "metrics.jsonl"
     for _ in range(100_000):
         if path.exists() and path.read_bytes().count(b"\n") >= steps:
@@ -124,7 +126,7 @@ def reach(process: "subprocess.Popen[str]", out: Path, steps: int) -> None:
 
 
 def records(out: Path) -> list[dict[str, object]]:
-    """``metrics.jsonl`` without the seconds, which no two runs share."""
+    """Return ``metrics.jsonl`` without durations, which differ between runs."""
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
 
@@ -134,7 +136,7 @@ def checkpoints(out: Path) -> set[str]:
 
 
 def assert_same(run: Path, whole: Path) -> None:
-    """Losses, weights, scores and tensors are those of the uninterrupted run, and nothing is left lying about."""
+    """Check that losses, weights, scores, tensors and file names are those of the uninterrupted run."""
     assert [line["step"] for line in records(run) if "loss" in line] == list(range(1, STEPS + 1))
     assert records(run) == records(whole)
     assert checkpoints(run) == checkpoints(whole) == {"step-32", "step-36"}
@@ -158,30 +160,30 @@ def scalars(out: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Every file and its hash, event files aside."""
+    """Return every file and its checksum, except event files."""
     files = [path for path in folder.rglob("*") if path.is_file() and "tensorboard" not in path.parts]
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def test_the_whole_run_uses_what_a_resume_has_to_restore(whole: Path) -> None:
+def test_the_uninterrupted_run_uses_all_state_that_a_resume_restores(whole: Path) -> None:
     lines = records(whole)
     weights = [line["weight"] for line in lines if "weight" in line]
     bests = [json.dumps(line["dev"]) for line in lines if "dev" in line]
-    assert len({json.dumps(weight) for weight in weights}) == STEPS  # loss weights move at every step
+    assert len({json.dumps(weight) for weight in weights}) == STEPS  # loss weights change at every step
     assert len(set(bests)) == STEPS // EPOCH
     assert json.loads((whole / "model" / "swissbert.json").read_text())["provenance"]["step"] > EPOCH
 
 
-def test_a_run_killed_again_and_again_ends_as_the_whole_one(home: Path, whole: Path) -> None:
+def test_a_run_that_is_killed_repeatedly_ends_as_the_uninterrupted_one(home: Path, whole: Path) -> None:
     out = home / "killed"
 
-    # While the first checkpoint is half written: there is nothing to resume from yet.
+    # While the first checkpoint is being written: there is nothing to resume from yet.
     dead = driven(home, out, event="open", pattern=r"\.step-4\.new")
     assert dead.returncode == -signal.SIGKILL, dead.stderr
     assert checkpoints(out) == {".step-4.new"}
     assert len(records(out)) == EVERY
 
-    # Between checkpoints, from outside, with a line of metrics.jsonl half written on top.
+    # Between checkpoints, from outside, with an incomplete last line of metrics.jsonl.
     process = subprocess.Popen(
         command(home, out, "--resume"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -193,20 +195,20 @@ def test_a_run_killed_again_and_again_ends_as_the_whole_one(home: Path, whole: P
     with (out / "metrics.jsonl").open("a") as file:
         file.write('{"step": 9999, "lo')
 
-    # Between "all is written" and "it has its name", of a checkpoint.
+    # After a checkpoint is written and before it is renamed.
     dead = driven(home, out, "--resume", event="os.rename", pattern=r"\.step-\d+\.new")
     assert dead.returncode == -signal.SIGKILL, dead.stderr
     assert "going on after step" in dead.stderr
     (unnamed,) = [name for name in checkpoints(out) if name.endswith(".new")]
     assert unnamed[1:-4] not in checkpoints(out)
 
-    # Between the two renames that replace the best model: it is there under another name only.
+    # Between the two renames that replace the best model, which then exists under another name only.
     dead = driven(home, out, "--resume", event="os.rename", pattern=r"\.model\.new")
     assert dead.returncode == -signal.SIGKILL, dead.stderr
     assert not (out / "model").exists()
     assert {".model.old", ".model.new"} <= {path.name for path in out.iterdir()}
 
-    # While a checkpoint that is kept no longer is removed.
+    # While an old checkpoint is being removed.
     dead = driven(home, out, "--resume", event="shutil.rmtree", pattern=r"/step-")
     assert dead.returncode == -signal.SIGKILL, dead.stderr
     assert len([name for name in checkpoints(out) if name.startswith("step-")]) == 3
@@ -219,7 +221,7 @@ def test_a_run_killed_again_and_again_ends_as_the_whole_one(home: Path, whole: P
     assert scalars(out) == scalars(whole)
 
 
-def test_ctrl_c_and_sigterm_save_the_state_and_a_second_process_is_kept_out(
+def test_ctrl_c_and_sigterm_save_the_state_and_a_second_process_is_refused(
     home: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = home / "stopped runs" / "one"
@@ -241,12 +243,12 @@ def test_ctrl_c_and_sigterm_save_the_state_and_a_second_process_is_kept_out(
 
         process.send_signal(number)
         process.send_signal(signal.SIGCONT)
-        said, told = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=60)
         step = len([line for line in records(out) if "loss" in line])
-        assert process.returncode == 130, told
-        assert said == ""
+        assert process.returncode == 130, errors
+        assert output == ""
         program = shlex.join([sys.executable, "-m", "swissbert"])
-        assert told.splitlines()[-1] == (
+        assert errors.splitlines()[-1] == (
             f"stopped after step {step} of {STEPS}; go on with: {program} train --resume --out '{out}'"
         )
         assert behind < step < STEPS
@@ -258,7 +260,7 @@ def test_ctrl_c_and_sigterm_save_the_state_and_a_second_process_is_kept_out(
     assert_same(out, whole)
 
 
-def test_a_finished_run_is_left_as_it_is_by_a_resume(
+def test_resuming_a_complete_run_changes_nothing(
     whole: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before, board = contents(whole), scalars(whole)
@@ -268,7 +270,7 @@ def test_a_finished_run_is_left_as_it_is_by_a_resume(
     assert scalars(whole) == board
 
 
-def test_a_run_in_the_way_changed_settings_and_changed_rows_are_refused(
+def test_an_existing_run_changed_settings_and_changed_rows_are_refused(
     home: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = contents(whole)
@@ -276,7 +278,7 @@ def test_a_run_in_the_way_changed_settings_and_changed_rows_are_refused(
 
     assert here(monkeypatch, *recipe) == 2
     assert capsys.readouterr().err == (
-        f"error: {whole}: holds a run already; --resume goes on with it, another --out keeps it\n"
+        f"error: {whole}: holds a run already; resume = true goes on with it, another out keeps it\n"
     )
 
     assert here(monkeypatch, *recipe, "--resume", "--set", "train.lr=0.002", "--set", "loss.weighting=sum") == 2
@@ -298,7 +300,7 @@ def test_a_run_in_the_way_changed_settings_and_changed_rows_are_refused(
     assert contents(whole) == before
 
 
-def test_a_file_that_may_not_grow_ends_the_run_in_one_sentence_and_it_resumes(
+def test_a_file_size_limit_ends_the_run_in_one_sentence_and_it_resumes(
     home: Path, whole: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = home / "limited"
@@ -317,15 +319,15 @@ def test_a_file_that_may_not_grow_ends_the_run_in_one_sentence_and_it_resumes(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 800 KiB; the test skips where none can be mounted."""
+    """Mount a file system of 800 KiB, or skip the test where that is not possible."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = shutil.which("mount")
     if os.geteuid() != 0 or mount is None:
-        pytest.skip("a small file system takes root and mount")
+        pytest.skip("mounting a small file system needs root")
     made = subprocess.run([mount, "-t", "tmpfs", "-o", "size=800k", "tmpfs", folder], capture_output=True, check=False)
     if made.returncode:
-        pytest.skip(f"no small file system to be had here ({made.stderr.decode().strip()})")
+        pytest.skip(f"a small file system cannot be mounted ({made.stderr.decode().strip()})")
     yield folder
     subprocess.run(["umount", folder], check=True)
 

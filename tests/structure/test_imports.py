@@ -16,8 +16,9 @@ LAYERS = [
     {"errors", "version"},
     {"files", "display", "device"},
     {"environment", "settings"},
+    {"setting_tables"},
     {"metrics"},
-    {"kinds"},
+    {"kinds", "data.formats"},
     {"tasks"},
     {"encoder"},
     {"data"},
@@ -33,7 +34,10 @@ LAYERS = [
     {"cli"},
     {"__init__", "__main__"},
 ]
-"""From the bottom up. A module imports from its own wing and from layers below; wings of one layer do not meet."""
+"""From the bottom up. A module imports from its own wing and from layers below; wings of one layer do not meet.
+
+``data.formats`` is a wing of its own, below ``tasks``, because a task declares its format.
+"""
 
 RANK = {wing: rank for rank, layer in enumerate(LAYERS) for wing in layer}
 
@@ -78,7 +82,8 @@ def graph() -> dict[str, set[str]]:
 
 
 def wing(module: str) -> str:
-    return module.split(".")[0]
+    first, second, *_ = [*module.split("."), ""]
+    return f"{first}.{second}" if f"{first}.{second}" in RANK else first
 
 
 def test_every_wing_has_a_place() -> None:
@@ -112,7 +117,17 @@ def test_there_is_no_circle() -> None:
 
 @pytest.mark.parametrize(
     "light",
-    ["swissbert", "swissbert.cli", "swissbert.config", "swissbert.kinds", "swissbert.metrics", "swissbert.mtl"],
+    [
+        "swissbert",
+        "swissbert.cli",
+        "swissbert.config",
+        "swissbert.data.formats",
+        "swissbert.data.memory",
+        "swissbert.data.splits",
+        "swissbert.kinds",
+        "swissbert.metrics",
+        "swissbert.mtl",
+    ],
 )
 def test_light_modules_import_nothing_heavy(light: str) -> None:
     code = f"import sys, {light}; print([m for m in ('torch', 'scipy', 'pyarrow', 'transformers') if m in sys.modules])"

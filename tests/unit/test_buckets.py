@@ -1,4 +1,4 @@
-"""Buckets say of a row what their names say."""
+"""Buckets of rows by their texts."""
 
 import pytest
 
@@ -11,8 +11,8 @@ def row(text: str, pair: str | None = None) -> Row:
     return Row(1, "1", text, pair, None)
 
 
-def holding(text: str, pair: str | None = None) -> set[str]:
-    return {bucket.name for bucket in (SINGLE if pair is None else PAIR) if bucket.holds(row(text, pair))}
+def matching(text: str, pair: str | None = None) -> set[str]:
+    return {bucket.name for bucket in (SINGLE if pair is None else PAIR) if bucket.matches(row(text, pair))}
 
 
 LONG = " ".join(["word"] * 26)
@@ -32,7 +32,7 @@ LONG = " ".join(["word"] * 26)
     ],
 )
 def test_single_sentences(text: str, expected: set[str]) -> None:
-    assert holding(text) == expected
+    assert matching(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -60,18 +60,18 @@ def test_single_sentences(text: str, expected: set[str]) -> None:
     ],
 )
 def test_pairs(first: str, second: str, expected: set[str]) -> None:
-    assert holding(first, second) == expected
-    assert holding(second, first) == expected, "the order of a pair does not matter"
+    assert matching(first, second) == expected
+    assert matching(second, first) == expected, "buckets are symmetric"
 
 
-def test_overlap_is_the_share_of_common_words() -> None:
+def test_overlap_is_the_jaccard_index() -> None:
     assert overlap(row("a b c", "B c d")) == 0.5
     assert overlap(row("a", "b")) == 0
     assert overlap(row("?!", "...")) == 0
     assert words("It's 5 o’clock") == ["it's", "5", "o’clock"]
 
 
-def test_each_kind_of_task_has_its_buckets() -> None:
+def test_buckets_of_single_sentences_and_pairs() -> None:
     assert buckets_for(find_task("sst")) is SINGLE
     assert buckets_for(find_task("sts")) is PAIR
-    assert all(bucket.about.endswith(".") for bucket in SINGLE + PAIR)
+    assert all(bucket.description.endswith(".") for bucket in SINGLE + PAIR)

@@ -1,4 +1,4 @@
-"""Answers of a large file in shards: what a kill at any moment leaves, and what goes on after it."""
+"""Answers to a large file in shards: killed and resumed at any moment."""
 
 import json
 import os
@@ -57,10 +57,10 @@ for line in sys.stdin:
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 MOMENTS = [
-    ("open", r"\.job\.json\.new"),  # nothing is there yet
+    ("open", r"\.job\.json\.new"),  # nothing exists yet
     ("os.rename", r"\.job\.json\.new"),
     ("open", r"\.part-00000\.jsonl\.new"),
-    ("os.rename", r"\.part-00002\.jsonl\.new"),  # all is written and has no name: shards 0 and 1 are whole
+    ("os.rename", r"\.part-00002\.jsonl\.new"),  # written but not renamed: shards 0 and 1 are complete
     ("open", r"\.part-00003\.jsonl\.new"),
     ("os.rename", r"\.part-00006\.jsonl\.new"),  # the last one, which is shorter
     ("os.rename", r"\.done\.json\.new"),
@@ -129,9 +129,7 @@ def here(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
     return 0
 
 
-def test_jobs_that_are_killed_again_and_again_end_as_those_that_are_not(
-    model: Path, trained: Model, tmp_path: Path
-) -> None:
+def test_killed_and_resumed_jobs_give_the_same_files(model: Path, trained: Model, tmp_path: Path) -> None:
     lines = []
     moments = {key: [MOMENTS[3], MOMENTS[-1]] for key in ["txt", "jsonl", "parquet"]} | {"csv": MOMENTS}
     for ending, chosen in moments.items():
@@ -144,8 +142,8 @@ def test_jobs_that_are_killed_again_and_again_end_as_those_that_are_not(
         [sys.executable, "-c", DRIVER], input="\n".join(lines), capture_output=True, text=True, timeout=120, check=True
     )
     assert done.stdout.split() == ["-9", "0"] * 3 + ["-9"] * 7 + ["0"], done.stderr
-    counts = [int(count) for count in re.findall(r"going on; (\d) shards are there", done.stderr)]
-    assert counts == [2, 2, 2, 2, 3, 6, 7]  # one that begins says nothing
+    counts = [int(count) for count in re.findall(r"resuming; (\d) shards exist", done.stderr)]
+    assert counts == [2, 2, 2, 2, 3, 6, 7]  # a new job prints nothing
     for ending in moments:
         out = tmp_path / f"killed {ending}"
         assert contents(out) == contents(tmp_path / f"whole {ending}")
@@ -156,7 +154,7 @@ def test_jobs_that_are_killed_again_and_again_end_as_those_that_are_not(
         assert f"50 rows in 7 shards in {out}; 7 could not be used" in done.stderr
 
 
-def test_shards_are_the_rows_of_the_one_file(
+def test_shards_hold_the_same_rows_as_one_file(
     model: Path, trained: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = write(tmp_path, "csv")
@@ -171,7 +169,7 @@ def test_shards_are_the_rows_of_the_one_file(
     assert names == {".lock", "job.json", "done.json", "part-00000.jsonl", "part-00001.jsonl"}  # and no empty third
 
 
-def test_a_finished_job_is_left_alone_and_a_shard_that_is_taken_away_comes_back(
+def test_a_finished_job_is_kept_and_a_missing_shard_is_computed_again(
     trained: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source, out, task = write(tmp_path, "jsonl"), tmp_path / "out", trained.task("sst")
@@ -186,31 +184,31 @@ def test_a_finished_job_is_left_alone_and_a_shard_that_is_taken_away_comes_back(
     monkeypatch.setattr(bulk, "records", watched)
     assert answer_file(trained, task, source, out, shard_rows=SHARD, display=Display()) == first == Done(50, 7, 7)
     assert computed == []
-    assert "this job is done already" in capsys.readouterr().err
+    assert "this job is finished already" in capsys.readouterr().err
     (out / "part-00002.jsonl").unlink()
     assert answer_file(trained, task, source, out, shard_rows=SHARD) == first
     assert computed == [1]
     assert contents(out) == before
 
 
-def test_another_job_is_refused_by_what_differs_and_nothing_is_touched(
+def test_another_job_is_refused_with_the_difference_and_changes_nothing(
     model: Path, trained: Model, tmp_path: Path
 ) -> None:
     source, out, task = write(tmp_path, "csv"), tmp_path / "out", trained.task("sst")
     answer_file(trained, task, source, out, shard_rows=SHARD)
     other = shutil.copytree(model, tmp_path / "other")
     (other / "heads.safetensors").write_bytes((model / "heads.safetensors").read_bytes())
-    (other / "README.md").write_text("another card is no other model")
+    (other / "README.md").write_text("the card does not change answers")
     assert answer_file(load(other, "cpu"), task, source, out, shard_rows=SHARD) == Done(50, 7, 7)
     before = contents(out)
 
     def refused(message: str, **changed: object) -> None:
-        given = {"trained": trained, "task": task, "source": source, "folder": out, "shard_rows": SHARD, **changed}
+        given = {"model": trained, "task": task, "source": source, "folder": out, "shard_rows": SHARD, **changed}
         with pytest.raises(SwissbertError, match=message):
             answer_file(**given)  # type: ignore[arg-type]
         assert contents(out) == before
 
-    refused(r"out: holds another job, which differs in shard_rows \(8 became 9\); take another folder$", shard_rows=9)
+    refused(r"out: contains another job, which differs in shard_rows \(8 became 9\); use another folder$", shard_rows=9)
     refused(
         r"differs in task \('sst' became 'sts'\), format \('auto' became 'text'\)",
         task=trained.task("sts"),
@@ -219,19 +217,19 @@ def test_another_job_is_refused_by_what_differs_and_nothing_is_touched(
     description = json.loads((other / "swissbert.json").read_text())
     description["model"]["dropout"] = 0.2
     (other / "swissbert.json").write_text(json.dumps(description))
-    refused("differs in model; take", trained=load(other, "cpu"))
+    refused("differs in model; use", model=load(other, "cpu"))
     found = source.stat()
     os.utime(source, ns=(found.st_atime_ns, found.st_mtime_ns + 1))
-    refused("differs in input; take")
+    refused("differs in input; use")
     refused("none.csv: cannot be read", source=tmp_path / "none.csv")
-    refused("reads a file, which this is not", source=tmp_path)
+    refused("not a regular file", source=tmp_path)
 
 
-def test_answers_of_an_unknown_job_are_not_taken_for_ones_own(trained: Model, tmp_path: Path) -> None:
+def test_answers_without_a_job_are_refused(trained: Model, tmp_path: Path) -> None:
     source, out, task = write(tmp_path, "txt"), tmp_path / "out", trained.task("sst")
     out.mkdir()
     (out / "part-00000.jsonl").write_text("{}\n")
-    with pytest.raises(SwissbertError, match=r"holds answers but no job\.json"):
+    with pytest.raises(SwissbertError, match=r"contains answers but no job\.json"):
         answer_file(trained, task, source, out)
     assert (out / "part-00000.jsonl").read_text() == "{}\n"
     (out / "job.json").write_text("[")
@@ -242,7 +240,7 @@ def test_answers_of_an_unknown_job_are_not_taken_for_ones_own(trained: Model, tm
         answer_file(trained, task, source, out)
 
 
-def test_a_job_that_cannot_begin_leaves_no_folder(trained: Model, tmp_path: Path) -> None:
+def test_a_job_that_cannot_start_leaves_no_folder(trained: Model, tmp_path: Path) -> None:
     source = tmp_path / "rows.csv"
     source.write_text("words\ngood\n")
     with pytest.raises(SwissbertError, match="no column"):
@@ -250,13 +248,13 @@ def test_a_job_that_cannot_begin_leaves_no_folder(trained: Model, tmp_path: Path
     assert not (tmp_path / "new").exists()
 
 
-def test_an_empty_file_is_a_job_of_no_shards(trained: Model, tmp_path: Path) -> None:
+def test_an_empty_file_gives_no_shards(trained: Model, tmp_path: Path) -> None:
     for ending in ("txt", "jsonl", "parquet"):
         source = write(tmp_path, ending, rows=0)
         assert answer_file(trained, trained.task("sst"), source, tmp_path / ending) == Done(0, 0, 0)
 
 
-def test_a_file_that_changes_meanwhile_is_not_called_done(
+def test_an_input_that_changes_meanwhile_is_an_error(
     trained: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, out = write(tmp_path, "txt"), tmp_path / "out"
@@ -267,14 +265,14 @@ def test_a_file_that_changes_meanwhile_is_not_called_done(
         return records(*given)
 
     monkeypatch.setattr(bulk, "records", grows)
-    with pytest.raises(SwissbertError, match=r"rows\.txt: it changed while it was read"):
+    with pytest.raises(SwissbertError, match=r"rows\.txt: the file changed while it was read"):
         answer_file(trained, trained.task("sst"), source, out)
     assert not (out / "done.json").exists()
 
 
 @pytest.fixture
 def ctrl_c() -> Iterator[None]:
-    """Ctrl-C as in a terminal: a shell that starts tests in the background lets them ignore it."""
+    """The default handler of Ctrl-C, which a shell disables for tests in the background."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -282,7 +280,7 @@ def ctrl_c() -> Iterator[None]:
 
 @pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_says_how_to_go_on_and_a_second_process_is_kept_out(
+def test_a_signal_prints_how_to_resume_and_a_second_process_is_refused(
     model: Path,
     trained: Model,
     tmp_path: Path,
@@ -299,7 +297,9 @@ def test_a_signal_says_how_to_go_on_and_a_second_process_is_kept_out(
         nonlocal shards
         shards += 1
         if shards == 3:
-            with pytest.raises(SwissbertError, match="another process is writing here"):  # flock knows no process
+            with pytest.raises(
+                SwissbertError, match="another process is writing here"
+            ):  # the lock is exclusive within a process too
                 answer_file(trained, trained.task("sst"), source, out, shard_rows=SHARD)
             os.kill(os.getpid(), number)
         return records(*given)
@@ -310,12 +310,12 @@ def test_a_signal_says_how_to_go_on_and_a_second_process_is_kept_out(
         assert here(patch, *line) == 130
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err.endswith(f"stopped; 2 shards are whole; go on with: swissbert {shlex.join(line)}\n")
+    assert said.err.endswith(f"stopped; 2 shards are complete; resume with: swissbert {shlex.join(line)}\n")
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
     assert {path.name for path in out.iterdir()} == {".lock", "job.json", "part-00000.jsonl", "part-00001.jsonl"}
     assert here(monkeypatch, *line) == 0
     assert capsys.readouterr().err.endswith(
-        f"50 rows in 7 shards in {out}; 7 could not be used, and each says why in its place\n"
+        f"50 rows in 7 shards in {out}; 7 could not be used, with the reasons in their lines\n"
     )
     assert len(answers(out).splitlines()) == ROWS
 
@@ -329,7 +329,7 @@ def test_a_signal_says_how_to_go_on_and_a_second_process_is_kept_out(
         (["--shard-rows", "5", "good"], "only --output-dir has shards"),
     ],
 )
-def test_options_that_do_not_fit_are_one_sentence(
+def test_options_that_exclude_each_other_are_refused(
     model: Path, more: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert here(monkeypatch, "predict", model, "--task", "sst", *more) == 2
@@ -337,7 +337,7 @@ def test_options_that_do_not_fit_are_one_sentence(
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_progress_tells_rows_pace_and_time_left(
+def test_progress_shows_rows_rate_and_time_left(
     trained: Model, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clock = iter(range(10**6))

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from swissbert.cli.tables import check_text
-from swissbert.data.check import Report, Shared, SplitReport, check
+from swissbert.data.check import Report, Shared, SplitReport, check_directory
 from swissbert.data.rows import BadRow
 from swissbert.data.tokens import Tokenizer
 from swissbert.errors import SwissbertError
@@ -90,7 +90,7 @@ def made(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def report(made: Path, tokenizer: Tokenizer) -> Report:
-    return check(made, [MOOD, LIKE], tokenizer)
+    return check_directory(made, [MOOD, LIKE], tokenizer)
 
 
 def part(report: Report, task: str, split: Split) -> SplitReport:
@@ -140,7 +140,7 @@ def test_lengths_are_tokens_at_the_median_the_95th_percentile_and_the_longest(re
 
 def test_lengths_are_not_cut_at_what_an_encoder_takes(tmp_path: Path, tokenizer: Tokenizer) -> None:
     write(tmp_path, "mood-train.tsv", "text\tlabel", "film " * 700 + "\tbad")
-    assert part(check(tmp_path, [MOOD], tokenizer), "mood", "train").lengths == (702, 702, 702)
+    assert part(check_directory(tmp_path, [MOOD], tokenizer), "mood", "train").lengths == (702, 702, 702)
 
 
 def test_repeated_rows_are_counted_whatever_their_case_space_or_order(report: Report) -> None:
@@ -160,14 +160,14 @@ def test_rows_shared_with_train_are_counted_whatever_their_case_space_or_order(r
 def test_a_pair_is_not_shared_with_a_sentence_of_another_pair(tmp_path: Path, tokenizer: Tokenizer) -> None:
     write(tmp_path, "like-train.csv", "a,b,score", "a man,a dog,1", "a cat,a street,1")
     write(tmp_path, "like-dev.csv", "a,b,score", "a man,a street,1", "a man,a man,1", "a mana,dog,1")
-    assert check(tmp_path, [LIKE], tokenizer).shared == []
+    assert check_directory(tmp_path, [LIKE], tokenizer).shared == []
 
 
 def test_tasks_are_compared_with_their_own_train_split_alone(tmp_path: Path, tokenizer: Tokenizer) -> None:
     write(tmp_path, "mood-train.tsv", "text\tlabel", "a film\tbad")
     write(tmp_path, "mood-dev.tsv", "text\tlabel", "dull\tbad")
     other = MOOD.model_copy(update={"name": "other", "files": {"train": "mood-dev.tsv", "dev": "mood-dev.tsv"}})
-    assert check(tmp_path, [MOOD, other], tokenizer).shared == [Shared("other", "dev", 1, 0, "dull")]
+    assert check_directory(tmp_path, [MOOD, other], tokenizer).shared == [Shared("other", "dev", 1, 0, "dull")]
 
 
 def test_files_that_no_task_reads_are_listed_with_their_columns(report: Report) -> None:
@@ -181,7 +181,7 @@ def test_files_that_no_task_reads_are_listed_with_their_columns(report: Report) 
 
 
 def test_the_course_files_show_their_columns_to_other_tasks(cs224n: Path, tokenizer: Tokenizer) -> None:
-    found = check(cs224n, [], tokenizer).other
+    found = check_directory(cs224n, [], tokenizer).other
     assert found["ids-sst-train.csv"] == ["id", "sentence", "sentiment"]
     assert found["quora-dev.csv"] == ["id", "sentence1", "sentence2", "is_duplicate"]
     assert found["ids-sst-test-student.csv"] == ["0", "id", "sentence"]
@@ -191,17 +191,17 @@ def test_the_course_files_show_their_columns_to_other_tasks(cs224n: Path, tokeni
 def test_a_file_with_columns_in_another_encoding_is_listed_without_them(tmp_path: Path, tokenizer: Tokenizer) -> None:
     (tmp_path / "old.csv").write_bytes("texte,étiquette\nx,1\n".encode("utf-16"))
     (tmp_path / "folder.csv").mkdir()
-    assert check(tmp_path, [], tokenizer).other == {"folder.csv": [], "old.csv": []}
+    assert check_directory(tmp_path, [], tokenizer).other == {"folder.csv": [], "old.csv": []}
 
 
 def test_a_directory_that_is_not_there_or_a_file_is_an_error(made: Path, tokenizer: Tokenizer) -> None:
     for path in (made / "nowhere", made / "notes.md"):
         with pytest.raises(SwissbertError, match=f"^{path}: there is no such directory$"):
-            check(path, [MOOD], tokenizer)
+            check_directory(path, [MOOD], tokenizer)
 
 
 def test_an_empty_directory_makes_an_empty_report(tmp_path: Path, tokenizer: Tokenizer) -> None:
-    assert check(tmp_path, [MOOD, LIKE], tokenizer) == Report([], [], {})
+    assert check_directory(tmp_path, [MOOD, LIKE], tokenizer) == Report([], [], {})
 
 
 @pytest.mark.parametrize("task", [MOOD, LIKE])
@@ -210,7 +210,7 @@ def test_a_file_that_cannot_be_used_is_a_problem_and_the_others_are_reported(
 ) -> None:
     name = f"{task.name}-train.{'tsv' if task is MOOD else 'csv'}"
     write(made, name, "something", "x")
-    found = check(made, [MOOD, LIKE], tokenizer)
+    found = check_directory(made, [MOOD, LIKE], tokenizer)
     [problem] = found.problems
     assert (problem.task, problem.split) == (task.name, "train")
     assert problem.sentence.startswith(f"{name}: no column '{task.columns.text}', which task '{task.name}'")
@@ -221,9 +221,9 @@ def test_a_file_that_cannot_be_used_is_a_problem_and_the_others_are_reported(
 
 def test_nothing_is_said_of_train_where_there_is_none(tmp_path: Path, tokenizer: Tokenizer) -> None:
     write(tmp_path, "mood-dev.tsv", "text\tlabel", "dull\tbad")
-    assert "shared with train" not in check_text(check(tmp_path, [MOOD], tokenizer))
+    assert "shared with train" not in check_text(check_directory(tmp_path, [MOOD], tokenizer))
     write(tmp_path, "mood-train.tsv", "text\tlabel", "fine\tgood")
-    assert "Rows shared with train\n  none" in check_text(check(tmp_path, [MOOD], tokenizer))
+    assert "Rows shared with train\n  none" in check_text(check_directory(tmp_path, [MOOD], tokenizer))
 
 
 def test_a_report_can_be_written_as_json(report: Report) -> None:
@@ -237,7 +237,7 @@ def test_a_report_is_printed_with_all_it_found(report: Report) -> None:
     text = check_text(report)
     for said in (
         "mood-train.tsv:6: column 'text' is empty",
-        "mood: 2 row(s) of dev stand in train too, 1 with another label (the first: A Good Film)",
+        "mood: 2 row(s) of dev are in train too, 1 with another label (first: A Good Film)",
         "broken.parquet: columns not readable",
         "more.tsv: columns id, title, body",
         "bad 60%  good 40%  mixed 0%",

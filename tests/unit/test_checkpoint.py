@@ -1,4 +1,4 @@
-"""Checkpoints of the encoder: names both ways, and a sentence for everything that is wrong with a file."""
+"""Checkpoints of the encoder: names in both directions, old formats, and messages for damaged files."""
 
 import json
 import resource
@@ -44,7 +44,7 @@ SIZES = {
     "max_position_embeddings": 65_536,
     "type_vocab_size": 1_024,
 }
-"""The largest each may be; the smallest is 1."""
+"""Largest value of each size; the smallest is 1."""
 RATES = {
     "layer_norm_eps": (1e-20, 0.1),
     "hidden_dropout_prob": (0.0, 0.99),
@@ -55,36 +55,36 @@ RATES = {
 
 @pytest.fixture
 def encoder() -> Bert:
-    """Random in every parameter, so that none can pass for another."""
+    """An encoder with random values in every parameter, so that no mix-up of two goes unnoticed."""
     encoder = Bert(CONFIG)
-    dice = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in encoder.parameters():
-            parameter.copy_(torch.randn(parameter.shape, generator=dice))
+            parameter.copy_(torch.randn(parameter.shape, generator=generator))
     return encoder
 
 
 @pytest.fixture
 def folder(encoder: Bert, tmp_path: Path) -> Path:
-    """What `encoder` looks like when written."""
+    """The folder that `encoder` is written to."""
     write_encoder(encoder, tmp_path)
     return tmp_path
 
 
 def rewrite(folder: Path, change: Callable[[dict[str, Tensor]], dict[str, Tensor]]) -> None:
-    """Write the tensors of a folder anew after a change."""
+    """Replace the tensors of a folder by changed ones."""
     save_file(change(load_file(folder / "model.safetensors")), folder / "model.safetensors")
 
 
 def assert_equal(one: Bert, other: Bert) -> None:
-    """The same parameters, bit for bit."""
+    """Check that parameters are equal bit for bit."""
     ours, theirs = one.state_dict(), other.state_dict()
     assert ours.keys() == theirs.keys()
     assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
 
 
 def message(folder: Path) -> str:
-    """The one sentence that reading the folder ends in."""
+    """The message of the error that reading the folder raises."""
     with pytest.raises(SwissbertError) as caught:
         read_encoder(folder)
     text = str(caught.value)
@@ -94,7 +94,7 @@ def message(folder: Path) -> str:
     return text
 
 
-def test_what_is_written_is_read_back_bit_for_bit(encoder: Bert, folder: Path, tmp_path: Path) -> None:
+def test_a_written_encoder_is_read_back_bit_for_bit(encoder: Bert, folder: Path, tmp_path: Path) -> None:
     again = read_encoder(folder)
     assert again.config == CONFIG
     assert_equal(again, encoder)
@@ -106,7 +106,7 @@ def test_what_is_written_is_read_back_bit_for_bit(encoder: Bert, folder: Path, t
         assert (second / name).read_bytes() == (folder / name).read_bytes()
 
 
-def test_written_files_carry_the_names_of_hugging_face(folder: Path) -> None:
+def test_written_files_use_the_names_of_hugging_face(folder: Path) -> None:
     with torch.device("meta"):
         shapes = {
             name: list(t.shape) for name, t in BertModel(OracleConfig.from_pretrained(folder)).state_dict().items()
@@ -118,7 +118,7 @@ def test_written_files_carry_the_names_of_hugging_face(folder: Path) -> None:
     assert sorted(file.name for file in folder.iterdir()) == ["config.json", "model.safetensors"]
 
 
-def test_transformers_loads_what_is_written_and_misses_nothing(encoder: Bert, folder: Path) -> None:
+def test_transformers_loads_a_written_folder_without_missing_keys(encoder: Bert, folder: Path) -> None:
     loaded: Any = BertModel.from_pretrained(folder, output_loading_info=True)
     oracle, report = loaded
     assert {"missing_keys", "unexpected_keys", "mismatched_keys"} <= report.keys()
@@ -130,17 +130,17 @@ def test_transformers_loads_what_is_written_and_misses_nothing(encoder: Bert, fo
     assert oracle.config.attention_probs_dropout_prob == 0.3
 
 
-def test_what_transformers_writes_is_read(encoder: Bert, folder: Path, tmp_path: Path) -> None:
+def test_folders_written_by_transformers_are_read(encoder: Bert, folder: Path, tmp_path: Path) -> None:
     BertModel.from_pretrained(folder).save_pretrained(tmp_path / "theirs")
     assert_equal(read_encoder(tmp_path / "theirs"), encoder)
 
 
-def test_dropout_can_be_set_while_reading(folder: Path) -> None:
+def test_dropout_can_be_overridden(folder: Path) -> None:
     assert read_encoder(folder, dropout=0.0).config == replace(CONFIG, dropout=0.0, attention_dropout=0.0)
 
 
 def old(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """As Google's BERT was first converted: the names of norms, a prefix, a buffer, and the heads of pretraining."""
+    """Rename tensors as in the first conversions of Google's BERT: norms, prefix, buffer, heads of pretraining."""
     renamed = {
         "bert." + name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): t
         for name, t in tensors.items()
@@ -154,19 +154,19 @@ def old(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def test_names_of_old_checkpoints_are_understood(encoder: Bert, folder: Path) -> None:
+def test_old_tensor_names_are_supported(encoder: Bert, folder: Path) -> None:
     rewrite(folder, old)
     assert_equal(read_encoder(folder), encoder)
 
 
 @pytest.mark.parametrize("buffer", ["embeddings.position_ids", "bert.embeddings.position_ids"])
-def test_the_buffer_of_positions_is_passed_over(encoder: Bert, folder: Path, buffer: str) -> None:
+def test_the_buffer_of_positions_is_ignored(encoder: Bert, folder: Path, buffer: str) -> None:
     rewrite(folder, lambda tensors: tensors | {buffer: torch.arange(7)[None]})
     assert_equal(read_encoder(folder), encoder)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64], ids=str)
-def test_other_precisions_are_read_as_single_precision(encoder: Bert, folder: Path, dtype: torch.dtype) -> None:
+def test_other_precisions_are_converted_to_fp32(encoder: Bert, folder: Path, dtype: torch.dtype) -> None:
     rewrite(folder, lambda tensors: {name: t.to(dtype) for name, t in tensors.items()})
     read = read_encoder(folder)
     assert {p.dtype for p in read.parameters()} == {torch.float32}
@@ -200,16 +200,16 @@ def test_tensors_that_do_not_fit_are_named(
     assert sentence in message(folder)
 
 
-def test_every_kind_of_misfit_is_named_at_once_and_long_lists_are_cut(folder: Path) -> None:
+def test_all_problems_are_named_at_once_and_long_lists_are_cut(folder: Path) -> None:
     rewrite(folder, lambda t: {f"x{i}": torch.zeros(1) for i in range(9)} | {KEY: torch.zeros(1)})
     text = message(folder)
     assert "missing embeddings.LayerNorm.bias, " in text
     assert "; unknown x0, x1, x2, x3 and 5 more; misshaped encoder.layer.0.attention.self.key.weight [1]" in text
 
 
-def test_fused_projections_are_checked_one_by_one(folder: Path) -> None:
+def test_the_parts_of_fused_projections_are_checked_separately(folder: Path) -> None:
     def regroup(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        """As many rows as expected in all, but not in each."""
+        """The right number of rows in total, but not in each part."""
         key, query = KEY, KEY.replace("key", "query")
         return tensors | {key: torch.zeros(11, 12), query: torch.zeros(13, 12)}
 
@@ -241,19 +241,19 @@ BAD: list[tuple[str, str]] = [
 
 
 @pytest.mark.parametrize(("key", "value"), BAD, ids=lambda text: text[:24])
-def test_a_setting_out_of_range_or_of_another_type_is_named_with_what_it_is(folder: Path, key: str, value: str) -> None:
+def test_a_key_out_of_range_or_of_another_type_is_named_with_its_value(folder: Path, key: str, value: str) -> None:
     text = json.dumps(TABLE | {key: "HERE"}).replace('"HERE"', value)
     (folder / "config.json").write_text(text)
     assert f"config.json: {key} is " in message(folder)
 
 
 @pytest.mark.parametrize("key", SIZES)
-def test_every_size_has_to_be_there(folder: Path, key: str) -> None:
+def test_every_size_is_required(folder: Path, key: str) -> None:
     (folder / "config.json").write_text(json.dumps({k: v for k, v in TABLE.items() if k != key}))
     assert f"config.json: {key} is None; a whole number from 1 to {SIZES[key]} is expected" in message(folder)
 
 
-def test_limits_are_allowed_and_what_is_not_looked_at_may_be_anything() -> None:
+def test_limits_are_allowed_and_unknown_keys_are_ignored() -> None:
     for key, limit in SIZES.items():
         for value in (1, limit):
             heads = {"num_attention_heads": 1} if key != "num_attention_heads" else {"hidden_size": limit}
@@ -264,14 +264,14 @@ def test_limits_are_allowed_and_what_is_not_looked_at_may_be_anything() -> None:
     assert parse_config(json.dumps(TABLE | {"auto_map": {"AutoModel": "code.Model"}, "_name": None}), "here") == CONFIG
 
 
-def test_rates_that_old_checkpoints_leave_out_are_those_of_bert() -> None:
+def test_missing_rates_are_those_of_bert() -> None:
     config = parse_config(json.dumps({key: TABLE[key] for key in SIZES}), "here")
     assert config == replace(CONFIG, norm_eps=1e-12, dropout=0.1, attention_dropout=0.1, initializer_range=0.02)
 
 
-def test_heads_have_to_divide_the_width(folder: Path) -> None:
+def test_the_hidden_size_must_be_a_multiple_of_the_heads(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(TABLE | {"num_attention_heads": 5}))
-    assert "hidden_size 12 is no multiple of num_attention_heads 5" in message(folder)
+    assert "hidden_size 12 is not a multiple of num_attention_heads 5" in message(folder)
 
 
 @pytest.mark.parametrize(
@@ -282,19 +282,22 @@ def test_heads_have_to_divide_the_width(folder: Path) -> None:
         ("hidden_size: 12", "not valid JSON"),
         ("[" * 100_000, "not valid JSON"),
         ('{"a":' * 100_000, "not valid JSON"),
-        (json.dumps(TABLE)[:-1] + f', "extra": {"9" * 5000}}}', "not valid JSON"),  # more digits than Python converts
+        (
+            json.dumps(TABLE)[:-1] + f', "extra": {"9" * 5000}}}',
+            "not valid JSON",
+        ),  # more digits than Python converts to a number
         ("[]", "a JSON object"),
         ("null", "a JSON object"),
         ('"bert"', "a JSON object"),
     ],
     ids=["empty", "half", "yaml", "lists", "objects", "digits", "list", "null", "string"],
 )
-def test_a_config_that_is_no_json_object_is_refused(folder: Path, text: str, sentence: str) -> None:
+def test_a_config_that_is_not_a_json_object_is_refused(folder: Path, text: str, sentence: str) -> None:
     (folder / "config.json").write_text(text)
     assert f"config.json: {sentence}" in message(folder)
 
 
-def test_a_config_that_is_no_text_is_refused(folder: Path) -> None:
+def test_a_config_that_is_not_text_is_refused(folder: Path) -> None:
     (folder / "config.json").write_bytes(b'{"model_type": "\xff"}')
     assert "config.json: cannot be read" in message(folder)
 
@@ -310,7 +313,7 @@ def test_a_config_that_is_no_text_is_refused(folder: Path) -> None:
         ),
     )
 )
-def test_no_config_ends_in_anything_but_sizes_in_range_or_a_sentence(changes: dict[str, Any]) -> None:
+def test_any_config_gives_sizes_in_range_or_an_error_message(changes: dict[str, Any]) -> None:
     try:
         config = parse_config(json.dumps(TABLE | changes), "here")
     except SwissbertError:
@@ -337,7 +340,7 @@ def test_no_config_ends_in_anything_but_sizes_in_range_or_a_sentence(changes: di
         assert low <= rate <= high
 
 
-def test_a_config_of_terabytes_beside_a_tiny_file_is_refused(folder: Path) -> None:
+def test_shapes_are_compared_before_an_encoder_of_terabytes_is_allocated(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(TABLE | SIZES))
     text = message(folder)
     assert "misshaped embeddings.LayerNorm.bias [12] instead of [16384]" in text
@@ -374,7 +377,7 @@ def test_a_file_that_claims_terabytes_is_refused(folder: Path) -> None:
         lambda whole: whole[:-1],
         lambda whole: whole + b"x",
         lambda whole: b"\xff" * 8 + whole[8:],
-        lambda whole: b"\x80\x04\x95" + whole,  # how a pickle begins
+        lambda whole: b"\x80\x04\x95" + whole,  # the first bytes of a pickle
         lambda whole: whole[:8] + b"[" + whole[9:],
     ],
     ids=["empty", "no-header", "half-header", "cut", "longer", "huge-header", "pickle", "other-json"],
@@ -387,9 +390,9 @@ def test_a_corrupt_weights_file_is_refused(folder: Path, spoil: Callable[[bytes]
 
 def test_pickles_are_never_read(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
-    assert message(folder).endswith("model.safetensors: there is no such file")
+    assert message(folder).endswith("model.safetensors: no such file")
     (folder / "pytorch_model.bin").write_bytes(b"\x80\x04.")
-    assert message(folder).endswith("no such file; pytorch_model.bin is there, but pickles are never read")
+    assert message(folder).endswith("no such file; pytorch_model.bin exists, but pickles are never read")
 
 
 def test_a_folder_without_a_config_is_refused(folder: Path) -> None:

@@ -1,8 +1,10 @@
-"""The compact folder: what was fine-tuned comes back nearly, and a file that is not the one that was written is refused."""
+"""Compact folders: the fine-tuned encoder is restored up to rounding, and files that do not match are refused."""
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -26,24 +28,24 @@ from swissbert.tasks import find_task
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 9), st.integers(1, 9), st.floats(1e-6, 1e3), st.integers(0, 2**31))
-def test_no_weight_is_off_by_more_than_half_a_step(rows: int, columns: int, scale: float, seed: int) -> None:
+def test_the_error_of_a_weight_is_at_most_half_a_step(rows: int, columns: int, scale: float, seed: int) -> None:
     torch.manual_seed(seed)
     base = {"m": torch.zeros(rows, columns), "v": torch.randn(columns)}
     moved = scale * torch.randn(rows, columns) * (torch.rand(rows, 1) < 0.7)
     packed = pack(base, {"m": moved, "v": 2 * base["v"]})
-    found = unpack(base, packed)
-    assert torch.equal(found["v"], 2 * base["v"])
+    restored = unpack(base, packed)
+    assert torch.equal(restored["v"], 2 * base["v"])
     step = moved.abs().amax(1, keepdim=True) / 7
-    assert bool(((found["m"] - moved).abs() <= step / 2 + 1e-6 * scale).all())
+    assert bool(((restored["m"] - moved).abs() <= step / 2 + 1e-6 * scale).all())
     still = moved.abs().amax(1) == 0
-    assert torch.equal(found["m"][still], base["m"][still])
+    assert torch.equal(restored["m"][still], base["m"][still])
     assert len(packed["m.rows"]) == int((~still).sum())
     assert packed["m.codes"].shape == (int((~still).sum()), (columns + 1) // 2)
 
 
 @pytest.fixture(scope="module")
 def tuned(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A model folder and the compact one of the same model, whose encoder moved a little."""
+    """A model folder and the compact one of the same model, with their base encoder beside them."""
     torch.manual_seed(3)
     tasks = [find_task(name) for name in ("sst", "para", "sts")]
     model = build_network(read_encoder(tiny), tasks, ModelSettings(), freeze=False)
@@ -55,16 +57,19 @@ def tuned(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, P
     )
     folder = tmp_path_factory.mktemp("compact")
     save_model(folder / "whole", model, Tokenizer(tiny), description)
-    save_model(folder / "small", model, Tokenizer(tiny), description, small=True)
+    save_model(folder / "small", model, Tokenizer(tiny), description, base=tiny)
+    (folder / tiny.name).symlink_to(tiny)
     return folder / "whole", folder / "small"
 
 
 @pytest.fixture
-def small(tuned: tuple[Path, Path], tmp_path: Path) -> Path:
+def small(tuned: tuple[Path, Path], tiny: Path, tmp_path: Path) -> Path:
+    """A compact folder to damage, with its base encoder beside it."""
+    shutil.copytree(tiny, tmp_path / tiny.name)
     return Path(shutil.copytree(tuned[1], tmp_path / "small"))
 
 
-def test_answers_stay_close_and_the_files_small(tuned: tuple[Path, Path]) -> None:
+def test_answers_are_close_and_files_small(tuned: tuple[Path, Path]) -> None:
     whole, small = (swissbert.load(folder, "cpu") for folder in tuned)
     text, pair = "a great film", ("the dog runs", "a dog sleeps")
     assert small.numbers("sst", [text]) == pytest.approx(whole.numbers("sst", [text]), abs=0.02)
@@ -74,53 +79,83 @@ def test_answers_stay_close_and_the_files_small(tuned: tuple[Path, Path]) -> Non
     assert not (tuned[1] / "model.safetensors").exists()
 
 
+def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    table = json.loads((folder / "swissbert.json").read_text())
+    change(table)
+    (folder / "swissbert.json").write_text(json.dumps(table))
+
+
 @pytest.mark.parametrize("name", ["delta.safetensors", "heads.safetensors"])
 def test_a_changed_file_is_refused(small: Path, name: str) -> None:
     tensors = load_file(small / name)
     save_file({key: tensor.flip(0) for key, tensor in tensors.items()}, small / name)
-    with pytest.raises(SwissbertError, match=rf"{name}: not the file that .*swissbert.json has the SHA-256 of"):
+    with pytest.raises(
+        SwissbertError, match=rf"{name}: its SHA-256 differs from that in .*swissbert.json; install or copy it again"
+    ):
         load(small, "cpu")
 
 
-def test_another_base_is_refused(small: Path, tiny: Path, tmp_path: Path) -> None:
-    other = Path(shutil.copytree(tiny, tmp_path / "other"))
-    weights = load_file(other / "model.safetensors")
-    save_file({key: tensor + 1 for key, tensor in weights.items()}, other / "model.safetensors")
-    table = json.loads((small / "swissbert.json").read_text())
-    table["encoder"]["name"] = str(other)
-    (small / "swissbert.json").write_text(json.dumps(table))
-    with pytest.raises(SwissbertError, match=r"other/model.safetensors: not the file that"):
+def test_another_base_is_refused(small: Path, tiny: Path) -> None:
+    weights = small.parent / tiny.name / "model.safetensors"
+    save_file({key: tensor + 1 for key, tensor in load_file(weights).items()}, weights)
+    with pytest.raises(SwissbertError, match=r"not the encoder that the model in .*small was trained from"):
         load(small, "cpu")
+    edit(small, lambda table: table["provenance"].pop("encoder_sha256"))
+    with pytest.raises(SwissbertError, match=rf"{tiny.name}/model.safetensors: its SHA-256 differs"):
+        load(small, "cpu")
+
+
+def test_a_base_that_cannot_be_found_is_named_with_the_place_to_put_it(small: Path, tiny: Path) -> None:
+    answers = load(small, "cpu").numbers("sst", ["a great film"])
+    base = small.parent / tiny.name
+    moved = base.rename(small.parent / "elsewhere")
+    with pytest.raises(SwissbertError, match=rf"base encoder is a folder named '{tiny.name}'.* encoder to {base}$"):
+        load(small, "cpu")
+    base.symlink_to(moved)
+    assert (load(small, "cpu").numbers("sst", ["a great film"]) == answers).all()
+
+
+def test_a_compact_folder_with_the_path_of_its_base_still_loads(small: Path, tiny: Path) -> None:
+    """swissbert 0.1.0 wrote the path."""
+    answers = load(small, "cpu").numbers("sst", ["a great film"])
+    moved = (small.parent / tiny.name).rename(small.parent / "elsewhere")
+    edit(small, lambda table: table["encoder"].update(name=str(moved)))
+    model = load(small, "cpu")
+    assert (model.numbers("sst", ["a great film"]) == answers).all()
+    assert model.description.encoder.name == "elsewhere"
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (
             lambda t: t.pop(next(k for k in t if k.endswith(".scales"))),
-            r"rows is torch.int32 .*, but torch.int32 \[0\] is expected",
+            r"rows is torch.int32 .*, but must be torch.int32 \[0\]",
         ),
         (lambda t: t.update({k: torch.tensor(3) for k in t if k.endswith(".rows")}), r"rows is torch.int64"),
-        (lambda t: t.update({"strange": torch.zeros(1)}), r"strange is of no parameter"),
-        (lambda t: t.update({k: v + 9999 for k, v in t.items() if k.endswith(".rows")}), r"names rows that"),
+        (lambda t: t.update({"strange": torch.zeros(1)}), r"strange belongs to no parameter"),
+        (
+            lambda t: t.update({k: v + 9999 for k, v in t.items() if k.endswith(".rows")}),
+            r"rows has indices outside of 0 to",
+        ),
         (lambda t: t.update({k: v[:, 1:] for k, v in t.items() if k.endswith(".codes")}), r"codes is torch.uint8"),
     ],
 )
-def test_a_difference_that_does_not_fit_is_refused(small: Path, change, said: str) -> None:  # type: ignore[no-untyped-def]
-    """With the right checksum, as somebody else's folder may have."""
+def test_a_difference_that_does_not_fit_is_refused(  # type: ignore[no-untyped-def]
+    small: Path, tiny: Path, change, message: str
+) -> None:
+    """Even with a correct checksum."""
     from swissbert.model_folder import compact
 
     tensors = load_file(small / "delta.safetensors")
     change(tensors)
     save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, small / "delta.safetensors")
-    table = json.loads((small / "swissbert.json").read_text())
-    table["compact"] = compact.checksums(small, Path(table["encoder"]["name"]))
-    (small / "swissbert.json").write_text(json.dumps(table))
-    with pytest.raises(SwissbertError, match=rf"delta.safetensors: does not fit .*{said}"):
+    edit(small, lambda table: table.update(compact=compact.checksums(small, small.parent / tiny.name)))
+    with pytest.raises(SwissbertError, match=rf"delta.safetensors: does not fit .*{message}"):
         load(small, "cpu")
 
 
-def test_mini_ships_and_answers() -> None:
+def test_mini_answers() -> None:
     model = swissbert.load()
     assert sum(file.stat().st_size for file in MINI.iterdir()) <= 12_000_000
     assert list(model.tasks) == ["sst", "para", "sts"]
@@ -138,7 +173,7 @@ def test_mini_ships_and_answers() -> None:
     assert eight == pytest.approx(model.numbers("sst", ["A joy from start to finish."]), abs=0.1)
 
 
-def test_mini_says_what_its_card_says() -> None:
+def test_the_card_of_mini_has_the_scores_of_its_description() -> None:
     scores = load("mini").description.scores
     card = (MINI / "README.md").read_text()
     for name in ("sst.accuracy", "para.accuracy", "sts.pearson"):
@@ -148,14 +183,12 @@ def test_mini_says_what_its_card_says() -> None:
     assert load("mini").description.provenance["data"] == "cs224n"
 
 
-def test_an_unknown_precision_is_one_sentence() -> None:
-    with pytest.raises(SwissbertError, match=r"^precision is 'int4', but it is one of auto, fp32, int8$"):
+def test_an_unknown_precision_is_refused() -> None:
+    with pytest.raises(SwissbertError, match=r"^precision is 'int4', but it must be one of auto, fp32, int8$"):
         swissbert.load("mini", precision="int4")  # type: ignore[arg-type]
 
 
-def test_a_model_that_was_loaded_from_a_compact_folder_is_written_whole(
-    tuned: tuple[Path, Path], tmp_path: Path
-) -> None:
+def test_a_model_from_a_compact_folder_can_be_saved_as_a_full_one(tuned: tuple[Path, Path], tmp_path: Path) -> None:
     small = load(tuned[1], "cpu")
     save_model(tmp_path / "whole", small.network, small.tokenizer, small.description)
     again = load(tmp_path / "whole", "cpu")
@@ -163,18 +196,15 @@ def test_a_model_that_was_loaded_from_a_compact_folder_is_written_whole(
     assert torch.equal(again.network.encoder.pooler.weight, small.network.encoder.pooler.weight)
 
 
-def test_a_model_loaded_with_eight_bit_products_is_written_as_it_was(tuned: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_model_loaded_with_int8_precision_is_saved_unchanged(tuned: tuple[Path, Path], tmp_path: Path) -> None:
     eight = load(tuned[0], "cpu", "int8")
     save_model(tmp_path / "out", eight.network, eight.tokenizer, eight.description)
     assert (tmp_path / "out/model.safetensors").read_bytes() == (tuned[0] / "model.safetensors").read_bytes()
 
 
-def test_a_base_with_another_tokenizer_is_refused(small: Path, tiny: Path, tmp_path: Path) -> None:
-    other = Path(shutil.copytree(tiny, tmp_path / "other"))
+def test_a_base_with_another_tokenizer_is_refused(small: Path, tiny: Path) -> None:
+    other = small.parent / tiny.name
     words = (other / "vocab.txt").read_text().splitlines()
     (other / "vocab.txt").write_text("\n".join([*words[:-2], words[-1], words[-2]]) + "\n")
-    table = json.loads((small / "swissbert.json").read_text())
-    table["encoder"]["name"] = str(other)
-    (small / "swissbert.json").write_text(json.dumps(table))
-    with pytest.raises(SwissbertError, match=r"other/vocab.txt: not the file that"):
+    with pytest.raises(SwissbertError, match=r"vocab.txt: its SHA-256 differs"):
         load(small, "cpu")

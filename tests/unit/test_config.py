@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from swissbert.config import RECIPES, RunConfig, differences, dump_config, load_config, make_config, recipes
+from swissbert.config import (
+    RECIPES,
+    EncoderSettings,
+    RunConfig,
+    differences,
+    dump_config,
+    load_config,
+    make_config,
+    recipes,
+)
 from swissbert.errors import SwissbertError
 from swissbert.tasks import find_task
 
@@ -129,13 +138,14 @@ BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
     ("model.dropout", [0, 0.5], [1.0, -1, "half"]),
     ("loss.weighting", ["sum", "learnable", "uncertainty", "automatic"], ["Sum", "", 1]),
     ("loss.scale", [{}, {"sst": 0.5, "sts": 2}], []),
-    ("loss.surgery", [False], ["maybe", 3]),
+    ("loss.surgery", [False], ["maybe", 3, "sum"]),
     ("sampling.method", ["round_robin", "proportional", "square_root", "temperature", "annealed"], ["random", 1]),
     ("sampling.weights", [{}], []),
     ("sampling.temperature", [0.5, 2], [0, -1, "2"]),
     ("model.layer_sharing", [True, False], ["maybe", 3]),
     ("model.pair_head", ["linear"], ["dot", 3]),
     ("loss.lr", [1e-4, 1], [0, -1e-4, 1.1, "1e-4", float("inf")]),
+    ("train.on_hardware_change", ["continue", "refuse"], ["stop", True]),
     ("train.epochs", [1, 100], [0, -1, 1.5, "3", True]),
     ("train.batch_size", [1, 512], [0, "32", True]),
     ("train.epoch_ends", ["shortest", "longest", 1, 500], ["never", 0, -1, 1.5, "5", True]),
@@ -280,12 +290,12 @@ def test_a_table_by_task_names_tasks_of_the_run(key: str, table: dict[str, Any])
         ({"train": {"epoch_ends": "never"}}, "input should be 'shortest' or 'longest', or a valid integer"),
         ({"train": {"epoch_ends": 0}}, "input should be 'shortest' or 'longest', or greater than or equal to 1"),
         ({"train": {"lr": 2}}, "input should be less than or equal to 1"),
-        ({"loss": {"weighting": "max"}}, "input should be 'sum', 'learnable', 'uncertainty' or 'automatic'"),
+        ({"loss": {"weighting": "max"}}, "it is one of sum, learnable, uncertainty, automatic"),
         ({"tasks": []}, "tasks is missing: name at least one"),
         ({"name": ".."}, "'name' is '..'; up to 100 letters, digits, '_', '-' and '.' are expected, no '.' first"),
         ({"train": {"device": "gpu"}}, "'train.device' is 'gpu'; auto, cpu, mps, cuda or cuda:N is expected"),
         ({"tasks": [3]}, "input should be a valid dictionary or instance of Task"),
-        ({"tasks": "sst"}, "it is a list of names, files and tables"),
+        ({"tasks": "sst"}, "it must be a list of names, files and tables"),
         ({"train": 3}, "input should be a valid dictionary or instance of TrainSettings"),
     ],
 )
@@ -378,7 +388,7 @@ def test_tasks_can_be_overridden_with_a_list(recipe: Path) -> None:
 
 @pytest.mark.parametrize("override", ["train.epochs", "=3", "train.=3", ".epochs=3", "train..epochs=3", "", "="])
 def test_an_override_without_key_or_value_says_how_to_write_it(recipe: Path, override: str) -> None:
-    assert refused(recipe, override) == f"--set {override}: write it as key=value, for instance train.lr=1e-4"
+    assert refused(recipe, override) == f"override {override}: write it as key=value, for instance train.lr=1e-4"
 
 
 @pytest.mark.parametrize(
@@ -393,11 +403,11 @@ def test_an_override_without_key_or_value_says_how_to_write_it(recipe: Path, ove
         ("train.clip=true", "'train.clip' is True; input should be a valid number"),
         ("loss.scale.\udcff=1", ": there is a key that is not Unicode text"),
         ("\udcff=1", "is '\\udcff'; input should be a valid string"),
-        ("a\nb", "--set a b: write it as key=value"),
+        ("a\nb", "override a b: write it as key=value"),
         ("train.lr=2024-01-01", "'train.lr' is datetime.date(2024, 1, 1); input should be a valid number"),
         ("train=3", "'train' is 3; input should be a valid dictionary or instance of TrainSettings"),
         ("seed.x=3", "'seed' is {'x': 3}; input should be a valid integer"),
-        ("tasks=sst", "'tasks' is 'sst'; it is a list of names, files and tables"),
+        ("tasks=sst", "'tasks' is 'sst'; it must be a list of names, files and tables"),
         ('tasks=["ssst"]', "no shipped task 'ssst'"),
         ("train.lr=" + "[" * 5000, "'train.lr' is '[[["),
     ],
@@ -410,24 +420,24 @@ def test_a_bad_override_is_named_with_its_key(recipe: Path, override: str, said:
     ("override", "key"), [("name.x=3", "name"), ("train.lr.x=3", "lr"), ("tasks.0.loss=mae", "tasks")]
 )
 def test_an_override_below_a_value_is_an_error(recipe: Path, override: str, key: str) -> None:
-    assert refused(recipe, override) == f"--set {override}: '{key}' is not a table of settings"
+    assert refused(recipe, override) == f"override {override}: '{key}' is not a table of settings"
 
 
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (["train.lr=fast"], "--set train.lr=fast: 'train.lr' is 'fast'; "),
-        (["train.lr=fast", "train.lr=slow"], "--set train.lr=slow: 'train.lr' is 'slow'; "),
-        (["tran.lr=1"], "--set tran.lr=1: unknown key 'tran'"),
-        (["train=3"], "--set train=3: 'train' is 3; "),
-        (["loss.scale.nope=2"], "--set loss.scale.nope=2: loss.scale names 'nope'"),
-        (["model.pair_head=cosine"], "--set model.pair_head=cosine: model.pair_head = 'cosine' and "),
-        (["train.best_by=x"], "--set train.best_by=x: train.best_by is 'x'"),
-        (["sampling.draws=3", "seed=1"], "--set sampling.draws=3: sampling.draws is given"),
-        (["name=x", 'tasks=["sst", "sst"]'], """--set tasks=["sst", "sst"]: tasks: the name 'sst' is used twice"""),
-        (["tasks=sst", "seed=1"], "--set tasks=sst: 'tasks' is 'sst'; "),
-        (["tasks=[]"], "--set tasks=[]: tasks is missing: name at least one"),
-        (["train.lr=" + "[" * 5000], "--set train.lr=[[[["),
+        (["train.lr=fast"], "override train.lr=fast: 'train.lr' is 'fast'; "),
+        (["train.lr=fast", "train.lr=slow"], "override train.lr=slow: 'train.lr' is 'slow'; "),
+        (["tran.lr=1"], "override tran.lr=1: unknown key 'tran'"),
+        (["train=3"], "override train=3: 'train' is 3; "),
+        (["loss.scale.nope=2"], "override loss.scale.nope=2: loss.scale names 'nope'"),
+        (["model.pair_head=cosine"], "override model.pair_head=cosine: model.pair_head = 'cosine' and "),
+        (["train.best_by=x"], "override train.best_by=x: train.best_by is 'x'"),
+        (["sampling.draws=3", "seed=1"], "override sampling.draws=3: sampling.draws is given"),
+        (["name=x", 'tasks=["sst", "sst"]'], """override tasks=["sst", "sst"]: tasks: the name 'sst' is used twice"""),
+        (["tasks=sst", "seed=1"], "override tasks=sst: 'tasks' is 'sst'; "),
+        (["tasks=[]"], "override tasks=[]: tasks is missing: name at least one"),
+        (["train.lr=" + "[" * 5000], "override train.lr=[[[["),
     ],
 )
 def test_an_override_is_blamed_and_not_the_recipe(recipe: Path, overrides: list[str], said: str) -> None:
@@ -447,29 +457,66 @@ def test_what_is_wrong_in_the_recipe_is_blamed_on_it_whatever_is_overridden(tmp_
 # Paths
 
 
+def write_recipe(folder: Path, task: str = "mood") -> Path:
+    """A recipe whose data, encoder and task are beside it."""
+    folder.mkdir()
+    (folder / "my-bert").mkdir()
+    text = (RECIPES.parent / "tasks" / "sst.toml").read_text(encoding="utf-8")
+    (folder / "mood.toml").write_text(text.replace('name = "sst"', f'name = "{task}"'), encoding="utf-8")
+    recipe = folder / "recipe.toml"
+    recipe.write_text('tasks = ["mood.toml"]\n[data]\ndir = "rows"\n[encoder]\nname = "my-bert"\n', encoding="utf-8")
+    return recipe
+
+
 def test_paths_in_a_recipe_start_at_its_folder_and_those_of_overrides_at_the_current_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, there = tmp_path / "here", tmp_path / "there"
-    for folder, name in ((here, "ours"), (there, "theirs")):
-        folder.mkdir()
-        text = (RECIPES.parent / "tasks" / "sst.toml").read_text(encoding="utf-8")
-        (folder / "mood.toml").write_text(text.replace('name = "sst"', f'name = "{name}"'), encoding="utf-8")
-    recipe = there / "recipe.toml"
-    recipe.write_text('tasks = ["mood.toml"]\n[data]\ndir = "rows"\n', encoding="utf-8")
+    write_recipe(here, "ours")
+    recipe = write_recipe(there, "theirs")
     monkeypatch.chdir(here)
-    for path in (recipe, Path("../there/recipe.toml")):
-        found = load_config(path)
-        assert [task.name for task in found.tasks] == ["theirs"]
-        assert found.data.path is not None
-        assert found.data.path.is_absolute()
-        assert found.data.path.resolve() == there / "rows"
-    found = load_config(recipe, ['tasks=["mood.toml"]', "data.dir=rows"])
-    assert ([task.name for task in found.tasks], found.data.dir) == (["ours"], str(here / "rows"))
+    loaded = load_config(recipe)
+    assert [task.name for task in loaded.tasks] == ["theirs"]
+    assert (loaded.data.dir, loaded.encoder.name) == (str(there / "rows"), str(there / "my-bert"))
+    overrides = ['tasks=["mood.toml"]', "data.dir=rows", "encoder.name=my-bert"]
+    changed = load_config(recipe, overrides)
+    assert [task.name for task in changed.tasks] == ["ours"]
+    assert (changed.data.dir, changed.encoder.name) == (str(here / "rows"), str(here / "my-bert"))
     assert load_config(recipe, ["data.dir=starter"]).data.dir == "starter"
-    written = dump_config(found)
+    written = dump_config(changed)
     monkeypatch.chdir(there)
-    assert make_config(tomllib.loads(written), "config.toml") == found
+    assert make_config(tomllib.loads(written), "config.toml") == changed
+
+
+def test_a_recipe_gives_the_same_settings_from_any_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = write_recipe(tmp_path / "there")
+    (tmp_path / "link").symlink_to("there")
+    (tmp_path / "elsewhere").mkdir()
+    loaded = load_config(recipe)
+    for folder, path in [("there", "recipe.toml"), ("elsewhere", "../there/recipe.toml"), (".", "link/recipe.toml")]:
+        monkeypatch.chdir(tmp_path / folder)
+        assert load_config(path) == loaded
+
+
+@pytest.mark.parametrize("name", ["minilm", "google-bert/bert-base-uncased", "owner/name", "./none", "no-folder"])
+def test_an_encoder_that_is_not_a_folder_keeps_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "minilm").mkdir()
+    (tmp_path / "no-folder").touch()
+    monkeypatch.chdir(tmp_path)
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(f'tasks = ["sst"]\n[encoder]\nname = "{name}"\n', encoding="utf-8")
+    assert load_config(recipe).encoder.name == name
+    assert load_config(recipe, [f"encoder.name={name}"]).encoder.name == name
+
+
+def test_settings_made_in_python_have_absolute_paths_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "owner" / "bert").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    made = RunConfig(tasks=[find_task("sst")], encoder=EncoderSettings(name="owner/bert"))
+    assert made.encoder.name == str(tmp_path / "owner" / "bert")
+    assert config(encoder={"name": "owner/bert"}).encoder == made.encoder
 
 
 @pytest.mark.parametrize(

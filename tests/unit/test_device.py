@@ -1,4 +1,4 @@
-"""How work is spread over cores."""
+"""Distribution of work over cores."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -23,8 +23,8 @@ def _threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def test_as_many_items_at_a_time_as_torch_has_threads_each_on_one() -> None:
-    together = threading.Barrier(3, timeout=30)  # passes only when three are there
+def test_as_many_items_run_at_once_as_torch_has_threads_each_on_one() -> None:
+    together = threading.Barrier(3, timeout=30)  # passes only when three workers wait
     workers = set()
 
     def work(item: int) -> tuple[int, int]:
@@ -38,20 +38,20 @@ def test_as_many_items_at_a_time_as_torch_has_threads_each_on_one() -> None:
     assert in_a_new_thread(torch.get_num_threads) == 3
 
 
-def test_a_thread_that_comes_meanwhile_has_all_cores() -> None:
+def test_a_thread_that_starts_meanwhile_has_all_threads() -> None:
     assert on_each_core(lambda _: in_a_new_thread(torch.get_num_threads), range(6)) == [3] * 6
 
 
 def in_a_new_thread(work: Callable[[], int]) -> int:
-    found: list[int] = []
-    thread = threading.Thread(target=lambda: found.append(work()))
+    results: list[int] = []
+    thread = threading.Thread(target=lambda: results.append(work()))
     thread.start()
     thread.join()
-    return found[0]
+    return results[0]
 
 
 @pytest.mark.parametrize(("threads", "items"), [(1, 4), (3, 2), (3, 0)])
-def test_where_there_is_nothing_to_spread_the_caller_does_it(threads: int, items: int) -> None:
+def test_with_too_few_items_the_caller_does_the_work(threads: int, items: int) -> None:
     torch.set_num_threads(threads)
     caller = threading.get_ident()
     assert (
@@ -60,7 +60,7 @@ def test_where_there_is_nothing_to_spread_the_caller_does_it(threads: int, items
     )
 
 
-def test_an_error_ends_it_without_doing_the_rest() -> None:
+def test_an_error_cancels_the_remaining_items() -> None:
     done: list[int] = []
 
     def work(item: int) -> None:
@@ -79,19 +79,17 @@ int8 = pytest.param("int8", marks=pytest.mark.skipif(not has_int8(), reason="onn
 
 
 @pytest.mark.parametrize("precision", ["fp32", int8])
-def test_answers_do_not_depend_on_how_many_cores_there_are(
-    precision: Precision, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_answers_do_not_depend_on_the_number_of_threads(precision: Precision, monkeypatch: pytest.MonkeyPatch) -> None:
     trained = load("mini", "cpu", precision)
     task = trained.task("sst")
     texts = [f"It is {'very ' * (i % 40)}good, film number {i}." for i in range(120)]
     table = trained.tokenizer.encode(texts, None, together=False, max_length=64)
     assert len(batches_by_tokens(table.lengths, CORE_BUDGET)) > 2
-    found = [table_answers(trained.network, task, table)]  # three passes at a time, each on one thread
+    results = [table_answers(trained.network, task, table)]  # three passes at a time, each on one thread
     torch.set_num_threads(1)
-    found += [table_answers(trained.network, task, table)]  # one pass on one thread
+    results += [table_answers(trained.network, task, table)]  # one pass on one thread
     torch.set_num_threads(3)
     monkeypatch.setattr("swissbert.evaluation.predictions.CORE_BUDGET", 10**6)
-    found += [table_answers(trained.network, task, table)]  # one on three
-    for other in found[1:]:
-        np.testing.assert_allclose(other, found[0], rtol=0, atol=1e-6)
+    results += [table_answers(trained.network, task, table)]  # one on three
+    for other in results[1:]:
+        np.testing.assert_allclose(other, results[0], rtol=0, atol=1e-6)

@@ -1,6 +1,7 @@
-"""A task of one's own as scikit-learn has it."""
+"""Estimators: learning, labels and input of every form, scikit-learn's tools, saving, and messages."""
 
 import copy
+import json
 import pickle
 import sys
 import tempfile
@@ -10,26 +11,41 @@ from typing import Any
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 import pytest
+from scipy.sparse import csr_array
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.exceptions import NotFittedError
+from sklearn.metrics import accuracy_score, classification_report, f1_score, roc_auc_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from sklearn.preprocessing import FunctionTransformer, MultiLabelBinarizer
 
 import swissbert
 from swissbert import SwissbertClassifier, SwissbertError, SwissbertRegressor
-from swissbert.training.loop import Stopped
+from swissbert.training.loop import Stopped, train
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "fp32")
 
 GOOD, BAD = ["good", "great", "fine"], ["bad", "awful", "dull"]
-TEXTS = [
-    f"the {noun} is {word} {end}" for noun in ("film", "movie", "plot", "dog") for word in GOOD + BAD for end in ".!"
-]
+NOUNS = ("film", "movie", "plot", "dog")
+TEXTS = [f"the {noun} is {word} {end}" for noun in NOUNS for word in GOOD + BAD for end in ".!"]
 GRADES = ["liked" if any(word in text for word in GOOD) else "hated" for text in TEXTS]
 SCORES = [100.0 if grade == "liked" else -100.0 for grade in GRADES]
 PAIRS = [(text, other) for text, other in zip(TEXTS, TEXTS[1:] + TEXTS[:1], strict=True)]
 SAME = [int(a == b) for a, b in zip(GRADES, GRADES[1:] + GRADES[:1], strict=True)]
+TOPICS = ["good", "loud", "screen"]
+TOPIC_LISTS = [
+    [topic for topic, has in zip(TOPICS, (grade == "liked", "!" in text, "dog" not in text), strict=True) if has]
+    for text, grade in zip(TEXTS, GRADES, strict=True)
+]
+INDICATOR = np.array([[int(topic in topics) for topic in TOPICS] for topics in TOPIC_LISTS])
+
+
+@pytest.fixture(scope="module")
+def fp32() -> Any:
+    """Train in fp32 whatever the processor: estimators leave the precision of training to the machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SWISSBERT_CPU", "plain")
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -39,25 +55,32 @@ def small(tiny: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def fitted(small: dict[str, Any]) -> SwissbertClassifier:
-    before = set(Path(tempfile.gettempdir()).glob("swissbert-*"))
-    found = SwissbertClassifier(**small).fit(TEXTS, GRADES)
-    assert set(Path(tempfile.gettempdir()).glob("swissbert-*")) == before  # the run folder is gone
-    return found
+def fitted(small: dict[str, Any], fp32: None, tmp_path_factory: pytest.TempPathFactory) -> SwissbertClassifier:
+    temporary = tmp_path_factory.mktemp("temporary")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(temporary))
+        model = SwissbertClassifier(**small).fit(TEXTS, GRADES)
+    assert not list(temporary.glob("swissbert-*")), "the run folder was not removed"
+    return model
 
 
-def test_a_classifier_learns_and_answers_in_its_own_labels(fitted: SwissbertClassifier) -> None:
+@pytest.fixture(scope="module")
+def multilabel(small: dict[str, Any], fp32: None) -> SwissbertClassifier:
+    return SwissbertClassifier(**{**small, "epochs": 12}).fit(TEXTS, INDICATOR)
+
+
+def test_a_classifier_learns_and_predicts_its_own_labels(fitted: SwissbertClassifier) -> None:
     assert fitted.classes_.tolist() == ["hated", "liked"]
-    found = fitted.predict(TEXTS)
-    assert found.dtype.kind == "U"
-    chances = fitted.predict_proba(np.array(TEXTS))
-    assert chances.shape == (48, 2)
-    assert chances.sum(1) == pytest.approx(1)
-    assert (fitted.classes_[chances.argmax(1)] == found).all()
-    assert fitted.score(pd.Series(TEXTS), pd.Series(GRADES)) == (found == GRADES).mean() >= 0.9
-    assert fitted.score(TEXTS, GRADES, sample_weight=[1.0] + [0.0] * 47) == float(found[0] == GRADES[0])
+    predicted = fitted.predict(TEXTS)
+    assert predicted.dtype.kind == "U"
+    probabilities = fitted.predict_proba(np.array(TEXTS))
+    assert probabilities.shape == (48, 2)
+    assert probabilities.sum(1) == pytest.approx(1)
+    assert (fitted.classes_[probabilities.argmax(1)] == predicted).all()
+    assert fitted.score(pd.Series(TEXTS), pd.Series(GRADES)) == (predicted == GRADES).mean() >= 0.9
+    assert fitted.score(TEXTS, GRADES, sample_weight=[1.0] + [0.0] * 47) == float(predicted[0] == GRADES[0])
     assert fitted.predict([]).shape == (0,)
-    assert fitted.model_.predict("label", TEXTS[0]).label_name == found[0]
+    assert fitted.model_.predict("label", TEXTS[0]).label_name == predicted[0]
     assert repr(fitted.model_) == "<swissbert.Model of label from SwissbertClassifier in memory>"
 
 
@@ -66,21 +89,21 @@ def test_the_same_seed_gives_the_same_model(fitted: SwissbertClassifier) -> None
     assert np.array_equal(again.predict_proba(TEXTS), fitted.predict_proba(TEXTS))
 
 
-def test_a_regressor_stays_in_the_range_it_has_seen(small: dict[str, Any]) -> None:
+def test_a_regressor_predicts_inside_the_range_of_y_whatever_its_units(small: dict[str, Any]) -> None:
     small = {**small, "epochs": 15}
-    found = SwissbertRegressor(**small).fit(pd.DataFrame({"review": TEXTS}), np.array(SCORES, np.float32))
-    said = found.predict(TEXTS)
-    assert said.shape == (48,)
-    assert said.min() >= -100
-    assert said.max() <= 100
-    assert found.score(TEXTS, SCORES) > 0.5
-    tiny = SwissbertRegressor(**small).fit(TEXTS, [score * 1e-6 for score in SCORES])  # the same steps in other units
-    assert tiny.predict(TEXTS) * 1e6 == pytest.approx(said, abs=2)
+    model = SwissbertRegressor(**small).fit(pd.DataFrame({"review": TEXTS}), np.array(SCORES, np.float32))
+    predicted = model.predict(TEXTS)
+    assert predicted.shape == (48,)
+    assert predicted.min() >= -100
+    assert predicted.max() <= 100
+    assert model.score(TEXTS, SCORES) > 0.5
+    rescaled = SwissbertRegressor(**small).fit(TEXTS, [score * 1e-6 for score in SCORES])
+    assert rescaled.predict(TEXTS) * 1e6 == pytest.approx(predicted, abs=2)
 
 
-@pytest.mark.parametrize("kind", ["tuples", "array", "frame"])
-def test_pairs_are_tuples_or_two_columns(small: dict[str, Any], kind: str) -> None:
-    given = {"tuples": PAIRS, "array": np.array(PAIRS), "frame": pd.DataFrame(PAIRS)}[kind]
+@pytest.mark.parametrize("form", ["tuples", "array", "frame"])
+def test_pairs_are_tuples_or_two_columns(small: dict[str, Any], form: str) -> None:
+    given = {"tuples": PAIRS, "array": np.array(PAIRS), "frame": pd.DataFrame(PAIRS)}[form]
     model = SwissbertClassifier(**{**small, "epochs": 1}).fit(given, SAME)
     assert model.model_.tasks["label"].is_pair
     assert model.predict(given).dtype.kind == "i"
@@ -94,28 +117,143 @@ def test_pairs_are_tuples_or_two_columns(small: dict[str, Any], kind: str) -> No
     [[3, 11, 7], [("a", 1), ("b", 2), ("a", 2)], ["x", 1, None.__class__], [" ", "", "a "], [True, False], [0.5, 1.5]],
     ids=["ints", "tuples", "mixed", "odd names", "bools", "floats"],
 )
-def test_labels_are_of_any_hashable_kind(small: dict[str, Any], labels: list[Any]) -> None:
+def test_labels_may_be_of_any_hashable_type(small: dict[str, Any], labels: list[Any]) -> None:
     y = [labels[number % len(labels)] for number in range(len(TEXTS))]
     model = SwissbertClassifier(**{**small, "epochs": 1}).fit(TEXTS, y)
     assert set(model.classes_.tolist()) == set(labels)
-    said = model.predict(TEXTS).tolist()
-    assert set(said) <= set(labels)
-    assert model.score(TEXTS, y) == np.mean([a == b for a, b in zip(said, y, strict=True)])
+    predicted = model.predict(TEXTS).tolist()
+    assert set(predicted) <= set(labels)
+    assert model.score(TEXTS, y) == np.mean([a == b for a, b in zip(predicted, y, strict=True)])
 
 
-def test_few_rows_are_learned_from_and_scored_on_all_alike(small: dict[str, Any]) -> None:
-    for rows, share in ((2, 0.1), (len(TEXTS), 0)):
-        given = TEXTS[4 : 4 + rows * 2 : 2] if rows == 2 else TEXTS
-        model = SwissbertClassifier(**{**small, "epochs": 1, "validation_fraction": share}).fit(
-            given, ["a", "b"] * (rows // 2)
-        )
-        assert "label.accuracy" in model.model_.description.scores
+@pytest.mark.parametrize(("rows", "share"), [(2, 0.1), (48, 0)])
+def test_all_rows_serve_as_train_and_dev_rows_if_they_cannot_be_split(
+    small: dict[str, Any], rows: int, share: float
+) -> None:
+    texts = TEXTS[4:8:2] if rows == 2 else TEXTS
+    parameters = {**small, "epochs": 1, "validation_fraction": share}
+    model = SwissbertClassifier(**parameters).fit(texts, ["a", "b"] * (rows // 2))
+    assert "label.accuracy" in model.model_.description.scores
+
+
+# Multilabel
+
+
+def test_an_indicator_matrix_is_learned_and_predicted(multilabel: SwissbertClassifier) -> None:
+    assert multilabel.classes_.tolist() == [0, 1, 2]
+    assert multilabel.multilabel_
+    predicted, probabilities = multilabel.predict(TEXTS), multilabel.predict_proba(TEXTS)
+    assert predicted.shape == probabilities.shape == (48, 3)
+    assert predicted.dtype.kind == "i"
+    assert np.array_equal(predicted, probabilities >= 0.5)
+    assert multilabel.predict([]).shape == (0, 3)
+    assert f1_score(INDICATOR, predicted, average="micro") > 0.85
+    assert multilabel.score(TEXTS, INDICATOR) == accuracy_score(INDICATOR, predicted) > 0.5
+    weights = np.arange(48)
+    expected = accuracy_score(INDICATOR, predicted, sample_weight=weights)
+    assert multilabel.score(TEXTS, INDICATOR, sample_weight=weights) == pytest.approx(expected)
+    assert multilabel.model_.predict("label", TEXTS[0]).labels == np.flatnonzero(predicted[0]).tolist()
+
+
+def test_metrics_of_scikit_learn_take_multilabel_predictions(multilabel: SwissbertClassifier) -> None:
+    report = classification_report(INDICATOR, multilabel.predict(TEXTS), output_dict=True, zero_division=0.0)
+    assert {"0", "1", "2", "micro avg", "macro avg"} <= report.keys()
+    assert roc_auc_score(INDICATOR, multilabel.predict_proba(TEXTS), average="macro") > 0.85
+
+
+def test_every_form_of_multilabel_y_gives_the_same_model(small: dict[str, Any]) -> None:
+    forms: dict[str, tuple[Any, list[Any]]] = {
+        "lists": (TOPIC_LISTS, TOPICS),
+        "sets": ([set(topics) for topics in TOPIC_LISTS], TOPICS),
+        "series": (pd.Series(TOPIC_LISTS), TOPICS),
+        "frame": (pd.DataFrame(INDICATOR, columns=TOPICS), TOPICS),
+        "array": (INDICATOR.astype(bool), [0, 1, 2]),
+        "nested lists": (INDICATOR.tolist(), [0, 1, 2]),
+        "sparse": (csr_array(INDICATOR), [0, 1, 2]),
+    }
+    answers = {}
+    for form, (y, classes) in forms.items():
+        model = SwissbertClassifier(**{**small, "epochs": 1}).fit(TEXTS, y)
+        assert model.classes_.tolist() == classes, form
+        answers[form] = model.predict_proba(TEXTS)
+        predicted = model.predict(TEXTS)
+        assert model.score(TEXTS, y) == accuracy_score(INDICATOR, predicted), form
+        assert model.score(TEXTS, INDICATOR) == accuracy_score(INDICATOR, predicted), form
+    assert all(np.array_equal(answers["lists"], other) for other in answers.values())
+
+
+def test_rows_may_have_no_label_and_unknown_labels_count_as_wrong(small: dict[str, Any]) -> None:
+    model = SwissbertClassifier(**{**small, "epochs": 1}).fit(TEXTS[:8], [["a"], [], ["b", "a"], []] * 2)
+    assert model.classes_.tolist() == ["a", "b"]
+    names = [{model.classes_[column] for column in np.flatnonzero(row)} for row in model.predict(TEXTS[:2])]
+    assert model.score(TEXTS[:2], [names[0], names[1] | {"c"}]) == 0.5
+
+
+def test_multilabel_classifiers_work_in_validation_and_are_tagged(small: dict[str, Any]) -> None:
+    model = SwissbertClassifier(**{**small, "epochs": 1})
+    assert model.__sklearn_tags__().classifier_tags.multi_label
+    matrix = MultiLabelBinarizer().fit_transform(TOPIC_LISTS)
+    assert np.isfinite(cross_val_score(model, TEXTS, matrix, cv=2, scoring="f1_micro")).all()
+
+
+def test_a_multilabel_classifier_is_saved_with_the_names_of_its_labels(small: dict[str, Any], tmp_path: Path) -> None:
+    model = SwissbertClassifier(**{**small, "epochs": 1}).fit(TEXTS, TOPIC_LISTS)
+    model.save(tmp_path / "model")
+    loaded = swissbert.load(tmp_path / "model", "cpu")
+    assert loaded.tasks["label"].labels == TOPICS
+    assert np.array_equal(loaded.numbers("label", TEXTS), model.predict_proba(TEXTS))
+    predicted = [[name in (answer.label_names or []) for name in TOPICS] for answer in loaded.predict("label", TEXTS)]
+    assert np.array_equal(predicted, model.predict(TEXTS))
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (np.array([[0, 1], [2, 0]]), r"y\[1, 0\] is .*2.*, but an indicator matrix holds 0 and 1"),
+        (np.array([[0, 1], [np.nan, 0]]), r"y\[1, 0\] is .*nan"),
+        (np.array([["a", "b"], ["a", "c"]]), r"y\[0, 0\] is .*'a'.*, but an indicator matrix holds 0 and 1"),
+        (np.array([[0], [1]]), r"y has the shape \[2, 1\]; use one label per row, \[N\], or an indicator matrix"),
+        (np.zeros((2, 2, 2)), r"y has the shape \[2, 2, 2\]"),
+        (np.zeros((0, 2)), "y has no rows"),
+        (np.zeros((3, 2)), "X has 2 rows, but y has 3"),
+        (
+            pd.DataFrame([[0, 1], [1, 0]], columns=["a", "a"]),
+            r"the columns of y are \['a', 'a'\], but their names must",
+        ),
+        ([["a", "b"], "b"], r"y\[1\] is 'b', but other rows are lists or sets of labels"),
+        ([["a", "b"], None], r"y\[1\] is None, but other rows are lists"),
+        ([["a"], ["b", None]], r"y\[1\] contains None, which is not a label"),
+        ([["a"], ["b", ["c"]]], r"y\[1\] contains \['c'\], which is not a label"),
+        ([["a"], []], r"y has 1 different label\(s\), but a classifier needs at least 2"),
+        ([["a", "b"]], "X has 2 rows, but y has 1"),
+    ],
+    ids=lambda value: None if isinstance(value, str) else "y",
+)
+def test_a_multilabel_y_that_is_not_valid_is_refused(small: dict[str, Any], y: Any, message: str) -> None:
+    with pytest.raises(SwissbertError, match=message):
+        SwissbertClassifier(**small).fit(TEXTS[:2], y)
+
+
+def test_a_y_of_another_form_than_that_of_fit_cannot_be_scored(
+    fitted: SwissbertClassifier, multilabel: SwissbertClassifier
+) -> None:
+    with pytest.raises(SwissbertError, match=r"y\[0\] is 'liked', but other rows are lists or sets"):
+        multilabel.score(TEXTS, GRADES)
+    with pytest.raises(SwissbertError, match="y has 2 columns, but the classifier has 3 labels"):
+        multilabel.score(TEXTS, INDICATOR[:, :2])
+    with pytest.raises(SwissbertError, match="X has 48 rows, but y has 47"):
+        multilabel.score(TEXTS, INDICATOR[1:])
+    with pytest.raises(SwissbertError, match="X has 48 rows, but y has 47"):
+        fitted.score(TEXTS, GRADES[1:])
+
+
+# Tools of scikit-learn
 
 
 def test_search_validation_and_pipelines_work(small: dict[str, Any]) -> None:
-    few = SwissbertClassifier(**{**small, "epochs": 1})
-    assert cross_val_score(few, TEXTS, GRADES, cv=2).shape == (2,)
-    line = make_pipeline(FunctionTransformer(lambda texts: [text.upper() for text in texts]), few)
+    model = SwissbertClassifier(**{**small, "epochs": 1})
+    assert cross_val_score(model, TEXTS, GRADES, cv=2).shape == (2,)
+    line = make_pipeline(FunctionTransformer(lambda texts: [text.upper() for text in texts]), model)
     search = GridSearchCV(line, {"swissbertclassifier__batch_size": np.array([8, 16])}, cv=2, scoring="neg_log_loss")
     search.fit(TEXTS, GRADES)
     assert search.best_params_["swissbertclassifier__batch_size"] in (8, 16)
@@ -123,7 +261,7 @@ def test_search_validation_and_pipelines_work(small: dict[str, Any]) -> None:
     assert search.predict(TEXTS).shape == (48,)
 
 
-def test_parameters_are_scikit_learns_and_input_is_text() -> None:
+def test_parameters_can_be_read_set_cloned_and_pickled_and_input_is_text() -> None:
     model = SwissbertClassifier(epochs=2)
     assert model.get_params() == {**SwissbertClassifier().get_params(), "epochs": 2}
     assert model.set_params(lr=1e-3).lr == 1e-3
@@ -135,41 +273,48 @@ def test_parameters_are_scikit_learns_and_input_is_text() -> None:
     assert is_regressor(SwissbertRegressor())
 
 
+# Saving
+
+
 def test_a_fitted_model_is_saved_as_a_folder_and_not_pickled(fitted: SwissbertClassifier, tmp_path: Path) -> None:
     for copied in (pickle.dumps, copy.deepcopy):
         with pytest.raises(SwissbertError, match=r"save\(folder\) writes it, and swissbert\.load\(folder\) reads it"):
             copied(fitted)
     fitted.save(tmp_path / "model")
-    fitted.save(tmp_path / "model")  # again, over itself
+    fitted.save(tmp_path / "model")  # replaces itself
     loaded = swissbert.load(tmp_path / "model", "cpu")
     assert np.array_equal(loaded.numbers("label", TEXTS), fitted.predict_proba(TEXTS))
     assert [answer.label_name for answer in loaded.predict("label", TEXTS)] == fitted.predict(TEXTS).tolist()
     assert loaded.description.provenance["data"] == "48 rows given to fit"
-    assert "swissbert-" not in (tmp_path / "model" / "swissbert.json").read_text()
+    written = json.loads((tmp_path / "model" / "swissbert.json").read_text(encoding="utf-8"))
+    assert tempfile.gettempdir() + "/swissbert-" not in json.dumps(written)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("do not lose")
-    with pytest.raises(SwissbertError, match="mine: is there already and no model folder"):
+    with pytest.raises(SwissbertError, match="mine: already exists and is not a model folder; choose another name"):
         fitted.save(tmp_path / "mine")
 
 
-@pytest.mark.parametrize("made", [SwissbertClassifier, SwissbertRegressor])
-def test_one_that_is_not_fitted_says_so(made: type[Any], tmp_path: Path) -> None:
-    for ask in ("predict", "predict_proba", "save"):
-        if hasattr(made, ask):
+@pytest.mark.parametrize("estimator", [SwissbertClassifier, SwissbertRegressor])
+def test_an_estimator_that_is_not_fitted_says_so(estimator: type[Any], tmp_path: Path) -> None:
+    for method in ("predict", "predict_proba", "save"):
+        if hasattr(estimator, method):
             with pytest.raises(NotFittedError, match="is not fitted yet"):
-                getattr(made(), ask)([tmp_path] if ask != "save" else tmp_path / "model")
+                getattr(estimator(), method)([tmp_path] if method != "save" else tmp_path / "model")
+
+
+# Messages
 
 
 @pytest.mark.parametrize(
-    ("changed", "X", "y", "message"),
+    ("changes", "X", "y", "message"),
     [
-        ({}, TEXTS, GRADES[1:], "X has 48 rows and y has 47"),
+        ({}, TEXTS, GRADES[1:], "X has 48 rows, but y has 47"),
         ({}, [], [], "y has no rows"),
         ({}, "one text", ["a", "b"], "X is 'one text', but it is a list, array or Series"),
         ({}, TEXTS, None, "y is None, but it is a list"),
-        ({}, TEXTS, ["a"] * 48, r"y has 1 class\(es\)"),
-        ({}, TEXTS, [["a"], ["b"]] * 24, "y is one label for each row"),
-        ({}, TEXTS, ["a", None] * 24, r"y\[1\] is None: every text needs a label"),
+        ({}, TEXTS, ["a"] * 48, r"y has 1 different label\(s\), but a classifier needs at least 2"),
+        ({}, TEXTS, [{"a": 1}, {"b": 1}] * 24, "y has a label that is not hashable"),
+        ({}, TEXTS, ["a", None] * 24, r"y\[1\] is None, but every text needs a label"),
         ({}, TEXTS, ["a", float("nan")] * 24, r"y\[1\] is nan"),
         ({}, ["good", " "], ["a", "b"], "input 2: the text is empty"),
         ({}, ["good", None], ["a", "b"], "input 2: task 'label' takes one text, not None"),
@@ -182,15 +327,15 @@ def test_one_that_is_not_fitted_says_so(made: type[Any], tmp_path: Path) -> None
         ({"encoder": "no/such/folder/"}, TEXTS, GRADES, "no/such/folder"),
     ],
 )
-def test_what_a_person_can_put_right_is_one_sentence(
+def test_mistakes_end_in_one_sentence(
     small: dict[str, Any],
-    changed: dict[str, Any],
+    changes: dict[str, Any],
     X: Any,  # noqa: N803
     y: Any,
     message: str,
 ) -> None:
     with pytest.raises(SwissbertError, match=message):
-        SwissbertClassifier(**{**small, **changed}).fit(X, y)
+        SwissbertClassifier(**{**small, **changes}).fit(X, y)
 
 
 @pytest.mark.parametrize(
@@ -198,27 +343,42 @@ def test_what_a_person_can_put_right_is_one_sentence(
     [
         (["3", "4"], r"y\[0\] is '3', not a finite number"),
         ([1.0, float("inf")], r"y\[1\] is inf"),
+        ([[1.0, 2.0], [2.0, 3.0]], r"y\[0\] is \[1.0, 2.0\], not a finite number"),
         ([2, 2], "y lies between 2.0 and 2.0, which is too narrow"),
         ([1e9, 1e9 + 1], "too narrow or too wide"),
         ([0.0, 1e30], "too narrow or too wide"),
     ],
 )
-def test_numbers_that_cannot_be_learned_are_one_sentence(small: dict[str, Any], y: list[Any], message: str) -> None:
+def test_numbers_that_cannot_be_learned_end_in_one_sentence(small: dict[str, Any], y: list[Any], message: str) -> None:
     with pytest.raises(SwissbertError, match=message):
         SwissbertRegressor(**small).fit(["a", "b"], y)
 
 
-def test_ctrl_c_ends_a_search_too(small: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    def stopped(*given: Any, **more: Any) -> None:
+def test_no_text_is_written_while_training(small: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    contents: list[bytes] = []
+
+    def train_and_read(config: Any, out: Path, **options: Any) -> Any:
+        result = train(config, out, **options)
+        contents.extend(path.read_bytes() for path in out.parent.rglob("*") if path.is_file())
+        return result
+
+    monkeypatch.setattr("swissbert.estimator.fitting.train", train_and_read)
+    SwissbertClassifier(**{**small, "epochs": 1}).fit(TEXTS, GRADES)
+    assert len(contents) > 5
+    assert not any(b"is great" in content for content in contents)
+
+
+def test_a_stopped_run_interrupts_a_search(small: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: Any, **__: Any) -> None:
         raise Stopped(1, 2, Path("run"))
 
-    monkeypatch.setattr("swissbert.estimator.train", stopped)
+    monkeypatch.setattr("swissbert.estimator.fitting.train", stop)
     with pytest.raises(KeyboardInterrupt):
         SwissbertClassifier(**small).fit(TEXTS, GRADES)
 
 
-def test_without_scikit_learn_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sklearn.base", None)  # as if it were not there
+def test_without_scikit_learn_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.base", None)  # makes its import fail
     monkeypatch.delitem(sys.modules, "swissbert.estimator")
     with pytest.raises(SwissbertError, match=r"need scikit-learn: pip install 'swissbert\[sklearn\]'$"):
         _ = swissbert.SwissbertClassifier

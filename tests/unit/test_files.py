@@ -1,4 +1,4 @@
-"""Files and folders that appear whole or not at all, tried by killing the process that writes them."""
+"""Atomic files and folders, tested by killing the process that writes them."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ from swissbert.files import locked, recover, whole_file, write_folder, write_tex
 
 SENTENCE = "nothing was left half-written, and what was there before is untouched"
 
-# Replaces what is at a path with two files, or one, of `size` bytes, and may kill itself or hit a limit on the way.
+# Replaces a path with a folder of two files, or with one file, of `size` words; may kill itself or hit a size limit.
 WRITER = """
 import os, re, resource, signal, sys
 from pathlib import Path
@@ -90,7 +90,7 @@ OLD, NEW = {"a": "old", "b": "old"}, {"a": "new", "b": "new"}
         pytest.param("os.rmdir", r"\.there\.old", NEW, id="while the old one is removed"),
     ],
 )
-def test_a_process_killed_while_it_replaces_a_folder_leaves_the_old_or_the_new_one(
+def test_killing_a_process_that_replaces_a_folder_leaves_the_old_or_the_new_one(
     tmp_path: Path, event: str, pattern: str, expected: dict[str, str]
 ) -> None:
     path = tmp_path / "there"
@@ -100,12 +100,12 @@ def test_a_process_killed_while_it_replaces_a_folder_leaves_the_old_or_the_new_o
     recover(path)
     assert content(path) == expected
     assert ".there.old" not in names(tmp_path)
-    write_folder(path, fill_with("newest"))  # and what was left behind is in nobody's way
+    write_folder(path, fill_with("newest"))  # leftovers do not get in the way
     assert content(path) == {"a": "newest", "b": "newest"}
     assert names(tmp_path) == {"there"}
 
 
-def test_a_process_killed_while_it_writes_a_new_folder_leaves_none(tmp_path: Path) -> None:
+def test_killing_a_process_that_writes_a_new_folder_leaves_none(tmp_path: Path) -> None:
     assert writer("folder", tmp_path / "there", event="b").returncode == -signal.SIGKILL
     assert names(tmp_path) == {".there.new"}
     recover(tmp_path / "there")
@@ -113,7 +113,7 @@ def test_a_process_killed_while_it_writes_a_new_folder_leaves_none(tmp_path: Pat
 
 
 @pytest.mark.parametrize("kind", ["text", "whole"])
-def test_a_process_killed_while_it_replaces_a_file_leaves_the_old_one(tmp_path: Path, kind: str) -> None:
+def test_killing_a_process_that_replaces_a_file_leaves_the_old_one(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "there.txt"
     write_text(path, "old")
     dead = writer(kind, path, event="os.rename", pattern=r"\.new")
@@ -125,7 +125,7 @@ def test_a_process_killed_while_it_replaces_a_file_leaves_the_old_one(tmp_path: 
 
 
 @pytest.mark.parametrize("kind", ["folder", "text", "whole"])
-def test_a_file_that_may_not_grow_is_one_sentence_and_harms_nothing(tmp_path: Path, kind: str) -> None:
+def test_a_file_size_limit_is_reported_and_changes_nothing(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "there"
     if kind == "folder":
         write_folder(path, fill_with("old"))
@@ -140,20 +140,20 @@ def test_a_file_that_may_not_grow_is_one_sentence_and_harms_nothing(tmp_path: Pa
 
 @pytest.fixture
 def full_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 128 KiB; the test skips where none can be mounted."""
+    """A file system of 128 KiB; skips the test if none can be mounted."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = shutil.which("mount")
     if os.geteuid() != 0 or mount is None:
-        pytest.skip("a small file system takes root and mount")
+        pytest.skip("mounting a small file system needs root and mount")
     made = subprocess.run([mount, "-t", "tmpfs", "-o", "size=128k", "tmpfs", folder], capture_output=True, check=False)
     if made.returncode:
-        pytest.skip(f"no small file system to be had here ({made.stderr.decode().strip()})")
+        pytest.skip(f"a small file system cannot be mounted ({made.stderr.decode().strip()})")
     yield folder
     subprocess.run(["umount", folder], check=True)
 
 
-def test_a_full_disk_is_one_sentence_and_harms_nothing(full_disk: Path) -> None:
+def test_a_full_disk_is_reported_and_changes_nothing(full_disk: Path) -> None:
     folder, file = full_disk / "folder", full_disk / "file"
     write_folder(folder, fill_with("old"))
     write_text(file, "old")
@@ -177,7 +177,7 @@ def test_a_full_disk_is_one_sentence_and_harms_nothing(full_disk: Path) -> None:
     assert names(full_disk) == {"folder", "file"}
 
 
-def test_a_place_where_nothing_can_be_written_is_one_sentence(tmp_path: Path) -> None:
+def test_an_unwritable_place_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     path = tmp_path / "file" / "below"
     sentence = rf"^{path}: cannot be written \(Not a directory\); {SENTENCE}$"
@@ -204,7 +204,7 @@ def test_an_error_while_filling_reaches_the_caller_and_leaves_the_old_folder(tmp
     assert names(tmp_path) == {"there"}
 
 
-def test_an_error_inside_a_whole_file_reaches_the_caller_and_leaves_the_old_file(tmp_path: Path) -> None:
+def test_an_error_while_writing_a_file_reaches_the_caller_and_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "there"
     write_text(path, "old")
     with pytest.raises(ZeroDivisionError), whole_file(path) as file:
@@ -213,7 +213,7 @@ def test_an_error_inside_a_whole_file_reaches_the_caller_and_leaves_the_old_file
     assert names(tmp_path) == {"there"}
 
 
-def test_a_whole_file_is_not_there_before_its_block_ends(tmp_path: Path) -> None:
+def test_a_file_appears_when_its_block_ends(tmp_path: Path) -> None:
     with whole_file(tmp_path / "there") as file:
         file.write("é\n\r\n")
         file.flush()
@@ -221,7 +221,7 @@ def test_a_whole_file_is_not_there_before_its_block_ends(tmp_path: Path) -> None
     assert (tmp_path / "there").read_bytes() == "é\n\r\n".encode()
 
 
-def test_everything_in_a_folder_may_be_read_by_whom_the_umask_lets(tmp_path: Path) -> None:
+def test_file_permissions_follow_the_umask(tmp_path: Path) -> None:
     def fill(folder: Path) -> None:
         (folder / "inner").mkdir()
         save_file({"x": torch.zeros(1)}, folder / "inner" / "x.safetensors")
@@ -238,7 +238,7 @@ def test_everything_in_a_folder_may_be_read_by_whom_the_umask_lets(tmp_path: Pat
             assert stat.S_IMODE(path.stat().st_mode) == expected, path
 
 
-def test_recover_touches_nothing_where_nothing_was_interrupted(tmp_path: Path) -> None:
+def test_recover_changes_nothing_without_an_interruption(tmp_path: Path) -> None:
     write_folder(tmp_path / "there", fill_with("old"))
     recover(tmp_path / "there")
     recover(tmp_path / "elsewhere")
@@ -246,7 +246,7 @@ def test_recover_touches_nothing_where_nothing_was_interrupted(tmp_path: Path) -
     assert names(tmp_path) == {"there"}
 
 
-def test_a_folder_is_held_by_one_process_until_it_ends_however_it_ends(tmp_path: Path) -> None:
+def test_a_lock_is_exclusive_and_ends_with_its_process(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "folder"
     code = f"""
 import time
@@ -260,7 +260,7 @@ with locked(Path({str(folder)!r})):
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         with (
-            pytest.raises(SwissbertError, match="folder: another process is writing here; wait for it or choose"),
+            pytest.raises(SwissbertError, match="folder: another process is writing here; wait for it to finish or"),
             locked(folder),
         ):
             pass
@@ -269,9 +269,12 @@ with locked(Path({str(folder)!r})):
         pass
     with locked(folder):
         assert names(folder) == {".lock"}
+    with locked(folder):
+        (folder / "kept").touch()
+    assert "kept" in names(folder)
 
 
-def test_a_link_stays_and_what_it_points_to_is_replaced_whole(tmp_path: Path) -> None:
+def test_a_symbolic_link_is_kept_and_its_target_replaced(tmp_path: Path) -> None:
     real, link, dangling = tmp_path / "real", tmp_path / "link", tmp_path / "dangling"
     real.write_text("old")
     link.symlink_to("real")
@@ -286,7 +289,7 @@ def test_a_link_stays_and_what_it_points_to_is_replaced_whole(tmp_path: Path) ->
     assert names(tmp_path) == {"real", "link", "dangling", "made"}
 
 
-def test_a_pipe_and_a_device_are_written_straight_through(tmp_path: Path) -> None:
+def test_pipes_and_devices_are_written_directly(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True)
@@ -305,7 +308,7 @@ def test_a_pipe_and_a_device_are_written_straight_through(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", [".", "..", "/", "folder"])
-def test_a_folder_is_not_written_as_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_folder_cannot_be_written_as_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     (tmp_path / "folder").mkdir()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SwissbertError, match=r"cannot be written \(Is a directory\)$"), whole_file(Path(name)):

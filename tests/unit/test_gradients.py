@@ -1,4 +1,4 @@
-"""Gradient surgery in place against projections written out on whole vectors."""
+"""Collection of task gradients: in-place surgery against projections of whole vectors, and memory."""
 
 import weakref
 from collections.abc import Callable
@@ -9,15 +9,16 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from swissbert.mtl.gradients import SharedGradients
-from swissbert.mtl.surgery import random_orders
+from swissbert.mtl.gradients import TaskGradients
+from swissbert.mtl.gram import conflicts, pair_cosines
+from swissbert.mtl.methods.pcgrad import pcgrad_coefficients, random_orders
 
 TASKS = ["one", "two", "three"]
 SEED = [7, 3]
 
 
 class Tiny(nn.Module):
-    """A shared layer with one parameter that only some tasks use, and a head a task."""
+    """A shared layer, a parameter that only some tasks use, and one head per task."""
 
     def __init__(self, seed: int, tasks: int = 3) -> None:
         super().__init__()
@@ -43,22 +44,26 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def alone(model: Tiny, task: int) -> tuple[Tensor, list[Tensor]]:
-    """The gradient of one task: of what is shared, flat and in float64, and of its head."""
+    """Return the gradient of one task: of the shared parameters, flat and in float64, and of its head."""
     found = torch.autograd.grad(
         model.loss(task), [*model.common, *model.heads[task].parameters()], allow_unused=True, materialize_grads=True
     )
     return torch.cat([g.flatten() for g in found[:-2]]).double(), list(found[-2:])
 
 
-def operated(model: Tiny, order: list[int]) -> tuple[dict[str, dict[str, float]], Tensor]:
-    """What the training loop does in a step: what surgery reports, and the flat gradient that it leaves."""
-    surgery = SharedGradients(model.common)
-    for place, task in enumerate(order):
-        if place:
-            surgery.set_aside()
+def combined(model: Tiny, order: list[int]) -> tuple[Tensor, Tensor]:
+    """Collect and combine the gradients of a step as the training step does.
+
+    Returns:
+        The Gram matrix, and the combined gradient of the shared parameters, flat.
+    """
+    gradients = TaskGradients(model.common)
+    for task in order:
         model.loss(task).backward()  # type: ignore[no-untyped-call]
-    record = surgery.operate([TASKS[task] for task in order], SEED)
-    return record, torch.cat([flat(parameter) for parameter in model.common])
+        gradients.keep()
+    gram = torch.stack(list(gradients.grams().values())).sum(0)
+    gradients.combine(pcgrad_coefficients(gram, random_orders(len(order), SEED)))
+    return gram, torch.cat([flat(parameter) for parameter in model.common])
 
 
 def flat(parameter: nn.Parameter) -> Tensor:
@@ -67,26 +72,26 @@ def flat(parameter: nn.Parameter) -> Tensor:
 
 
 def projected(gradients: list[Tensor]) -> Tensor:
-    """PCGrad, as its paper has it, on whole vectors."""
+    """Apply PCGrad to whole vectors, as in its paper."""
     update = torch.zeros_like(gradients[0])
     for i, order in enumerate(random_orders(len(gradients), SEED)):
-        mine = gradients[i].clone()
+        current = gradients[i].clone()
         for j in order:
-            if j != i and (product := mine @ gradients[j]) < 0:
-                mine -= product / (gradients[j] @ gradients[j]) * gradients[j]
-        update += mine
+            if j != i and (product := current @ gradients[j]) < 0:
+                current -= product / (gradients[j] @ gradients[j]) * gradients[j]
+        update += current
     return update
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1], [1, 0]])
 @pytest.mark.parametrize("seed", range(6))
-def test_what_is_left_is_the_sum_of_projected_gradients_and_heads_are_untouched(seed: int, order: list[int]) -> None:
+def test_the_update_is_the_sum_of_projected_gradients_and_heads_are_unchanged(seed: int, order: list[int]) -> None:
     model = Tiny(seed)
-    found = [alone(model, task) for task in order]
-    record, update = operated(model, order)
-    gradients = [shared for shared, _ in found]
+    separate = [alone(model, task) for task in order]
+    gram, update = combined(model, order)
+    gradients = [shared for shared, _ in separate]
     torch.testing.assert_close(update, projected(gradients), rtol=1e-4, atol=1e-6)
-    for task, (_, head) in zip(order, found, strict=True):
+    for task, (_, head) in zip(order, separate, strict=True):
         for parameter, gradient in zip(model.heads[task].parameters(), head, strict=True):
             assert parameter.grad is not None
             assert torch.equal(parameter.grad, gradient)
@@ -96,68 +101,70 @@ def test_what_is_left_is_the_sum_of_projected_gradients_and_heads_are_untouched(
             cosine = torch.cosine_similarity(gradients[i], gradients[j], dim=0).item()
             cosines[f"{TASKS[a]}-{TASKS[order[j]]}"] = cosine
             conflicting.append(cosine < 0)
-    assert record["cosine"].keys() == cosines.keys()
-    assert list(record["cosine"].values()) == pytest.approx(list(cosines.values()), abs=1e-5)
-    assert record["conflicts"] == {"share": sum(conflicting) / len(conflicting)}
+    reported = pair_cosines(gram, [TASKS[task] for task in order])
+    assert reported.keys() == cosines.keys()
+    assert list(reported.values()) == pytest.approx(list(cosines.values()), abs=1e-5)
+    assert conflicts(gram)[1] == sum(conflicting) / len(conflicting)
 
 
-def test_cosines_part_by_part_are_those_of_the_parts_alone() -> None:
+def test_the_gram_matrix_of_a_part_is_that_of_its_parameters_alone() -> None:
     model = Tiny(3)
-    surgery = SharedGradients(model.common, ["layer", "layer", "other"])
-    for task in range(3):
-        if task:
-            surgery.set_aside()
-        model.loss(task).backward()  # type: ignore[no-untyped-call]
-    found = surgery.operate(TASKS, SEED, by_part=True)["cosine_by_layer"]
     gradients = [alone(model, task)[0] for task in range(3)]
+    collected = TaskGradients(model.common, parts=["layer", "layer", "other"])
+    for task in range(3):
+        model.loss(task).backward()  # type: ignore[no-untyped-call]
+        collected.keep()
+    grams = collected.grams()
+    assert list(grams) == ["layer", "other"]
     for part, here in (("layer", slice(0, 15)), ("other", slice(15, 18))):
         for (i, a), (j, b) in (((0, "one"), (1, "two")), ((0, "one"), (2, "three")), ((1, "two"), (2, "three"))):
             expected = torch.cosine_similarity(gradients[i][here], gradients[j][here], dim=0).item()
-            assert found[part][f"{a}-{b}"] == pytest.approx(expected, abs=1e-5)
+            assert pair_cosines(grams[part], TASKS)[f"{a}-{b}"] == pytest.approx(expected, abs=1e-5)
 
 
-def test_the_models_above_conflict_and_do_not() -> None:
-    shares = {operated(Tiny(seed), [0, 1, 2])[0]["conflicts"]["share"] for seed in range(6)}
+def test_some_of_the_models_above_conflict_and_some_do_not() -> None:
+    shares = {conflicts(combined(Tiny(seed), [0, 1, 2])[0])[1] for seed in range(6)}
     assert len(shares) > 1
 
 
-def test_surgery_changes_the_sum_where_there_is_a_conflict() -> None:
-    seed = next(seed for seed in range(20) if operated(Tiny(seed), [0, 1, 2])[0]["conflicts"]["share"] > 0)
+def test_surgery_changes_the_sum_if_there_is_a_conflict() -> None:
+    seed = next(seed for seed in range(20) if conflicts(combined(Tiny(seed), [0, 1, 2])[0])[1] > 0)
     plain = torch.stack([alone(Tiny(seed), task)[0] for task in range(3)]).sum(0)
-    assert not torch.allclose(operated(Tiny(seed), [0, 1, 2])[1], plain, rtol=1e-2)
+    assert not torch.allclose(combined(Tiny(seed), [0, 1, 2])[1], plain, rtol=1e-2)
 
 
 def test_without_conflict_the_sum_is_unchanged() -> None:
     model = Tiny(0)
-    for task in (1, 2):  # the same task three times but for its scale
+    for task in (1, 2):  # three times the same task
         model.x[task], model.y[task] = model.x[0], model.y[0]
         model.heads[task].load_state_dict(model.heads[0].state_dict())
     model.sometimes.data.fill_(1.0)
     plain = torch.stack([alone(model, task)[0] for task in range(3)]).sum(0)
-    record, update = operated(model, [0, 1, 2])
-    assert record["conflicts"] == {"share": 0.0}
-    assert all(0 < cosine <= 1 for cosine in record["cosine"].values())
+    gram, update = combined(model, [0, 1, 2])
+    assert conflicts(gram)[1] == 0
+    assert all(0 < cosine <= 1 for cosine in pair_cosines(gram, TASKS).values())
     torch.testing.assert_close(update, plain, rtol=1e-5, atol=1e-7)
 
 
-def test_one_task_in_a_step_is_left_as_it_is() -> None:
+def test_the_gradient_of_a_single_task_is_unchanged() -> None:
     model = Tiny(1)
     expected, _ = alone(model, 2)
-    record, update = operated(model, [2])
-    assert record == {"cosine": {}, "conflicts": {"share": 0.0}}
+    gram, update = combined(model, [2])
+    assert (pair_cosines(gram, ["three"]), conflicts(gram)[1]) == ({}, 0.0)
     torch.testing.assert_close(update, expected)
 
 
-def test_a_parameter_that_no_task_used_stays_without_a_gradient() -> None:
+def test_a_parameter_that_no_task_uses_has_no_gradient() -> None:
     model = Tiny(1)
-    surgery = SharedGradients(model.common)
+    gradients = TaskGradients(model.common)
     model.loss(0).backward()  # type: ignore[no-untyped-call]
-    surgery.operate(["one"], SEED)
+    gradients.keep()
+    gradients.combine(torch.ones(1))
     assert model.sometimes.grad is None
 
 
 class Storages(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """The memory of every tensor of at least 1000 numbers that an operation gives back."""
+    """Records the memory of all tensors of at least 1000 numbers that operations return."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -170,24 +177,55 @@ class Storages(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return out
 
 
-def test_never_more_gradients_are_alive_than_there_are_tasks_and_one_afterwards() -> None:
+def test_memory_holds_one_gradient_per_task_and_one_afterwards() -> None:
     torch.manual_seed(0)
     layer = nn.Linear(40, 30, bias=False)
-    surgery = SharedGradients(list(layer.parameters()))
+    gradients = TaskGradients(list(layer.parameters()))
     alive: list[weakref.ref[Tensor]] = []
     memory: list[int] = []
-    for task in range(3):
-        if task:
-            surgery.set_aside()
-            assert layer.weight.grad is None
+    for _ in range(3):
         layer(torch.randn(5, 40)).square().mean().backward()
         assert layer.weight.grad is not None
         alive.append(weakref.ref(layer.weight.grad))
         memory.append(layer.weight.grad.data_ptr())
+        gradients.keep()
+        assert layer.weight.grad is None
     assert len(set(memory)) == 3
     with Storages() as storages:
-        surgery.operate(TASKS, SEED)
-    assert storages.seen <= set(memory), "a copy of a gradient was made"
+        gradients.grams()
+        gradients.combine(torch.tensor([1.5, 1.0, 2.0]))
+    assert storages.seen <= set(memory), "a gradient was copied"
     assert storages.seen
     assert [reference() is not None for reference in alive] == [True, False, False]
     assert layer.weight.grad is alive[0]()
+
+
+def test_parameters_of_one_task_are_scaled_by_factors_of_their_own() -> None:
+    model = Tiny(2)
+    expected = [alone(model, task) for task in range(3)]
+    heads = [parameter for head in model.heads for parameter in head.parameters()]
+    gradients = TaskGradients(model.common, heads)
+    for task in range(3):
+        model.loss(task).backward()  # type: ignore[no-untyped-call]
+        gradients.keep()
+        assert all(head.grad is None for head in heads)
+    assert torch.stack(list(gradients.grams().values())).sum(0).shape == (3, 3)
+    gradients.combine(torch.tensor([0.5, -1.0, 3.0]), torch.tensor([2.0, 0.25, 1.0]))
+    update = torch.cat([flat(parameter) for parameter in model.common])
+    shared = 0.5 * expected[0][0] - expected[1][0] + 3 * expected[2][0]
+    torch.testing.assert_close(update, shared, rtol=1e-5, atol=1e-7)
+    for task, factor in enumerate((2.0, 0.25, 1.0)):
+        for parameter, gradient in zip(model.heads[task].parameters(), expected[task][1], strict=True):
+            torch.testing.assert_close(parameter.grad, factor * gradient)
+
+
+def test_cleared_gradients_are_not_part_of_the_next_step() -> None:
+    model = Tiny(2)
+    gradients = TaskGradients(model.common)
+    model.loss(0).backward()  # type: ignore[no-untyped-call]
+    gradients.keep()
+    gradients.clear()
+    model.loss(1).backward()  # type: ignore[no-untyped-call]
+    gradients.keep()
+    gradients.combine(torch.ones(1))
+    torch.testing.assert_close(torch.cat([flat(p) for p in model.common]), alone(model, 1)[0])

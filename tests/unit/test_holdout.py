@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from swissbert.data.reader import read_split, text_key
+from swissbert.data.holdout import text_key
 from swissbert.data.rows import Rows
+from swissbert.data.splits import read_split
 from swissbert.kinds import KINDS
 from swissbert.tasks import Columns, Task
 

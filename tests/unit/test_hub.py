@@ -26,10 +26,11 @@ from swissbert.errors import SwissbertError
 from swissbert.inference.model import load
 from swissbert.model_folder.card import card
 from swissbert.model_folder.description import Description
-from swissbert.model_folder.hub import is_hub_id, push
+from swissbert.model_folder.hub import is_hub_id
 from swissbert.model_folder.layout import MODEL_FILES
 from swissbert.model_folder.load import resolve_folder
 from swissbert.model_folder.network import build_network
+from swissbert.model_folder.push import push
 from swissbert.model_folder.save import save_model
 from swissbert.tasks import Task, find_task
 
@@ -194,10 +195,11 @@ ASK = """
 import json, sys
 from pathlib import Path
 from swissbert.model_folder import hub
+from swissbert.model_folder.push import push
 from swissbert.errors import SwissbertError
 for verb, *given in json.loads(sys.argv[1]):
     try:
-        result = hub.push(Path(given[0]), *given[1:]) if verb == "push" else hub.pull(*given)
+        result = push(Path(given[0]), *given[1:]) if verb == "push" else hub.pull(*given)
         print(json.dumps(str(result)))
     except SwissbertError as error:
         print(json.dumps("error: " + str(error)))
@@ -303,7 +305,7 @@ def test_the_second_push_replaces_the_first_whose_commit_stays_a_revision(
     assert new == f"{hub.url}/org/twice"
     assert hub.commits["org/twice"][-1][1].keys() == {".gitattributes", "LICENSE", *mine(compact)}
     assert "model.safetensors" in mine(Path(old))
-    assert gone == "error: model 'org/twice' at revision 'v9': the hub has no such revision"
+    assert gone == "error: model 'org/twice' at revision 'v9': the repository has no such revision"
 
 
 def test_the_command_line_pushes_and_takes_hub_ids_where_it_takes_models(hub: Hub, model: Path, home: Path) -> None:
@@ -322,8 +324,8 @@ def test_the_command_line_pushes_and_takes_hub_ids_where_it_takes_models(hub: Hu
 def test_what_the_hub_refuses_of_a_push_ends_in_one_clear_sentence(hub: Hub, model: Path, tmp_path: Path) -> None:
     hub.commits["org/public"] = [("", {})]
     log_in = "you are not logged in, or your token is not valid; log in with 'hf auth login', or set HF_TOKEN"
-    may_not = "you may not write there; take a name of your own, or a token that has write permission"
-    public = "it is on the hub already and public; make it private there, or take a new name"
+    may_not = "your token does not allow to write there; use an owner of your own, or a token with write permission"
+    public = "exists on the hub and is public; make it private there, or choose a new name"
     expected: dict[str, list[tuple[str, bool, str]]] = {
         "": [("org/new", False, log_in), ("org/public", False, log_in)],
         "expired": [("org/new", False, log_in)],
@@ -331,7 +333,7 @@ def test_what_the_hub_refuses_of_a_push_ends_in_one_clear_sentence(hub: Hub, mod
         "writer": [
             ("nobody/new", False, "the hub answers 404 Not Found (Organization 'nobody' not found)"),
             ("org/public", True, public),
-            ("org/a..b", False, "the hub takes no such name ("),
+            ("org/a..b", False, "not a valid repository id ("),
             ("broken/new", False, "the hub answers 400 Bad Request (not what was announced)"),
         ],
     }
@@ -351,10 +353,10 @@ def test_without_a_hub_nothing_is_pushed_or_pulled_and_a_sentence_says_so(
     calls: list[tuple[object, ...]] = [("push", model, "org/new"), ("pull", "org/three")]
     before = len(hub.asked)
     push_said, pull_said = ask(calls, tmp_path, hub.url, HF_HUB_OFFLINE="1", HF_TOKEN="writer")
-    assert push_said == "error: org/new: HF_HUB_OFFLINE forbids asking the hub; unset it to push"
+    assert push_said == "error: org/new: offline mode is on (HF_HUB_OFFLINE); unset it to push"
     assert pull_said == (
-        "error: model 'org/three': not in the local cache, and HF_HUB_OFFLINE forbids asking the hub;"
-        " unset it once to fetch it, or take mini or a model folder that is here"
+        "error: model 'org/three': not in the local cache, and offline mode is on (HF_HUB_OFFLINE);"
+        " unset it once to download it, or use mini or a local model folder"
     )
     assert len(hub.asked) == before
     nowhere = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
@@ -368,9 +370,11 @@ def test_what_is_on_the_hub_and_no_model_of_swissbert_is_refused(hub: Hub, tmp_p
     hub.commits["org/other"] = [("", {"config.json": b"{}", "pytorch_model.bin": b"a pickle"})]
     before = len(hub.asked)
     other, missing = ask([("pull", "org/other"), ("pull", "org/missing")], tmp_path, hub.url)
-    assert other == "error: model 'org/other': the hub has it, but no swissbert.json of it: no model of swissbert"
+    assert other == (
+        "error: model 'org/other': the repository exists but contains no swissbert.json, so it is not a swissBERT model"
+    )
     assert missing == (
-        "error: model 'org/missing': there is no such folder here, and the hub has no such model,"
+        "error: model 'org/missing': there is no such local folder and no such repository on the hub,"
         " or it is private and you are not logged in"
     )
     assert not any(".bin" in request for request in hub.asked[before:])
@@ -379,7 +383,7 @@ def test_what_is_on_the_hub_and_no_model_of_swissbert_is_refused(hub: Hub, tmp_p
 @pytest.mark.parametrize("name", ["", "three", "a/b/c", "/a/b", ".a/b", "a/b c", "a/", "a/b@v1", "https://hf.co/a/b"])
 def test_a_name_that_the_hub_cannot_have_is_refused_before_it_is_asked(name: str, model: Path) -> None:
     assert not is_hub_id(name)
-    with pytest.raises(SwissbertError, match="is no name of a model on the hub: OWNER/NAME is expected"):
+    with pytest.raises(SwissbertError, match="is not a valid repository id; it has the form OWNER/NAME"):
         push(model, name)
 
 
@@ -469,7 +473,7 @@ def test_the_card_is_one_that_the_hub_reads() -> None:
         "base_model": "org/bert",
         "datasets": ["org/data"],
     }
-    assert "| sts | regression | pair | pearson | 0.500 |" in words
+    assert "| sts | regression, 0 to 5 | pair | pearson | 0.500 |" in words
 
 
 def test_what_is_not_known_is_left_out_of_the_card(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

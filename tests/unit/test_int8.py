@@ -1,4 +1,4 @@
-"""Eight-bit products: close to fp32, and of no text's neighbours."""
+"""Int8 products: an encoder of rounded numbers, close to fp32, whose answers do not depend on neighbours."""
 
 from pathlib import Path
 
@@ -17,7 +17,10 @@ from swissbert.errors import SwissbertError
 from swissbert.inference.int8 import Int8Layers, has_int8, to_int8
 from swissbert.inference.model import load
 
-pytestmark = pytest.mark.skipif(not has_int8(), reason="onnx and onnxruntime are not installed")
+pytestmark = [
+    pytest.mark.skipif(not has_int8(), reason="onnx and onnxruntime are not installed"),
+    pytest.mark.usefixtures("one_thread"),
+]
 
 TEXTS = [
     "A joy from start to finish.",
@@ -30,7 +33,7 @@ TEXTS = [
 
 
 def rounded(x: Tensor, steps: int) -> Tensor:
-    """Each row in so many steps of either sign of its own largest value."""
+    """Round each row to multiples of its largest absolute value divided by `steps`."""
     scale = x.abs().amax(1, keepdim=True).clamp(min=1e-12) / steps
     return (x / scale).round() * scale
 
@@ -39,8 +42,8 @@ def layers(encoder: Bert) -> list[Layer]:
     return [layer for layer in encoder.layers if isinstance(layer, Layer)]
 
 
-def slow(encoder: Bert, hidden: Tensor, lengths: list[int]) -> Tensor:
-    """The same in float64, one sequence after the other, with every weight and activation rounded beforehand."""
+def reference(encoder: Bert, hidden: Tensor, lengths: list[int]) -> Tensor:
+    """Reference in float64: one sequence at a time, with weights and activations rounded beforehand."""
 
     def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return rounded(x, 127) @ rounded(weight.double(), 63).T + bias.double()
@@ -64,59 +67,59 @@ def slow(encoder: Bert, hidden: Tensor, lengths: list[int]) -> Tensor:
 
 @torch.inference_mode()
 def both(encoder: Bert, lengths: list[int]) -> tuple[Tensor, Tensor]:
-    """What eight-bit products give for random embeddings, and what they should."""
+    """Pooled outputs of int8 products for random embeddings, and those of the reference."""
     hidden = torch.randn(sum(lengths), encoder.config.hidden_size, generator=torch.Generator().manual_seed(0))
-    found = Int8Layers(encoder)(hidden, lengths)
-    assert found.dtype == torch.float32
-    return found, slow(encoder, hidden, lengths).float()
+    actual = Int8Layers(encoder)(hidden, lengths)
+    assert actual.dtype == torch.float32
+    return actual, reference(encoder, hidden, lengths).float()
 
 
 @pytest.mark.parametrize("lengths", [[1], [5], [3, 1, 9], [40, 2, 2, 17, 64]])
-def test_it_is_an_encoder_of_rounded_numbers(lengths: list[int]) -> None:
-    """A last digit may decide how a number is rounded, so a few values of many are off by a step."""
+def test_pooled_outputs_are_those_of_rounded_numbers(lengths: list[int]) -> None:
+    """The last digit of a number may decide how it is rounded, so a few values of many differ by one step."""
     torch.manual_seed(0)
     encoder = Bert(
         BertConfig(vocab_size=9, hidden_size=48, layers=2, heads=4, intermediate_size=96, initializer_range=0.2)
     )
-    found, expected = both(encoder, lengths)
-    assert (found - expected).abs().median() < 1e-5
-    assert (found - expected).abs().max() < 0.03
+    actual, expected = both(encoder, lengths)
+    assert (actual - expected).abs().median() < 1e-5
+    assert (actual - expected).abs().max() < 0.03
 
 
-def test_what_is_no_number_in_one_text_stays_there() -> None:
+def test_nan_in_one_text_does_not_reach_another() -> None:
     torch.manual_seed(0)
     layers = Int8Layers(Bert(BertConfig(vocab_size=9, hidden_size=48, layers=2, heads=4, intermediate_size=96)))
     hidden = torch.randn(12, 48)
     alone = layers(hidden[7:9], [2])
     hidden[:7] = float("nan")
-    found = layers(hidden, [7, 2, 3])
-    assert found[0].isnan().any()
-    assert torch.equal(found[1:2], alone)
+    together = layers(hidden, [7, 2, 3])
+    assert together[0].isnan().any()
+    assert torch.equal(together[1:2], alone)
 
 
 def test_the_largest_numbers_do_not_overflow() -> None:
-    """Products of one sign and full size: where AVX2 adds pairs in 16 bits, 8-bit weights would saturate here."""
+    """Products of one sign and full size: 8-bit weights would overflow the 16 bits of AVX2 here."""
     encoder = Bert(BertConfig(vocab_size=9, hidden_size=32, layers=1, heads=2, intermediate_size=64))
     layer = layers(encoder)[0]
     with torch.no_grad():
         layer.up.weight.zero_()
         layer.up.bias.fill_(5.0)
         layer.down.weight.fill_(1.0)
-        layer.down.weight[:16] *= -1  # 64 * 5 of either sign; were they all alike, the norm would hide it
+        layer.down.weight[:16] *= -1  # 64 * 5 of either sign, because the norm would hide equal values
         layer.down.weight[8] = 0.5
-    found, expected = both(encoder, [3, 4])
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+    actual, expected = both(encoder, [3, 4])
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-5)
 
 
-def test_zero_tokens_and_zero_weights_are_just_the_bias() -> None:
+def test_zero_tokens_and_zero_weights_give_the_bias() -> None:
     encoder = Bert(BertConfig(vocab_size=9, hidden_size=32, layers=1, heads=2, intermediate_size=64))
     with torch.no_grad():
         for parameter in encoder.layers.parameters():
             parameter.zero_()
         layers(encoder)[0].norm.bias.copy_(torch.linspace(-1, 1, 32))
-    found, expected = both(encoder, [3, 4])
-    assert found.isfinite().all()
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+    actual, expected = both(encoder, [3, 4])
+    assert actual.isfinite().all()
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +141,7 @@ def test_a_real_encoder_stays_close_to_fp32(encoders: tuple[Bert, Bert, Tokenize
     assert torch.nn.functional.cosine_similarity(a, b).min() > 0.995
 
 
-def test_neighbours_change_nothing(encoders: tuple[Bert, Bert, Tokenizer]) -> None:
+def test_neighbours_do_not_change_an_answer(encoders: tuple[Bert, Bert, Tokenizer]) -> None:
     _, eight, tokenizer = encoders
     words = " ".join(TEXTS).split()
     random = np.random.default_rng(0)
@@ -150,9 +153,10 @@ def test_neighbours_change_nothing(encoders: tuple[Bert, Bert, Tokenizer]) -> No
         torch.testing.assert_close(together, alone[order], rtol=0, atol=1e-6)
 
 
-def test_where_there_are_none_it_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tiny: Path) -> None:
+def test_without_onnxruntime_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tiny: Path) -> None:
     monkeypatch.setattr("swissbert.inference.int8.has_int8", lambda: False)
     with pytest.raises(
-        SwissbertError, match=r"^precision is 'int8', which needs more packages: pip install 'swissbert\[int8\]'"
+        SwissbertError,
+        match=r"^precision 'int8' needs packages that are not installed: pip install 'swissbert\[int8\]'",
     ):
         to_int8(read_encoder(tiny))

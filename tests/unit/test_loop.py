@@ -1,4 +1,4 @@
-"""The training loop: schedule, optimizer groups, epochs, stopping, and what it says while it goes."""
+"""The training loop: schedule, optimizer groups, epochs, stopping, log and display."""
 
 import io
 import json
@@ -33,8 +33,10 @@ from swissbert.display import Display, Steps
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import Scores, TaskScores, evaluate
 from swissbert.inference.model import load
-from swissbert.mtl.weighting import Automatic
+from swissbert.mtl.methods.automatic import Automatic
 from swissbert.training import loop
+from swissbert.training import step as training_step
+from swissbert.training.interrupt import stop_signal
 from swissbert.training.log import MetricsLog
 from swissbert.training.loop import Result, Stopped, train
 from swissbert.training.optim import make_optimizer, schedule_factor, set_rates
@@ -48,19 +50,27 @@ QUIET = Display(quiet=True)
 
 @pytest.fixture(autouse=True)
 def _threads() -> Iterator[None]:
-    """A run sets the number of threads; put it back."""
+    """Restore the number of threads, which a run sets."""
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
 
 
 def make(tiny: Path, **overrides: object) -> RunConfig:
-    """A config of 6 steps an epoch; keys of `overrides` have two underscores for a dot."""
+    """Return a config of 6 steps per epoch on pinned hardware; keys of `overrides` have two underscores for a dot."""
     table: dict[str, Any] = {
         "tasks": TASKS,
         "data": {"dir": str(STARTER), "limit": 24},
         "encoder": {"name": str(tiny), "dropout": 0.1, "max_length": 16},
-        "train": {"epochs": 1, "batch_size": 4, "lr": 1e-3, "threads": 1, "tensorboard": False},
+        "train": {
+            "epochs": 1,
+            "batch_size": 4,
+            "lr": 1e-3,
+            "device": "cpu",
+            "precision": "fp32",
+            "threads": 1,
+            "tensorboard": False,
+        },
     }
     for key, value in overrides.items():
         *path, last = key.split("__")
@@ -94,13 +104,13 @@ def checkpoint(out: Path, step: int, file: str = "parameters") -> dict[str, Tens
         ("cosine", [1, 0.5 + 0.5**1.5, 0.5, 0.5 - 0.5**1.5, 0]),
     ],
 )
-def test_a_schedule_without_warm_up_has_these_values_at_its_quarters(schedule: Any, expected: list[float]) -> None:
+def test_values_of_schedules_without_warm_up(schedule: Any, expected: list[float]) -> None:
     train = TrainSettings(schedule=schedule)
     assert [schedule_factor(step, 40, train) for step in (0, 10, 20, 30, 40)] == pytest.approx(expected, abs=1e-15)
 
 
 @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
-def test_warm_up_rises_in_a_line_to_the_full_rate_and_the_schedule_follows(schedule: Any) -> None:
+def test_warm_up_rises_linearly_to_the_full_rate_and_the_schedule_follows(schedule: Any) -> None:
     train = TrainSettings(schedule=schedule, warmup=0.1)
     assert [schedule_factor(step, 100, train) for step in range(11)] == pytest.approx([i / 11 for i in range(1, 12)])
     middle = {"constant": 1, "linear": 0.5, "cosine": 0.5}[schedule]
@@ -115,7 +125,7 @@ def test_warm_up_rises_in_a_line_to_the_full_rate_and_the_schedule_follows(sched
     warmup=st.floats(0, 0.999),
     schedule=st.sampled_from(["constant", "linear", "cosine"]),
 )
-def test_a_schedule_stays_between_0_and_1_and_every_step_of_a_run_learns(
+def test_a_schedule_stays_between_0_and_1_and_is_positive_at_every_step(
     step: int, total: int, warmup: float, schedule: Any
 ) -> None:
     train = TrainSettings(schedule=schedule, warmup=warmup)
@@ -127,7 +137,7 @@ def test_a_schedule_stays_between_0_and_1_and_every_step_of_a_run_learns(
     assert factors[top:] == sorted(factors[top:], reverse=True)
 
 
-def test_rates_of_all_groups_follow_the_schedule_from_their_own_base() -> None:
+def test_rates_of_all_groups_are_multiples_of_their_own_base() -> None:
     one, two = (torch.nn.Parameter(torch.zeros(2)) for _ in range(2))
     optimizer = torch.optim.AdamW([{"params": [one], "base_lr": 1e-3}, {"params": [two], "base_lr": 4e-3}])
     for factor in (0.5, 0.25, 1.0):
@@ -135,14 +145,14 @@ def test_rates_of_all_groups_follow_the_schedule_from_their_own_base() -> None:
         assert [group["lr"] for group in optimizer.param_groups] == [1e-3 * factor, 4e-3 * factor]
 
 
-def test_a_run_learns_at_the_rates_of_its_schedule(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_uses_the_rates_of_its_schedule(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[float]] = []
 
     def spy(optimizer: torch.optim.Optimizer, factor: float) -> None:
         set_rates(optimizer, factor)
         seen.append([group["lr"] for group in optimizer.param_groups])
 
-    monkeypatch.setattr(loop, "set_rates", spy)
+    monkeypatch.setattr(training_step, "set_rates", spy)
     config = make(tiny, train__schedule="linear", train__warmup=0.25, train__epochs=2, train__head_lr=1e-2)
     train(config, tmp_path)
     factors = [1 / 4, 2 / 4, 3 / 4, *(1 - i / 9 for i in range(9))]
@@ -157,15 +167,15 @@ def test_every_parameter_that_learns_is_in_one_group_with_its_own_rate_and_decay
     config = make(
         tiny, encoder__freeze=freeze, loss__lr=0.05, train__lr=0.001, train__head_lr=0.01, train__weight_decay=0.2
     )
-    model, weighting = prepare(config, QUIET).model, Automatic(TASKS)
+    model, weighting = prepare(config).network, Automatic().setup(TASKS)
     optimizer = make_optimizer(
-        model.encoder.parameters(), model.head_parameters(), weighting, config.train, config.loss
+        model.encoder.parameters(), model.head_parameters(), weighting.parameters(), config.train, config.loss
     )
-    found: dict[int, tuple[float, float, float]] = {}
+    actual: dict[int, tuple[float, float, float]] = {}
     for group in optimizer.param_groups:
         for parameter in group["params"]:
-            assert id(parameter) not in found
-            found[id(parameter)] = (group["lr"], group["base_lr"], group["weight_decay"])
+            assert id(parameter) not in actual
+            actual[id(parameter)] = (group["lr"], group["base_lr"], group["weight_decay"])
     expected: dict[int, tuple[float, float, float]] = {}
     for name, parameter in model.named_parameters():
         assert parameter.requires_grad != (freeze and name.startswith("encoder.")), name
@@ -173,15 +183,19 @@ def test_every_parameter_that_learns_is_in_one_group_with_its_own_rate_and_decay
             rate = 0.01 if name.startswith("heads.") else 0.001
             expected[id(parameter)] = (rate, rate, 0.0 if name.endswith(".bias") or "norm." in name else 0.2)
     expected |= {id(parameter): (0.05, 0.05, 0.0) for parameter in weighting.parameters()}
-    assert found == expected
+    assert actual == expected
     assert len(expected) == (0 if freeze else 31) + 7
 
 
-def test_heads_learn_at_the_rate_of_the_encoder_unless_they_have_one(tiny: Path) -> None:
+def test_heads_have_the_rate_of_the_encoder_unless_they_have_their_own(tiny: Path) -> None:
     config = make(tiny)
-    model = prepare(config, QUIET).model
+    model = prepare(config).network
     optimizer = make_optimizer(
-        model.encoder.parameters(), model.head_parameters(), Automatic(TASKS), config.train, config.loss
+        model.encoder.parameters(),
+        model.head_parameters(),
+        Automatic().setup(TASKS).parameters(),
+        config.train,
+        config.loss,
     )
     assert [group["lr"] for group in optimizer.param_groups] == [1e-3, 1e-3, 1e-3, 1e-3, 1e-4]
 
@@ -189,7 +203,7 @@ def test_heads_learn_at_the_rate_of_the_encoder_unless_they_have_one(tiny: Path)
 @pytest.mark.parametrize("freeze", [False, True])
 def test_a_frozen_encoder_keeps_its_parameters_while_heads_learn(tiny: Path, tmp_path: Path, freeze: bool) -> None:
     config = make(tiny, encoder__freeze=freeze, train__weight_decay=0.1)
-    fresh = {name: t.clone() for name, t in prepare(config, QUIET).model.heads.state_dict().items()}
+    fresh = {name: t.clone() for name, t in prepare(config).network.heads.state_dict().items()}
     train(config, tmp_path)
     before, after = load_file(tiny / "model.safetensors"), load_file(tmp_path / "model" / "model.safetensors")
     assert before.keys() == after.keys()
@@ -198,7 +212,7 @@ def test_a_frozen_encoder_keeps_its_parameters_while_heads_learn(tiny: Path, tmp
     assert all(not torch.equal(fresh[name], heads[f"heads.{name}"]) for name in fresh)
 
 
-def test_two_rounds_a_step_are_the_update_of_one_round_twice_as_large(tiny: Path, tmp_path: Path) -> None:
+def test_two_rounds_per_step_equal_one_round_of_twice_the_size(tiny: Path, tmp_path: Path) -> None:
     plain = {"data__limit": 8, "encoder__dropout": 0, "model__dropout": 0, "train__epochs": 3, "train__keep": 9}
     one, two = tmp_path / "one", tmp_path / "two"
     train(make(tiny, **plain, train__batch_size=8), one)
@@ -231,14 +245,14 @@ def test_clipping_bounds_the_norm_of_the_whole_gradient(tiny: Path, tmp_path: Pa
 
 
 def test_a_factor_on_a_loss_is_a_factor_on_its_gradient(tiny: Path, tmp_path: Path) -> None:
-    found = {}
+    actual = {}
     for factor in (1.0, 0.25):
         out = tmp_path / str(factor)
         train(make(tiny, tasks=["sts"], train__max_steps=1, loss__scale={"sts": factor}), out)
-        found[factor] = checkpoint(out, 1, "optimizer")
-        assert losses(out)[0] == losses(tmp_path / "1.0")[0], "what is logged is the loss itself"
-    for name in (name for name in found[1.0] if name.endswith(".exp_avg")):
-        torch.testing.assert_close(found[1.0][name] * 0.25, found[0.25][name], rtol=1e-4, atol=1e-9)
+        actual[factor] = checkpoint(out, 1, "optimizer")
+        assert losses(out)[0] == losses(tmp_path / "1.0")[0], "the logged loss is not scaled"
+    for name in (name for name in actual[1.0] if name.endswith(".exp_avg")):
+        torch.testing.assert_close(actual[1.0][name] * 0.25, actual[0.25][name], rtol=1e-4, atol=1e-9)
 
 
 # --- epochs and rows
@@ -246,7 +260,7 @@ def test_a_factor_on_a_loss_is_a_factor_on_its_gradient(tiny: Path, tmp_path: Pa
 
 @pytest.fixture
 def uneven(tmp_path: Path) -> Path:
-    """Data with 10, 14 and 22 rows: 3, 4 and 6 batches of 4."""
+    """Return a data folder with 10, 14 and 22 rows: 3, 4 and 6 batches of 4."""
     folder = tmp_path / "uneven"
     folder.mkdir()
     for task, rows in zip(TASKS, (10, 14, 22), strict=True):
@@ -257,7 +271,7 @@ def uneven(tmp_path: Path) -> Path:
 
 
 def drawn(config: RunConfig, out: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[int]]]:
-    """Task and rows of every batch that a run trains on, in order."""
+    """Return task and rows of every batch that a run trains on, in order."""
     seen: list[tuple[str, list[int]]] = []
     batch = TaskData.batch
 
@@ -271,7 +285,7 @@ def drawn(config: RunConfig, out: Path, monkeypatch: pytest.MonkeyPatch) -> list
 
 
 def counts(batches: list[tuple[str, list[int]]], task: str, rows: int) -> Counter[int]:
-    """How many rows of a task were drawn how often."""
+    """Return how many rows of a task were drawn how often."""
     often = Counter(row for name, chosen in batches for row in chosen if name == task)
     assert set(often) <= set(range(rows))
     return Counter(often[row] for row in range(rows))
@@ -286,7 +300,7 @@ def counts(batches: list[tuple[str, list[int]]], task: str, rows: int) -> Counte
         (1, 1, {}),
     ],
 )
-def test_an_epoch_ends_as_its_rule_says_and_draws_without_replacement(
+def test_an_epoch_ends_by_its_rule_and_draws_without_replacement(
     tiny: Path,
     uneven: Path,
     tmp_path: Path,
@@ -295,7 +309,7 @@ def test_an_epoch_ends_as_its_rule_says_and_draws_without_replacement(
     steps: int,
     whole: dict[str, dict[int, int]],
 ) -> None:
-    """`whole` says how often how many rows are drawn, of tasks that are drawn to the end."""
+    """`whole` gives how many rows are drawn how often, for tasks that are drawn to the end."""
     config = make(tiny, data__dir=str(uneven), train__epoch_ends=ends, train__epochs=2)
     batches = drawn(config, tmp_path / "run", monkeypatch)
     assert [name for name, _ in batches] == TASKS * steps * 2  # one batch of each task in turn
@@ -303,17 +317,17 @@ def test_an_epoch_ends_as_its_rule_says_and_draws_without_replacement(
     assert first != second
     for epoch in (first, second):
         for task, rows in zip(TASKS, (10, 14, 22), strict=True):
-            found = counts(epoch, task, rows)
-            # a task starts over only when all its rows have been drawn
-            assert max(found) - min(found) <= 1, task
-            assert max(found) == -(-steps // -(-rows // 4)), task
+            actual = counts(epoch, task, rows)
+            # a task starts over only after all its rows have been drawn
+            assert max(actual) - min(actual) <= 1, task
+            assert max(actual) == -(-steps // -(-rows // 4)), task
             if task in whole:
-                assert found == whole[task], task
+                assert actual == whole[task], task
     dev = [line["step"] for line in lines(tmp_path / "run") if "dev" in line]
     assert dev == [steps, 2 * steps]
 
 
-def test_accumulation_draws_that_many_batches_of_each_task_a_step(
+def test_accumulation_draws_that_many_batches_of_each_task_per_step(
     tiny: Path, uneven: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = make(tiny, data__dir=str(uneven), train__epoch_ends="longest", train__accumulation=3)
@@ -334,7 +348,7 @@ def test_max_steps_ends_a_run_with_an_evaluation(
 
 def test_the_same_seed_gives_the_same_losses_and_another_seed_others(tiny: Path, tmp_path: Path) -> None:
     for number, (name, seed) in enumerate((("one", 5), ("two", 5), ("three", 6))):
-        torch.manual_seed(number)  # what happened before a run does not matter
+        torch.manual_seed(number)  # the state before a run does not matter
         train(make(tiny, seed=seed), tmp_path / name)
     one, two, three = (losses(tmp_path / name) for name in ("one", "two", "three"))
     assert one == two
@@ -347,7 +361,7 @@ def test_the_same_seed_gives_the_same_losses_and_another_seed_others(tiny: Path,
 
 
 def scripted(monkeypatch: pytest.MonkeyPatch, values: list[tuple[float, float]]) -> None:
-    """Let evaluations give these (overall, sts.pearson), one after another."""
+    """Replace the results of evaluations by these (overall, sts.pearson), in order."""
     script = iter(values)
 
     def fake(*_: object, **__: object) -> Scores:
@@ -361,14 +375,14 @@ def scripted(monkeypatch: pytest.MonkeyPatch, values: list[tuple[float, float]])
 def test_the_model_folder_holds_the_model_of_the_best_evaluation(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, best_by: str, best: int
 ) -> None:
-    scripted(monkeypatch, [(0.7, 0.1), (0.2, 0.9), (0.7, 0.9)])  # an equal one is no better one
+    scripted(monkeypatch, [(0.7, 0.1), (0.2, 0.9), (0.7, 0.9)])  # an equal value is not better
     result = train(make(tiny, train__epochs=3, train__keep=3, train__best_by=best_by), tmp_path)
     assert result.model == tmp_path / "model"
     assert result.progress.best_step == best
-    found = json.loads((tmp_path / "model" / "swissbert.json").read_text())
-    assert found["provenance"]["step"] == best
+    actual = json.loads((tmp_path / "model" / "swissbert.json").read_text())
+    assert actual["provenance"]["step"] == best
     assert (
-        found["scores"]
+        actual["scores"]
         == result.scores
         == next(line["dev"] for line in lines(tmp_path) if "dev" in line and line["step"] == best)
     )
@@ -378,15 +392,15 @@ def test_the_model_folder_holds_the_model_of_the_best_evaluation(
         assert all(same) == (step == best)
 
 
-def test_the_model_folder_scores_what_it_says(tiny: Path, tmp_path: Path) -> None:
+def test_the_model_folder_has_the_scores_that_it_reports(tiny: Path, tmp_path: Path) -> None:
     result = train(make(tiny), tmp_path)
     trained = load(result.model)
     full = make(tiny, train__max_steps=1)
-    assert evaluate(trained.network, prepare(full, QUIET).dev).flat() == pytest.approx(result.scores, abs=1e-6)
+    assert evaluate(trained.network, prepare(full).dev).flat() == pytest.approx(result.scores, abs=1e-6)
     assert [data.task.name for data in trained.labelled_splits("dev", STARTER)] == TASKS
 
 
-def test_patience_ends_a_run_and_a_resume_does_not_go_on(
+def test_patience_ends_a_run_and_a_resume_leaves_it(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scripted(monkeypatch, [(0.4, 0), (0.5, 0), (0.3, 0), (0.5, 0), (0.9, 0), (0.9, 0)])
@@ -414,7 +428,7 @@ def test_bf16_trains_fp32_parameters_to_nearly_the_same_losses(tiny: Path, tmp_p
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_loss_that_is_no_number_ends_the_run_in_one_sentence(tiny: Path, tmp_path: Path, value: float) -> None:
+def test_a_loss_that_is_nan_ends_the_run_in_one_sentence(tiny: Path, tmp_path: Path, value: float) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(tiny, broken)
     tensors = load_file(tiny / "model.safetensors")
@@ -430,20 +444,20 @@ def test_a_loss_that_is_no_number_ends_the_run_in_one_sentence(tiny: Path, tmp_p
     assert lines(tmp_path / "run") == []
 
 
-# --- what a person can get wrong
+# --- mistakes
 
 
-def test_a_sequence_longer_than_the_encoder_takes_is_one_sentence(tiny: Path) -> None:
+def test_a_max_length_above_that_of_the_encoder_is_one_sentence(tiny: Path) -> None:
     with pytest.raises(
         SwissbertError, match=r"^encoder\.max_length is 129, but this encoder takes at most 128 tokens$"
     ):
-        prepare(make(tiny, encoder__max_length=129), QUIET)
+        prepare(make(tiny, encoder__max_length=129))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
-def test_a_device_that_is_not_there_is_one_sentence(tiny: Path) -> None:
+def test_a_missing_device_is_one_sentence(tiny: Path) -> None:
     with pytest.raises(SwissbertError, match=r"^train\.device is 'cuda:1', but there is no such device here; 'auto'"):
-        prepare(make(tiny, train__device="cuda:1"), QUIET)
+        prepare(make(tiny, train__device="cuda:1"))
 
 
 def test_a_run_folder_that_cannot_be_written_is_one_sentence(tiny: Path, tmp_path: Path) -> None:
@@ -452,37 +466,37 @@ def test_a_run_folder_that_cannot_be_written_is_one_sentence(tiny: Path, tmp_pat
         train(make(tiny), tmp_path / "file" / "run")
 
 
-def test_rows_that_are_missing_leave_no_run_behind(tiny: Path, tmp_path: Path) -> None:
+def test_missing_rows_leave_no_run_folder(tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     with pytest.raises(SwissbertError, match="sst"):
         train(make(tiny, data__dir=str(tmp_path / "data")), tmp_path / "run")
     assert not (tmp_path / "run").exists()
-    train(make(tiny, train__max_steps=1), tmp_path / "run")  # so that the next try needs no other folder
+    train(make(tiny, train__max_steps=1), tmp_path / "run")  # the next attempt may use the same folder
 
 
 def test_a_finished_run_without_its_model_is_one_sentence(tiny: Path, tmp_path: Path) -> None:
     config = make(tiny, train__max_steps=1)
     train(config, tmp_path / "run")
-    (tmp_path / "run" / "model").rename(tmp_path / "run" / ".model.old")  # as a killed process may leave it
+    (tmp_path / "run" / "model").rename(tmp_path / "run" / ".model.old")  # as a killed process leaves it
     assert train(config, tmp_path / "run", resume=True).model == tmp_path / "run" / "model"
     shutil.rmtree(tmp_path / "run" / "model")
     with pytest.raises(SwissbertError, match=r"no model/"):
         train(config, tmp_path / "run", resume=True)
 
 
-# --- what a run leaves
+# --- the run folder
 
 
-def test_metrics_hold_one_line_a_step_and_one_an_evaluation(tiny: Path, tmp_path: Path) -> None:
+def test_metrics_hold_one_line_per_step_and_one_per_evaluation(tiny: Path, tmp_path: Path) -> None:
     result = train(make(tiny, train__epochs=2, loss__weighting="automatic"), tmp_path)
-    found = lines(tmp_path)
-    assert [(line["step"], "dev" in line) for line in found] == [
+    actual = lines(tmp_path)
+    assert [(line["step"], "dev" in line) for line in actual] == [
         *((step, False) for step in range(1, 7)),
         (6, True),
         *((step, False) for step in range(7, 13)),
         (12, True),
     ]
-    for line in found:
+    for line in actual:
         if "dev" in line:
             assert line.keys() == {"step", "dev"}
             assert line["dev"].keys() == {
@@ -497,9 +511,9 @@ def test_metrics_hold_one_line_a_step_and_one_an_evaluation(tiny: Path, tmp_path
             assert all(0.49 < value < 0.51 for value in line["weight"].values())
             assert 0 < line["tokens"] <= 3 * 4 * 16
             assert line["seconds"] > 0
-    assert result.progress.tokens == sum(line.get("tokens", 0) for line in found)
-    assert result.progress.seconds == pytest.approx(sum(line.get("seconds", 0) for line in found), abs=1e-3)
-    assert result.scores == max((line["dev"] for line in found if "dev" in line), key=lambda dev: dev["overall"])
+    assert result.progress.tokens == sum(line.get("tokens", 0) for line in actual)
+    assert result.progress.seconds == pytest.approx(sum(line.get("seconds", 0) for line in actual), abs=1e-3)
+    assert result.scores == max((line["dev"] for line in actual if "dev" in line), key=lambda dev: dev["overall"])
 
 
 def scalars(out: Path) -> dict[str, list[tuple[int, float]]]:
@@ -509,7 +523,7 @@ def scalars(out: Path) -> dict[str, list[tuple[int, float]]]:
     return {tag: [(event.step, event.value) for event in board.Scalars(tag)] for tag in board.Tags()["scalars"]}
 
 
-def test_tensorboard_shows_the_numbers_of_the_metrics_file(tiny: Path, tmp_path: Path) -> None:
+def test_tensorboard_has_the_numbers_of_the_metrics_file(tiny: Path, tmp_path: Path) -> None:
     train(make(tiny, train__epochs=2, train__tensorboard=True), tmp_path)
     expected: dict[str, list[tuple[int, float]]] = {}
     for line in lines(tmp_path):
@@ -528,9 +542,7 @@ def test_no_event_file_is_written_without_tensorboard(tiny: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize(("from_step", "kept"), [(0, []), (2, [1, 2])])
-def test_a_log_that_goes_on_cuts_off_the_steps_it_will_see_again(
-    tmp_path: Path, from_step: int, kept: list[int]
-) -> None:
+def test_a_resumed_log_removes_the_steps_that_will_be_repeated(tmp_path: Path, from_step: int, kept: list[int]) -> None:
     log = MetricsLog(tmp_path, 0, tensorboard=True)
     for step in (1, 2, 3):
         log.write({"step": step, "loss": {"sst": 1.0}})
@@ -546,7 +558,7 @@ def test_a_log_that_goes_on_cuts_off_the_steps_it_will_see_again(
     assert scalars(tmp_path) == {"loss/sst": expected}
 
 
-def test_what_a_log_was_given_before_a_sync_is_on_disk_when_the_process_is_killed(tmp_path: Path) -> None:
+def test_synced_records_are_on_disk_when_the_process_is_killed(tmp_path: Path) -> None:
     code = """
 import os, signal, sys
 from pathlib import Path
@@ -563,7 +575,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert scalars(tmp_path) == {"loss/sst": [(1, 1.0), (2, 1.0), (3, 1.0)]}
 
 
-def test_a_log_that_may_not_grow_is_one_sentence_and_holds_whole_lines(tmp_path: Path) -> None:
+def test_a_log_that_cannot_grow_is_one_sentence_and_holds_whole_lines(tmp_path: Path) -> None:
     code = """
 import resource, sys
 from pathlib import Path
@@ -583,32 +595,32 @@ except SwissbertError as error:
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith(f"{tmp_path / 'metrics.jsonl'}: cannot be written (")
     assert done.stderr.count("\n") == 1
-    found = [line["step"] for line in lines(tmp_path)]
-    assert found == list(range(1, len(found) + 1))
+    actual = [line["step"] for line in lines(tmp_path)]
+    assert actual == list(range(1, len(actual) + 1))
     assert 900 < (tmp_path / "metrics.jsonl").stat().st_size <= 1000
 
 
-# --- what a run says
+# --- display
 
 
-def test_a_run_that_is_no_terminal_says_plain_lines(
+def test_a_run_without_a_terminal_shows_plain_lines(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     monkeypatch.delenv("TTY_COMPATIBLE", raising=False)
     stream = io.StringIO()
     train(make(tiny, train__epochs=2), tmp_path, display=Display(stream=stream))
-    said = stream.getvalue()
-    assert "\x1b" not in said
-    assert "\r" not in said
-    told = said.splitlines()
-    assert told[0].startswith("sst train: 24 rows from sst-train.tsv, 0 bad")
-    assert "12 steps in 2 epochs (sst + para + sts, 4 rows a batch), float32 on cpu" in told
-    assert [line.split(":")[0] for line in told if line.startswith("dev after")] == [
+    text = stream.getvalue()
+    assert "\x1b" not in text
+    assert "\r" not in text
+    shown = text.splitlines()
+    assert shown[0].startswith("sst train: 24 rows from sst-train.tsv, 0 bad")
+    assert "12 steps in 2 epochs (sst + para + sts, 4 rows a batch), float32 on cpu, 1 thread" in shown
+    assert [line.split(":")[0] for line in shown if line.startswith("dev after")] == [
         "dev after step 6",
         "dev after step 12",
     ]
-    (last,) = [line for line in told if line.startswith("step 12/12  ")]
+    (last,) = [line for line in shown if line.startswith("step 12/12  ")]
     assert last.endswith(" tokens/s  0:00 left")
 
 
@@ -634,7 +646,7 @@ def test_a_run_on_a_terminal_shows_a_bar(tiny: Path, tmp_path: Path, monkeypatch
     reader.join(10)
     os.close(master)
     seen = received.decode("utf-8")
-    assert "\x1b[?25l" in seen  # the cursor is hidden, and comes back
+    assert "\x1b[?25l" in seen  # the cursor is hidden, then shown again
     assert seen.rindex("\x1b[?25h") > seen.rindex("\x1b[?25l")
     assert "━" in seen
     assert "training" in seen
@@ -644,7 +656,7 @@ def test_a_run_on_a_terminal_shows_a_bar(tiny: Path, tmp_path: Path, monkeypatch
     assert "step 6/6 " not in seen.replace("dev after step 6", "")
 
 
-def test_plain_lines_come_every_ten_seconds_with_smooth_losses_pace_and_time_left(
+def test_plain_lines_appear_every_ten_seconds_with_smoothed_losses_rate_and_time_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 100.0
@@ -654,7 +666,7 @@ def test_plain_lines_come_every_ten_seconds_with_smooth_losses_pace_and_time_lef
     for step in range(1, 7):
         now += 4
         steps.advance(step, {"sst": 2.0 if step == 1 else 1.0}, tokens=100)
-    now += 3000  # an evaluation, which must not count
+    now += 3000  # an evaluation, which does not count
     steps.pause()
     now += 4
     steps.advance(7, {"para": 0.5}, tokens=400)
@@ -665,7 +677,7 @@ def test_plain_lines_come_every_ten_seconds_with_smooth_losses_pace_and_time_lef
     ]
 
 
-def test_a_display_prints_text_as_it_is_and_a_quiet_one_nothing() -> None:
+def test_a_display_prints_text_verbatim_and_a_quiet_one_prints_nothing() -> None:
     stream = io.StringIO()
     text = "row 7: ':smile: [bold]x[/bold] [/no]' " + "long " * 100
     Display(stream=stream).say(text)
@@ -677,19 +689,19 @@ def test_a_display_prints_text_as_it_is_and_a_quiet_one_nothing() -> None:
 # --- signals
 
 
-def test_the_first_ctrl_c_asks_the_second_interrupts_and_handlers_are_put_back() -> None:
+def test_the_first_ctrl_c_sets_the_event_the_second_interrupts_and_handlers_are_restored() -> None:
     def interrupt() -> None:
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(5)
 
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with loop._stop_signal(QUIET) as stop:
+    with stop_signal(QUIET) as stop:
         assert not stop.is_set()
         os.kill(os.getpid(), signal.SIGINT)
         assert stop.wait(5)
         with pytest.raises(KeyboardInterrupt):
             interrupt()
-    with loop._stop_signal(QUIET) as stop:
+    with stop_signal(QUIET) as stop:
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop.wait(5)
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
@@ -708,7 +720,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
 
 
 @pytest.mark.parametrize("step", [1, 6, 8])
-def test_a_run_asked_to_stop_saves_once_and_goes_on_as_if_nothing_had_been(
+def test_a_stopped_run_saves_once_and_resumes_exactly(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     config = make(tiny, train__epochs=2, loss__weighting="automatic", loss__lr=0.05)
@@ -724,21 +736,21 @@ def test_a_run_asked_to_stop_saves_once_and_goes_on_as_if_nothing_had_been(
         stop_after(patch, step)
         with pytest.raises(Stopped, match=f"^stopped after step {step} of 12$"):
             train(config, tmp_path / "run")
-    assert saved == sorted({step} | ({6} if step > 6 else set()))  # at the end of an epoch not twice
+    assert saved == sorted({step} | ({6} if step > 6 else set()))  # not twice at the end of an epoch
     train(config, tmp_path / "run", resume=True)
     for key in ("loss", "weight"):
         run, whole = ([line.get(key) for line in lines(tmp_path / name)] for name in ("run", "whole"))
         assert run == whole
 
 
-def test_a_run_asked_to_stop_at_its_last_step_is_finished(
+def test_a_run_stopped_at_its_last_step_is_complete(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stop_after(monkeypatch, 6)
     assert train(make(tiny), tmp_path).progress.step == 6
 
 
-def test_a_run_outside_the_main_thread_works_and_leaves_signals_alone(tiny: Path, tmp_path: Path) -> None:
+def test_a_run_outside_the_main_thread_works_without_signals(tiny: Path, tmp_path: Path) -> None:
     results: list[Result] = []
     thread = threading.Thread(target=lambda: results.append(train(make(tiny, train__max_steps=2), tmp_path / "thread")))
     thread.start()

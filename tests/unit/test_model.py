@@ -1,4 +1,4 @@
-"""The multitask model against what the paper says, worked out another way."""
+"""The multitask model: encoding of pairs, heads, losses and answers, compared with the formulas of the paper."""
 
 from typing import Any
 
@@ -57,7 +57,7 @@ def model_of(tasks: list[Task], seed: int = 0, **options: Any) -> MultitaskModel
     torch.manual_seed(seed)
     options = {"pair_encoding": True, "dropout": 0.5, **options}
     model = MultitaskModel(Bert(SIZES), tasks, **options)
-    for parameter in model.parameters():  # away from zero biases, ones of norms and tiny heads
+    for parameter in model.parameters():  # so that zero biases, unit norms and tiny heads hide no mistake
         parameter.data += 0.3 * torch.randn_like(parameter)
     return model.eval()
 
@@ -76,7 +76,7 @@ TOGETHER = packed(
 
 
 def alone(model: MultitaskModel, sequence: list[int]) -> Tensor:
-    """The pooled output [H] of one sentence in a batch of its own."""
+    """The pooled output ``[H]`` of one sentence in a batch of its own."""
     batch = packed([sequence])
     pooled: Tensor = model.encoder(batch.input_ids, batch.token_type_ids, batch.lengths).pooled
     return pooled[0]
@@ -86,7 +86,7 @@ def alone(model: MultitaskModel, sequence: list[int]) -> Tensor:
 
 
 @pytest.mark.parametrize("kind", ["classification", "binary", "regression"])
-def test_of_sentences_encoded_separately_the_head_sees_both_pooled_outputs_side_by_side(kind: str) -> None:
+def test_the_head_sees_both_pooled_outputs_if_sentences_are_encoded_separately(kind: str) -> None:
     model = model_of([make(kind, pair=True)], pair_encoding=False)
     out = model.heads["for_mood"].get_submodule("out")
     rows = [torch.cat([alone(model, a), alone(model, b)]) for a, b in zip(FIRST, SECOND, strict=True)]
@@ -95,7 +95,7 @@ def test_of_sentences_encoded_separately_the_head_sees_both_pooled_outputs_side_
     torch.testing.assert_close(model(APART, "mood"), torch.stack(rows) @ weight.T + bias, rtol=1e-4, atol=1e-5)
 
 
-def test_of_a_pair_encoded_together_the_head_sees_one_pooled_output() -> None:
+def test_the_head_sees_one_pooled_output_if_a_pair_is_encoded_together() -> None:
     model = model_of([make(pair=True)])
     out = model.heads["for_mood"].get_submodule("out")
     encoded = model.encoder(TOGETHER.input_ids, TOGETHER.token_type_ids, TOGETHER.lengths).pooled
@@ -103,7 +103,7 @@ def test_of_a_pair_encoded_together_the_head_sees_one_pooled_output() -> None:
     torch.testing.assert_close(model(TOGETHER, "mood"), expected)
 
 
-def test_a_pair_together_and_apart_are_two_models() -> None:
+def test_both_encodings_of_a_pair_give_different_logits() -> None:
     together, apart = model_of([make(pair=True)]), model_of([make(pair=True)], pair_encoding=False)
     apart.encoder.load_state_dict(together.encoder.state_dict())
     half = together.heads["for_mood"].get_submodule("out").get_parameter("weight")
@@ -113,14 +113,14 @@ def test_a_pair_together_and_apart_are_two_models() -> None:
     assert (together.separate(together.tasks["mood"]), apart.separate(apart.tasks["mood"])) == (False, True)
 
 
-def test_a_task_of_one_sentence_is_the_same_in_both() -> None:
-    both = [model_of([make()], pair_encoding=way) for way in (True, False)]
+def test_pair_encoding_does_not_affect_tasks_of_one_sentence() -> None:
+    both = [model_of([make()], pair_encoding=encoding) for encoding in (True, False)]
     both[1].load_state_dict(both[0].state_dict())
     assert torch.equal(both[0](packed(FIRST), "mood"), both[1](packed(FIRST), "mood"))
 
 
 @pytest.mark.parametrize("name", ["type", "train", "keys", "half", "forward", "empty", "pair", "pair_alone", "x" * 40])
-def test_any_name_of_a_task_is_taken(name: str) -> None:
+def test_any_valid_task_name_works(name: str) -> None:
     tasks = [make(name=name), make(name="other", pair=True), make("regression", f"{name[:30]}_alone")]
     for options in ({}, {"layer_sharing": True}):
         model = model_of(tasks, **options)
@@ -130,7 +130,7 @@ def test_any_name_of_a_task_is_taken(name: str) -> None:
         assert len(model.hidden) == (3 if options else 0)
 
 
-def test_a_frozen_encoder_is_in_eval_mode_while_its_heads_learn() -> None:
+def test_a_frozen_encoder_stays_in_eval_mode_while_heads_are_trained() -> None:
     model = model_of([make()], freeze=True).train()
     assert not any(module.training for module in model.encoder.modules())
     assert all(module.training for module in model.heads.modules())
@@ -142,7 +142,7 @@ def test_a_frozen_encoder_is_in_eval_mode_while_its_heads_learn() -> None:
     assert not any(module.training for module in model.modules())
 
 
-def test_an_encoder_that_learns_has_dropout_while_it_does() -> None:
+def test_a_trainable_encoder_has_dropout_in_training() -> None:
     model = model_of([make()]).train()
     assert all(module.training for module in model.modules())
     torch.manual_seed(1)
@@ -154,7 +154,7 @@ def test_an_encoder_that_learns_has_dropout_while_it_does() -> None:
 
 
 @pytest.mark.parametrize("pair_encoding", [True, False])
-def test_pair_tasks_share_one_hidden_layer_and_others_have_their_own(pair_encoding: bool) -> None:
+def test_pair_tasks_share_one_hidden_layer_and_other_tasks_have_their_own(pair_encoding: bool) -> None:
     tasks = [find_task(name) for name in ("sst", "para", "sts")]
     model = model_of(tasks, layer_sharing=True, pair_encoding=pair_encoding)
     assert set(model.hidden) == {"pair", "sst_alone"}
@@ -169,7 +169,7 @@ def test_pair_tasks_share_one_hidden_layer_and_others_have_their_own(pair_encodi
         assert [p.data_ptr() for p in model.hidden.parameters() if p.grad is not None] == reached
 
 
-def test_the_hidden_layer_is_linear_with_a_leaky_relu() -> None:
+def test_the_hidden_layer_is_linear_with_leaky_relu() -> None:
     model = model_of([make()], layer_sharing=True)
     pooled = torch.stack([alone(model, sentence) for sentence in FIRST])
     layer, out = model.hidden["mood_alone"].get_submodule("linear"), model.heads["for_mood"].get_submodule("out")
@@ -182,7 +182,7 @@ def test_the_hidden_layer_is_linear_with_a_leaky_relu() -> None:
 # Cosines
 
 
-def test_a_cosine_head_is_the_cosine_of_both_sentences_and_learns_through_the_encoder_alone() -> None:
+def test_a_cosine_head_is_the_cosine_of_both_sentences_and_has_no_parameters() -> None:
     tasks = [make(pair=True), make("regression", "score", pair=True), make("classification", "topic", pair=True)]
     model = model_of(tasks, pair_encoding=False, pair_head="cosine")
     assert [isinstance(model.heads[f"for_{t.name}"], CosineHead) for t in tasks] == [True, True, False]
@@ -195,7 +195,7 @@ def test_a_cosine_head_is_the_cosine_of_both_sentences_and_learns_through_the_en
     assert all(p.grad is not None for p in model.encoder.layers.parameters())
 
 
-def test_a_cosine_loss_of_two_classes_is_torchs_cosine_embedding_loss() -> None:
+def test_the_cosine_loss_of_a_binary_task_is_the_cosine_embedding_loss_of_torch() -> None:
     torch.manual_seed(0)
     a, b = torch.randn(64, 8), torch.randn(64, 8)
     labels = (torch.rand(64) > 0.5).float()
@@ -204,7 +204,7 @@ def test_a_cosine_loss_of_two_classes_is_torchs_cosine_embedding_loss() -> None:
 
 
 @pytest.mark.parametrize("loss", ["mse", "mae"])
-def test_a_cosine_loss_of_a_score_is_the_error_of_the_rescaled_cosine(loss: str) -> None:
+def test_the_cosine_loss_of_a_regression_is_the_error_of_the_rescaled_cosine(loss: str) -> None:
     cosine, labels = torch.tensor([-1.0, 0.0, 0.5, 1.0]), torch.tensor([1.0, 4.0, 2.0, 4.5])
     errors = torch.tensor([1.0 - 1.0, 3.0 - 4.0, 4.0 - 2.0, 5.0 - 4.5])
     expected = errors.square().mean() if loss == "mse" else errors.abs().mean()
@@ -214,29 +214,29 @@ def test_a_cosine_loss_of_a_score_is_the_error_of_the_rescaled_cosine(loss: str)
 
 
 @given(threshold=st.floats(-1, 1, width=32), cosines=st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=20))
-def test_a_cosine_is_a_probability_that_rises_through_a_half_at_the_threshold(
+def test_the_probability_of_a_cosine_rises_and_is_one_half_at_the_threshold(
     threshold: float, cosines: list[float]
 ) -> None:
     cosine = torch.tensor([*sorted(cosines), threshold])
-    found = cosine_answers(make(pair=True), cosine, torch.tensor(threshold))
-    positive = found[:, 1]
+    answers = cosine_answers(make(pair=True), cosine, torch.tensor(threshold))
+    positive = answers[:, 1]
     assert positive[-1] == 0.5
     assert ((positive >= 0) & (positive <= 1)).all()
-    torch.testing.assert_close(found.sum(dim=1), torch.ones(len(cosine)))
+    torch.testing.assert_close(answers.sum(dim=1), torch.ones(len(cosine)))
     assert (positive[:-1].diff() >= 0).all()
     assert ((positive < 0.5) <= (cosine < threshold)).all()
 
 
-def test_a_cosine_of_one_is_certain_and_of_minus_one_is_certain_too() -> None:
+def test_the_probability_is_one_at_cosine_one_and_zero_at_minus_one() -> None:
     for threshold in (-0.5, 0.0, 0.9):
-        found = cosine_answers(make(pair=True), torch.tensor([-1.0, 1.0]), torch.tensor(threshold))
-        assert found[:, 1].tolist() == [0.0, 1.0]
+        answers = cosine_answers(make(pair=True), torch.tensor([-1.0, 1.0]), torch.tensor(threshold))
+        assert answers[:, 1].tolist() == [0.0, 1.0]
 
 
 # Losses and answers
 
 
-def test_losses_are_their_closed_forms() -> None:
+def test_losses_equal_their_closed_forms() -> None:
     torch.manual_seed(0)
     logits = torch.randn(9, 3)
     classes, binary = torch.arange(9).float() % 3, torch.arange(9).float() % 2
@@ -266,11 +266,11 @@ def test_scores_and_their_errors_are_on_the_scale_of_the_labels(loss: str, outpu
 
 
 @given(st.lists(st.lists(st.floats(-200, 200, width=32), min_size=3, max_size=3), min_size=1, max_size=8))
-def test_probabilities_sum_to_one_and_the_largest_logit_wins(rows: list[list[float]]) -> None:
+def test_probabilities_sum_to_one_and_the_largest_logit_has_the_largest(rows: list[list[float]]) -> None:
     logits = torch.tensor(rows)
-    found = task_answers(make("classification"), logits)
-    torch.testing.assert_close(found.sum(dim=1), torch.ones(len(rows)))
-    assert (found.gather(1, logits.argmax(1, keepdim=True))[:, 0] == found.max(1).values).all()
+    answers = task_answers(make("classification"), logits)
+    torch.testing.assert_close(answers.sum(dim=1), torch.ones(len(rows)))
+    assert (answers.gather(1, logits.argmax(1, keepdim=True))[:, 0] == answers.max(1).values).all()
     two = task_answers(make("binary"), logits[:, :1])
     torch.testing.assert_close(two.sum(dim=1), torch.ones(len(rows)))
     torch.testing.assert_close(two[:, 1], torch.sigmoid(logits[:, 0]))

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from swissbert.config import EncoderSettings, ModelSettings, load_config
-from swissbert.data.reader import read_split
 from swissbert.data.rows import BadRow, Row
+from swissbert.data.splits import read_split
 from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.checkpoint import read_encoder
 from swissbert.errors import SwissbertError
@@ -209,7 +209,7 @@ def test_what_is_no_file_or_has_an_unknown_ending_is_said(tmp_path: Path) -> Non
         ("none.csv", "auto", r"none\.csv: cannot be read \(No such file or directory\)$"),
         (".", "auto", r"cannot be read \(Is a directory\)$"),
         ("folder.csv", "auto", r"cannot be read \(Is a directory\)$"),
-        ("rows.xyz", "auto", r"the ending says no known format \(.*\.txt\); --format can$"),
+        ("rows.xyz", "auto", r"no format is known by the ending '\.xyz' \(known: .*\.txt\); set the format by name: "),
         ("pipe", "parquet", "Parquet needs a file"),
     ]:
         with pytest.raises(SwissbertError, match=message):

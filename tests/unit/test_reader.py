@@ -14,8 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swissbert.data.reader import check_rows, find_split_file, head, read_cells, read_split
+from swissbert.data.formats import head, read_cells
+from swissbert.data.row_checks import check_rows
 from swissbert.data.rows import BadRow, Row, Rows, labels_of
+from swissbert.data.splits import find_split_file, read_split
 from swissbert.errors import SwissbertError
 from swissbert.tasks import SPLITS, Split, Task, find_task, make_task
 
@@ -48,7 +50,7 @@ def pairs(file: str = "rows.tsv", **changes: Any) -> Task:
 
 def everything(task: Task, path: Path, *, labelled: bool = True) -> list[Row | BadRow]:
     """What becomes of each row of a file, in order."""
-    return list(check_rows(read_cells(path, task.format, task.quotes), task, path.name, labelled=labelled))
+    return list(check_rows(read_cells(path, task.format, task.read_options), task, path.name, labelled=labelled))
 
 
 def texts(rows: Rows) -> list[str]:
@@ -110,7 +112,10 @@ def test_a_declared_format_wins_over_the_ending(write: Writer) -> None:
 
 def test_an_unknown_ending_is_an_error_that_lists_the_known_ones(write: Writer) -> None:
     folder = write("text\tlabel\na\t1\n", "rows.xlsx")
-    with pytest.raises(SwissbertError, match=r"rows\.xlsx: the ending says no known format \(\.tsv, \.csv, .*'format'"):
+    with pytest.raises(
+        SwissbertError,
+        match=r"rows\.xlsx: no format is known by the ending '\.xlsx' \(known: \.tsv, \.csv, .*; set the format by name: ",
+    ):
         read_split(declare("rows.xlsx"), "train", folder)
 
 
@@ -226,7 +231,7 @@ def test_half_a_surrogate_pair_in_json_makes_a_bad_row_and_a_whole_one_is_text(w
         (5, r"column 'text' is ['\ud800'], not text"),
         (6, r"column 'text' is {'\ud800': 'x'}, not text"),
         (7, r"label '\ud800' is not one of bad, good or 0 to 1"),
-        (8, r"""label "['\\ud800']" is not one of bad, good or 0 to 1"""),
+        (8, r"column 'label' is ['\ud800'], but a classification task takes one label"),
         (9, "a column name with half of a surrogate pair"),
     ]
     assert [str(row).encode() for row in rows.bad]  # all of it can be printed
@@ -400,9 +405,9 @@ def test_a_text_of_a_megabyte_is_read_whole(write: Writer) -> None:
 @pytest.mark.parametrize(
     ("header", "wanted"),
     [
-        ("txt\tlabel", "no column 'text', which task 'mood' maps to a role; did you mean 'txt'?"),
-        ("text\tLabels", "no column 'label', which task 'mood' maps to a role; did you mean 'Labels'?"),
-        ("q\tw", "no column 'text', which task 'mood' maps to a role (columns here: 'q', 'w')"),
+        ("txt\tlabel", "no column 'text', which task 'mood' reads; did you mean 'txt'?"),
+        ("text\tLabels", "no column 'label', which task 'mood' reads; did you mean 'Labels'?"),
+        ("q\tw", "no column 'text', which task 'mood' reads (columns here: 'q', 'w')"),
     ],
 )
 def test_a_missing_column_names_the_nearest_and_those_there(write: Writer, header: str, wanted: str) -> None:
@@ -492,10 +497,10 @@ def test_a_missing_file_names_all_that_it_may_be_called_and_where(tmp_path: Path
     task = declare(files={"train": ["a.tsv", "b.tsv"]})
     with pytest.raises(SwissbertError) as caught:
         read_split(task, "train", tmp_path)
-    assert str(caught.value) == f"task 'mood': a.tsv or b.tsv is not in {tmp_path} (--data or data.dir says where)"
+    assert str(caught.value) == f"task 'mood': a.tsv or b.tsv is not in {tmp_path}; data.dir names the directory"
     with pytest.raises(SwissbertError, match="task 'mood': no file is declared for its test split"):
         read_split(task, "test", tmp_path)
-    with pytest.raises(SwissbertError, match=r"nowhere: there is no such data directory \(--data or data\.dir\)"):
+    with pytest.raises(SwissbertError, match=r"nowhere: there is no such data directory; data.dir names it"):
         read_split(task, "train", tmp_path / "nowhere")
     assert find_split_file(task, "train", tmp_path) is None
 
@@ -786,7 +791,7 @@ def test_a_data_set_that_is_not_to_be_had_ends_in_one_sentence() -> None:
     with pytest.raises(SwissbertError) as caught:
         read_split(hub_task(dataset="nobody/no-such-data-set"), "dev", None)
     message = str(caught.value)
-    assert message.startswith("task 'mood': data set 'nobody/no-such-data-set', split 'validation', cannot be had (")
+    assert message.startswith("task 'mood': data set 'nobody/no-such-data-set', split 'validation', cannot be loaded (")
     assert "\n" not in message
 
 

@@ -1,4 +1,4 @@
-"""The library as a person uses it: one text, a list, a stream; several tasks at once; from many threads."""
+"""Predictions in Python: one text, a list, a stream; several tasks at once; many threads."""
 
 import json
 import threading
@@ -25,7 +25,7 @@ def model(tiny_run: Path) -> Model:
     return swissbert.load(tiny_run)
 
 
-def test_one_gives_one_a_list_a_list_and_a_stream_a_stream(model: Model) -> None:
+def test_a_text_gives_an_answer_a_list_a_list_and_an_iterator_an_iterator(model: Model) -> None:
     one = model.predict("sst", TEXTS[0])
     assert isinstance(one, Answer)
     every = model.predict("sst", TEXTS)
@@ -42,17 +42,17 @@ def test_one_gives_one_a_list_a_list_and_a_stream_a_stream(model: Model) -> None
 
 
 def test_numbers_are_an_array_of_the_same_answers(model: Model) -> None:
-    found = model.numbers("sst", TEXTS)
-    assert found.shape == (4, 5)
-    assert found.dtype == np.float32
-    assert found.sum(1) == pytest.approx(1)
-    assert found == pytest.approx(np.array([a.probabilities for a in model.predict("sst", TEXTS)]), abs=1e-5)
+    numbers = model.numbers("sst", TEXTS)
+    assert numbers.shape == (4, 5)
+    assert numbers.dtype == np.float32
+    assert numbers.sum(1) == pytest.approx(1)
+    assert numbers == pytest.approx(np.array([a.probabilities for a in model.predict("sst", TEXTS)]), abs=1e-5)
     assert model.numbers("sts", PAIRS).shape == (2,)
     assert model.numbers("sst", []).shape == (0, 5)
     assert model.numbers("sts", iter([])).shape == (0,)
 
 
-def test_a_stream_is_read_no_further_than_a_chunk_ahead(model: Model) -> None:
+def test_an_iterator_is_read_at_most_a_chunk_ahead(model: Model) -> None:
     taken = 0
 
     def texts() -> Iterator[str]:
@@ -66,7 +66,7 @@ def test_a_stream_is_read_no_further_than_a_chunk_ahead(model: Model) -> None:
     assert taken <= CHUNK
 
 
-def test_every_task_on_one_input_is_one_encoder_pass(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_tasks_on_one_input_take_one_encoder_pass(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     passes = 0
     pool = model.network.pool
 
@@ -85,7 +85,7 @@ def test_every_task_on_one_input_is_one_encoder_pass(model: Model, monkeypatch: 
     assert set(model.predict_all(*PAIRS[0], tasks=["sts"])) == {"sts"}
 
 
-def test_inputs_that_do_not_fit_are_one_sentence(model: Model) -> None:
+def test_inputs_that_do_not_fit_are_refused(model: Model) -> None:
     with pytest.raises(SwissbertError, match="has no task 'x'; its tasks are sst, para, sts"):
         model.predict("x", "a")
     with pytest.raises(SwissbertError, match="task 'sst' takes one text, not a pair"):
@@ -94,19 +94,19 @@ def test_inputs_that_do_not_fit_are_one_sentence(model: Model) -> None:
         model.predict("sst", PAIRS[0])
     with pytest.raises(SwissbertError, match="input 2: the text is empty"):
         model.predict("sst", ["a", " "])
-    with pytest.raises(SwissbertError, match="numbers are of a list"):
+    with pytest.raises(SwissbertError, match="but `numbers` takes an iterable of texts"):
         model.numbers("sst", "a good film")
-    with pytest.raises(SwissbertError, match="tasks is 'sst', but it is a list of names"):
+    with pytest.raises(SwissbertError, match="tasks is 'sst', but it must be a list of names"):
         model.predict_all("a good film", tasks="sst")
     with pytest.raises(SwissbertError, match="has no task 'nope'"):
         model.predict("nope", iter(TEXTS))
-    with pytest.raises(SwissbertError, match="texts are a list or another iterable"):
+    with pytest.raises(SwissbertError, match="texts is None, but it must be a text, a pair, or an iterable of them"):
         model.predict("sst", None)  # type: ignore[call-overload]
     with pytest.raises(SwissbertError, match="input 1: the text has half of a surrogate pair"):
         model.predict_all("\ud800")
 
 
-def test_threads_share_a_model(model: Model) -> None:
+def test_threads_can_share_a_model(model: Model) -> None:
     expected = model.numbers("sst", TEXTS * 8)
     wrong: list[int] = []
 
@@ -123,11 +123,11 @@ def test_threads_share_a_model(model: Model) -> None:
     assert wrong == []
 
 
-def test_evaluation_is_that_of_the_shell(model: Model) -> None:
+def test_evaluation_gives_the_scores_of_training(model: Model) -> None:
     scores = model.evaluate("starter")
     assert scores.flat() == pytest.approx(model.description.scores, abs=1e-6)
     assert scores.tasks["sst"].intervals
 
 
-def test_it_says_what_it_is(model: Model, tiny_run: Path) -> None:
+def test_the_repr_names_tasks_and_folder(model: Model, tiny_run: Path) -> None:
     assert repr(model) == f"<swissbert.Model of sst, para, sts from {tiny_run / 'model'}>"

@@ -1,4 +1,4 @@
-"""The report's page and files, on text that would like to be more than text."""
+"""Page and files of the report, with texts that look like markup, formulas or code."""
 
 import csv
 import json
@@ -13,7 +13,7 @@ import swissbert
 from swissbert.analysis.page import MARK, Section, Table, write_page
 from swissbert.analysis.report import analyse
 from swissbert.errors import SwissbertError
-from swissbert.inference.model import load
+from swissbert.inference.model import Model, load
 
 STARTER = Path(swissbert.__file__).parent / "data" / "starter"
 ODD = ['<script>alert("x")</script> & "quoted"', "שלום עולם", "🎈 emoji & 日本", "$x^2$ costs $5", "=1+1"]
@@ -21,9 +21,13 @@ ODD = ['<script>alert("x")</script> & "quoted"', "שלום עולם", "🎈 emoj
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
+def loaded(folder: Path) -> Model:
+    return load(folder, device="cpu", precision="fp32")
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The corpus that ships, cut short, with odd texts in its dev rows."""
+    """The first rows of the starter corpus, with unusual texts in half of the dev rows."""
     folder = tmp_path_factory.mktemp("data")
     for source in STARTER.glob("*.tsv"):
         lines = source.read_text(encoding="utf-8").splitlines()[:61]
@@ -31,7 +35,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for i in range(1, len(lines), 2):
                 cells = lines[i].split("\t")
                 lines[i] = "\t".join([cells[0], *(f"{ODD[i // 2 % 5]} {text}" for text in cells[1:-1]), cells[-1]])
-            cells = lines[2].split("\t")  # and a row short enough for a picture of attention
+            cells = lines[2].split("\t")  # a row that is short enough for an attention heat map
             lines[2] = "\t".join([cells[0], *(["the dog runs in the park"] * (len(cells) - 2)), cells[-1]])
         (folder / source.name).write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder
@@ -39,13 +43,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(tiny_run: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    trained = load(tiny_run)
     out = tmp_path_factory.mktemp("out") / "report"
-    return analyse(trained, data, out, against=load(tiny_run))
+    return analyse(loaded(tiny_run), data, out, against=loaded(tiny_run))
 
 
 class Page(HTMLParser):
-    """What a page is made of."""
+    """Ids, links, scripts, figures and text of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -56,22 +59,22 @@ class Page(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        found = {name: value or "" for name, value in attrs}
-        self.ids += [found["id"]] if "id" in found else []
+        values = {name: value or "" for name, value in attrs}
+        self.ids += [values["id"]] if "id" in values else []
         self.scripts += tag == "script"
         self.svgs += tag == "svg"
         for name in ("src", "href", "xlink:href"):
-            if name in found:
-                assert found[name].startswith(("#", "data:image/png")), "nothing is fetched"
-                self.anchors += [found[name][1:]] if tag == "a" else []
+            if name in values:
+                assert values[name].startswith(("#", "data:image/png")), "the page loads nothing"
+                self.anchors += [values[name][1:]] if tag == "a" else []
 
     def handle_data(self, data: str) -> None:
         self.text.append(data)
 
 
-def test_the_page_holds_everything_and_text_stays_text(report: Path) -> None:
+def test_the_page_is_complete_and_texts_are_escaped(report: Path) -> None:
     page = Page(report.read_text(encoding="utf-8"))
-    assert page.scripts == 1, "ours and no other"
+    assert page.scripts == 1, "the script of the page only"
     assert page.svgs == len(list(report.parent.glob("figures/*.svg"))) == len(list(report.parent.glob("figures/*.png")))
     assert page.svgs >= 20
     assert [name for name, count in Counter(page.ids).items() if count > 1] == []
@@ -83,7 +86,7 @@ def test_the_page_holds_everything_and_text_stays_text(report: Path) -> None:
     assert str(report.parent.parent) not in report.read_text(encoding="utf-8")
 
 
-def test_every_section_is_there(report: Path) -> None:
+def test_all_sections_figures_and_titles(report: Path) -> None:
     text = report.read_text(encoding="utf-8")
     titles = re.findall(r"<h2>(.*?)</h2>", text)
     assert titles == [
@@ -112,7 +115,7 @@ def test_every_section_is_there(report: Path) -> None:
     } <= names
 
 
-def test_tables_are_csv_files_too(report: Path) -> None:
+def test_tables_as_csv_files(report: Path) -> None:
     with (report.parent / "tables" / "scores.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["metric"] for row in rows] == [
@@ -128,10 +131,10 @@ def test_tables_are_csv_files_too(report: Path) -> None:
         assert {row["difference"] for row in csv.DictReader(file)} == {"0.0"}
 
 
-def test_a_folder_with_something_else_in_it_is_kept(tiny_run: Path, data: Path, tmp_path: Path) -> None:
+def test_a_folder_that_is_no_report_is_kept(tiny_run: Path, data: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
-    with pytest.raises(SwissbertError, match="holds something that is no report"):
-        analyse(load(tiny_run), data, tmp_path)
+    with pytest.raises(SwissbertError, match="not empty and not a report; choose another folder"):
+        analyse(loaded(tiny_run), data, tmp_path)
     assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
@@ -147,7 +150,7 @@ def test_an_earlier_report_is_replaced(tmp_path: Path) -> None:
 
 
 def test_a_model_alone_without_train_rows_or_a_run(tiny_run: Path, data: Path, tmp_path: Path) -> None:
-    """A folder that somebody sent: no metrics.jsonl beside it, and dev rows only."""
+    """A copied model folder without its run, and dev rows only."""
     import shutil
 
     shutil.copytree(tiny_run / "model", tmp_path / "model")
@@ -155,19 +158,21 @@ def test_a_model_alone_without_train_rows_or_a_run(tiny_run: Path, data: Path, t
     dev.mkdir()
     for source in data.glob("*-dev.tsv"):
         shutil.copy(source, dev)
-    text = analyse(load(tmp_path / "model"), dev, tmp_path / "report").read_text(encoding="utf-8")
-    assert "No metrics.jsonl lies beside this model" in text
-    assert "Gradients of the tasks cannot be compared: task &#39;sst&#39;: ids-sst-train.csv or sst-train.tsv" in text
+    text = analyse(loaded(tmp_path / "model"), dev, tmp_path / "report").read_text(encoding="utf-8")
+    assert "There is no metrics.jsonl beside this model" in text
+    assert (
+        "The gradients of the tasks cannot be compared: task &#39;sst&#39;: ids-sst-train.csv or sst-train.tsv" in text
+    )
 
 
-def test_labels_are_needed(tiny_run: Path, data: Path, tmp_path: Path) -> None:
+def test_rows_without_labels_are_an_error(tiny_run: Path, data: Path, tmp_path: Path) -> None:
     with pytest.raises(SwissbertError, match=r"ids-sst-test-student\.csv is not in"):
-        analyse(load(tiny_run), data, tmp_path / "report", split="test")
+        analyse(loaded(tiny_run), data, tmp_path / "report", split="test")
     (tmp_path / "ids-sst-test-student.csv").write_text("id\tsentence\tsentiment\na\tfine\t\n")
-    with pytest.raises(SwissbertError, match="the test rows of task 'sst' have no labels to look at answers by"):
-        analyse(load(tiny_run), tmp_path, tmp_path / "report", split="test")
+    with pytest.raises(SwissbertError, match="the test rows of task 'sst' have no labels to score against"):
+        analyse(loaded(tiny_run), tmp_path, tmp_path / "report", split="test")
     with pytest.raises(SwissbertError, match="takes a folder to make, by name"):
-        analyse(load(tiny_run), data, Path())
+        analyse(loaded(tiny_run), data, Path())
     assert not (tmp_path / "report").exists()
 
 
@@ -179,5 +184,8 @@ def test_another_model_must_have_the_same_tasks(tiny_run: Path, data: Path, tmp_
     table = json.loads(path.read_text(encoding="utf-8"))
     table["tasks"][0]["metric"] = "macro_f1"
     path.write_text(json.dumps(table), encoding="utf-8")
-    with pytest.raises(SwissbertError, match="has no task 'sst' declared as in"):
-        analyse(load(tiny_run), data, tmp_path / "report", against=load(tmp_path / "model"))
+    with pytest.raises(
+        SwissbertError,
+        match=r"task 'sst' is missing or declared differently than in .*; only models with the same tasks",
+    ):
+        analyse(loaded(tiny_run), data, tmp_path / "report", against=loaded(tmp_path / "model"))

@@ -1,4 +1,4 @@
-"""Which task comes next: probabilities by hand, frequencies, the end of an epoch."""
+"""Task sampling: probabilities computed by hand, frequencies, and the end of an epoch."""
 
 import random
 from collections import Counter
@@ -22,18 +22,18 @@ def chances(method: Method, temperature: float = 1.0, epoch: int = 1, epochs: in
 
 
 def shares(*parts: float) -> Any:
-    """What equals p ∝ `parts`, in the order sst, para, sts, but for rounding."""
+    """Return a value that equals p ∝ `parts`, in the order sst, para, sts, up to rounding."""
     return pytest.approx({task: part / sum(parts) for task, part in zip(SIZES, parts, strict=True)}, rel=1e-12)
 
 
-def test_weighted_follows_the_weights_and_not_the_sizes() -> None:
+def test_weighted_follows_the_weights_and_ignores_the_sizes() -> None:
     assert chances("weighted") == shares(1, 1.7, 1)
 
 
 def test_a_task_without_a_weight_has_weight_one_and_a_weight_of_zero_is_never_drawn() -> None:
-    found = probabilities("weighted", SIZES, {"para": 2.0, "sts": 0.0, "elsewhere": 9.0}, 1.0, 1, 1)
-    assert found == pytest.approx({"sst": 1 / 3, "para": 2 / 3, "sts": 0})
-    assert {task for step in sampled(found, 300, 2, [1]) for task, _ in step} == {"sst", "para"}
+    result = probabilities("weighted", SIZES, {"para": 2.0, "sts": 0.0, "elsewhere": 9.0}, 1.0, 1, 1)
+    assert result == pytest.approx({"sst": 1 / 3, "para": 2 / 3, "sts": 0})
+    assert {task for step in sampled(result, 300, 2, [1]) for task, _ in step} == {"sst", "para"}
 
 
 def test_proportional_and_square_root_follow_the_sizes() -> None:
@@ -48,7 +48,7 @@ def test_temperature_flattens_the_sizes_by_its_inverse(temperature: float, expec
     assert chances("temperature", temperature=temperature) == shares(*expected)
 
 
-def test_extreme_temperatures_take_the_largest_task_alone_or_all_alike() -> None:
+def test_extreme_temperatures_select_the_largest_task_or_all_equally() -> None:
     assert chances("temperature", temperature=1e-5) == shares(0, 1, 0)
     assert chances("temperature", temperature=1e15) == shares(1, 1, 1)
 
@@ -61,7 +61,7 @@ def test_annealed_falls_from_one_to_a_fifth(epoch: int, epochs: int, alpha: floa
 
 
 @pytest.mark.parametrize(("epoch", "epochs"), [(0, 3), (4, 3)])
-def test_annealed_refuses_an_epoch_that_is_not_one_of_the_run(epoch: int, epochs: int) -> None:
+def test_annealed_refuses_an_epoch_outside_the_run(epoch: int, epochs: int) -> None:
     with pytest.raises(ValueError, match="is not from 1 to 3"):
         chances("annealed", epoch=epoch, epochs=epochs)
 
@@ -76,12 +76,12 @@ def test_annealed_refuses_an_epoch_that_is_not_one_of_the_run(epoch: int, epochs
 def test_probabilities_add_up_to_one_and_favour_no_smaller_task(
     method: Method, sizes: dict[str, int], temperature: float, epoch: int
 ) -> None:
-    found = probabilities(method, sizes, {}, temperature, epoch, 9)
-    assert list(found) == list(sizes)
-    assert sum(found.values()) == pytest.approx(1, abs=1e-12)
-    ordered = [found[task] for task in sorted(sizes, key=lambda task: sizes[task])]
+    result = probabilities(method, sizes, {}, temperature, epoch, 9)
+    assert list(result) == list(sizes)
+    assert sum(result.values()) == pytest.approx(1, abs=1e-12)
+    ordered = [result[task] for task in sorted(sizes, key=lambda task: sizes[task])]
     assert all(0 <= one <= other for one, other in pairwise(ordered))
-    list(sampled(found, 2, 2, [0]))  # numpy accepts them
+    list(sampled(result, 2, 2, [0]))  # numpy accepts them
 
 
 def test_a_step_has_as_many_draws_as_asked_and_numbers_count_up_within_the_epoch() -> None:
@@ -91,13 +91,13 @@ def test_a_step_has_as_many_draws_as_asked_and_numbers_count_up_within_the_epoch
     for step in steps:
         for task, number in step:
             numbers[task].append(number)
-    assert all(found == list(range(len(found))) and found for found in numbers.values())
+    assert all(result == list(range(len(result))) and result for result in numbers.values())
 
 
 def test_tasks_are_drawn_as_often_as_their_probabilities_say() -> None:
     chance = chances("weighted")
     steps = list(sampled(chance, 20_000, 3, [2]))
-    for place in range(3):  # of a step: the first draw is like the others
+    for place in range(3):  # within a step: the first draw is distributed like the others
         drawn = Counter(step[place][0] for step in steps)
         for task, p in chance.items():
             assert abs(drawn[task] - 20_000 * p) < 4.5 * (20_000 * p * (1 - p)) ** 0.5
@@ -123,27 +123,29 @@ def test_a_step_may_have_several_batches_of_one_task_and_none_of_another() -> No
     assert len(kinds) == 10  # every multiset of three
 
 
-def test_a_task_alone_is_always_drawn() -> None:
+def test_a_single_task_is_always_drawn() -> None:
     only = probabilities("proportional", {"sst": 3}, {}, 1.0, 1, 1)
     assert list(sampled(only, 2, 2, [0])) == [[("sst", 0), ("sst", 1)], [("sst", 2), ("sst", 3)]]
 
 
-def test_the_seed_alone_decides_the_draws() -> None:
+def test_the_seed_alone_determines_the_draws() -> None:
     chance = chances("square_root")
     random.seed(1)
-    np.random.seed(1)  # the global states are what must not matter, and must not be touched
+    np.random.seed(1)  # global states must neither matter nor be changed
     following = (random.random(), np.random.random_sample())
     first = list(sampled(chance, 50, 3, [9, 2]))
     random.seed(1)
     np.random.seed(1)
     assert list(sampled(chance, 50, 3, [9, 2])) == first
     assert (random.random(), np.random.random_sample()) == following
-    assert list(sampled(dict(reversed(chance.items())), 50, 3, [9, 2])) == first  # nor does the order of the keys
+    assert (
+        list(sampled(dict(reversed(chance.items())), 50, 3, [9, 2])) == first
+    )  # the order of the keys does not matter either
     assert list(sampled(chance, 50, 3, [9, 3])) != first
     assert list(sampled(chance, 50, 3, [8, 2])) != first
 
 
-def test_two_epochs_drawn_by_turns_do_not_disturb_each_other() -> None:
+def test_two_epochs_drawn_in_turns_are_independent() -> None:
     chance = chances("weighted")
     one, other = sampled(chance, 20, 2, [1, 0]), sampled(chance, 20, 2, [1, 1])
     mixed = [(next(one), next(other)) for _ in range(20)]
@@ -151,7 +153,7 @@ def test_two_epochs_drawn_by_turns_do_not_disturb_each_other() -> None:
     assert [second for _, second in mixed] == list(sampled(chance, 20, 2, [1, 1]))
 
 
-def test_fewer_steps_are_the_beginning_of_more() -> None:
+def test_the_first_steps_do_not_depend_on_the_number_of_steps() -> None:
     chance = chances("weighted")
     assert list(islice(sampled(chance, 100, 4, [6]), 30)) == list(sampled(chance, 30, 4, [6]))
 
@@ -161,17 +163,17 @@ def test_probabilities_that_do_not_add_up_to_one_are_refused() -> None:
         next(sampled({"sst": 0.5, "para": 0.4}, 1, 1, [0]))
 
 
-def test_the_epoch_ends_before_the_first_step_that_needs_a_batch_that_is_not_there() -> None:
+def test_the_epoch_ends_before_the_first_step_that_needs_a_missing_batch() -> None:
     steps: list[list[Draw]] = [
         [("sst", 0), ("para", 0)],
-        [("sst", 1), ("para", 1)],  # the last of sst: not yet the end
+        [("sst", 1), ("para", 1)],  # the last batch of sst does not end the epoch
         [("para", 2), ("para", 3)],
-        [("para", 4), ("sst", 2)],  # there is no third batch of sst
+        [("para", 4), ("sst", 2)],  # sst has no third batch
         [("para", 5), ("para", 6)],
     ]
     assert list(until_exhausted(steps, {"sst": 2, "para": 50})) == steps[:3]
     assert list(until_exhausted(steps, {"sst": 3, "para": 7})) == steps
-    assert list(until_exhausted(steps, {"sst": 3, "para": 3})) == steps[:2]  # half a step is none
+    assert list(until_exhausted(steps, {"sst": 3, "para": 3})) == steps[:2]  # an incomplete step is left out
     assert list(until_exhausted(steps, {"sst": 0, "para": 50})) == []
 
 
@@ -187,7 +189,7 @@ def test_nothing_is_drawn_beyond_the_step_that_ends_the_epoch() -> None:
     seed=st.integers(0, 2**32),
 )
 @settings(deadline=None)
-def test_a_sampled_epoch_draws_every_batch_at_most_once_and_ends_for_want_of_one(
+def test_a_sampled_epoch_draws_each_batch_at_most_once_and_ends_when_one_is_missing(
     batches: dict[str, int], draws: int, seed: int
 ) -> None:
     chance = probabilities("proportional", batches, {}, 1.0, 1, 1)
@@ -206,7 +208,7 @@ def test_a_sampled_epoch_draws_every_batch_at_most_once_and_ends_for_want_of_one
     batches=st.dictionaries(st.sampled_from(["a", "b", "c"]), st.integers(1, 20), min_size=1),
     accumulation=st.integers(1, 4),
 )
-def test_round_robin_ends_where_the_paper_ends_it(batches: dict[str, int], accumulation: int) -> None:
+def test_round_robin_ends_the_epoch_as_in_the_paper(batches: dict[str, int], accumulation: int) -> None:
     endless = round_robin(list(batches), steps_in_epoch(batches, 99, accumulation), accumulation)
     steps = list(until_exhausted(endless, batches))
     assert len(steps) == steps_in_epoch(batches, "shortest", accumulation)

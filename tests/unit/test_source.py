@@ -212,7 +212,9 @@ def test_a_revision_is_what_is_asked_for_and_what_comes(hub: Hub, tmp_path: Path
 
 
 LOG_IN = "access is restricted; accept its terms on the hub and log in with 'hf auth login'"
-NOT_THERE = "there is no such folder here, and the hub has no such model, or it is private and you are not logged in"
+NOT_THERE = (
+    "there is no such local folder and no such repository on the hub, or it is private and you are not logged in"
+)
 SENTENCES: list[tuple[str, str | None, str]] = [
     ("org/missing", None, NOT_THERE),
     ("org/missing", "v1", NOT_THERE),
@@ -220,17 +222,17 @@ SENTENCES: list[tuple[str, str | None, str]] = [
     (
         "org/expired",
         None,
-        "the hub answers 401 Unauthorized: there is no such model, or you have to log in with 'hf auth login'",
+        "the hub answers 401 Unauthorized; there is no such repository, or you must log in with 'hf auth login'",
     ),
-    ("org/bert", "v9", "the hub has no such revision"),
-    ("org/bert", "e" * 40, "the hub has no such revision"),
+    ("org/bert", "v9", "the repository has no such revision"),
+    ("org/bert", "e" * 40, "the repository has no such revision"),
     ("org/gated", None, LOG_IN),
     ("org/private", None, LOG_IN),
     ("org/forbidden", None, "not in the local cache, and the hub answers 403 Forbidden"),
     ("org/broken", None, "not in the local cache, and the hub answers 500 Internal Server Error"),
-    ("org/portal", None, "what answered is not the hub; is there a proxy or a login page in between?"),
-    ("org/silent", None, "it cannot be fetched from the hub (Server disconnected without sending a response.)"),
-    ("org/pickled", None, "the hub has no model.safetensors of it, and pickles are never read"),
+    ("org/portal", None, "the answer does not come from the hub; check for a proxy or a login page of your network"),
+    ("org/silent", None, "it cannot be downloaded from the hub (Server disconnected without sending a response.)"),
+    ("org/pickled", None, "the repository contains no model.safetensors, and pickle files are not read"),
 ]
 
 
@@ -253,8 +255,8 @@ def test_a_name_that_the_hub_never_has_and_a_hub_that_is_down_end_in_a_sentence(
     down, wrong = ask([("org/bert", None), ("org/a..b", None)], tmp_path, f"http://127.0.0.1:{nowhere.server_port}")
     assert down.startswith("error: encoder 'org/bert': not in the local cache, and the hub cannot be reached (")
     assert "refused" in down
-    assert down.endswith("); connect once to fetch it, or use encoder.name=minilm, which needs no network")
-    assert wrong.startswith("error: encoder 'org/a..b': it cannot be fetched from the hub (")
+    assert down.endswith("); connect once to download it, or use the encoder 'minilm', which needs no network")
+    assert wrong.startswith("error: encoder 'org/a..b': it cannot be downloaded from the hub (")
     assert "org/a..b" in wrong.partition("(")[2]
 
 
@@ -262,8 +264,8 @@ def test_without_network_and_cache_a_sentence_says_how_to_go_on(hub: Hub, tmp_pa
     before = len(hub.asked)
     [answer] = ask([("org/bert", None)], tmp_path, hub.url, HF_HUB_OFFLINE="1")
     assert answer == (
-        "error: encoder 'org/bert': not in the local cache, and HF_HUB_OFFLINE forbids asking the hub;"
-        " unset it once to fetch it, or use encoder.name=minilm, which needs no network"
+        "error: encoder 'org/bert': not in the local cache, and offline mode is on (HF_HUB_OFFLINE);"
+        " unset it once to download it, or use the encoder 'minilm', which needs no network"
     )
     assert len(hub.asked) == before
 
@@ -319,5 +321,5 @@ def test_a_name_that_can_be_nothing_is_refused(name: str, tmp_path: Path, monkey
     with pytest.raises(SwissbertError) as caught:
         encoder_folder(name)
     assert str(caught.value) == (
-        f"encoder.name is '{name}', which is no folder here; 'minilm', a folder or a hub id (owner/name) is expected"
+        f"encoder.name is '{name}', but there is no such folder; use 'minilm', a folder or a hub id (owner/name)"
     )

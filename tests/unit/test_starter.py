@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from swissbert.data.check import Report, check
-from swissbert.data.reader import read_split
+from swissbert.data.check import Report, check_directory
 from swissbert.data.rows import Row
+from swissbert.data.splits import read_split
 from swissbert.data.tokens import Tokenizer
 from swissbert.tasks import Split, find_task
 
@@ -17,7 +17,7 @@ SPLITS: list[Split] = ["train", "dev"]
 
 @pytest.fixture(scope="module")
 def report(tiny: Path) -> Report:
-    return check(STARTER, [find_task(name) for name in TASKS], Tokenizer(tiny))
+    return check_directory(STARTER, [find_task(name) for name in TASKS], Tokenizer(tiny))
 
 
 def rows(task: str, split: Split) -> list[Row]:

@@ -1,4 +1,4 @@
-"""Checkpoints: what goes in comes out, what is broken is said, and nothing is pickled."""
+"""Checkpoints: exact round trips, messages for damaged ones, and no pickle anywhere."""
 
 import ast
 import json
@@ -18,7 +18,7 @@ from swissbert.config import LossSettings, TrainSettings, make_config
 from swissbert.encoder import Bert, BertConfig
 from swissbert.errors import SwissbertError
 from swissbert.model.heads.linear import LinearHead
-from swissbert.mtl.weighting import Automatic
+from swissbert.mtl.methods.automatic import Automatic
 from swissbert.tasks import find_task
 from swissbert.training.loop import train
 from swissbert.training.optim import make_optimizer
@@ -32,16 +32,16 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Small:
-    """A small encoder with a head and loss weights, their optimizer, and steps that need both."""
+    """A small encoder with a head and loss weights, their optimizer, and steps that train all of them."""
 
     def __init__(self, seed: int) -> None:
         torch.manual_seed(seed)
-        encoder, head, weighting = Bert(SIZES), LinearHead(find_task("para"), 8, 0.0), Automatic(["one"])
+        encoder, head, weighting = Bert(SIZES), LinearHead(find_task("para"), 8, 0.0), Automatic().setup(["one"])
         self.modules = nn.ModuleDict(
             {"model": nn.ModuleDict({"encoder": encoder, "head": head}), "weighting": weighting}
         )
         train, loss = TrainSettings(lr=1e-2, weight_decay=0.1), LossSettings(lr=0.1)
-        self.optimizer = make_optimizer(encoder.parameters(), head.parameters(), weighting, train, loss)
+        self.optimizer = make_optimizer(encoder.parameters(), head.parameters(), weighting.parameters(), train, loss)
         self.encoder, self.head, self.weighting = encoder.eval(), head.eval(), weighting
 
     def steps(self, number: int) -> list[float]:
@@ -59,7 +59,7 @@ class Small:
         save_checkpoint(folder, self.modules, self.optimizer, Progress(step), keep)
 
 
-def test_a_checkpoint_brings_back_parameters_moments_and_progress_bit_for_bit(tmp_path: Path) -> None:
+def test_a_checkpoint_restores_parameters_moments_and_progress_bit_for_bit(tmp_path: Path) -> None:
     one, two = Small(1), Small(2)
     one.steps(3)
     two.steps(1)
@@ -79,7 +79,7 @@ def test_a_checkpoint_brings_back_parameters_moments_and_progress_bit_for_bit(tm
     assert one.steps(4) == two.steps(4)
 
 
-def test_without_moments_the_next_steps_would_be_others(tmp_path: Path) -> None:
+def test_without_moments_the_next_steps_would_differ(tmp_path: Path) -> None:
     one, two = Small(1), Small(1)
     one.steps(3)
     two.modules.load_state_dict(one.modules.state_dict())
@@ -95,15 +95,15 @@ def test_without_a_checkpoint_nothing_changes_and_the_run_begins(tmp_path: Path)
     assert one.steps(2) == two.steps(2)
 
 
-def test_the_last_ones_are_kept_by_number_and_leftovers_of_killed_processes_go(tmp_path: Path) -> None:
+def test_the_last_checkpoints_are_kept_and_leftovers_of_killed_processes_removed(tmp_path: Path) -> None:
     small = Small(1)
     (tmp_path / ".step-3.new").mkdir()
     (tmp_path / ".step-3.new" / "half").write_text("")
-    found = []
+    kept = []
     for step in (2, 8, 9, 10, 100):
         small.save(tmp_path, step, keep=2)
-        found.append(checkpoints(tmp_path))
-    assert found == [[2], [2, 8], [8, 9], [9, 10], [10, 100]]
+        kept.append(checkpoints(tmp_path))
+    assert kept == [[2], [2, 8], [8, 9], [9, 10], [10, 100]]
     assert {path.name for path in tmp_path.iterdir()} == {"step-10", "step-100"}
     small.save(tmp_path, 101, keep=1)
     assert checkpoints(tmp_path) == [101]
@@ -145,13 +145,13 @@ def test_a_damaged_checkpoint_is_one_sentence_that_says_what_to_do(
 def test_a_checkpoint_of_another_model_is_one_sentence(tmp_path: Path) -> None:
     one, two = Small(1), Small(2)
     one.save(tmp_path, 1)
-    two.modules["weighting"] = Automatic(["one", "two"])
+    two.modules["weighting"] = Automatic().setup(["one", "two"])
     with pytest.raises(SwissbertError, match="step-1: this checkpoint cannot be read"):
         load_checkpoint(tmp_path, two.modules, two.optimizer)
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"step": "x"}, "step is 'x'"),
         ({"step": -5}, "step is -5"),
@@ -166,7 +166,7 @@ def test_a_checkpoint_of_another_model_is_one_sentence(tmp_path: Path) -> None:
         ({"more": 1}, "progress.json is not a table of step, tokens, "),
     ],
 )
-def test_progress_that_cannot_be_true_is_one_sentence(tmp_path: Path, changes: dict[str, object], said: str) -> None:
+def test_impossible_progress_is_one_sentence(tmp_path: Path, changes: dict[str, object], message: str) -> None:
     one = Small(1)
     one.steps(1)
     one.save(tmp_path, 1)
@@ -174,7 +174,7 @@ def test_progress_that_cannot_be_true_is_one_sentence(tmp_path: Path, changes: d
     file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")) | changes), encoding="utf-8")
     with pytest.raises(SwissbertError) as caught:
         load_checkpoint(tmp_path, one.modules, one.optimizer)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert str(caught.value).startswith(f"{tmp_path / 'step-1'}: this checkpoint cannot be read (progress.json")
 
 
@@ -199,7 +199,7 @@ def test_moments_of_other_shapes_are_refused(tmp_path: Path) -> None:
             load_checkpoint(tmp_path, one.modules, one.optimizer)
 
 
-def test_a_parameter_without_a_gradient_so_far_goes_on_without_moments(tmp_path: Path) -> None:
+def test_a_parameter_without_a_gradient_so_far_resumes_without_moments(tmp_path: Path) -> None:
     one, two = Small(1), Small(2)
     for small in (one, two):
         small.modules["idle"] = nn.Linear(2, 2)
@@ -210,7 +210,7 @@ def test_a_parameter_without_a_gradient_so_far_goes_on_without_moments(tmp_path:
     assert one.steps(3) == two.steps(3)
 
 
-def test_the_rows_that_a_run_began_with_are_read(tmp_path: Path) -> None:
+def test_the_recorded_rows_are_read(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"rows": {"sst.train": "ab"}, "seed": 0}', encoding="utf-8")
     assert recorded_rows(tmp_path / "run.json") == {"sst.train": "ab"}
 
@@ -224,7 +224,7 @@ def test_a_broken_record_of_rows_is_one_sentence(tmp_path: Path, content: bytes)
         recorded_rows(tmp_path / "run.json")
 
 
-def test_a_best_is_only_what_is_better_than_all_before() -> None:
+def test_only_a_value_above_all_earlier_ones_is_a_best() -> None:
     progress, seen = Progress(), []
     for step, value in enumerate([0.2, 0.5, 0.5, 0.1, 0.6], 1):
         progress = replace(progress, step=step).judged(value)
@@ -276,7 +276,7 @@ def test_a_run_folder_holds_text_safetensors_and_event_files_and_nothing_else(ti
             "data": {"dir": "starter", "limit": 8},
             "encoder": {"name": str(tiny), "max_length": 16},
             "loss": {"weighting": "automatic"},
-            "train": {"epochs": 2, "batch_size": 4, "threads": 1},
+            "train": {"epochs": 2, "batch_size": 4, "device": "cpu", "precision": "fp32", "threads": 1},
         },
         "here",
     )
@@ -290,7 +290,7 @@ def test_a_run_folder_holds_text_safetensors_and_event_files_and_nothing_else(ti
             assert b"brain.Event:2" in data[:60], path
         else:
             assert "\0" not in data.decode("utf-8"), path
-        assert not data.startswith((b"\x80", b"PK\x03\x04")), path  # pickles, and torch.save's archives of them
+        assert not data.startswith((b"\x80", b"PK\x03\x04")), path  # pickles, and the archives of torch.save
         kinds.add(path.suffix if not path.name.startswith("events.") else "events")
     assert kinds == {"", ".json", ".jsonl", ".toml", ".txt", ".md", ".safetensors", "events"}
     assert [path.name for path in (tmp_path / "run").rglob("*") if path.is_file() and not path.suffix] == [".lock"]
@@ -299,7 +299,7 @@ def test_a_run_folder_holds_text_safetensors_and_event_files_and_nothing_else(ti
 def test_no_source_file_can_unpickle_or_run_what_it_reads() -> None:
     forbidden = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
     calls = {"torch.load", "torch.save", "torch.jit.load", "np.load", "numpy.load", "pd.read_pickle"}
-    found, seen = [], 0
+    violations, seen = [], 0
     for path in SOURCE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
@@ -316,6 +316,6 @@ def test_no_source_file_can_unpickle_or_run_what_it_reads() -> None:
                 continue
             seen += 1
             if used & (forbidden | calls | {"eval", "exec", "compile", "__import__"}):
-                found.append((path.name, ast.unparse(node)))
+                violations.append((path.name, ast.unparse(node)))
     assert seen > 1000
-    assert found == []
+    assert violations == []

@@ -205,7 +205,7 @@ def test_a_vocabulary_without_settings_is_uncased(tiny: Path) -> None:
 
 
 def test_a_folder_without_vocabulary_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(SwissbertError, match=r"no tokenizer\.json or vocab\.txt, so texts cannot be turned"):
+    with pytest.raises(SwissbertError, match=r"no tokenizer\.json or vocab\.txt, so texts cannot be tokenized"):
         Tokenizer(tmp_path)
 
 
@@ -282,11 +282,11 @@ def test_a_vocabulary_larger_than_the_encoder_is_an_error(tmp_path: Path) -> Non
     write_vocabulary(tmp_path, [*SPECIAL, "film", "plot"])
     assert Tokenizer(tmp_path, 7).cls == 2
     assert Tokenizer(tmp_path, 100).sep == 3
-    with pytest.raises(SwissbertError, match="the vocabulary has 7 entries, but the encoder knows 6"):
+    with pytest.raises(SwissbertError, match="the vocabulary has 7 entries, but the encoder has 6"):
         Tokenizer(tmp_path, 6)
 
 
 def test_a_vocabulary_with_a_word_twice_still_counts_its_last_number(tmp_path: Path) -> None:
     write_vocabulary(tmp_path, [*SPECIAL, "film", "film"])
-    with pytest.raises(SwissbertError, match="the vocabulary has 7 entries, but the encoder knows 6"):
+    with pytest.raises(SwissbertError, match="the vocabulary has 7 entries, but the encoder has 6"):
         Tokenizer(tmp_path, 6)

@@ -1,6 +1,6 @@
-"""Kinds of rows that a model may find hard: small named functions of a row's texts.
+"""Buckets: named subsets of rows that may be hard for a model, as functions of a row's texts.
 
-A new one is a function with a line of documentation under ``@single`` or ``@pair``; it appears in every report.
+A new bucket is a function with a docstring under ``@single`` or ``@pair``; it appears in every report.
 """
 
 import re
@@ -13,64 +13,61 @@ from swissbert.tasks import Task
 
 @dataclass(frozen=True)
 class Bucket:
-    """A named question about a row, answered by yes or no; `about` says it in words."""
+    """A named subset of rows.
+
+    Attributes:
+        name: Name in figures and tables.
+        description: What its rows have in common, as a sentence.
+        matches: Whether a row belongs to it.
+    """
 
     name: str
-    about: str
-    holds: Callable[[Row], bool]
+    description: str
+    matches: Callable[[Row], bool]
 
 
 SINGLE: list[Bucket] = []
+"""Buckets of single sentences."""
 PAIR: list[Bucket] = []
+"""Buckets of pairs."""
 
 
-def _adds(to: list[Bucket]) -> Callable[[Callable[[Row], bool]], Callable[[Row], bool]]:
-    def add(holds: Callable[[Row], bool]) -> Callable[[Row], bool]:
-        assert holds.__doc__, "a bucket says what it holds"
-        to.append(Bucket(holds.__name__.replace("_", " "), holds.__doc__, holds))
-        return holds
+def _register(buckets: list[Bucket]) -> Callable[[Callable[[Row], bool]], Callable[[Row], bool]]:
+    """Return a decorator that appends a bucket; its name and description are those of the function."""
 
-    return add
+    def register(matches: Callable[[Row], bool]) -> Callable[[Row], bool]:
+        assert matches.__doc__, "a bucket needs a docstring"
+        buckets.append(Bucket(matches.__name__.replace("_", " "), matches.__doc__, matches))
+        return matches
+
+    return register
 
 
-single, pair = _adds(SINGLE), _adds(PAIR)
+single, pair = _register(SINGLE), _register(PAIR)
 
 
 def buckets_for(task: Task) -> list[Bucket]:
-    """The buckets that make sense for a task's rows."""
+    """Return the buckets for a task's rows."""
     return PAIR if task.is_pair else SINGLE
 
 
-def _listed(text: str) -> set[str]:
+def _word_set(text: str) -> set[str]:
     return set(text.split())
 
 
 WORD = re.compile(r"\w+(?:['’]\w+)*")
-NEGATION = {
-    "not",
-    "no",
-    "never",
-    "nothing",
-    "neither",
-    "nor",
-    "none",
-    "nobody",
-    "without",
-    "cannot",
-    "hardly",
-    "barely",
-}
-PRAISE = _listed(
+NEGATION = _word_set("not no never nothing neither nor none nobody without cannot hardly barely")
+POSITIVE = _word_set(
     "good great best better fine funny fun charming beautiful moving touching brilliant clever smart fresh sweet warm "
     "engaging entertaining enjoyable compelling powerful delightful impressive wonderful excellent solid worthy gorgeous "
     "heartfelt hilarious inventive intelligent lovely masterpiece perfect pleasure refreshing rich stunning superb"
 )
-BLAME = _listed(
+NEGATIVE = _word_set(
     "bad worst worse dull boring awful terrible mess lame flat empty weak predictable tedious silly stupid ugly thin "
     "shallow clumsy contrived disappointing fails failure forgettable hollow lacks lacking lifeless poor pointless "
     "pretentious ridiculous slow stale tired uneven unfunny unnecessary waste"
 )
-SMALL_WORDS = _listed(
+STOP_WORDS = _word_set(
     "a an the is are was were be been being am do does did doing have has had having i you he she it we they me him her "
     "us them my your his its our their this that these those of in on at to for from by with about as into and or but if "
     "what which who whom whose when where why how can could will would should shall may might must there so than then "
@@ -79,55 +76,55 @@ SMALL_WORDS = _listed(
 
 
 def words(text: str) -> list[str]:
-    """A text's words in small letters."""
+    """Return the words of a text in lower case."""
     return [word.lower() for word in WORD.findall(text)]
 
 
-def content(text: str) -> set[str]:
-    """Words that carry meaning by themselves."""
-    return set(words(text)) - SMALL_WORDS
+def content_words(text: str) -> set[str]:
+    """Return the words of a text that are not stop words."""
+    return set(words(text)) - STOP_WORDS
 
 
 def overlap(row: Row) -> float:
-    """Share of a pair's words that both sentences have, 0 to 1 (Jaccard)."""
+    """Return the Jaccard index of the words of a pair's sentences, 0 to 1."""
     first, second = set(words(row.text)), set(words(row.text_pair or ""))
     return len(first & second) / len(first | second) if first | second else 0.0
 
 
 def numbers(text: str) -> set[str]:
-    """Numbers written in digits."""
+    """Return the numbers in digits of a text."""
     return set(re.findall(r"\d+(?:[.,]\d+)*", text))
 
 
 def names(text: str) -> set[str]:
-    """Words with a capital inside a sentence: most are names."""
-    found = re.findall(r"(?<=[\w,;:] )[A-Z]\w+", text)
-    return {name.lower() for name in found if name.lower() not in SMALL_WORDS}
+    """Return capitalised words inside a sentence, most of which are names, in lower case."""
+    capitalised = re.findall(r"(?<=[\w,;:] )[A-Z]\w+", text)
+    return {name.lower() for name in capitalised if name.lower() not in STOP_WORDS}
 
 
 @single
 def negation(row: Row) -> bool:
-    """A word such as not, never, without, or one that ends in n't."""
+    """Contains a negation: not, never, without, n't and the like."""
     return any(word in NEGATION or word.endswith(("n't", "n’t")) for word in words(row.text))
 
 
 @single
 def contrast(row: Row) -> bool:
-    """But, while, although, though, yet, however, despite."""
+    """Contains but, while, although, though, yet, however or despite."""
     return bool({"but", "while", "although", "though", "yet", "however", "despite"} & set(words(row.text)))
 
 
 @single
 def if_is(row: Row) -> bool:
-    """If ... is: a condition, often one that takes something back."""
+    """Contains a condition of the form if ... is."""
     return re.search(r"\bif\b.*\b(is|are|was|were)\b", row.text.lower()) is not None
 
 
 @single
 def mixed_aspects(row: Row) -> bool:
-    """A word of praise and a word of blame in one sentence."""
-    found = set(words(row.text))
-    return bool(found & PRAISE) and bool(found & BLAME)
+    """Contains a positive and a negative opinion word."""
+    present = set(words(row.text))
+    return bool(present & POSITIVE) and bool(present & NEGATIVE)
 
 
 @single
@@ -144,45 +141,45 @@ def long(row: Row) -> bool:
 
 @pair
 def much_overlap(row: Row) -> bool:
-    """At least six words in ten are in both sentences."""
+    """Word overlap of at least 0.6."""
     return overlap(row) >= 0.6
 
 
 @pair
 def little_overlap(row: Row) -> bool:
-    """At most two words in ten are in both sentences."""
+    """Word overlap of at most 0.2."""
     return overlap(row) <= 0.2
 
 
 @pair
 def one_more_specific(row: Row) -> bool:
-    """Nearly all content words of one sentence are in the other, which has at least two more."""
-    a, b = sorted((content(row.text), content(row.text_pair or "")), key=len)
+    """The other sentence has at least 80 % of the content words of one, and two or more besides."""
+    a, b = sorted((content_words(row.text), content_words(row.text_pair or "")), key=len)
     return len(a) > 0 and len(b) >= len(a) + 2 and len(a & b) >= 0.8 * len(a)
 
 
 @pair
 def different_subjects(row: Row) -> bool:
-    """Alike in their small words, with no content word in common."""
+    """At least two stop words but no content word in common."""
     a, b = set(words(row.text)), set(words(row.text_pair or ""))
-    small = a & b & SMALL_WORDS
-    return len(small) >= 2 and not content(row.text) & content(row.text_pair or "")
+    shared = a & b & STOP_WORDS
+    return len(shared) >= 2 and not content_words(row.text) & content_words(row.text_pair or "")
 
 
 @pair
 def numbers_differ(row: Row) -> bool:
-    """A number stands in one sentence and not in the other."""
+    """A number occurs in only one of the sentences."""
     return numbers(row.text) != numbers(row.text_pair or "")
 
 
 @pair
 def names_differ(row: Row) -> bool:
-    """Both have names (words with a capital inside a sentence), and not the same ones."""
+    """Both sentences have names (capitalised words), but not the same ones."""
     a, b = names(row.text), names(row.text_pair or "")
     return bool(a) and bool(b) and a != b
 
 
 @pair
 def very_short(row: Row) -> bool:
-    """Neither sentence has more than five words."""
+    """Both sentences have at most five words."""
     return max(len(words(row.text)), len(words(row.text_pair or ""))) <= 5

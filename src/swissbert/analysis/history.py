@@ -1,4 +1,4 @@
-"""What a run wrote down while it trained, as curves: losses, dev scores, task weights, cosines of task gradients."""
+"""Training curves from the log of a run: losses, dev scores, task weights, cosines of task gradients."""
 
 import json
 from collections.abc import Mapping
@@ -11,16 +11,26 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from swissbert.analysis.style import COLOURS, SOFT, axes_row, in_style, percent, plain
+from swissbert.analysis.style import COLOURS, SOFT, axes_row, hide_grid, in_style, percent
 from swissbert.errors import SwissbertError
+from swissbert.kinds import Array
 
 Series = dict[str, tuple[list[int], list[float]]]
-"""Steps and values of each name."""
+"""Steps and values, by name."""
 
 
 @dataclass
 class History:
-    """The numbers of a ``metrics.jsonl`` by kind and name, each with its steps."""
+    """The contents of a run's ``metrics.jsonl``, as series over steps.
+
+    Attributes:
+        loss: Loss by task.
+        weight: Weight of the loss by task.
+        cosine: Cosine of gradients by pair of tasks.
+        conflicts: Share of task pairs in conflict.
+        dev: Dev scores by dotted name.
+        by_layer: Part of the encoder to cosine by pair of tasks.
+    """
 
     loss: Series = field(default_factory=dict)
     weight: Series = field(default_factory=dict)
@@ -31,7 +41,11 @@ class History:
 
 
 def read_history(path: Path) -> History:
-    """Read a run's ``metrics.jsonl``; a last line that is cut off is passed over. Raises SwissbertError."""
+    """Read a run's ``metrics.jsonl``. An incomplete last line is ignored.
+
+    Raises:
+        SwissbertError: If the file cannot be read, or a line is not what training writes.
+    """
     history = History()
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
@@ -41,89 +55,90 @@ def read_history(path: Path) -> History:
         if not line:
             continue
         try:
-            record = json.loads(line)
-            _take(history, record)
+            _add(history, json.loads(line))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             if number == len(lines):
                 break
-            raise SwissbertError(f"{path}:{number}: not a line that training wrote ({error})") from error
+            raise SwissbertError(f"{path}:{number}: not a line of a training log ({error})") from error
     return history
 
 
-def _take(history: History, record: dict[str, Any]) -> None:
+def _add(history: History, record: dict[str, Any]) -> None:
     step = int(record["step"])
-    for kind in ("loss", "weight", "cosine", "conflicts", "dev"):
-        _append(getattr(history, kind), step, record.get(kind, {}))
+    for name in ("loss", "weight", "cosine", "conflicts", "dev"):
+        _append(getattr(history, name), step, record.get(name, {}))
     for part, cosines in record.get("cosine_by_layer", {}).items():
         _append(history.by_layer.setdefault(part, {}), step, cosines)
 
 
-def _append(series: Series, step: int, found: dict[str, Any]) -> None:
-    for name, value in found.items():
+def _append(series: Series, step: int, record: dict[str, Any]) -> None:
+    for name, value in record.items():
         steps, values = series.setdefault(name, ([], []))
         steps.append(step)
         values.append(float(value))
 
 
-def smooth(values: list[float], window: int) -> np.ndarray:
-    """Mean over the last `window` values at each place, over fewer at the beginning."""
+def moving_average(values: list[float], window: int) -> Array:
+    """Return the mean of the last `window` values at each position; of fewer at the start."""
     sums = np.cumsum(np.insert(np.array(values, float), 0, 0.0))
     ends = np.arange(1, len(values) + 1)
     starts = np.maximum(0, ends - window)
-    smoothed: np.ndarray = (sums[ends] - sums[starts]) / (ends - starts)
-    return smoothed
+    means: Array = (sums[ends] - sums[starts]) / (ends - starts)
+    return means
 
 
-def _window(steps: list[int]) -> int:
-    return max(1, len(steps) // 25)
-
-
-def _curves(axes: Axes, series: Series, *, smoothed: bool = True) -> None:
+def _draw(axes: Axes, series: Series, *, smoothed: bool = True) -> None:
     for i, (name, (steps, values)) in enumerate(series.items()):
         colour = COLOURS[i % len(COLOURS)]
         if smoothed:
+            window = max(1, len(steps) // 25)
             axes.plot(steps, values, color=colour, linewidth=0.6, alpha=0.25)
-            axes.plot(steps, smooth(values, _window(steps)), color=colour, linewidth=1.8, label=name)
+            axes.plot(steps, moving_average(values, window), color=colour, linewidth=1.8, label=name)
         else:
             axes.plot(steps, values, "o-", color=colour, markersize=5, label=name)
     axes.set_xlabel("step")
     axes.legend()
-    plain(axes)
+    hide_grid(axes)
 
 
 @in_style
 def training_figure(history: History, metrics: Mapping[str, str]) -> Figure:
-    """Losses of every step, and the dev score of each task (`metrics`: task to metric) after each evaluation."""
+    """Draw the losses of every step, and the dev score of each task after each evaluation.
+
+    Args:
+        history: Log of a run.
+        metrics: Metric to draw of each task.
+    """
     figure, (left, right) = axes_row("Training: losses and dev scores", 2, 10, 3.8)
-    _curves(left, history.loss)
+    _draw(left, history.loss)
     left.set_yscale("log")
     left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     left.yaxis.set_major_formatter("{x:g}")
     left.yaxis.set_minor_formatter(NullFormatter())
     left.set_title("loss of each task, smoothed")
     scores = {f"{task} {metric}": history.dev.get(f"{task}.{metric}", ([], [])) for task, metric in metrics.items()}
-    _curves(right, scores | {"overall": history.dev.get("overall", ([], []))}, smoothed=False)
+    _draw(right, scores | {"overall": history.dev.get("overall", ([], []))}, smoothed=False)
     right.set_title("score on dev rows")
     return figure
 
 
 @in_style
 def weights_figure(history: History) -> Figure:
-    """The factor on each task's loss, step by step."""
+    """Draw the weight of each task's loss over steps."""
     figure, (axes,) = axes_row("Training: weight of each task's loss", 1, 8, 3.4)
-    _curves(axes, history.weight)
-    axes.set_title("factor on the loss; what falls counts less")
+    _draw(axes, history.weight)
+    axes.set_title("factor on the loss of each task, smoothed")
     return figure
 
 
 @in_style
 def conflict_figure(history: History) -> Figure:
-    """Cosine between the gradients of each pair of tasks, and the share of pairs that conflict."""
-    figure, (left, right) = axes_row("Training: do the tasks' gradients agree?", 2, 10, 3.6)
-    _curves(left, history.cosine)
+    """Draw the cosine of the gradients of each pair of tasks, and the share of pairs that conflict."""
+    figure, (left, right) = axes_row("Training: cosine of task gradients", 2, 10, 3.6)
+    _draw(left, history.cosine)
     left.axhline(0, color=SOFT, linewidth=1)
-    left.set_title("cosine of two tasks' gradients, below 0 they conflict")
-    _curves(right, history.conflicts)
+    left.set_title("cosine of two tasks' gradients (conflict below 0)")
+    _draw(right, history.conflicts)
     right.set_ylim(0, 1)
     percent(right.yaxis)
     right.set_title("share of task pairs in conflict")
@@ -134,21 +149,27 @@ def conflict_figure(history: History) -> Figure:
 
 @in_style
 def layer_figure(parts: dict[str, dict[str, list[float]]], note: str) -> Figure:
-    """Cosine of each pair of tasks' gradients in each part of the encoder: mean, and where half of the values lie."""
-    figure, (axes,) = axes_row("Do the tasks' gradients agree, layer by layer?", 1, 8.4, 3.8)
-    names = list(next(iter(parts.values())))
-    for i, name in enumerate(names):
-        values = [parts[part].get(name, []) for part in parts]
-        at = np.arange(len(parts)) + (i - (len(names) - 1) / 2) * 0.18
-        for x, each in zip(at, values, strict=True):
-            if each:
-                axes.plot([x, x], np.quantile(each, [0.25, 0.75]), color=COLOURS[i % 8], linewidth=3, alpha=0.45)
-        axes.plot(at, [float(np.mean(v)) if v else np.nan for v in values], "o", color=COLOURS[i % 8], label=name)
+    """Draw mean and interquartile range of the cosine of task gradients in each part of the encoder.
+
+    Args:
+        parts: Part of the encoder to pair of tasks to cosines.
+        note: Where the cosines are from, for the title of the axes.
+    """
+    figure, (axes,) = axes_row("Cosine of task gradients by layer", 1, 8.4, 3.8)
+    pairs = list(next(iter(parts.values())))
+    for i, pair in enumerate(pairs):
+        cosines = [parts[part].get(pair, []) for part in parts]
+        at = np.arange(len(parts)) + (i - (len(pairs) - 1) / 2) * 0.18
+        colour = COLOURS[i % len(COLOURS)]
+        for x, values in zip(at, cosines, strict=True):
+            if values:
+                axes.plot([x, x], np.quantile(values, [0.25, 0.75]), color=colour, linewidth=3, alpha=0.45)
+        axes.plot(at, [float(np.mean(v)) if v else np.nan for v in cosines], "o", color=colour, label=pair)
     axes.axhline(0, color=SOFT, linewidth=1)
     axes.set_xticks(range(len(parts)), list(parts))
     axes.set_ylabel("cosine")
     axes.set_xlabel("part of the encoder, layers by number")
     axes.set_title(note)
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    plain(axes)
+    hide_grid(axes)
     return figure

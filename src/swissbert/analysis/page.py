@@ -1,4 +1,4 @@
-"""The report as files: one HTML page that needs nothing else, figures as PNG and SVG, tables as CSV."""
+"""Files of a report: one self-contained HTML page, figures as PNG and SVG, tables as CSV."""
 
 import csv
 import re
@@ -9,26 +9,40 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from swissbert.analysis.style import INK, RULE, SOFT, rendered
+from swissbert.analysis.style import INK, RULE, SOFT, render
 from swissbert.errors import SwissbertError
 from swissbert.files import need_name, write_folder
 
 MARK = "swissbert-report.json"
-"""A folder with this file in it was written here, and may be replaced."""
+"""File that marks a folder as a report, so that a later report may replace it."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure, the name of its files, and what a person who does not see it is told."""
+    """A figure of a report.
+
+    Attributes:
+        name: File name without ending.
+        figure: The figure.
+        description: Text alternative for screen readers.
+    """
 
     name: str
     figure: Figure
-    about: str
+    description: str
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table, the name of its CSV file, and its title. Numbers sort as numbers; texts are shown as they are."""
+    """A table of a report.
+
+    Attributes:
+        name: Name of the CSV file without ending.
+        title: Heading above it.
+        header: Column heads.
+        rows: Cells; numbers are sorted as numbers and aligned right. NaN is an empty cell.
+        digits: Digits behind the point of fractions.
+    """
 
     name: str
     title: str
@@ -37,23 +51,38 @@ class Table:
     digits: int = 3
 
 
+Part = Picture | Table
+
+
 @dataclass
 class Section:
-    """A part of the page: an anchor, a title, a sentence or two, and pictures and tables in order."""
+    """A section of a report.
+
+    Attributes:
+        anchor: Its id in the page.
+        title: Heading.
+        text: Text below the heading.
+        parts: Figures and tables, in order.
+    """
 
     anchor: str
     title: str
     text: str
-    parts: list[Picture | Table] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
 
 
 def inline_svg(name: str, file: bytes) -> str:
-    """An SVG file to stand in a page: ids of its own where they are used, the page's colours, no metadata."""
+    """Turn an SVG file into an element of a page: unique ids, colours of the page, no metadata.
+
+    Args:
+        name: Prefix of the ids.
+        file: Contents of the file.
+    """
     text = file.decode()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     used = set(re.findall(r'(?:url\(#|href="#)([^")]+)', text))
-    text = re.sub(r' id="([^"]*)"', lambda found: f' id="svg-{name}-{found[1]}"' if found[1] in used else "", text)
+    text = re.sub(r' id="([^"]*)"', lambda match: f' id="svg-{name}-{match[1]}"' if match[1] in used else "", text)
     text = re.sub(r'(url\(#|href="#)', rf"\g<1>svg-{name}-", text)
     for colour, variable in ((INK, "ink"), (SOFT, "soft"), (RULE, "rule")):
         text = text.replace(colour, f"var(--{variable})")
@@ -61,9 +90,19 @@ def inline_svg(name: str, file: bytes) -> str:
 
 
 def write_page(out: Path, title: str, facts: Sequence[tuple[str, str]], sections: Sequence[Section]) -> Path:
-    """Write ``index.html``, ``figures/`` and ``tables/`` into `out`, whole or not at all; an earlier report is replaced.
+    """Write a report atomically; an earlier report in its place is replaced.
 
-    Raises SwissbertError where `out` holds something else.
+    Args:
+        out: Folder of ``index.html``, ``figures/`` and ``tables/``.
+        title: Title of the page.
+        facts: Names and values at the top of the page.
+        sections: Sections, in order.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        SwissbertError: If `out` holds something else.
     """
     import jinja2
     from markupsafe import Markup
@@ -73,37 +112,41 @@ def write_page(out: Path, title: str, facts: Sequence[tuple[str, str]], sections
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     template = environment.from_string((Path(__file__).parent / "report.html.jinja").read_text(encoding="utf-8"))
-    parts = [part for each in sections for part in each.parts]
-    svg = {part.name: rendered(part.figure, "svg") for part in parts if isinstance(part, Picture)}
+    parts = [part for section in sections for part in section.parts]
+    svg = {part.name: render(part.figure, "svg") for part in parts if isinstance(part, Picture)}
     pictures = {name: Markup(inline_svg(name, file)) for name, file in svg.items()}
     page = template.render(title=title, facts=facts, sections=sections, pictures=pictures, cell=cell)
 
-    def fill(new: Path) -> None:
-        (new / "figures").mkdir()
-        (new / "tables").mkdir()
+    def fill(folder: Path) -> None:
+        (folder / "figures").mkdir()
+        (folder / "tables").mkdir()
         for part in parts:
             if isinstance(part, Picture):
-                (new / "figures" / f"{part.name}.svg").write_bytes(svg[part.name])
-                (new / "figures" / f"{part.name}.png").write_bytes(rendered(part.figure, "png"))
+                (folder / "figures" / f"{part.name}.svg").write_bytes(svg[part.name])
+                (folder / "figures" / f"{part.name}.png").write_bytes(render(part.figure, "png"))
             else:
-                with (new / "tables" / f"{part.name}.csv").open("w", encoding="utf-8", newline="") as file:
+                with (folder / "tables" / f"{part.name}.csv").open("w", encoding="utf-8", newline="") as file:
                     csv.writer(file).writerows([part.header, *part.rows])
-        (new / "index.html").write_text(page, encoding="utf-8")
-        (new / MARK).write_text("{}\n", encoding="utf-8")
+        (folder / "index.html").write_text(page, encoding="utf-8")
+        (folder / MARK).write_text("{}\n", encoding="utf-8")
 
     write_folder(out, fill)
     return out / "index.html"
 
 
 def check_out(out: Path) -> None:
-    """Raise SwissbertError where a report must not be written."""
+    """Check that a report may be written to a folder.
+
+    Raises:
+        SwissbertError: If it holds something that is not a report.
+    """
     need_name(out, "report")
     if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / MARK).is_file())):
-        raise SwissbertError(f"{out}: holds something that is no report; another --out keeps it")
+        raise SwissbertError(f"{out}: not empty and not a report; choose another folder")
 
 
 def cell(value: Any, digits: int) -> str:
-    """A table's cell as text: fractions with `digits` digits, whole numbers with separators."""
+    """Format a cell: fractions with `digits` digits, integers with separators, NaN as nothing."""
     if isinstance(value, float):
         return "" if value != value else f"{value:.{digits}f}".replace("-", "−")
     return f"{value:,}" if isinstance(value, int) else str(value)

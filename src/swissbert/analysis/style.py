@@ -1,4 +1,4 @@
-"""How figures look: colours that colour-blind people tell apart, no frames, text that is never taken for mathematics."""
+"""Style of figures: colour-blind safe colours, no frames, no math text."""
 
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,14 +14,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 INK, SOFT, RULE = "#1c2431", "#5b6676", "#d4dae2"
-"""Text and axes, second-rank text, grid. In the report the page puts its own colours in place of these."""
+"""Colours of text, secondary text and grid. The report replaces them by variables of its page."""
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7f7f7f"]
-"""One a task or a series, in this order (after Okabe and Ito)."""
+"""Colours of tasks or series, in this order (after Okabe and Ito)."""
 HEAT = "Blues"
+"""Colour map of heat maps."""
 
 RC: dict[str, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": SOFT,
+    "axes.facecolor": "none",  # the background of the page, light or dark
     "axes.grid": True,
     "axes.labelcolor": SOFT,
     "axes.spines.right": False,
@@ -30,7 +32,9 @@ RC: dict[str, Any] = {
     "axes.titlelocation": "left",
     "axes.titlesize": 11,
     "axes.prop_cycle": cycler(color=COLOURS),
+    "figure.constrained_layout.h_pad": 0.1,  # room for fonts of the browser that are larger
     "figure.constrained_layout.use": True,
+    "figure.constrained_layout.w_pad": 0.1,
     "figure.titlesize": 12,
     "font.family": "DejaVu Sans",
     "font.size": 10,
@@ -38,10 +42,10 @@ RC: dict[str, Any] = {
     "grid.linewidth": 0.8,
     "legend.frameon": False,
     "legend.labelcolor": INK,
-    "svg.fonttype": "none",  # text stays text: it can be read out, searched, and set in whatever script it is in
-    "svg.hashsalt": "swissbert",  # the same figure is the same file
+    "svg.fonttype": "none",  # text stays text, for search, screen readers and the fonts of the browser
+    "svg.hashsalt": "swissbert",  # deterministic ids
     "text.color": INK,
-    "text.parse_math": False,  # a dollar sign in someone's sentence is a dollar sign
+    "text.parse_math": False,  # dollar signs in texts are literal
     "xtick.color": SOFT,
     "ytick.color": SOFT,
     "xtick.labelcolor": INK,
@@ -53,29 +57,29 @@ P = ParamSpec("P")
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Make and save figures in this style, whatever the person's own settings are, and leave those alone."""
+    """Apply this style for a while, independent of the matplotlib settings of the process."""
     with mpl.rc_context(), warnings.catch_warnings():
         mpl.rcdefaults()
         mpl.rcParams.update(RC)  # type: ignore[arg-type]
-        # The PNG has a box for a character that the font lacks; in the SVG the reader's own fonts show it.
+        # PNG files show a box for characters that the font lacks; SVG files use the fonts of the browser.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         warnings.filterwarnings("ignore", message="Matplotlib currently does not support .* natively")
         yield
 
 
-def in_style(make: Callable[P, Figure]) -> Callable[P, Figure]:
-    """Let a function that makes a figure make it in this style."""
+def in_style(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Decorate a function that returns a figure, so that it draws in this style."""
 
-    @wraps(make)
+    @wraps(draw)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with styled():
-            return make(*args, **kwargs)
+            return draw(*args, **kwargs)
 
     return wrapper
 
 
-def rendered(figure: Figure, format: Literal["png", "svg"]) -> bytes:
-    """The figure as a file, the same bytes for the same figure."""
+def render(figure: Figure, format: Literal["png", "svg"]) -> bytes:
+    """Return a figure as the bytes of a file; equal figures give equal bytes."""
     out = BytesIO()
     with styled():
         metadata = {"Date": None} if format == "svg" else {"Software": None}
@@ -84,27 +88,35 @@ def rendered(figure: Figure, format: Literal["png", "svg"]) -> bytes:
 
 
 def axes_row(title: str, count: int, width: float, height: float, **ratios: Any) -> tuple[Figure, list[Axes]]:
-    """A figure with a title and `count` axes side by side, sizes in inches."""
+    """Create a figure with axes side by side.
+
+    Args:
+        title: Title of the figure.
+        count: Number of axes.
+        width: Width in inches.
+        height: Height in inches.
+        ratios: Further arguments of ``Figure.subplots``, such as ``width_ratios``.
+    """
     figure = Figure(figsize=(width, height))
-    headline(figure, title)
-    found = figure.subplots(1, count, squeeze=False, **ratios)
-    return figure, list(found[0])
+    set_title(figure, title)
+    grid = figure.subplots(1, count, squeeze=False, **ratios)
+    return figure, list(grid[0])
 
 
-def headline(figure: Figure, title: str) -> None:
-    """The title of a figure, over several lines where it is longer than the figure is wide."""
+def set_title(figure: Figure, title: str) -> None:
+    """Set the title of a figure, wrapped to its width."""
     figure.suptitle(fill(title, max(20, int(figure.get_figwidth() * 6.8))), x=0.01, ha="left", fontweight="bold")
 
 
-def plain(axes: Axes, *, grid: Literal["x", "y", "both"] | None = "y") -> None:
-    """Leave only the grid lines that help to read."""
+def hide_grid(axes: Axes, *, keep: Literal["x", "y", "both"] | None = "y") -> None:
+    """Hide the grid lines, except those of the axes in `keep`."""
     axes.grid(False)
-    if grid:
-        axes.grid(True, axis=grid)
+    if keep:
+        axes.grid(True, axis=keep)
 
 
 def percent(axis: Any) -> None:
-    """Ticks of an axis of shares, in percent: few enough to stand apart, with no more digits than they need."""
+    """Format an axis of shares in percent, with at most seven ticks."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))

@@ -1,22 +1,31 @@
-"""Two models on the same rows: differences of every metric by a paired bootstrap, McNemar's test, and who is right where."""
+"""Two models on the same rows: paired bootstrap of every metric, and McNemar's test."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from swissbert.analysis.observe import Observed
-from swissbert.analysis.style import COLOURS, SOFT, axes_row, in_style, plain
+from swissbert.analysis.answered import AnsweredSplit
+from swissbert.analysis.style import COLOURS, SOFT, axes_row, hide_grid, in_style
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import percentiles, task_scores
+from swissbert.kinds import Array
+
+MCNEMAR_METRICS = ("accuracy", "exact_match")
+"""Metrics that are the share of rows without error, which McNemar's test compares."""
 
 
 @dataclass(frozen=True)
 class Difference:
     """A metric of two models on the same rows.
 
-    `interval` is the 95 % interval of first less second, rows drawn for both at once. `p` is McNemar's exact two-sided
-    probability for an accuracy, None for other metrics.
+    Attributes:
+        task: Name of the task.
+        metric: Name of the metric.
+        first: Value of the first model.
+        second: Value of the second model.
+        interval: 95 % interval of the difference, from a paired bootstrap.
+        p: p-value of McNemar's exact two-sided test for `MCNEMAR_METRICS`; None for other metrics.
     """
 
     task: str
@@ -28,39 +37,54 @@ class Difference:
 
     @property
     def difference(self) -> float:
-        """First less second."""
+        """Value of the first model minus that of the second."""
         return self.first - self.second
 
 
-def compare(first: Observed, second: Observed, *, resamples: int = 1000, seed: int = 0) -> list[Difference]:
-    """Every metric of a task. Raises SwissbertError where the models have not answered the same rows."""
-    if len(first.labels) != len(second.labels) or not np.array_equal(first.labels, second.labels):
-        raise SwissbertError(f"task '{first.task.name}': the two models have not answered the same rows")
+def compare(first: AnsweredSplit, second: AnsweredSplit, *, resamples: int = 1000, seed: int = 0) -> list[Difference]:
+    """Compare every metric of a task.
+
+    Args:
+        first: Answers of the first model.
+        second: Answers of the second model to the same rows.
+        resamples: Number of bootstrap samples.
+        seed: Seed of the random generator.
+
+    Raises:
+        SwissbertError: If the rows differ.
+    """
     task, labels = first.task, first.labels
-    one, two = task_scores(task, labels, first.answers), task_scores(task, labels, second.answers)
-    answers = first.answers, second.answers
+    if labels.shape != second.labels.shape or not np.array_equal(labels, second.labels):
+        raise SwissbertError(f"task '{task.name}': the two models have not answered the same rows")
+    scores = task_scores(task, labels, first.answers), task_scores(task, labels, second.answers)
     rng = np.random.default_rng(seed)
-    drawn: dict[str, list[float]] = {name: [] for name in one}
+    drawn: dict[str, list[float]] = {name: [] for name in scores[0]}
     for _ in range(resamples):
         rows = rng.integers(0, len(labels), len(labels))
-        a, b = (task_scores(task, labels[rows], each[rows]) for each in answers)
-        for name in one:
-            drawn[name].append(a[name] - b[name])
+        a, b = (task_scores(task, labels[rows], answers[rows]) for answers in (first.answers, second.answers))
+        for name, values in drawn.items():
+            values.append(a[name] - b[name])
+    p = mcnemar(first.errors == 0, second.errors == 0)
     return [
         Difference(
-            first.task.name,
+            task.name,
             name,
-            one[name],
-            two[name],
-            percentiles(drawn[name]),
-            mcnemar(first.error == 0, second.error == 0) if name == "accuracy" else None,
+            scores[0][name],
+            scores[1][name],
+            percentiles(values),
+            p if name in MCNEMAR_METRICS else None,
         )
-        for name in one
+        for name, values in drawn.items()
     ]
 
 
-def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
-    """McNemar's exact two-sided test of two models' right answers ``[N]``: are their accuracies the same?"""
+def mcnemar(first: Array, second: Array) -> float:
+    """Return the p-value of McNemar's exact two-sided test of equal accuracies.
+
+    Args:
+        first: Whether the first model is right, bool ``[N]``.
+        second: Whether the second model is right, bool ``[N]``.
+    """
     from scipy.stats import binomtest
 
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
@@ -69,29 +93,40 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> float:
     return float(binomtest(only_first, only_first + only_second, 0.5).pvalue)
 
 
-def who_is_right(first: Observed, second: Observed) -> tuple[int, int, int, int]:
-    """Rows that both, only the first, only the second, and neither gets right; scores: whose is nearer, or equal."""
-    if first.scored:
-        nearer, farther = (first.error < second.error).sum(), (second.error < first.error).sum()
-        return int((first.error == second.error).sum()), int(nearer), int(farther), 0
-    a, b = first.error == 0, second.error == 0
+def agreement(first: AnsweredSplit, second: AnsweredSplit) -> tuple[int, int, int, int]:
+    """Count rows that both models, only the first, only the second and neither answers correctly.
+
+    For scores: rows with equal errors, with the smaller error by the first, by the second, and 0.
+    """
+    if not first.task.kind.error_is_share:
+        smaller, larger = (first.errors < second.errors).sum(), (second.errors < first.errors).sum()
+        return int((first.errors == second.errors).sum()), int(smaller), int(larger), 0
+    a, b = first.errors == 0, second.errors == 0
     return int((a & b).sum()), int((a & ~b).sum()), int((b & ~a).sum()), int((~a & ~b).sum())
 
 
+def disagreements(better: AnsweredSplit, worse: AnsweredSplit, count: int) -> list[int]:
+    """Return the rows where one model's error is smaller, by difference, then by the confidence of that model."""
+    gain = worse.errors - better.errors
+    rows = np.flatnonzero(gain > 0)
+    confidence = np.zeros(len(gain)) if better.confidence is None else better.confidence
+    order: list[int] = rows[np.lexsort((-confidence[rows], -gain[rows]))[:count]].tolist()
+    return order
+
+
 @in_style
-def versus_figure(found: list[Difference], names: tuple[str, str]) -> Figure:
-    """Difference of every metric with its interval: right of 0 the first model is better."""
-    figure, (axes,) = axes_row(
-        f"{names[0]} against {names[1]}: difference with 95 % interval", 1, 8, 1.4 + 0.42 * len(found)
-    )
+def versus_figure(differences: list[Difference], names: tuple[str, str]) -> Figure:
+    """Draw the difference of every metric with its interval; above 0 the first model is better."""
+    title = f"{names[0]} against {names[1]}: difference with 95 % interval"
+    figure, (axes,) = axes_row(title, 1, 8, 1.4 + 0.42 * len(differences))
     axes.axvline(0, color=SOFT, linewidth=1)
-    for i, each in enumerate(found):
-        low, high = each.interval
+    for i, item in enumerate(differences):
+        low, high = item.interval
         colour = COLOURS[0] if low > 0 else COLOURS[1] if high < 0 else COLOURS[7]
         axes.plot([low, high], [i, i], color=colour, linewidth=3, alpha=0.45, solid_capstyle="round")
-        axes.plot(each.difference, i, "o", color=colour, markersize=8)
-    axes.set_yticks(range(len(found)), [f"{each.task} {each.metric.replace('_', ' ')}" for each in found])
-    axes.set_ylim(len(found) - 0.5, -0.5)
+        axes.plot(item.difference, i, "o", color=colour, markersize=8)
+    axes.set_yticks(range(len(differences)), [f"{d.task} {d.metric.replace('_', ' ')}" for d in differences])
+    axes.set_ylim(len(differences) - 0.5, -0.5)
     axes.set_xlabel(f"← {names[1]} better | {names[0]} better →")
-    plain(axes, grid="x")
+    hide_grid(axes, keep="x")
     return figure

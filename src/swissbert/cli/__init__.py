@@ -1,9 +1,41 @@
-"""The command line: every command is one call of the library.
+"""The command line: one command per file, each a call of the library.
 
-Results go to standard output, all else to standard error.
+Results go to standard output, everything else to standard error. Only this wing knows options and exit codes: 0 for
+success, 1 if checked data cannot be used, 2 for a mistake of the user, 130 after an interrupt.
 """
 
-from swissbert.cli import answering, data, hub, sharing, showing, training
-from swissbert.cli.program import main
+from swissbert.cli import (
+    analyse,
+    data_check,
+    env,
+    evaluate,
+    export,
+    predict,
+    push,
+    quickstart,
+    recipes,
+    reproduce,
+    serve,
+    submit,
+    train,
+)
+from swissbert.cli.program import app, data_app, main
 
-__all__ = ["answering", "data", "hub", "main", "sharing", "showing", "training"]
+__all__ = ["main"]
+
+for command in (  # in the order of --help
+    quickstart.quickstart,
+    train.train,
+    evaluate.evaluate,
+    predict.predict,
+    submit.submit,
+    serve.serve,
+    analyse.analyse,
+    export.export,
+    push.push,
+    reproduce.reproduce,
+    recipes.recipes,
+    env.env,
+):
+    app.command()(command)
+data_app.command("check")(data_check.data_check)

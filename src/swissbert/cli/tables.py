@@ -1,25 +1,27 @@
-"""Tables and answers as a person reads them in a terminal."""
+"""Tables of scores and data checks for the terminal."""
 
-from swissbert.data.check import Report
+from swissbert.data.check import Report, Shared
 from swissbert.display import table
 from swissbert.evaluation import Scores, TaskScores
+from swissbert.metrics import METRICS
+
+BAD_SHOWN = 20
+"""Largest number of bad rows that are listed for each split."""
 
 
 def scores_table(scores: Scores) -> str:
-    """Every metric with its interval, the overall scores, and confusion matrices where they were made."""
+    """Format every metric with interval and chance level, the overall scores, and confusion matrices if present."""
     rows = []
     for name, task in scores.tasks.items():
         for metric, value in task.metrics.items():
-            span = task.intervals[metric] if task.intervals else None
-            chance = _chance(task) if metric == "accuracy" else ("0.000" if metric in ("pearson", "spearman") else "")
-            mark = " *" if metric == task.metric else ""
+            span = task.intervals[metric] if task.intervals and metric in task.intervals else None
             rows.append(
                 [
                     name,
-                    metric + mark,
+                    metric + (" *" if metric == task.metric else ""),
                     f"{value:.3f}",
                     f"{span[0]:.3f} to {span[1]:.3f}" if span else "",
-                    chance,
+                    _chance(task, metric),
                     f"{task.rows:,}",
                 ]
             )
@@ -30,13 +32,15 @@ def scores_table(scores: Scores) -> str:
     return "\n\n".join(parts)
 
 
-def _chance(task: TaskScores) -> str:
-    """Accuracy of always answering the most frequent label."""
-    return f"{max(map(sum, task.confusion)) / task.rows:.3f}" if task.confusion else ""
+def _chance(task: TaskScores, metric: str) -> str:
+    """Format the score of the best constant answer; 0 for correlations; empty where neither is defined."""
+    if metric in METRICS and METRICS[metric].is_correlation:
+        return "0.000"
+    return f"{task.baseline[metric]:.3f}" if task.baseline and metric in task.baseline else ""
 
 
 def confusion_table(name: str, task: TaskScores) -> str:
-    """Counts of true (rows) against predicted (columns) labels."""
+    """Format counts of true (rows) against predicted (columns) labels."""
     assert task.confusion is not None
     assert task.labels is not None
     rows = [[label, *map(str, counts)] for label, counts in zip(task.labels, task.confusion, strict=True)]
@@ -44,48 +48,66 @@ def confusion_table(name: str, task: TaskScores) -> str:
 
 
 def check_text(report: Report) -> str:
-    """What `data check` says."""
+    """Format what `data check` reports."""
+    parts = [
+        _files(report),
+        _balances(report),
+        _bad_rows(report),
+        _block("Problems", [f"{problem.task} {problem.split}: {problem.sentence}" for problem in report.problems]),
+        _shared_rows(report),
+        _block(
+            "Files that no task here reads (declare one and pass it with --tasks)",
+            [f"{name}: columns {', '.join(columns) or 'not readable'}" for name, columns in report.other.items()],
+        ),
+    ]
+    return "\n\n".join(part for part in parts if part) or "No data files here."
+
+
+def _files(report: Report) -> str:
     rows = [
         [
-            s.task,
-            s.split,
-            s.file,
-            f"{s.rows:,}",
-            str(len(s.bad)),
-            str(s.repeated),
-            f"{s.lengths[0]} / {s.lengths[1]} / {s.lengths[2]}",
+            split.task,
+            split.split,
+            split.file,
+            f"{split.rows:,}",
+            str(len(split.bad)),
+            str(split.repeated),
+            " / ".join(map(str, split.lengths)),
         ]
-        for s in report.splits
+        for split in report.splits
     ]
-    parts = []
-    if rows:
-        header = ["task", "split", "file", "rows", "bad", "repeated", "tokens: median / 95 % / longest"]
-        parts.append(table("Data", header, rows, left=3))
-    balances = [
-        [s.task, s.split, "  ".join(f"{label} {share:.0%}" for label, share in s.balance.items())]
-        for s in report.splits
-        if s.balance
+    header = ["task", "split", "file", "rows", "bad", "repeated", "tokens: median / 95 % / longest"]
+    return table("Data", header, rows, left=3) if rows else ""
+
+
+def _balances(report: Report) -> str:
+    rows = [
+        [split.task, split.split, "  ".join(f"{label} {share:.0%}" for label, share in split.balance.items())]
+        for split in report.splits
+        if split.balance
     ]
-    if balances:
-        parts.append(table("Labels", ["task", "split", "share of each"], balances, left=3))
-    bad = [f"  {row}" for s in report.splits for row in s.bad[:20]]
-    more = sum(max(0, len(s.bad) - 20) for s in report.splits)
-    if bad:
-        parts.append("\n".join(["Bad rows", *bad, *([f"  and {more} more"] if more else [])]))
-    if report.problems:
-        lines = [f"  {p.task} {p.split}: {p.sentence}" for p in report.problems]
-        parts.append("\n".join(["Problems", *lines]))
+    return table("Labels", ["task", "split", "share of rows"], rows, left=3) if rows else ""
+
+
+def _bad_rows(report: Report) -> str:
+    lines = [str(row) for split in report.splits for row in split.bad[:BAD_SHOWN]]
+    more = sum(max(0, len(split.bad) - BAD_SHOWN) for split in report.splits)
+    return _block("Bad rows", [*lines, *([f"and {more} more"] if more else [])])
+
+
+def _shared_rows(report: Report) -> str:
+    """List rows of other splits that are in the train split too; say so if there are none."""
     if report.shared:
-        lines = [
-            f"  {s.task}: {s.rows} row(s) of {s.split} stand in train too"
-            + (f", {s.other_label} with another label" if s.other_label else "")
-            + f" (the first: {s.first[:80]})"
-            for s in report.shared
-        ]
-        parts.append("\n".join(["Rows shared with train", *lines]))
-    elif {s.task for s in report.splits if s.split == "train"} & {s.task for s in report.splits if s.split != "train"}:
-        parts.append("Rows shared with train\n  none")
-    if report.other:
-        lines = [f"  {name}: columns {', '.join(columns) or 'not readable'}" for name, columns in report.other.items()]
-        parts.append("\n".join(["Files that no task here reads (declare one and pass it with --tasks)", *lines]))
-    return "\n\n".join(parts) or "No data files here."
+        return _block("Rows shared with train", [_shared_line(shared) for shared in report.shared])
+    trained = {split.task for split in report.splits if split.split == "train"}
+    others = {split.task for split in report.splits if split.split != "train"}
+    return _block("Rows shared with train", ["none"]) if trained & others else ""
+
+
+def _shared_line(shared: Shared) -> str:
+    other = f", {shared.other_label} with another label" if shared.other_label else ""
+    return f"{shared.task}: {shared.rows} row(s) of {shared.split} are in train too{other} (first: {shared.first[:80]})"
+
+
+def _block(title: str, lines: list[str]) -> str:
+    return "\n".join([title, *(f"  {line}" for line in lines)]) if lines else ""

@@ -1,4 +1,4 @@
-"""Rows -> packed batches of like length, in an order that depends on nothing but the seed."""
+"""From rows to packed batches of similar length, in an order that depends on the seed alone."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,13 @@ from swissbert.data.tokens import TokenTable
 class PackedBatch:
     """Sequences end to end, without padding.
 
-    ``input_ids[T]`` and ``token_type_ids[T]`` int64, ``lengths`` one int a sequence, ``labels[B]`` float32 (nan: none).
-    With sentences encoded separately there are 2B sequences: all first sentences, then all second ones.
+    Where sentences are encoded separately, B pairs have 2B sequences: all first sentences, then all second ones.
+
+    Attributes:
+        input_ids: Token ids, int64 ``[T]``.
+        token_type_ids: Token types, int64 ``[T]``.
+        lengths: Tokens of each sequence.
+        labels: Labels, fp32 ``[B]`` or ``[B, C]``; NaN where a row has none.
     """
 
     input_ids: torch.Tensor
@@ -23,11 +28,11 @@ class PackedBatch:
 
     @property
     def tokens(self) -> int:
-        """T, the number of tokens."""
+        """Number of tokens, T."""
         return self.input_ids.shape[0]
 
     def to(self, device: torch.device) -> "PackedBatch":
-        """The same batch on a device; the lengths stay where the layout is made."""
+        """Return the batch on a device. Lengths stay on the CPU, where the attention layout is computed."""
         if device.type == "cpu":
             return self
         return PackedBatch(
@@ -39,7 +44,7 @@ class PackedBatch:
 
 
 def take(table: TokenTable, rows: np.ndarray) -> TokenTable:
-    """The table of some rows of another, in the order given."""
+    """Return a table of some rows of another, in the order of the row numbers int64 ``[B]``."""
     sequences = (rows[:, None] * table.per_row + np.arange(table.per_row)).reshape(-1)
     parts = [table.ids[table.offsets[s] : table.offsets[s + 1]] for s in sequences]
     offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
@@ -47,7 +52,13 @@ def take(table: TokenTable, rows: np.ndarray) -> TokenTable:
 
 
 def pack(table: TokenTable, rows: np.ndarray, labels: np.ndarray | None = None) -> PackedBatch:
-    """Pack the given rows of a table. `labels` are those of the whole table [N], or None."""
+    """Pack rows of a table.
+
+    Args:
+        table: Tokens of N rows.
+        rows: Row numbers, int64 ``[B]``.
+        labels: Labels of the whole table, ``[N]`` or ``[N, C]``; None packs NaN ``[B]``.
+    """
     sequences = (rows[None, :] * table.per_row + np.arange(table.per_row)[:, None]).reshape(-1)
     starts = table.offsets[sequences]
     lengths = table.offsets[sequences + 1] - starts
@@ -55,17 +66,26 @@ def pack(table: TokenTable, rows: np.ndarray, labels: np.ndarray | None = None) 
     within = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)  # position of each token in its sequence [T]
     ids = table.ids[np.repeat(starts, lengths) + within].astype(np.int64)
     types = (within >= np.repeat(table.first[sequences], lengths)).astype(np.int64)
-    chosen = np.full(len(rows), np.nan) if labels is None else labels[rows]
+    chosen = np.full(len(rows), np.nan) if labels is None else labels[rows]  # [B] or [B, C]
     return PackedBatch(
         torch.from_numpy(ids), torch.from_numpy(types), lengths.tolist(), torch.from_numpy(chosen.astype(np.float32))
     )
 
 
 def shuffled_batches(lengths: np.ndarray, size: int, bucket: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """Cut all rows into batches of `size`, without replacement, the last one possibly smaller.
+    """Shuffle all rows and cut them into batches of rows of similar length.
 
-    Rows are shuffled; each stretch of ``bucket * size`` of them is sorted by length before it is cut, so a batch holds
-    rows of like length; then the batches are shuffled. ``bucket=1`` is a plain shuffle.
+    Rows are shuffled; each stretch of ``bucket * size`` of them is sorted by length before it is cut into batches; then
+    the batches are shuffled.
+
+    Args:
+        lengths: Tokens of each row, int64 ``[N]``.
+        size: Rows of a batch; the last one may be smaller.
+        bucket: Batches of a stretch; 1 is a plain shuffle.
+        rng: The random generator.
+
+    Returns:
+        Row numbers of each batch; every row occurs once.
     """
     order = rng.permutation(len(lengths))
     stretch = bucket * size
@@ -77,9 +97,14 @@ def shuffled_batches(lengths: np.ndarray, size: int, bucket: int, rng: np.random
 
 
 def batches_by_tokens(lengths: np.ndarray, budget: int) -> list[np.ndarray]:
-    """Cut rows, sorted by length, into batches whose longest row times their number stays within `budget` tokens.
+    """Sort rows by length and cut them into batches, for inference, where their order does not matter.
 
-    A row longer than the budget is a batch of its own. Used where nothing is learned and order does not matter.
+    Args:
+        lengths: Tokens of each row, int64 ``[N]``.
+        budget: Highest number of rows times tokens of the longest row; a row longer than that is a batch of its own.
+
+    Returns:
+        Row numbers of each batch; every row occurs once.
     """
     order = np.argsort(lengths, kind="stable")
     batches, start = [], 0

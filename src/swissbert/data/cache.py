@@ -1,8 +1,7 @@
-"""Tokens of training data on disk, so that a second start reads no texts, and rows are mapped and not held in memory.
+"""Token cache: tokens and labels of training data on disk, memory-mapped, so that a later run reads no texts.
 
-An entry is a folder named by a hash of everything its content depends on: the file's bytes and name, the declaration of the
-task, split and limit, vocabulary and truncation, the program's own code that reads and cuts texts, and the libraries it does so with. It appears whole or not
-at all, so two processes may build one at a time. Entries can be deleted whenever nobody is training.
+An entry is a folder named by a hash of everything that its content depends on (see `_key`). Entries are created
+atomically, so several processes may build the same one. They can be deleted whenever no run is using them.
 """
 
 import hashlib
@@ -14,30 +13,36 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack, suppress
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Unpack
 
 import numpy as np
 
-from swissbert import tasks
-from swissbert.data import dataset, reader, tokens
 from swissbert.data.dataset import SplitOptions, TaskData, Tokenizing, load_split, tokenizing
-from swissbert.data.reader import refuse_bad, split_file
+from swissbert.data.formats import FORMATS, find_format
+from swissbert.data.memory import MemoryRows
 from swissbert.data.rows import BadRow
+from swissbert.data.splits import Source, refuse_bad, split_file
 from swissbert.data.tokens import Tokenizer, TokenTable
 from swissbert.errors import SwissbertError
 from swissbert.files import read_object, sha256
+from swissbert.kinds import KINDS
 from swissbert.tasks import Split, Task
 
+VERSION = 1
+"""Part of every key. Raise it with any change to how files are read, rows are checked, labels are parsed, dev rows are
+held out, texts are tokenized and cut, or entries are laid out: it makes entries of earlier versions unused."""
 ARRAYS = {"ids": np.int32, "first": np.int32, "offsets": np.int64, "labels": np.float64}
+"""Files of an entry, ``NAME.bin``, and their types. Labels are ``[N]`` or ``[N, C]``."""
+RECORD = "about.json"
+"""File of an entry with everything but arrays; its modification time is when the entry was last used."""
 KEPT = 60 * 24 * 3600
-"""Seconds after its last use when an entry is cleared away."""
+"""Seconds after its last use when an entry is deleted."""
 
 
 def cache_folder() -> Path | None:
-    """Where entries lie: ``SWISSBERT_CACHE``, or in the user's cache folder; None where there is no such place."""
+    """Return the folder of entries: ``SWISSBERT_CACHE``, else in the user's cache folder; None without a home folder."""
     if chosen := os.environ.get("SWISSBERT_CACHE"):
         return Path(chosen)
     try:
@@ -47,51 +52,83 @@ def cache_folder() -> Path | None:
 
 
 def cached_split(
-    task: Task, split: Split, directory: Path | None, tokenizer: Tokenizer, **options: Unpack[SplitOptions]
+    task: Task, split: Split, source: Source, tokenizer: Tokenizer, **options: Unpack[SplitOptions]
 ) -> TaskData:
-    """`load_split` by way of the cache: the same data, memory-mapped. Data of a hub, which has a cache of its own, is not kept.
+    """Load a split through the cache: the same data as `load_split`, memory-mapped.
 
-    Raises SwissbertError as `load_split` does. Where nothing can be written it loads into memory.
+    Rows in memory, hub data sets (which the datasets library caches), and data whose format or kind is not one of
+    swissbert's are not cached, nor is anything if the cache folder cannot be written.
+
+    Args:
+        task: The task.
+        split: Which split.
+        source: Where its rows come from.
+        tokenizer: The encoder's tokenizer.
+        **options: See `SplitOptions`.
+
+    Raises:
+        SwissbertError: As `load_split`.
     """
     folder = cache_folder()
-    if folder is None or task.hub is not None:
-        return load_split(task, split, directory, tokenizer, **options)
-    path = split_file(task, split, directory)
-    decisive = {"separate": options["separate"], "max_length": options["max_length"], "limit": options.get("limit")}
-
-    def key() -> str:
-        parts = [sha256(path), path.name, task.model_dump_json(), split, decisive, tokenizer.fingerprint, _program()]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-    name = key()
+    if folder is None or isinstance(source, MemoryRows) or task.hub is not None:
+        return load_split(task, split, source, tokenizer, **options)
+    path = split_file(task, split, source)
+    if find_format(path, task.format) not in FORMATS.values() or task.kind not in KINDS.values():
+        return load_split(task, split, source, tokenizer, **options)
+    name = _key(path, task, split, tokenizer, options)
     entry = folder / name
-    damaged = entry.exists()  # if it cannot be opened though it is there
-    found = _opened(entry, task)
-    if found is None:
-        parts = tokenizing(task, split, directory, tokenizer, **options)
+    is_damaged = entry.exists()  # used only if it cannot be opened
+    data = _open(entry, task)
+    if data is None:
+        parts = tokenizing(task, split, source, tokenizer, **options)
         with suppress(OSError):
-            if damaged:
+            if is_damaged:
                 shutil.rmtree(entry, ignore_errors=True)
             folder.mkdir(parents=True, exist_ok=True)
-            _clear(folder)
-            with tempfile.TemporaryDirectory(prefix=".new-", dir=folder, ignore_cleanup_errors=True) as new:
-                made = Path(new) / name
-                made.mkdir()
-                _write(made, parts)
-                if key() == name:  # the file is still what it was before it was read
-                    with suppress(OSError):  # another process was first, with the same
-                        made.rename(entry)
-            found = _opened(entry, task)
-    if found is None:
-        return load_split(task, split, directory, tokenizer, **options)
+            _delete_old(folder)
+            with tempfile.TemporaryDirectory(prefix=".new-", dir=folder, ignore_cleanup_errors=True) as temporary:
+                new = Path(temporary) / name
+                new.mkdir()
+                _write(new, parts)
+                if _key(path, task, split, tokenizer, options) == name:  # the file did not change while it was read
+                    with suppress(OSError):  # another process has created the same entry
+                        new.rename(entry)
+            data = _open(entry, task)
+    if data is None:
+        return load_split(task, split, source, tokenizer, **options)
     if options.get("refuse"):
-        refuse_bad(found.bad)
-    return found
+        refuse_bad(data.bad)
+    return data
+
+
+def _key(path: Path, task: Task, split: Split, tokenizer: Tokenizer, options: SplitOptions) -> str:
+    """Return the name of an entry: a hash of all that decides its content.
+
+    That is the file's bytes and name, the declaration of the task with its label shape, split, truncation and limit,
+    the tokenizer, `VERSION`, and the versions of the libraries that read and tokenize.
+    """
+    parts = {
+        "version": VERSION,
+        "file": sha256(path),
+        "name": path.name,
+        "task": task.model_dump_json(),
+        "label_shape": task.kind.label_shape(task),
+        "split": split,
+        "separate": options["separate"],
+        "max_length": options["max_length"],
+        "limit": options.get("limit"),
+        "tokenizer": tokenizer.fingerprint,
+        "python": sys.version_info[:2],
+        "tokenizers": version("tokenizers"),
+        "pyarrow": version("pyarrow"),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _write(entry: Path, parts: Tokenizing) -> None:
-    """Fill a folder, chunk by chunk."""
+    """Fill a new folder, chunk by chunk."""
     total, per_row = 0, 1
+    task = parts.reading.task
     with ExitStack() as stack:
         files = {name: stack.enter_context((entry / f"{name}.bin").open("wb")) for name in ARRAYS}
         np.zeros(1, np.int64).tofile(files["offsets"])
@@ -104,50 +141,43 @@ def _write(entry: Path, parts: Tokenizing) -> None:
         for file in files.values():
             file.flush()
             os.fsync(file.fileno())
-    told = {
+    record = {
         "source": parts.reading.source,
         "per_row": per_row,
+        "label_shape": task.kind.label_shape(task),
         "rows_digest": parts.rows_digest(),
         "bytes": {name: (entry / f"{name}.bin").stat().st_size for name in ARRAYS},
         "bad": [bad._asdict() for bad in parts.reading.bad],
     }
-    (entry / "about.json").write_text(json.dumps(told), encoding="utf-8")
+    (entry / RECORD).write_text(json.dumps(record), encoding="utf-8")
 
 
-def _opened(entry: Path, task: Task) -> TaskData | None:
-    """The data of an entry, or None where there is none that is whole."""
+def _open(entry: Path, task: Task) -> TaskData | None:
+    """Map the data of an entry, or return None if it is missing or damaged."""
     try:
-        about = read_object(entry / "about.json")
+        record = read_object(entry / RECORD)
         paths = {name: entry / f"{name}.bin" for name in ARRAYS}
-        if {name: path.stat().st_size for name, path in paths.items()} != about["bytes"]:
+        if {name: path.stat().st_size for name, path in paths.items()} != record["bytes"]:
             return None
-        arrays = {name: np.asarray(np.memmap(path, ARRAYS[name], "r")) for name, path in paths.items()}
-        table = TokenTable(arrays["ids"], arrays["first"], arrays["offsets"], int(about["per_row"]))
-        bad = [BadRow(**each) for each in about["bad"]]
-        data = TaskData(task, str(about["source"]), bad, table, arrays["labels"], str(about["rows_digest"]))
+        maps = {name: np.memmap(path, ARRAYS[name], "r") for name, path in paths.items()}
+        ids, first, offsets = (np.asarray(maps[name]) for name in ("ids", "first", "offsets"))
+        table = TokenTable(ids, first, offsets, int(record["per_row"]))
+        labels = np.asarray(maps["labels"].reshape(len(table), *map(int, record["label_shape"])))
+        bad = [BadRow(**row) for row in record["bad"]]
+        data = TaskData(task, str(record["source"]), bad, table, labels, str(record["rows_digest"]))
         with suppress(OSError):
-            os.utime(entry / "about.json")
+            os.utime(entry / RECORD)
     except (SwissbertError, OSError, ValueError, TypeError, KeyError):
         return None
     return data
 
 
-def _clear(folder: Path) -> None:
-    """Take away entries that nobody has used for long, and what killed processes left."""
+def _delete_old(folder: Path) -> None:
+    """Delete entries that were not used for `KEPT` seconds, and what killed processes left."""
     for entry in folder.iterdir():
         if not re.fullmatch(r"[0-9a-f]{64}|\.new-\w+", entry.name):  # not of this cache
             continue
         with suppress(OSError):
-            about = entry / "about.json"
-            if time.time() - (about if about.exists() else entry).stat().st_mtime > KEPT:
+            record = entry / RECORD
+            if time.time() - (record if record.exists() else entry).stat().st_mtime > KEPT:
                 shutil.rmtree(entry, ignore_errors=True)
-
-
-@cache
-def _program() -> str:
-    """A hash of what decides what an entry holds: code of this program, and versions."""
-    versions = [version("tokenizers"), version("pyarrow"), sys.version]
-    digest = hashlib.sha256(json.dumps(versions).encode())
-    for file in (__file__, *(str(module.__file__) for module in (reader, dataset, tokens, tasks))):
-        digest.update(Path(file).read_bytes())
-    return digest.hexdigest()

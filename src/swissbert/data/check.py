@@ -1,13 +1,16 @@
-"""What a data directory holds: files, rows, bad rows, label balance, lengths, and rows shared between splits."""
+"""Inspection of a data directory: files, rows, bad rows, label balance, lengths, and rows shared between splits."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from swissbert.data.dataset import tokenize
-from swissbert.data.reader import ENDINGS, find_split_file, head, read_split, text_key
-from swissbert.data.rows import BadRow
+from swissbert.data.formats import ENDINGS, FORMATS, Format, head
+from swissbert.data.holdout import text_key
+from swissbert.data.rows import BadRow, Row
+from swissbert.data.splits import find_split_file, read_split
 from swissbert.data.tokens import Tokenizer
 from swissbert.errors import SwissbertError
 from swissbert.kinds import Label
@@ -16,7 +19,19 @@ from swissbert.tasks import SPLITS, Split, Task
 
 @dataclass(frozen=True)
 class SplitReport:
-    """One split of one task. `lengths` are tokens at the median, the 95th percentile and the longest row."""
+    """One split of one task.
+
+    Attributes:
+        task: Name of the task.
+        split: The split.
+        file: Name of its file.
+        rows: Number of usable rows.
+        bad: Rows that cannot be used.
+        balance: Share of rows with each label, or in each fifth of a range; empty if there are no labels. Shares of a
+            task with several labels per row add up to more or less than 1.
+        lengths: Tokens of a row at the median, at the 95th percentile, and of the longest row.
+        repeated: Rows whose texts occur in an earlier row.
+    """
 
     task: str
     split: Split
@@ -30,7 +45,15 @@ class SplitReport:
 
 @dataclass(frozen=True)
 class Shared:
-    """Rows of `split` whose texts stand in the train split too, and how many of them have another label there."""
+    """Rows of a split whose texts occur in the train split too.
+
+    Attributes:
+        task: Name of the task.
+        split: The split.
+        rows: Their number.
+        other_label: How many of them have another label in the train split.
+        first: Text of the first of them.
+    """
 
     task: str
     split: Split
@@ -41,7 +64,7 @@ class Shared:
 
 @dataclass(frozen=True)
 class Problem:
-    """A split that cannot be used, and why."""
+    """A split that cannot be used, and a sentence that says why."""
 
     task: str
     split: Split
@@ -50,7 +73,14 @@ class Problem:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that `check` found; `other`: columns of the files that no given task reads."""
+    """The result of `check_directory`.
+
+    Attributes:
+        splits: The splits whose files are there.
+        shared: Rows that splits share with the train split of their task.
+        other: Columns of data files that none of the tasks reads, by file name; empty if they are unreadable.
+        problems: Splits that cannot be used.
+    """
 
     splits: list[SplitReport]
     shared: list[Shared]
@@ -58,57 +88,87 @@ class Report:
     problems: list[Problem] = field(default_factory=list)
 
 
-def check(directory: Path, tasks: list[Task], tokenizer: Tokenizer) -> Report:
-    """Look at every file of `directory` that one of `tasks` declares. A file that cannot be used is one of `problems`.
+def check_directory(directory: Path, tasks: list[Task], tokenizer: Tokenizer) -> Report:
+    """Inspect every file of a directory that a task declares, and list the others.
 
-    Raises SwissbertError where `directory` is none.
+    Args:
+        directory: The directory.
+        tasks: The tasks.
+        tokenizer: Counts lengths.
+
+    Raises:
+        SwissbertError: If there is no such directory.
     """
     if not directory.is_dir():
         raise SwissbertError(f"{directory}: there is no such directory")
-    splits: list[SplitReport] = []
-    shared: list[Shared] = []
-    problems: list[Problem] = []
+    report = Report([], [], {})
     used: set[str] = set()
     for task in tasks:
-        texts: dict[tuple[str, str], Label | None] = {}
+        train: dict[tuple[str, str], Label | None] = {}
         for split in SPLITS:
             path = find_split_file(task, split, directory)
             if path is None:
                 continue
             used.add(path.name)
             try:
-                found = read_split(task, split, directory)
+                rows, bad = _read(task, split, directory)
             except SwissbertError as error:
-                problems.append(Problem(task.name, split, str(error)))
+                report.problems.append(Problem(task.name, split, str(error)))
                 continue
-            lengths = tokenize(tokenizer, task, found.rows, separate=False, max_length=2**20).lengths
-            quantiles = np.quantile(lengths, [0.5, 0.95, 1.0])
-            keys = [text_key(row) for row in found.rows]
-            splits.append(
-                SplitReport(
-                    task.name,
-                    split,
-                    path.name,
-                    len(found),
-                    found.bad,
-                    _balance(task, [row.label for row in found.rows if row.label is not None]),
-                    (int(quantiles[0]), int(quantiles[1]), int(quantiles[2])),
-                    len(keys) - len(set(keys)),
-                )
-            )
+            keys = [text_key(row) for row in rows]
+            report.splits.append(_split_report(task, split, path.name, rows, keys, bad, tokenizer))
             if split == "train":
-                texts = {key: row.label for key, row in zip(keys, found.rows, strict=True)}
-                continue
-            both = [(key, row) for key, row in zip(keys, found.rows, strict=True) if key in texts]
-            if both:
-                other = sum(row.label is not None and row.label != texts[key] for key, row in both)
-                shared.append(Shared(task.name, split, len(both), other, both[0][1].text))
-    unread = sorted(path for path in directory.iterdir() if path.suffix.lower() in ENDINGS and path.name not in used)
-    return Report(splits, shared, {path.name: _column_names(path) for path in unread}, problems)
+                train = {key: row.label for key, row in zip(keys, rows, strict=True)}
+            else:
+                report.shared.extend(_shared(task, split, rows, keys, train))
+    report.other.update({path.name: _columns_of(path) for path in _unread(directory, used)})
+    return report
+
+
+def _read(task: Task, split: Split, directory: Path) -> tuple[list[Row], list[BadRow]]:
+    result = read_split(task, split, directory)
+    return result.rows, result.bad
+
+
+def _split_report(
+    task: Task,
+    split: Split,
+    file: str,
+    rows: list[Row],
+    keys: list[tuple[str, str]],
+    bad: list[BadRow],
+    tokenizer: Tokenizer,
+) -> SplitReport:
+    lengths = tokenize(tokenizer, task, rows, separate=False, max_length=2**20).lengths
+    median, most, longest = (int(value) for value in np.quantile(lengths, [0.5, 0.95, 1.0]))
+    return SplitReport(
+        task=task.name,
+        split=split,
+        file=file,
+        rows=len(rows),
+        bad=bad,
+        balance=_balance(task, [row.label for row in rows if row.label is not None]),
+        lengths=(median, most, longest),
+        repeated=len(keys) - len(set(keys)),
+    )
+
+
+def _shared(
+    task: Task,
+    split: Split,
+    rows: list[Row],
+    keys: list[tuple[str, str]],
+    train: dict[tuple[str, str], Label | None],
+) -> Iterator[Shared]:
+    """Yield the rows that a split shares with train, if there are some."""
+    both = [(key, row) for key, row in zip(keys, rows, strict=True) if key in train]
+    if both:
+        other_label = sum(row.label is not None and row.label != train[key] for key, row in both)
+        yield Shared(task.name, split, len(both), other_label, both[0][1].text)
 
 
 def _balance(task: Task, labels: list[Label]) -> dict[str, float]:
-    """Return the share of rows with each label, or in each fifth of a regression's range."""
+    """Return the share of rows with each label, or in each fifth of a range."""
     if not labels:
         return {}
     counts = task.kind.group_counts(task, labels, bins=5)
@@ -116,15 +176,24 @@ def _balance(task: Task, labels: list[Label]) -> dict[str, float]:
     return {name: int(count) / len(labels) for name, count in zip(names, counts, strict=True)}
 
 
-def _column_names(path: Path) -> list[str]:
-    """Names of a file's columns; the course's files end in .csv and have tabs."""
+def _unread(directory: Path, used: set[str]) -> list[Path]:
+    """Return the files with columns that are not `used`, sorted."""
+    with_columns = {ending for ending, format in ENDINGS.items() if format.has_columns}
+    return sorted(path for path in directory.iterdir() if path.suffix.lower() in with_columns and path.name not in used)
+
+
+def _columns_of(path: Path) -> list[str]:
+    """Return the names of a file's columns. Files named ``.csv`` may have tabs, as the course's do."""
     names: list[str] = []
-    for format in ["auto", "tsv"] if path.suffix.lower() == ".csv" else ["auto"]:
+    candidates: list[Format | str] = ["auto"]
+    if path.suffix.lower() == ".csv":
+        candidates.append(FORMATS["tsv"])
+    for format in candidates:
         try:
-            first = head(path, 1, format)
+            rows = head(path, 1, format)
         except SwissbertError:
             return []
-        names = [name for name in first[0] if name] if first else []
+        names = [name for name in rows[0] if name] if rows else []
         if names and not any("\t" in name for name in names):
             break
     return names

@@ -1,4 +1,4 @@
-"""The Stanford CS224N course's prediction files. (Its data files are the format ``cs224n`` of `reader`.)"""
+"""Prediction files of the Stanford CS224N course. Its data files have the format ``cs224n`` of `FORMATS`."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,14 +9,21 @@ from swissbert.tasks import Split, Task
 
 
 def submission_file(task: Task, split: Split) -> str:
-    """``sst-dev-output.csv`` and so on."""
+    """Return the name of a prediction file, ``sst-dev-output.csv`` for instance."""
     return f"{task.name}-{split}-output.csv"
 
 
 def write_submission(folder: Path, task: Task, split: Split, decisions: Iterable[tuple[str, Any]]) -> Path:
-    """Write one file of ``id , value`` rows under the course's header, in the given order; whole or not at all.
+    """Write a prediction file atomically: the course's header, and an ``id , value`` line for each decision.
 
-    A class is written as its number, a score with four decimals.
+    Args:
+        folder: Folder to write to.
+        task: The task; its kind formats values, and ``submit_column`` is their header.
+        split: The split.
+        decisions: Ids and decisions, in the order of the file.
+
+    Returns:
+        Path of the file.
     """
     column = task.submit_column or f"Predicted_{task.name.title()}"
     rows = (f"{id} , {task.kind.in_file(decision)} \n" for id, decision in decisions)

@@ -1,8 +1,9 @@
-"""Text -> WordPiece numbers, as flat arrays that hold a whole split without padding."""
+"""WordPiece tokenizer, and token tables: flat arrays that hold a whole split without padding."""
 
 import hashlib
 import json
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 
 from swissbert.errors import SwissbertError
 
-# How a text is cleaned before it is cut: names in tokenizer.json and in tokenizer_config.json.
+# Text normalization settings: names in tokenizer.json and in tokenizer_config.json.
 _NORMALIZER = {
     "lowercase": "do_lower_case",
     "strip_accents": "strip_accents",
@@ -24,9 +25,11 @@ _NORMALIZER = {
 class TokenTable:
     """Token ids of N rows, end to end. Each row is one sequence, or two where sentences are encoded separately.
 
-    ``ids[total]`` int32; sequence s is ``ids[offsets[s]:offsets[s+1]]``, ``offsets[S+1]`` int64; its first
-    ``first[s]`` tokens have token type 0 and the others 1. ``per_row`` is 1 or 2, so S = N * per_row, and the
-    sequences of row n are ``n * per_row`` and the one after.
+    Attributes:
+        ids: Token ids of all sequences, int32 ``[T]``.
+        first: Number of tokens of type 0 at the start of each sequence, int32 ``[S]``; the others have type 1.
+        offsets: Where sequences begin and end, int64 ``[S + 1]``: sequence s is ``ids[offsets[s]:offsets[s + 1]]``.
+        per_row: Sequences of a row, 1 or 2; row n has the sequences ``n * per_row`` and, of two, the one after.
     """
 
     ids: np.ndarray
@@ -35,21 +38,51 @@ class TokenTable:
     per_row: int
 
     def __len__(self) -> int:
-        """Number of rows."""
+        """Return the number of rows."""
         return (len(self.offsets) - 1) // self.per_row
 
     @property
     def lengths(self) -> np.ndarray:
-        """Tokens of each row, special tokens included, int64 [N]."""
+        """Tokens of each row, special tokens included, int64 ``[N]``."""
         lengths: np.ndarray = np.diff(self.offsets).reshape(-1, self.per_row).sum(1)
         return lengths
 
+    @classmethod
+    def join(cls, tables: Sequence["TokenTable"], per_row: int | None = None) -> "TokenTable":
+        """Join tables, one after the other.
+
+        Args:
+            tables: One or more tables.
+            per_row: Sequences of a row in the result; None for those of the first table. With 1, tables with one and
+                with two sequences per row can be joined.
+        """
+        ends = np.cumsum([0, *(table.offsets[-1] for table in tables)])
+        starts = [table.offsets[:-1] + before for table, before in zip(tables, ends, strict=False)]
+        return cls(
+            np.concatenate([table.ids for table in tables]),
+            np.concatenate([table.first for table in tables]),
+            np.concatenate([*starts, ends[-1:]]).astype(np.int64),
+            per_row or tables[0].per_row,
+        )
+
 
 class Tokenizer:
-    """BERT's WordPiece from a folder with ``tokenizer.json`` or ``vocab.txt``."""
+    """BERT's WordPiece tokenizer. Threads may share one.
+
+    Args:
+        folder: Folder with ``tokenizer.json`` or ``vocab.txt``.
+        vocab_size: Vocabulary size of the encoder.
+
+    Attributes:
+        folder: The folder.
+        cls: Id of ``[CLS]``.
+        sep: Id of ``[SEP]``.
+
+    Raises:
+        SwissbertError: If there is no usable vocabulary, or it has more entries than `vocab_size`.
+    """
 
     def __init__(self, folder: Path, vocab_size: int | None = None) -> None:
-        """Load. Raises SwissbertError where there is no usable vocabulary or it is larger than the encoder's `vocab_size`."""
         from tokenizers import BertWordPieceTokenizer
         from tokenizers import Tokenizer as Fast
 
@@ -64,7 +97,7 @@ class Tokenizer:
                 named = {ours: stored[theirs] for ours, theirs in _NORMALIZER.items() if theirs in stored}
                 self._fast = BertWordPieceTokenizer(str(vocabulary), **named)._tokenizer
             else:
-                raise SwissbertError(f"{folder}: no tokenizer.json or vocab.txt, so texts cannot be turned into tokens")
+                raise SwissbertError(f"{folder}: no tokenizer.json or vocab.txt, so texts cannot be tokenized")
         except SwissbertError:
             raise
         except Exception as error:  # the library raises plain Exception for a file it cannot parse
@@ -81,18 +114,22 @@ class Tokenizer:
             )
         entries = max(self._fast.get_vocab().values()) + 1
         if vocab_size is not None and entries > vocab_size:
-            raise SwissbertError(f"{folder}: the vocabulary has {entries} entries, but the encoder knows {vocab_size}")
+            raise SwissbertError(f"{folder}: the vocabulary has {entries} entries, but the encoder has {vocab_size}")
 
     def encode(self, texts: list[str], pairs: list[str] | None, *, together: bool, max_length: int) -> TokenTable:
-        """Tokens of `texts`, or of sentence pairs: ``[CLS] a [SEP] b [SEP]`` if `together`, else each one by itself.
+        """Tokenize texts or pairs of texts.
 
-        Sequences are cut to `max_length` tokens, a pair at its longer sentence first.
+        Args:
+            texts: The texts, or the first texts of pairs.
+            pairs: The second texts; None for single texts.
+            together: Whether a pair is one sequence, ``[CLS] a [SEP] b [SEP]``, or two.
+            max_length: Longest sequence in tokens; longer ones are cut, a pair at its longer text first.
         """
         inputs: list[Any] = texts
         if pairs is not None:
             both = zip(texts, pairs, strict=True)
             inputs = list(both) if together else [text for pair in both for text in pair]
-        with self._lock:  # the length is a setting of the tokenizer, which threads share
+        with self._lock:  # the length is a setting of the tokenizer object
             self._fast.enable_truncation(max_length, strategy="longest_first")
             encoded = self._fast.encode_batch_fast(inputs)
         offsets = np.zeros(len(encoded) + 1, np.int64)
@@ -103,13 +140,13 @@ class Tokenizer:
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 of the vocabulary and of how texts are cleaned and cut into pieces."""
+        """SHA-256 of the vocabulary and of all settings that decide how a text is tokenized."""
         stored = json.loads(self._fast.to_str())
         decisive = {name: part for name, part in stored.items() if name not in ("truncation", "padding")}
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
     def words(self, ids: list[int]) -> list[str]:
-        """Word pieces of token ids, for display."""
+        """Return the word pieces of token ids."""
         return [str(self._fast.id_to_token(i)) for i in ids]
 
     def save(self, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""BERT (Devlin et al., 2019), this project's own implementation, and its checkpoints."""
+"""BERT (Devlin et al., 2019), implemented for packed batches, and its checkpoints. Knows no hub, no ONNX, no settings."""
 
 from swissbert.encoder.attention import PackedLayout, PaddedLayout
 from swissbert.encoder.bert import Bert, BertConfig, Encoded

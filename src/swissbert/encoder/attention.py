@@ -1,6 +1,8 @@
-"""How tokens are laid out for attention, and attention itself.
+"""Batch layouts, and attention.
 
-Everything else in the encoder works on ``[T, H]`` tokens and does not know which layout it is in.
+Attention is the only part of the encoder that depends on the layout; everything else works on tokens ``[T, H]``.
+``T`` is the number of tokens in a batch, ``B`` of sequences, ``L`` the longest sequence, ``H`` the hidden size, ``d``
+the size of an attention head.
 """
 
 import math
@@ -14,14 +16,14 @@ from swissbert.encoder.dropout import dropout as dropped
 
 
 class Layout(Protocol):
-    """Moves tokens ``[T, ...]`` to sequences ``[B, L, ...]`` and back."""
+    """Conversion between tokens ``[T, D]`` and sequences ``[B, L, D]``."""
 
     mask: Tensor | None
-    """Added to attention scores, [B, 1, 1, L]: 0 for a token, -inf for padding; None where there is no padding."""
+    """Added to attention scores, ``[B, 1, 1, L]``: 0 for a token, -inf for padding; None if there is no padding."""
     first: Tensor
-    """Index in T of each sequence's first token, int64 [B]."""
+    """Index in T of each sequence's first token, int64 ``[B]``."""
     positions: Tensor
-    """Position of each token in its sequence, int64 [T]."""
+    """Position of each token in its sequence, int64 ``[T]``."""
 
     def spread(self, tokens: Tensor) -> Tensor:
         """``[T, D] -> [B, L, D]``; padding is zero."""
@@ -33,9 +35,11 @@ class Layout(Protocol):
 
 
 class PackedLayout:
-    """Sequences end to end without padding; padding exists only inside attention.
+    """Sequences end to end, without padding; padding exists only inside attention.
 
-    `lengths` are ints from 1 on. Tensors are made on the CPU and moved to the device given.
+    Args:
+        lengths: Length of each sequence, at least 1.
+        device: Device of the tensors; the CPU if not given. They are computed on the CPU and copied.
     """
 
     def __init__(self, lengths: list[int], device: torch.device | None = None) -> None:
@@ -47,7 +51,7 @@ class PackedLayout:
         self.positions = positions.to(device)
         self.first = (ends - sizes).to(device)
         self._full = min(lengths) == self.longest
-        self._place = (row * self.longest + positions).to(device)  # [T], where each token goes in B * L
+        self._place = (row * self.longest + positions).to(device)  # [T], index in B * L
         self.mask: Tensor | None = None
         if not self._full:
             padding = torch.arange(self.longest)[None, :] >= sizes[:, None]  # [B, L]
@@ -66,14 +70,18 @@ class PackedLayout:
 
 
 class PaddedLayout:
-    """The usual rectangle: ``T = B * L`` tokens, padding included, with ``attention_mask[B, L]`` of ones and zeros."""
+    """Padded sequences: ``T = B * L`` tokens, padding included.
+
+    Args:
+        attention_mask: ``[B, L]``, 1 for tokens and 0 for padding.
+    """
 
     def __init__(self, attention_mask: Tensor) -> None:
         self.batch, self.longest = attention_mask.shape
         device = attention_mask.device
         self.positions = torch.arange(self.longest, device=device).repeat(self.batch)
         self.first = torch.arange(self.batch, device=device) * self.longest
-        self.mask: Tensor | None = (1.0 - attention_mask.float())[:, None, None] * -1e30  # see `attend`
+        self.mask: Tensor | None = (1.0 - attention_mask.float())[:, None, None] * -1e30  # finite: see `_weights`
 
     def spread(self, tokens: Tensor) -> Tensor:
         """``[T, D] -> [B, L, D]``."""
@@ -87,8 +95,16 @@ class PaddedLayout:
 def attend(qkv: Tensor, layout: Layout, heads: int, dropout: float, training: bool) -> tuple[Tensor, Tensor]:
     """Multi-head scaled dot-product self-attention (Vaswani et al., 2017, Equation 1).
 
-    `qkv` is ``[T, 3H]``: queries, keys and values side by side. Returns the context ``[T, H]`` and the attention
-    probabilities before dropout, ``[B, heads, L, L]``: row i says where token i looks.
+    Args:
+        qkv: Queries, keys and values side by side, ``[T, 3H]``.
+        layout: The layout of the tokens.
+        heads: Number of attention heads.
+        dropout: Dropout rate of the attention probabilities, from 0 to below 1.
+        training: Whether dropout is applied.
+
+    Returns:
+        The context ``[T, H]``, and the attention probabilities before dropout, ``[B, heads, L, L]``: row i holds the
+        weights of token i on all tokens.
     """
     q, k, v = _heads(layout.spread(qkv), heads, 3)
     weights = _weights(q, k, layout)  # [B, heads, L, L]
@@ -96,9 +112,10 @@ def attend(qkv: Tensor, layout: Layout, heads: int, dropout: float, training: bo
 
 
 def attend_fused(qkv: Tensor, layout: Layout, heads: int, dropout: float, training: bool) -> Tensor:
-    """The context that `attend` gives, from torch's fused kernel: no weights are kept, so memory grows with L, not L².
+    """Return the context of `attend`, computed by torch's fused kernel.
 
-    For a GPU, where it is several kernels less; on a CPU it saves nothing.
+    Probabilities are not stored, so memory grows with L, not L². It replaces several kernels on a GPU; on a CPU it is
+    not faster.
     """
     q, k, v = _heads(layout.spread(qkv), heads, 3)
     mask = None if layout.mask is None else layout.mask.to(q.dtype)
@@ -107,7 +124,19 @@ def attend_fused(qkv: Tensor, layout: Layout, heads: int, dropout: float, traini
 
 
 def attend_first(q: Tensor, kv: Tensor, layout: Layout, heads: int, dropout: float, training: bool) -> Tensor:
-    """`attend` for the first token of each sequence alone: queries ``[B, H]``, keys and values ``[T, 2H]`` -> ``[B, H]``."""
+    """Return the context of `attend` for the first token of each sequence only.
+
+    Args:
+        q: Queries of the first tokens, ``[B, H]``.
+        kv: Keys and values of all tokens side by side, ``[T, 2H]``.
+        layout: The layout of the tokens.
+        heads: Number of attention heads.
+        dropout: Dropout rate of the attention probabilities, from 0 to below 1.
+        training: Whether dropout is applied.
+
+    Returns:
+        The context ``[B, H]``.
+    """
     k, v = _heads(layout.spread(kv), heads, 2)
     batch = q.shape[0]
     weights = _weights(q.view(batch, heads, 1, -1), k, layout)  # [B, heads, 1, L]
@@ -116,7 +145,7 @@ def attend_first(q: Tensor, kv: Tensor, layout: Layout, heads: int, dropout: flo
 
 
 def _heads(wide: Tensor, heads: int, parts: int) -> tuple[Tensor, ...]:
-    """``[B, L, parts * H]`` -> so many parts, each ``[B, heads, L, d]``."""
+    """Split ``[B, L, parts * H]`` into `parts` tensors ``[B, heads, L, d]``."""
     return wide.view(*wide.shape[:2], parts, heads, -1).permute(2, 0, 3, 1, 4).unbind()
 
 
@@ -126,9 +155,9 @@ def _tokens(context: Tensor, layout: Layout) -> Tensor:
 
 
 def _weights(q: Tensor, k: Tensor, layout: Layout) -> Tensor:
-    """Softmax over the keys of each query; padding gets none."""
+    """Return the softmax over the keys of each query; padding gets 0."""
     scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
     if layout.mask is not None:
-        lowest = torch.finfo(scores.dtype).min  # not -inf: a row of padding alone must not give nan
+        lowest = torch.finfo(scores.dtype).min  # not -inf: a row of padding only would give NaN
         scores = scores + layout.mask.to(scores.dtype).clamp(min=lowest)
     return F.softmax(scores, dim=-1)

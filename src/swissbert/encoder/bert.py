@@ -1,6 +1,6 @@
-"""The encoder: BERT as Devlin et al. (2019) define it, on packed tokens.
+"""The encoder: BERT as in Devlin et al. (2019), on packed or padded tokens.
 
-``T`` is the number of tokens in a batch, ``B`` of sequences, ``H`` the hidden size.
+``T`` is the number of tokens in a batch, ``B`` of sequences, ``L`` the longest sequence, ``H`` the hidden size.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,21 @@ from swissbert.encoder.dropout import dropout
 
 @dataclass(frozen=True)
 class BertConfig:
-    """Sizes of a BERT. Defaults are those of bert-base-uncased. `dropout` is the one of layers and embeddings."""
+    """Sizes and rates of a BERT; the defaults are those of bert-base-uncased.
+
+    Attributes:
+        vocab_size: Rows of the word embeddings.
+        hidden_size: H, a multiple of `heads`.
+        layers: Number of layers.
+        heads: Attention heads of a layer.
+        intermediate_size: Width of the feed-forward part of a layer.
+        max_positions: Longest sequence in tokens.
+        token_types: Rows of the token-type embeddings.
+        norm_eps: Epsilon of layer norms.
+        dropout: Dropout rate of embeddings and layers.
+        attention_dropout: Dropout rate of attention probabilities.
+        initializer_range: Standard deviation of initial weights.
+    """
 
     vocab_size: int = 30522
     hidden_size: int = 768
@@ -31,17 +45,19 @@ class BertConfig:
     initializer_range: float = 0.02
 
     def with_dropout(self, rate: float | None) -> "BertConfig":
-        """The same sizes with both dropout rates set, or unchanged for None."""
+        """Return a copy with both dropout rates set to `rate`; the same object for None."""
         return self if rate is None else replace(self, dropout=rate, attention_dropout=rate)
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """What an encoder pass gives.
+    """Outputs of an encoder pass.
 
-    ``hidden[T, H]`` is the last layer, ``pooled[B, H]`` the tanh-pooled first token of each sequence. Kept only on
-    request: ``all_hidden`` (embeddings and every layer, each ``[T, H]``) and ``attentions`` (a layer each,
-    ``[B, heads, L, L]``).
+    Attributes:
+        hidden: Hidden states of the last layer, ``[T, H]``.
+        pooled: Pooled output of each sequence's first token, ``[B, H]``, from -1 to 1.
+        all_hidden: Embeddings and hidden states of every layer, each ``[T, H]``, if asked for; else empty.
+        attentions: Attention probabilities of every layer, each ``[B, heads, L, L]``, if asked for; else empty.
     """
 
     hidden: Tensor
@@ -51,7 +67,10 @@ class Encoded:
 
 
 def _table(rows: int, width: int) -> nn.Embedding:
-    """An embedding that `Bert` initialises: torch's own way, where weights are to be loaded, costs a second of imports."""
+    """Return an embedding with uninitialised weights.
+
+    The constructor of ``nn.Embedding`` initialises them, which on the meta device imports modules for about a second.
+    """
     table: nn.Embedding = nn.Embedding.from_pretrained(torch.empty(rows, width), freeze=False)  # type: ignore[no-untyped-call]
     return table
 
@@ -68,13 +87,13 @@ class Embeddings(nn.Module):
         self.dropout = config.dropout
 
     def forward(self, input_ids: Tensor, token_type_ids: Tensor, positions: Tensor) -> Tensor:
-        """Each argument int64 [T]; returns [T, H]."""
+        """Return embeddings ``[T, H]``; each argument is int64 ``[T]``."""
         total = self.word(input_ids) + self.position(positions) + self.token_type(token_type_ids)
         return dropout(self.norm(total), self.dropout, self.training)
 
 
 class Layer(nn.Module):
-    """Self-attention and feed-forward, each followed by dropout, residual and norm (post-norm)."""
+    """Self-attention and feed-forward, each followed by dropout, residual and layer norm (post-norm)."""
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
@@ -88,7 +107,7 @@ class Layer(nn.Module):
         self.norm = nn.LayerNorm(hidden, config.norm_eps)
 
     def forward(self, hidden: Tensor, layout: Layout, *, keep: bool = False) -> tuple[Tensor, Tensor | None]:
-        """[T, H] -> [T, H], and to `keep` them attention probabilities [B, heads, L, L] as `attend` gives them."""
+        """Return hidden states ``[T, H]``, and with `keep` attention probabilities ``[B, heads, L, L]``, else None."""
         qkv = self.qkv(hidden)
         if qkv.is_cuda and not keep:
             context, weights = attend_fused(qkv, layout, self.heads, self.attention_dropout, self.training), None
@@ -97,7 +116,10 @@ class Layer(nn.Module):
         return self._after_attention(hidden, context), weights if keep else None
 
     def first(self, hidden: Tensor, layout: Layout) -> Tensor:
-        """[T, H] -> [B, H]: what `forward` gives for each sequence's first token; the others are looked at, not computed."""
+        """Return the hidden states that `forward` gives first tokens, ``[T, H] -> [B, H]``.
+
+        Other tokens serve as keys and values only.
+        """
         own = hidden.index_select(0, layout.first)
         size, weight, bias = hidden.shape[1], self.qkv.weight, self.qkv.bias
         q, kv = F.linear(own, weight[:size], bias[:size]), F.linear(hidden, weight[size:], bias[size:])
@@ -112,17 +134,30 @@ class Layer(nn.Module):
 
 
 class Bert(nn.Module):
-    """The encoder. A fresh one has BERT's initialisation; `swissbert.encoder.checkpoint` loads pretrained ones."""
+    """The encoder. `swissbert.encoder.checkpoint` reads and writes pretrained weights.
+
+    Args:
+        config: Sizes and rates.
+        initialise: Initialise weights as BERT does; False leaves them undefined, for weights to be loaded into.
+
+    Example::
+
+        encoder = Bert(BertConfig(layers=6, hidden_size=384, intermediate_size=1536))
+        pooled = encoder.pool(input_ids, token_type_ids, lengths)  # [B, 384]
+    """
 
     def __init__(self, config: BertConfig, *, initialise: bool = True) -> None:
-        """Without `initialise` values are whatever they are, for weights to be loaded into."""
         super().__init__()
         self.config = config
         self.embeddings = Embeddings(config)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.pooler = nn.Linear(config.hidden_size, config.hidden_size)
         self.layers_instead: Callable[[Tensor, list[int]], Tensor] | None = None
-        """What `pool` has compute layers and pooler where lengths are given: see `swissbert.inference.int8`."""
+        """Function that replaces layers and pooler in `pool` if the layout is given by lengths; None for the layers.
+
+        It takes embeddings ``[T, H]`` and lengths, and returns pooled outputs ``[B, H]``. Other precisions of the same
+        encoder, such as int8, are plugged in here.
+        """
         if initialise:
             self.apply(self._initialise)
 
@@ -143,8 +178,12 @@ class Bert(nn.Module):
     ) -> Encoded:
         """Encode a batch.
 
-        `input_ids` and `token_type_ids` are int64 [T]; `layout` is a `PackedLayout` or `PaddedLayout`, or the
-        sequences' lengths. Lengths go from 1 to ``config.max_positions``; ids lie below the table sizes.
+        Args:
+            input_ids: Word ids, int64 ``[T]``, below ``config.vocab_size``.
+            token_type_ids: Token types, int64 ``[T]``, below ``config.token_types``.
+            layout: The layout; for packed tokens the lengths are enough, each from 1 to ``config.max_positions``.
+            keep_hidden: Return the hidden states of every layer.
+            keep_attentions: Return the attention probabilities of every layer.
         """
         layout = _layout(layout, input_ids.device)
         hidden = self.embeddings(input_ids, token_type_ids, layout.positions)
@@ -159,9 +198,10 @@ class Bert(nn.Module):
         return Encoded(hidden, pooled, all_hidden, attentions)
 
     def pool(self, input_ids: Tensor, token_type_ids: Tensor, layout: Layout | list[int]) -> Tensor:
-        """``pooled[B, H]`` as `forward` gives it, for less: of the last layer only what first tokens need is computed.
+        """Return the pooled outputs of `forward`, ``[B, H]``; arguments as there.
 
-        Of six layers that saves a seventh of all products, forward and backward.
+        The last layer is computed for first tokens only. With six layers this saves a seventh of all matrix products,
+        forward and backward.
         """
         if self.layers_instead and isinstance(layout, list):
             positions = torch.cat([torch.arange(length) for length in layout])

@@ -1,4 +1,4 @@
-"""Hugging Face checkpoints of BERT, both ways: config.json and model.safetensors, and nothing that runs code."""
+"""Reading and writing BERT checkpoints of Hugging Face: ``config.json`` and ``model.safetensors``, no pickles."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from torch import Tensor
 from swissbert.encoder.bert import Bert, BertConfig
 from swissbert.errors import SwissbertError
 
-# our field, Hugging Face's key, allowed range
+# field of BertConfig, Hugging Face's key, lowest and highest value
 _SIZES: list[tuple[str, str, int, int]] = [
     ("vocab_size", "vocab_size", 1, 2_000_000),
     ("hidden_size", "hidden_size", 1, 16_384),
@@ -26,13 +26,13 @@ _SIZES: list[tuple[str, str, int, int]] = [
     ("max_positions", "max_position_embeddings", 1, 65_536),
     ("token_types", "type_vocab_size", 1, 1_024),
 ]
-_RATES: list[tuple[str, str, float, float, float]] = [  # the same with a default, which old checkpoints rely on
+_RATES: list[tuple[str, str, float, float, float]] = [  # the same, and the default if the key is missing
     ("norm_eps", "layer_norm_eps", 1e-20, 1e-1, 1e-12),
     ("dropout", "hidden_dropout_prob", 0.0, 0.99, 0.1),
     ("attention_dropout", "attention_probs_dropout_prob", 0.0, 0.99, 0.1),
     ("initializer_range", "initializer_range", 0.0, 10.0, 0.02),
 ]
-# Keys that change what is computed; only BERT's own values are implemented.
+# Keys that would change the computation, and the values that are implemented; the first one is the default.
 _FIXED: dict[str, tuple[object, ...]] = {
     "model_type": ("bert",),
     "hidden_act": ("gelu",),
@@ -41,7 +41,7 @@ _FIXED: dict[str, tuple[object, ...]] = {
     "add_cross_attention": (False, None),
 }
 
-# our module, Hugging Face's module; a layer's names come after "layers.N." and "encoder.layer.N."
+# module of Bert, Hugging Face's module; those of a layer follow "layers.N." and "encoder.layer.N."
 _OUTER = [
     ("embeddings.word", "embeddings.word_embeddings"),
     ("embeddings.position", "embeddings.position_embeddings"),
@@ -60,22 +60,25 @@ _INNER = [
 
 
 def parse_config(text: str, where: str) -> BertConfig:
-    """Read config.json by allow-list: known sizes within their ranges, nothing else is looked at.
+    """Parse ``config.json``. Only known keys are read, and their values checked; others are ignored.
 
-    Raises SwissbertError that names the key, the value and what is allowed.
+    Args:
+        text: The contents of the file.
+        where: Name of the file in error messages.
+
+    Raises:
+        SwissbertError: Names the key, the value and what is allowed.
     """
     try:
         table = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise SwissbertError(f"{where}: not valid JSON ({error})") from error
     if not isinstance(table, dict):
-        raise SwissbertError(f"{where}: a JSON object with BERT's sizes is expected")
+        raise SwissbertError(f"{where}: a JSON object with the sizes of a BERT is expected")
     for key, allowed in _FIXED.items():
         value = table.get(key, allowed[0])
         if value not in allowed:
-            raise SwissbertError(
-                f"{where}: {key} is {reprlib.repr(value)}, but this encoder is a BERT, where it is {allowed[0]!r}"
-            )
+            raise SwissbertError(f"{where}: {key} is {reprlib.repr(value)}, but only {allowed[0]!r} is supported")
     values: dict[str, Any] = {}
     for ours, key, low, high in _SIZES:
         value = table.get(key)
@@ -93,13 +96,13 @@ def parse_config(text: str, where: str) -> BertConfig:
         values[ours] = float(value)
     if values["hidden_size"] % values["heads"]:
         raise SwissbertError(
-            f"{where}: hidden_size {values['hidden_size']} is no multiple of num_attention_heads {values['heads']}"
+            f"{where}: hidden_size {values['hidden_size']} is not a multiple of num_attention_heads {values['heads']}"
         )
     return BertConfig(**values)
 
 
 def config_json(config: BertConfig) -> str:
-    """config.json as Hugging Face's BertModel reads it."""
+    """Return ``config.json`` as transformers' ``BertModel`` reads it."""
     table: dict[str, object] = {"architectures": ["BertModel"], "model_type": "bert", "hidden_act": "gelu"}
     table |= {key: getattr(config, ours) for ours, key, *_ in _SIZES}
     table |= {key: getattr(config, ours) for ours, key, *_ in _RATES}
@@ -107,7 +110,10 @@ def config_json(config: BertConfig) -> str:
 
 
 def hf_names(config: BertConfig) -> dict[str, tuple[str, ...]]:
-    """Our parameter names -> Hugging Face's; a fused one has three, stacked along the first axis in that order."""
+    """Return Hugging Face's names of each parameter of `Bert`.
+
+    A fused parameter has three, which are stacked along the first axis in this order.
+    """
     names: dict[str, tuple[str, ...]] = {}
     for ours, theirs in _OUTER:
         kinds = ("weight", "bias") if ours in ("embeddings.norm", "pooler") else ("weight",)
@@ -120,7 +126,7 @@ def hf_names(config: BertConfig) -> dict[str, tuple[str, ...]]:
 
 
 def to_hf(encoder: Bert) -> dict[str, Tensor]:
-    """The encoder's parameters under Hugging Face names, fp32, detached."""
+    """Return the parameters under Hugging Face names: fp32, contiguous, detached, on the CPU."""
     state = encoder.state_dict()
     tensors: dict[str, Tensor] = {}
     for ours, theirs in hf_names(encoder.config).items():
@@ -130,11 +136,20 @@ def to_hf(encoder: Bert) -> dict[str, Tensor]:
 
 
 def read_encoder(folder: Path, dropout: float | None = None) -> Bert:
-    """Load ``config.json`` and ``model.safetensors`` of a folder into a `Bert`, in fp32.
+    """Read ``config.json`` and ``model.safetensors`` of a folder.
 
-    Old ``gamma``/``beta`` names, the ``bert.`` prefix, the ``position_ids`` buffer and, behind that prefix, the heads
-    of pretraining (``cls.``) are understood. Shapes are checked before anything is allocated.
-    Raises SwissbertError that names missing, extra or misshaped tensors.
+    Old checkpoints are supported: ``gamma``/``beta`` names of norms, a ``bert.`` prefix, the ``position_ids`` buffer
+    and the heads of pretraining (``cls.``), which are ignored. Shapes are checked before memory is allocated.
+
+    Args:
+        folder: The folder.
+        dropout: Both dropout rates; those of the checkpoint if None.
+
+    Returns:
+        The encoder in fp32 on the CPU, with trainable parameters.
+
+    Raises:
+        SwissbertError: Names the file, and missing, unknown or misshaped tensors.
     """
     config_file, weights = folder / "config.json", folder / "model.safetensors"
     try:
@@ -143,8 +158,8 @@ def read_encoder(folder: Path, dropout: float | None = None) -> Bert:
         raise SwissbertError(f"{config_file}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
     if not weights.is_file():
         pickled = (folder / "pytorch_model.bin").exists()
-        other = "; pytorch_model.bin is there, but pickles are never read" if pickled else ""
-        raise SwissbertError(f"{weights}: there is no such file{other}")
+        other = "; pytorch_model.bin exists, but pickles are never read" if pickled else ""
+        raise SwissbertError(f"{weights}: no such file{other}")
     with torch.device("meta"):
         encoder = Bert(config.with_dropout(dropout), initialise=False)
     try:
@@ -172,13 +187,13 @@ def write_encoder(encoder: Bert, folder: Path) -> None:
 
 
 def _plain(name: str) -> str:
-    """A stored tensor name without the prefix and the old spelling of norms."""
+    """Return the name of a stored tensor without the prefix and the old names of norms."""
     name = name.removeprefix("bert.")
     return re.sub(r"LayerNorm\.gamma$", "LayerNorm.weight", re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", name))
 
 
 def _shown(text: str) -> str:
-    """What a file says, fit for a message: control characters escaped, very long text cut."""
+    """Format text from a file for a message: control characters escaped, long text cut."""
     return text if text.isprintable() and len(text) <= 200 else reprlib.repr(text)
 
 
@@ -187,9 +202,16 @@ def _ignored(name: str) -> bool:
 
 
 def _check(encoder: Bert, shapes: dict[str, tuple[int, ...]], names: list[str], where: Path) -> None:
-    """Compare stored shapes, by plain name, with the encoder's, which may be on the meta device.
+    """Check the tensors of a file against the encoder.
 
-    `names` are those in the file, where a tensor may be there under an old name and a new one.
+    Args:
+        encoder: The encoder, which may be on the meta device.
+        shapes: Stored shapes by plain name (see `_plain`).
+        names: All names in the file; the same tensor may be stored under an old and a new name.
+        where: The file.
+
+    Raises:
+        SwissbertError: If they do not fit.
     """
     expected: dict[str, tuple[int, ...]] = {}
     state = encoder.state_dict()
@@ -197,15 +219,21 @@ def _check(encoder: Bert, shapes: dict[str, tuple[int, ...]], names: list[str], 
         rows, *rest = state[ours].shape
         expected |= {name: (rows // len(theirs), *rest) for name in theirs}
     repeated = [name for name, count in Counter(map(_plain, names)).items() if count > 1]
-    if found := misfit(expected, shapes, repeated):
-        raise SwissbertError(f"{where}: the tensors do not fit its config.json: {found}")
+    if problems := misfit(expected, shapes, repeated):
+        raise SwissbertError(f"{where}: the tensors do not fit its config.json: {problems}")
 
 
 def misfit(
     expected: Mapping[str, tuple[int, ...]], shapes: Mapping[str, tuple[int, ...]], repeated: Sequence[str] = ()
 ) -> str:
-    """What is wrong with stored tensors, by their names and shapes, in words; empty where all fit."""
-    wrong = {
+    """Describe how stored tensors differ from the expected ones; an empty string if they do not.
+
+    Args:
+        expected: Expected shapes by name.
+        shapes: Stored shapes by name.
+        repeated: Names that are stored more than once.
+    """
+    problems = {
         "missing": sorted(expected.keys() - shapes.keys()),
         "unknown": sorted(shapes.keys() - expected.keys()),
         "repeated": sorted(repeated),
@@ -217,6 +245,6 @@ def misfit(
     }
     return "; ".join(
         f"{kind} {', '.join(map(_shown, names[:4]))}{f' and {len(names) - 4} more' if len(names) > 4 else ''}"
-        for kind, names in wrong.items()
+        for kind, names in problems.items()
         if names
     )

@@ -1,4 +1,4 @@
-"""Dropout (Srivastava et al., 2014). Drawing its masks is up to a fifth of a training step on a CPU, so how they are drawn counts."""
+"""Dropout (Srivastava et al., 2014) with fast masks on a CPU, where torch's take up to a fifth of a training step."""
 
 import math
 from collections.abc import Sequence
@@ -10,10 +10,17 @@ from torch import Tensor
 
 
 def dropout(x: Tensor, rate: float, training: bool) -> Tensor:
-    """Each value is 0 with probability `rate`, in 0 to below 1, and divided by the share that stays otherwise; `x` itself
-    outside of training.
+    """Set values to 0 with probability `rate` and divide the others by ``1 - rate``.
 
-    On a CPU the rate is the nearest of 65,536 steps, and which values are dropped is for torch's default generator alone to say.
+    On a CPU the rate is rounded to a multiple of 1/65,536. Masks depend on torch's default generator only.
+
+    Args:
+        x: Any tensor.
+        rate: Dropout rate, from 0 to below 1.
+        training: Whether dropout is applied.
+
+    Returns:
+        A new tensor, or `x` itself if nothing is to be dropped.
     """
     if not training or rate == 0:
         return x
@@ -23,7 +30,7 @@ def dropout(x: Tensor, rate: float, training: bool) -> Tensor:
 
 
 def _mask(shape: Sequence[int], rate: float) -> Tensor:
-    """Factors of so many values, float32: 0, or what keeps the mean as it is. Sixteen random bits decide each."""
+    """Return factors of a shape, fp32: 0 for dropped values, ``1 / (1 - rate)`` for others; 16 random bits for each."""
     count = math.prod(shape)
     seed = int(torch.randint(2**63 - 1, ()).item())
     bits: np.ndarray = np.random.SFC64(seed).random_raw(-(-count // 4)).view(np.int16)

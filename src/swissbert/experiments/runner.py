@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from swissbert.config import RunConfig
 from swissbert.data.dataset import TaskData
@@ -33,7 +32,8 @@ from swissbert.inference.model import load
 from swissbert.inference.submission import submission
 from swissbert.model_folder.encoders import encoder_folder
 from swissbert.training.loop import train
-from swissbert.training.prepare import fingerprints, load_splits, plan_steps, prepare
+from swissbert.training.plan import plan_steps
+from swissbert.training.prepare import fingerprints, load_splits, prepare
 from swissbert.training.state import checkpoints, recorded_rows
 
 
@@ -135,23 +135,12 @@ def _job(
 
 
 def tokens_a_second(job: Job, display: Display) -> float:
-    """How fast this machine goes forward and backward, by two batches of each task. Trains nothing that is kept."""
+    """Measure the training speed on this machine by two steps, of which the first warms up. No result is kept."""
     prepared = prepare(job.config, Display(quiet=True))
     display.say("timing a few steps ...")
-    prepared.model.train()
-    seconds, tokens = 0.0, 0
-    for turn, (name, data) in enumerate([*prepared.train.items()] * 2):
-        batches = data.shuffled(job.config.train.batch_size, job.config.train.bucket, [0])
-        batch = data.batch(batches[turn % len(batches)]).to(prepared.device)
-        began = time.perf_counter()
-        with torch.autocast(prepared.device.type, torch.bfloat16, enabled=prepared.precision == torch.bfloat16):
-            loss = prepared.model.loss(batch, name)
-        loss.backward()  # type: ignore[no-untyped-call]
-        loss.item()
-        if turn:  # the first one warms up
-            seconds += time.perf_counter() - began
-            tokens += batch.tokens
-    return tokens / seconds
+    step, batches = prepared.training_step(), prepared.batches()
+    records = [step(number, batches(number % prepared.total)) for number in range(2)]
+    return records[-1].tokens / records[-1].seconds
 
 
 def run_row(planned: PlannedRow, out: Path, display: Display) -> RowRecord:

@@ -1,11 +1,8 @@
-"""Folders that ``transformers.AutoModelForSequenceClassification`` loads, one a task.
+"""Export to folders that ``transformers.AutoModelForSequenceClassification`` loads, one per task.
 
-Such a classifier is one linear map of the pooled output, and so are this model's heads, with two exceptions of form:
-
-- A binary head has one logit z. Here it becomes two, 0 and z, whose softmax is the same two probabilities.
-- A regression whose output is a sigmoid over a range has a logit z too, which no linear map turns into the score. The
-  pipeline of transformers puts a sigmoid on single logits, so what it gives is exactly the score as a share of the range:
-  score = low + (high - low) * share. The label says so. A linear regression comes out as it is, not cut to its range.
+Such a classifier is one linear layer on the pooled output, and so are swissBERT's linear heads. How the logits of a
+task map to the classifier's is decided by its kind (`Kind.hf_head`): for instance a binary head's logit z becomes two
+logits 0 and z, and thresholds of a multilabel head are folded into the bias, so that they lie at a score of 0.5.
 """
 
 import json
@@ -13,84 +10,94 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from safetensors.torch import save_file
+from torch import Tensor
 
 from swissbert.encoder.checkpoint import config_json, to_hf
-from swissbert.export.plan import chosen, fill_new
+from swissbert.export.plan import CARD, HF_CONFIG, HF_WEIGHTS, TOKENIZER_CONFIG, select_tasks, write_new_folder
 from swissbert.inference.model import Model
 from swissbert.kinds import HFHead
 from swissbert.tasks import Task
 
 
-def export_hf(trained: Model, out: Path, names: Sequence[str] | None = None) -> list[Path]:
-    """Write ``out/TASK`` for the tasks named, or for all; returns these folders.
+def export_hf(model: Model, out: Path, names: Sequence[str] | None = None) -> list[Path]:
+    """Write a classifier folder ``out/TASK`` for each task.
 
-    Raises SwissbertError where a head is more than a linear map of one sequence, and where `out` is taken.
+    Args:
+        model: The model.
+        out: The folder to create.
+        names: Names of the tasks; None for all.
+
+    Returns:
+        The folders, in the order of the model's tasks.
+
+    Raises:
+        SwissbertError: If a head is not one linear layer on one sequence, or `out` is not free.
     """
-    tasks = chosen(trained, names, misfit, "a Hugging Face classifier")
+    tasks = select_tasks(model, names, misfit, "a Hugging Face classifier")
 
     def fill(new: Path) -> None:
-        encoder = {f"bert.{name}": tensor for name, tensor in to_hf(trained.network.encoder).items()}
+        encoder = {f"bert.{name}": tensor for name, tensor in to_hf(model.network.encoder).items()}
         for task in tasks:
+            head = classifier(model, task)
+            assert not isinstance(head, str), "select_tasks has refused such heads"
             folder = new / task.name
             folder.mkdir()
-            head = classifier(trained, task)
-            assert not isinstance(head, str), "misfit has refused such heads"
-            tensors = encoder | {
-                "classifier.weight": head.weight.contiguous(),
-                "classifier.bias": head.bias.contiguous(),
-            }
-            save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-            _write_json(
-                folder / "config.json",
-                json.loads(config_json(trained.network.encoder.config)) | _settings(trained, head),
-            )
-            trained.tokenizer.save(folder)
-            settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-            longest = trained.description.encoder.max_length
-            own = {"tokenizer_class": "BertTokenizerFast", "model_max_length": longest}
-            _write_json(folder / "tokenizer_config.json", settings | own)
-            (folder / "README.md").write_text(_card(task, head), encoding="utf-8")
+            _write_classifier(folder, model, encoder, head)
+            (folder / CARD).write_text(_card(task, head), encoding="utf-8")
 
-    fill_new(out, fill)
+    write_new_folder(out, fill)
     return [out / task.name for task in tasks]
 
 
-def misfit(trained: Model, task: Task) -> str | None:
-    """Say why a task cannot be a `BertForSequenceClassification`; None if it can."""
-    if trained.network.separate(task):
-        linear = trained.network.head(task.name).as_linear()
-        return linear if isinstance(linear, str) else "it encodes the sentences of a pair one by one"
-    if trained.network.hidden:
+def misfit(model: Model, task: Task) -> str | None:
+    """Say in a clause why a task cannot be a ``BertForSequenceClassification``; None if it can."""
+    if model.network.separate(task):
+        linear = model.network.head(task.name).as_linear()
+        return linear if isinstance(linear, str) else "it encodes the sentences of a pair separately"
+    if model.network.hidden:
         return "its head has a hidden layer (model.layer_sharing)"
-    head = classifier(trained, task)
+    head = classifier(model, task)
     return head if isinstance(head, str) else None
 
 
-def classifier(trained: Model, task: Task) -> HFHead | str:
-    """Return a task's head as transformers has it, or say in a clause why that cannot be."""
-    linear = trained.network.head(task.name).as_linear()
+def classifier(model: Model, task: Task) -> HFHead | str:
+    """Return a task's head as transformers has it, or a clause that says why it cannot be expressed."""
+    linear = model.network.head(task.name).as_linear()
     return linear if isinstance(linear, str) else task.kind.hf_head(task, *linear)
 
 
-def _settings(trained: Model, head: HFHead) -> dict[str, object]:
-    """Return what config.json says of the classifier."""
+def _write_classifier(folder: Path, model: Model, encoder: dict[str, Tensor], head: HFHead) -> None:
+    """Write weights, configuration and tokenizer; `encoder` holds its tensors under ``bert.`` names."""
+    layer = {"classifier.weight": head.weight.contiguous(), "classifier.bias": head.bias.contiguous()}
+    save_file(encoder | layer, folder / HF_WEIGHTS, metadata={"format": "pt"})
+    _write_json(folder / HF_CONFIG, json.loads(config_json(model.network.encoder.config)) | _config(model, head))
+    model.tokenizer.save(folder)
+    settings = json.loads((folder / TOKENIZER_CONFIG).read_text(encoding="utf-8"))
+    longest = model.description.encoder.max_length
+    changes = {"tokenizer_class": "BertTokenizerFast", "model_max_length": longest}
+    _write_json(folder / TOKENIZER_CONFIG, settings | changes)
+
+
+def _config(model: Model, head: HFHead) -> dict[str, object]:
+    """Return the keys of ``config.json`` that describe the classifier."""
     return {
         "architectures": ["BertForSequenceClassification"],
         "problem_type": head.problem_type,
         "num_labels": len(head.labels),
         "id2label": {str(i): label for i, label in enumerate(head.labels)},
         "label2id": {label: i for i, label in enumerate(head.labels)},
-        "classifier_dropout": trained.description.model.dropout,
+        "classifier_dropout": model.description.model.dropout,
     }
 
 
 def _card(task: Task, head: HFHead) -> str:
-    """How to use a folder, in Markdown."""
-    given = '{"text": "one text", "text_pair": "another"}' if task.is_pair else '"some text"'
+    """Return the folder's README."""
+    example = '{"text": "one text", "text_pair": "another"}' if task.is_pair else '"some text"'
+    all_scores = ", top_k=None" if len(head.labels) > 1 else ""
     lines = ["---", "library_name: transformers", "pipeline_tag: text-classification", "---", "", f"# {task.name}", ""]
     lines += ["A task of a swissBERT model as a classifier of its own.", "", "```python"]
-    lines += ["from transformers import pipeline", "", 'answer = pipeline("text-classification", "THIS_FOLDER")']
-    lines += [f"answer({given}, truncation=True{', top_k=None' if task.labels else ''})", "```"]
+    lines += ["from transformers import pipeline", "", 'classify = pipeline("text-classification", "THIS_FOLDER")']
+    lines += [f"classify({example}, truncation=True{all_scores})", "```"]
     if head.note:
         lines += ["", f"The pipeline's score s is {head.note}"]
     return "\n".join(lines) + "\n"

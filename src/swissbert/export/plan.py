@@ -1,4 +1,4 @@
-"""Which tasks go out, and into which folder."""
+"""What every export begins with: the selected tasks and a new folder; and the names of the files written."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -6,38 +6,67 @@ from pathlib import Path
 from swissbert.errors import SwissbertError
 from swissbert.files import need_name, write_folder, writing
 from swissbert.inference.model import Model
+from swissbert.model_folder import layout
 from swissbert.tasks import Task
 
+HF_CONFIG = layout.CONFIG
+HF_WEIGHTS = layout.WEIGHTS
+TOKENIZER = layout.TOKENIZER
+TOKENIZER_CONFIG = layout.TOKENIZER_CONFIG
+CARD = layout.CARD
+ONNX_FILE = "model.onnx"
+ONNX_DESCRIPTION = layout.DESCRIPTION
+"""Same name as in a model folder. Its ``format`` is `ONNX_FORMAT`, by which `swissbert.load` recognises an export."""
+ONNX_FORMAT = "onnx"
 
-def chosen(
-    trained: Model, names: Sequence[str] | None, misfit: Callable[[Model, Task], str | None], what: str
+
+def select_tasks(
+    model: Model, names: Sequence[str] | None, misfit: Callable[[Model, Task], str | None], target: str
 ) -> list[Task]:
-    """The tasks named, or all, in the model's order.
+    """Return the tasks to export, in the model's order.
 
-    `misfit` says why a task cannot be exported as `what`, if so; one that cannot makes this raise SwissbertError, which
-    names the tasks that can.
+    Args:
+        model: The model.
+        names: Names of the tasks; None or an empty list for all.
+        misfit: Returns a clause that says why a task cannot be exported; None if it can.
+        target: What is exported to, for the error message.
+
+    Raises:
+        SwissbertError: If a name is unknown or a task cannot be exported; names the tasks that can.
     """
-    wanted = {trained.task(name).name for name in names} if names else None
-    tasks = [task for task in trained.tasks.values() if wanted is None or task.name in wanted]
-    reasons = {task.name: misfit(trained, task) for task in tasks}
+    wanted = {model.task(name).name for name in names} if names else None
+    tasks = [task for task in model.tasks.values() if wanted is None or task.name in wanted]
+    reasons = {task.name: misfit(model, task) for task in tasks}
     for name, reason in reasons.items():
         if reason:
-            fitting = " ".join(f"--task {other}" for other, why in reasons.items() if not why)
-            rest = f"; {fitting} exports what does" if fitting else ""
-            raise SwissbertError(f"task '{name}' does not fit into {what}: {reason}{rest}")
+            fitting = [other for other, clause in reasons.items() if not clause]
+            hint = f"; these tasks can be exported: {', '.join(fitting)}" if fitting else ""
+            raise SwissbertError(f"task '{name}' cannot be exported as {target}: {reason}{hint}")
     return tasks
 
 
-def fill_new(out: Path, fill: Callable[[Path], None]) -> None:
-    """Let `fill` write the folder `out`, which appears whole or not at all. Raises SwissbertError as `free` does."""
-    free(out)
+def write_new_folder(out: Path, fill: Callable[[Path], None]) -> None:
+    """Create the folder `out` atomically.
+
+    Args:
+        out: The folder, which must not exist or be empty.
+        fill: Writes the contents into the folder it is given. If it raises, nothing is left behind.
+
+    Raises:
+        SwissbertError: As `check_free`, or if the folder cannot be written.
+    """
+    check_free(out)
     write_folder(out, fill)
 
 
-def free(out: Path) -> None:
-    """Raise SwissbertError where `out` has no name of its own or something is there already."""
+def check_free(out: Path) -> None:
+    """Check that a folder can be created at `out`; an empty one may exist.
+
+    Raises:
+        SwissbertError: If `out` has no name of its own (as ``.``), or exists and is not an empty folder.
+    """
     need_name(out, "export")
     with writing(out):
         taken = out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir())))
     if taken:
-        raise SwissbertError(f"{out}: is there already; another --out keeps it")
+        raise SwissbertError(f"{out}: already exists and is not an empty folder; choose another one")

@@ -1,4 +1,4 @@
-"""Where a trained model's attention goes in one sentence or pair, as numbers."""
+"""Attention weights of a trained model for one sentence or pair."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,14 +7,18 @@ import numpy as np
 import torch
 
 from swissbert.data.batches import pack
+from swissbert.data.tokens import TokenTable
 from swissbert.inference.model import Model
 
 
 @dataclass(frozen=True)
-class Attended:
-    """One sequence with all its attention: ``weights[layers, heads, L, L]``, row i says where token i looks.
+class AttentionWeights:
+    """Attention of every layer and head over one sequence.
 
-    `boundary` is where the second sentence begins, L where there is none.
+    Attributes:
+        tokens: The L word pieces, special tokens included.
+        boundary: Index of the first token of the second sentence; L for a single sentence.
+        weights: fp32 ``[layers, heads, L, L]``; row i is the distribution of token i over all tokens.
     """
 
     tokens: list[str]
@@ -22,29 +26,56 @@ class Attended:
     weights: torch.Tensor
 
 
-@torch.inference_mode()
-def attended(trained: Model, text: str, text_pair: str | None = None) -> Attended:
-    """Attention over a sentence, or over a pair in one sequence as a model with pair encoding reads it."""
-    table = trained.tokenizer.encode(
-        [text],
-        [text_pair] if text_pair is not None else None,
-        together=True,
-        max_length=trained.description.encoder.max_length,
-    )
-    batch = pack(table, np.array([0])).to(next(trained.network.parameters()).device)
-    encoder = trained.network.encoder
-    found = encoder(batch.input_ids, batch.token_type_ids, batch.lengths, keep_attentions=True)
-    weights = torch.stack([layer[0] for layer in found.attentions]).float().cpu()
-    return Attended(trained.tokenizer.words(batch.input_ids.tolist()), int(table.first[0]), weights)
+def attention_table(model: Model, text: str, text_pair: str | None = None, max_length: int | None = None) -> TokenTable:
+    """Tokenize a sentence, or a pair as one sequence: a table of one row.
 
-
-def to_bertviz(trained: Model, text: str, text_pair: str | None = None) -> dict[str, Any]:
-    """Arguments of bertviz's ``head_view`` and ``model_view``: attention ``[1, heads, L, L]`` of each layer, tokens.
-
-    ``head_view(**to_bertviz(model, "How are you?", "Are you well?"))`` in a notebook.
+    Args:
+        model: The model.
+        text: A text.
+        text_pair: The second text of a pair.
+        max_length: Tokens to truncate to; None for the length that the model was trained with.
     """
-    found = attended(trained, text, text_pair)
-    arguments: dict[str, Any] = {"attention": tuple(layer[None] for layer in found.weights), "tokens": found.tokens}
-    if found.boundary < len(found.tokens):
-        arguments["sentence_b_start"] = found.boundary
+    pairs = None if text_pair is None else [text_pair]
+    length = model.description.encoder.max_length if max_length is None else max_length
+    return model.tokenizer.encode([text], pairs, together=True, max_length=length)
+
+
+@torch.inference_mode()
+def table_attention(model: Model, table: TokenTable) -> AttentionWeights:
+    """Return the attention over the first row of a table, as `attention_table` makes it."""
+    batch = pack(table, np.array([0])).to(next(model.network.parameters()).device)
+    encoder = model.network.encoder
+    output = encoder(batch.input_ids, batch.token_type_ids, batch.lengths, keep_attentions=True)
+    weights = torch.stack([layer[0] for layer in output.attentions]).float().cpu()
+    return AttentionWeights(model.tokenizer.words(batch.input_ids.tolist()), int(table.first[0]), weights)
+
+
+def attention_weights(model: Model, text: str, text_pair: str | None = None) -> AttentionWeights:
+    """Return the attention over a sentence, or over a pair that is encoded as one sequence.
+
+    Args:
+        model: The model.
+        text: A text.
+        text_pair: The second text of a pair.
+    """
+    return table_attention(model, attention_table(model, text, text_pair))
+
+
+def to_bertviz(model: Model, text: str, text_pair: str | None = None) -> dict[str, Any]:
+    """Return arguments for bertviz's ``head_view`` and ``model_view``.
+
+    In a notebook: ``head_view(**to_bertviz(model, "How are you?", "Are you well?"))``.
+
+    Returns:
+        ``attention``, a tuple of ``[1, heads, L, L]`` per layer; ``tokens``; and for pairs ``sentence_b_start``.
+    """
+    result = attention_weights(model, text, text_pair)
+    arguments: dict[str, Any] = {"attention": tuple(layer[None] for layer in result.weights), "tokens": result.tokens}
+    if result.boundary < len(result.tokens):
+        arguments["sentence_b_start"] = result.boundary
     return arguments
+
+
+# Former names, which `swissbert.analysis` still imports.
+Attended = AttentionWeights
+attended = attention_weights

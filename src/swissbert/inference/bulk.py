@@ -1,38 +1,55 @@
-"""Answers on a large file, in shards: a job that is killed goes on where it was, and loses or doubles no row.
+"""Answer a large file in shards, so that an interrupted job can be resumed without losing or repeating a row.
 
-A folder of answers holds ``job.json`` (what is asked, written first), ``part-00000.jsonl`` and so on (`shard_rows` rows
-each, in input order) and, at the end, ``done.json``. Each file is there whole or not at all.
+A job folder holds ``job.json`` (input, model and settings, written first), ``part-00000.jsonl`` and so on (`shard_rows`
+rows each, in input order) and, at the end, ``done.json``. Every file is written atomically.
 """
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from swissbert.data.rows import BadRow
-from swissbert.display import Display
+from swissbert.data.formats import Format
+from swissbert.data.rows import BadRow, Row
+from swissbert.display import Display, RowProgress
 from swissbert.errors import SwissbertError
 from swissbert.files import locked, read_object, sha256, whole_file, write_text
-from swissbert.inference.inputs import read_inputs
+from swissbert.inference.inputs import input_format, read_inputs
 from swissbert.inference.model import Model
 from swissbert.inference.stream import records
+from swissbert.model_folder import layout
 from swissbert.settings import shown
 from swissbert.tasks import Task
 from swissbert.version import __version__
 
 SHARD_ROWS = 100_000
-"""Rows of a shard: what a kill costs at most."""
+"""Rows of a shard: the most that are lost if a job is killed."""
 
-MODEL_FILES = ("config.json", "model.safetensors", "heads.safetensors", "swissbert.json", "tokenizer.json", "vocab.txt")
-"""What a model's answers depend on; the model card is not among it."""
+MODEL_FILES = (
+    layout.CONFIG,
+    layout.WEIGHTS,
+    layout.HEADS,
+    layout.DESCRIPTION,  # with the checksums of a compact folder
+    layout.TOKENIZER,
+    layout.VOCABULARY,
+)
+"""Files of a model folder that answers depend on."""
+
+JOB, DONE, PARTS = "job.json", "done.json", "part-*.jsonl"
 
 
 @dataclass(frozen=True)
 class Done:
-    """A finished job, as ``done.json`` has it: all rows, those that could not be used, and how many shards they fill."""
+    """The contents of ``done.json``.
+
+    Attributes:
+        rows: Number of rows of the input.
+        bad_rows: Number of rows that could not be used.
+        shards: Number of shards.
+    """
 
     rows: int
     bad_rows: int
@@ -40,7 +57,7 @@ class Done:
 
 
 def answer_file(
-    trained: Model,
+    model: Model,
     task: Task,
     source: Path,
     folder: Path,
@@ -49,61 +66,78 @@ def answer_file(
     shard_rows: int = SHARD_ROWS,
     display: Display | None = None,
 ) -> Done:
-    """Answer every row of `source` into `folder`, or go on with that, or see that it is done. Memory is constant.
+    """Answer every row of a file into a job folder, in constant memory; resume a job that was interrupted.
 
-    The bytes of a shard depend on its own rows alone, so those of a job that was killed are those of one that was not.
-    Raises SwissbertError as `read_inputs` does, where another process writes into `folder`, and, before anything is
-    written, where it holds another job; an interrupt leaves whole shards.
+    The bytes of a shard depend on its own rows alone, so an interrupted and resumed job gives the same files as an
+    uninterrupted one.
+
+    Args:
+        model: The model.
+        task: Which of its tasks.
+        source: The input file; must not change before the job is finished.
+        folder: The job folder.
+        format: Format of the input, see `read_inputs`.
+        shard_rows: Rows of each shard.
+        display: Shows progress.
+
+    Raises:
+        SwissbertError: As `read_inputs`, or if another process writes into `folder` or it holds another job. Nothing is
+            written then.
     """
     display = display or Display(quiet=True)
     job = {
         "input": _input(source),
-        "model": _model(trained.folder),
-        "precision": trained.precision,
+        "model": _model(model.folder),
+        "precision": model.precision,
         "task": task.name,
         "format": format,
         "shard_rows": shard_rows,
         "swissbert": __version__,
     }
     with locked(folder):
-        _same_job(job, folder)
+        _check_job(job, folder)
         if (done := _finished(folder)) is not None:
-            display.say(f"{folder}: this job is done already; there is nothing to compute")
+            display.say(f"{folder}: this job is finished already; there is nothing to compute")
             return done
         files: list[TextIO] = []
-        rows = read_inputs(str(source), task, format, opened=files.append)
-        rows = chain(list(islice(rows, 1)), rows)  # columns that lack are found before anything is written
-        write_text(folder / "job.json", json.dumps(job, indent=2, ensure_ascii=False) + "\n")
-        if whole := len(list(folder.glob("part-*.jsonl"))):
-            display.say(f"{folder}: going on; {whole:,} shards are there, and their rows are read but not computed")
-        total = bad = 0
-        with display.rows("predicting", _share(source, files)) as bar:
-            for number in count():
-                first = next(rows, None)
-                if first is None:  # known before the shard is made: none is empty
-                    break
-                shard = chain([first], islice(rows, shard_rows - 1))
-                path = _part(folder, number)
-                if path.is_file():
-                    before = total
-                    for row in shard:
-                        total += 1
-                        bad += isinstance(row, BadRow)
-                    bar.skip(total - before)
-                    continue
-                with whole_file(path) as out:
-                    for record in records(trained, task, shard):
-                        total += 1
-                        bad += "error" in record
-                        out.write(json.dumps(record, ensure_ascii=False) + "\n")
-                        bar.advance()
+        rows = read_inputs(str(source), task, format, on_open=files.append)
+        rows = chain(list(islice(rows, 1)), rows)  # reports missing columns before anything is written
+        write_text(folder / JOB, json.dumps(job, indent=2, ensure_ascii=False) + "\n")
+        if shards := len(list(folder.glob(PARTS))):
+            display.say(f"{folder}: resuming; {shards:,} shards exist, and their rows are read but not computed")
+        with display.rows("predicting", _share(source, files, input_format(source, task, format))) as bar:
+            done = _write_shards(model, task, rows, folder, shard_rows, bar)
         if _input(source) != job["input"]:
-            raise SwissbertError(
-                f"{source}: it changed while it was read, so the answers in {folder} are of no one file"
-            )
-        done = Done(total, bad, number)
-        write_text(folder / "done.json", json.dumps(asdict(done)) + "\n")
+            raise SwissbertError(f"{source}: the file changed while it was read, so the answers in {folder} are mixed")
+        write_text(folder / DONE, json.dumps(asdict(done)) + "\n")
         return done
+
+
+def _write_shards(
+    model: Model, task: Task, rows: Iterator[Row | BadRow], folder: Path, shard_rows: int, bar: RowProgress
+) -> Done:
+    """Write the shards that do not exist yet."""
+    total = bad = 0
+    for number in count():
+        first = next(rows, None)
+        if first is None:  # checked before the shard is created, so that none is empty
+            break
+        shard = chain([first], islice(rows, shard_rows - 1))
+        path = _part(folder, number)
+        if path.is_file():
+            before = total
+            for row in shard:
+                total += 1
+                bad += isinstance(row, BadRow)
+            bar.skip(total - before)
+            continue
+        with whole_file(path) as out:
+            for record in records(model, task, shard):
+                total += 1
+                bad += "error" in record
+                out.write(json.dumps(record, ensure_ascii=False) + "\n")
+                bar.advance()
+    return Done(total, bad, number)
 
 
 def _part(folder: Path, number: int) -> Path:
@@ -111,30 +145,30 @@ def _part(folder: Path, number: int) -> Path:
 
 
 def _input(path: Path) -> dict[str, Any]:
-    """What tells a file from another at a price that does not grow with it.
+    """Identify an input file in constant time: size, modification time, and a hash of its first and last MiB.
 
-    Not proof against someone who edits the middle and puts back size and modification time.
+    An edit in the middle that restores size and time is not noticed.
     """
     try:
-        found = path.stat()
+        status = path.stat()
         if not path.is_file():
-            raise SwissbertError(f"{path}: a job that can be resumed reads a file, which this is not")
+            raise SwissbertError(f"{path}: not a regular file, which a job that can be resumed needs")
         with path.open("rb") as file:
             ends = hashlib.sha256(file.read(2**20))
-            file.seek(max(0, found.st_size - 2**20))
+            file.seek(max(0, status.st_size - 2**20))
             ends.update(file.read(2**20))
     except OSError as error:
         raise SwissbertError(f"{path}: cannot be read ({error.strerror or error})") from error
     return {
         "name": path.name,
-        "bytes": found.st_size,
-        "modified_ns": found.st_mtime_ns,
+        "bytes": status.st_size,
+        "modified_ns": status.st_mtime_ns,
         "ends_sha256": ends.hexdigest(),
     }
 
 
 def _model(folder: Path) -> str:
-    """sha256 over the files of a model folder that its answers depend on."""
+    """Return a SHA-256 over the files of a model folder that its answers depend on."""
     digest = hashlib.sha256()
     for path in (folder / name for name in MODEL_FILES):
         if path.is_file():
@@ -142,12 +176,18 @@ def _model(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _same_job(job: dict[str, Any], folder: Path) -> None:
-    """Raise SwissbertError where a folder holds another job, or answers of which nobody can say whose they are."""
-    path = folder / "job.json"
+def _check_job(job: dict[str, Any], folder: Path) -> None:
+    """Check that a folder is empty or holds this job.
+
+    Raises:
+        SwissbertError: If it holds another job, or answers without ``job.json``.
+    """
+    path = folder / JOB
     if not path.exists():
-        if (folder / "done.json").exists() or any(folder.glob("part-*.jsonl")):
-            raise SwissbertError(f"{folder}: holds answers but no job.json, so nobody can say what they are of")
+        if (folder / DONE).exists() or any(folder.glob(PARTS)):
+            raise SwissbertError(
+                f"{folder}: contains answers but no {JOB}, so their job is unknown; use another folder"
+            )
         return
     stored = read_object(path)
     differ = [
@@ -156,25 +196,31 @@ def _same_job(job: dict[str, Any], folder: Path) -> None:
         if stored.get(key) != job[key]
     ]
     if differ:
-        raise SwissbertError(f"{folder}: holds another job, which differs in {', '.join(differ)}; take another folder")
+        raise SwissbertError(
+            f"{folder}: contains another job, which differs in {', '.join(differ)}; use another folder"
+        )
 
 
 def _finished(folder: Path) -> Done | None:
-    """The end of a job whose shards are all there; one that somebody took away is computed again."""
+    """Return the contents of ``done.json``; None if it or a shard is missing, which is then computed again."""
     try:
-        done = Done(**json.loads((folder / "done.json").read_text(encoding="utf-8")))
+        done = Done(**json.loads((folder / DONE).read_text(encoding="utf-8")))
         return done if all(_part(folder, number).is_file() for number in range(done.shards)) else None
     except (OSError, ValueError, TypeError):
         return None
 
 
-def _share(source: Path, files: list[TextIO]) -> Callable[[int], float]:
-    """Which share of the input lies behind once so many rows are done: by bytes read of a text file, else by rows."""
-    if not files:  # only Parquet is not read as text
-        from pyarrow.parquet import read_metadata
+def _share(source: Path, files: list[TextIO], format: Format) -> Callable[[int], float]:
+    """Return a function that turns rows done into the share of the input done.
 
-        total = read_metadata(source).num_rows
-        return lambda rows: rows / max(1, total)
+    Args:
+        source: The input.
+        files: The open file of a text format, whose position counts; empty for other formats, whose rows count.
+        format: The format of the input.
+    """
+    if not files:
+        total = format.count_rows(source)
+        return lambda rows: rows / max(1, total) if total is not None else 0.0
     size = max(1, source.stat().st_size)
 
     def share(rows: int) -> float:

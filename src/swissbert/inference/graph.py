@@ -1,8 +1,14 @@
-"""The layers of an encoder as a graph of ONNX Runtime's operators, with eight-bit matrix products, on packed tokens.
+"""The layers of an encoder as a graph of ONNX Runtime operators with int8 matrix products, on packed tokens.
 
-Its inputs are ``hidden`` float ``[T, H]`` (the embeddings), ``lengths`` int32 ``[B]``, ``first`` int64 ``[B]`` (index of each
-sequence's first token), ``spread`` int64 ``[B, L]`` (which token goes where in attention; padding is any token of the same sequence) and ``back``
-int64 ``[T]`` (where each token is in ``[B * L]``). It gives ``pooled`` ``[B, H]``, as `Bert.pool` does.
+Inputs of the graph:
+
+- ``hidden``, float ``[T, H]``: the embeddings,
+- ``lengths``, int32 ``[B]``: the length of each sequence,
+- ``first``, int64 ``[B]``: the index of each sequence's first token,
+- ``spread``, int64 ``[B, L]``: the token at each place of the padded batch; padding is any token of the same sequence,
+- ``back``, int64 ``[T]``: the index of each token in ``[B * L]``.
+
+Its output is ``pooled``, float ``[B, H]``, as of `Bert.pool`.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -16,26 +22,40 @@ if TYPE_CHECKING:
     from onnx import NodeProto
 
 WEIGHTS = 63
-"""Largest weight, of either sign: products of two 8-bit numbers overflow the 16 bits that AVX2 adds them in."""
+"""Largest absolute value of a weight. With 8 bits, sums of two products would overflow the 16 bits of AVX2."""
 ACTIVATIONS = 127
-"""Largest activation, of either sign; stored with this added, from 0 to 254."""
-OWN = "com.microsoft"
-"""Where ONNX Runtime's own operators are named: fused ones that ONNX itself has not."""
+"""Largest absolute value of an activation; stored with this added, from 0 to 254."""
+RUNTIME = "com.microsoft"
+"""Operator domain of ONNX Runtime's fused operators, which are not part of ONNX."""
 
 
 def to_graph(encoder: Bert) -> bytes:
-    """The layers and the pooler of an encoder, serialised."""
+    """Return layers and pooler of an encoder as a serialised ONNX model."""
     return _Graph(encoder).serialised()
 
 
 def round_weights(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``[outputs, inputs]`` -> int8 ``[inputs, outputs]``, and the scale of each output, float32."""
+    """Round a weight to 7 bits.
+
+    Args:
+        weight: fp32 ``[outputs, inputs]``.
+
+    Returns:
+        The rounded weight, int8 ``[inputs, outputs]``, and the scale of each output, fp32 ``[outputs]``.
+    """
     scales = np.maximum(np.abs(weight).max(1) / WEIGHTS, 1e-12)
     return np.rint(weight / scales[:, None]).astype(np.int8).T.copy(), scales.astype(np.float32)
 
 
 class _Graph:
-    """Nodes and tensors, as they come. A value goes by its name, which each method returns."""
+    """Builder of the graph: each method adds nodes and tensors, and returns the name of its result.
+
+    Attributes:
+        config: Sizes of the encoder.
+        nodes: The nodes so far, in order of execution.
+        tensors: The constants so far by name.
+        rounded: Names of the int8 version and the scales of each value that was rounded.
+    """
 
     def __init__(self, encoder: Bert) -> None:
         self.config = encoder.config
@@ -45,8 +65,8 @@ class _Graph:
         self.step = self.tensor("step", np.float32(1 / ACTIVATIONS))
         self.zero = self.tensor("zero", np.uint8(ACTIVATIONS))
         self.whole = self.tensor("whole", np.int8(0))
-        self.least = self.tensor("least", np.float32(1e-12))  # a token of zeros alone has a scale too
-        self.along = self.tensor("along", np.array([-1], np.int64))
+        self.least = self.tensor("least", np.float32(1e-12))  # avoids a division by 0 for tokens of zeros
+        self.axis = self.tensor("along", np.array([-1], np.int64))
         hidden = "hidden"
         for number, layer in enumerate(encoder.layers, 1):
             assert isinstance(layer, Layer)
@@ -55,32 +75,35 @@ class _Graph:
         self.add("Tanh", [self.add("Gemm", [hidden, weight, bias], transB=1)], "pooled")
 
     def tensor(self, name: str, value: Any) -> str:
+        """Add a constant."""
         self.tensors[name] = np.asarray(value)
         return name
 
     def parameters(self, module: nn.Linear | nn.LayerNorm, name: str) -> tuple[str, str]:
+        """Add weight and bias of a module."""
         return self.tensor(f"{name}.weight", _array(module.weight)), self.tensor(f"{name}.bias", _array(module.bias))
 
-    def add(self, kind: str, inputs: list[str], output: str = "", domain: str = "", **options: Any) -> str:
+    def add(self, operator: str, inputs: list[str], output: str = "", domain: str = "", **options: Any) -> str:
+        """Add a node with one output, whose name is made up if not given."""
         from onnx import helper
 
-        output = output or f"{kind}.{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, inputs, [output], domain=domain, **options))
+        output = output or f"{operator}.{len(self.nodes)}"
+        self.nodes.append(helper.make_node(operator, inputs, [output], domain=domain, **options))
         return output
 
     def layer(self, layer: Layer, hidden: str, name: str, *, last: bool) -> str:
-        """``[T, H] -> [T, H]``; the `last` one ``-> [B, H]``, what first tokens need alone."""
+        """Add a layer, ``[T, H] -> [T, H]``; the last one computes first tokens only, ``-> [B, H]``."""
         own = self.add("Gather", [hidden, "first"]) if last else hidden
         context = self.attention(layer, own, hidden, name, last=last)
         product, bias = self.product(context, layer.attention_out.weight, layer.attention_out.bias, f"{name}.out")
         hidden = self.norm(layer.attention_norm, self.add("Add", [product, bias]), own, f"{name}.attention_norm")
         product, bias = self.product(hidden, layer.up.weight, layer.up.bias, f"{name}.up")
-        wide = self.add("BiasGelu", [product, bias], domain=OWN)
+        wide = self.add("BiasGelu", [product, bias], domain=RUNTIME)
         product, bias = self.product(wide, layer.down.weight, layer.down.bias, f"{name}.down")
         return self.norm(layer.norm, self.add("Add", [product, bias]), hidden, f"{name}.norm")
 
     def attention(self, layer: Layer, own: str, hidden: str, name: str, *, last: bool) -> str:
-        """Context of each token of `own`: ``[T, H]``, or ``[B, H]``."""
+        """Add attention of the queries `own`, ``[T, H]`` or ``[B, H]``, over the keys and values of `hidden`."""
         size = self.config.hidden_size
         weight, bias = layer.qkv.weight, layer.qkv.bias
         flat = self.tensor("flat", np.array([-1, size], np.int64))
@@ -90,14 +113,14 @@ class _Graph:
             key, value = self.parts(self.linear(hidden, weight[size:], bias[size:], f"{name}.kv"), 2)
         else:
             query, key, value = self.parts(self.linear(hidden, weight, bias, f"{name}.qkv"), 3)
-        # [B, L, H]; keys and values beyond a sequence's length are not looked at
+        # [B, L, H]; keys and values beyond a sequence's length are masked
         inputs = [query, key, value, "", "lengths"]
-        context = self.add("MultiHeadAttention", inputs, domain=OWN, num_heads=self.config.heads)
+        context = self.add("MultiHeadAttention", inputs, domain=RUNTIME, num_heads=self.config.heads)
         context = self.add("Reshape", [context, flat])
         return context if last else self.add("Gather", [context, "back"])
 
     def parts(self, tokens: str, count: int) -> list[str]:
-        """``[T, count * H]`` -> as many of ``[B, L, H]``."""
+        """Split ``[T, count * H]`` into `count` values ``[B, L, H]``."""
         from onnx import helper
 
         outputs = [f"{tokens}.{part}" for part in range(count)]
@@ -106,32 +129,34 @@ class _Graph:
         return outputs
 
     def linear(self, x: str, weight: Tensor, bias: Tensor, name: str) -> str:
+        """Add a linear layer."""
         return self.add("Add", [*self.product(x, weight, bias, name)])
 
     def product(self, x: str, weight: Tensor, bias: Tensor, name: str) -> tuple[str, str]:
-        """``x Wᵀ`` with eight-bit numbers, as fp32, and the bias that is still to be added."""
+        """Add the product ``x Wᵀ`` in int8; returns it as fp32, and the bias, which is not added yet."""
         whole, scales = round_weights(_array(weight))
         matrix, scale = self.tensor(f"{name}.int8", whole), self.tensor(f"{name}.scale", scales)
         tokens, largest = self.round(x)
         inputs = [tokens, matrix, self.step, scale, self.zero, self.whole]
-        product = self.add("MatMulIntegerToFloat", inputs, domain=OWN)
+        product = self.add("MatMulIntegerToFloat", inputs, domain=RUNTIME)
         return self.add("Mul", [product, largest]), self.tensor(f"{name}.bias", _array(bias))
 
     def round(self, x: str) -> tuple[str, str]:
-        """``x[T, inputs]`` as uint8, and its scales ``[T, 1]``: each token's own largest value."""
+        """Round ``x[T, inputs]`` to uint8; returns it and its scales ``[T, 1]``, the largest absolute value of each token."""
         if x not in self.rounded:
-            high, low = (self.add(kind, [x, self.along], keepdims=1) for kind in ("ReduceMax", "ReduceMin"))
+            high, low = (self.add(name, [x, self.axis], keepdims=1) for name in ("ReduceMax", "ReduceMin"))
             largest = self.add("Max", [high, self.add("Neg", [low]), self.least])
             shrunk = self.add("Div", [x, largest])
             self.rounded[x] = self.add("QuantizeLinear", [shrunk, self.step, self.zero]), largest
         return self.rounded[x]
 
     def norm(self, norm: nn.LayerNorm, x: str, residual: str, name: str) -> str:
-        # two operators: the fused one took four times as long
+        """Add a residual and a layer norm, as two operators: ONNX Runtime's fused one took four times as long."""
         inputs = [self.add("Add", [x, residual]), *self.parameters(norm, name)]
         return self.add("LayerNormalization", inputs, axis=-1, epsilon=norm.eps)
 
     def serialised(self) -> bytes:
+        """Return the model as bytes."""
         from onnx import TensorProto, helper, numpy_helper
 
         size, whole = self.config.hidden_size, TensorProto.INT64
@@ -145,7 +170,7 @@ class _Graph:
         pooled = helper.make_tensor_value_info("pooled", TensorProto.FLOAT, ["B", size])
         tensors = [numpy_helper.from_array(value, name) for name, value in self.tensors.items()]
         graph = helper.make_graph(self.nodes, "layers", inputs, [pooled], tensors)
-        opsets = [helper.make_opsetid("", 18), helper.make_opsetid(OWN, 1)]
+        opsets = [helper.make_opsetid("", 18), helper.make_opsetid(RUNTIME, 1)]
         model: bytes = helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString()
         return model
 

@@ -1,4 +1,4 @@
-"""Inputs to answer: texts given in Python, and rows of files without labels."""
+"""Inputs to predict: texts given in Python, and rows of files without labels."""
 
 import errno
 import io
@@ -9,7 +9,18 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TextIO
 
-from swissbert.data.reader import ENDINGS, Cells, Opened, check_rows, read_cells, unreadable
+from swissbert.data.formats import (
+    FORMATS,
+    Cells,
+    Format,
+    NumberedCells,
+    OnOpen,
+    TextFormat,
+    find_format,
+    read_cells,
+    unreadable,
+)
+from swissbert.data.row_checks import check_rows, with_ids
 from swissbert.data.rows import BadRow, Row
 from swissbert.errors import SwissbertError
 from swissbert.tasks import Columns, Task
@@ -18,19 +29,22 @@ Text = str | tuple[str, str]
 """One input: a text, or a pair of texts for a task of pairs."""
 HEAD_ROWS = 1024
 """Rows of a file that are searched for column names."""
+STDIN = "-"
+"""Name that stands for standard input."""
 
 
 def rows_of(texts: Iterable[Any], task: Task) -> Iterator[Row]:
-    """Checked rows of texts, or of pairs of texts. Raises SwissbertError that names the input by its number from 1."""
+    """Check texts, or pairs of texts, and yield them as rows numbered from 1.
+
+    Raises:
+        SwissbertError: If an input is empty, unreadable or not what the task reads; names it by its number.
+    """
     for number, item in enumerate(texts, 1):
         parts = item if isinstance(item, tuple | list) else (item,)
         expected = 2 if task.is_pair else 1
         if len(parts) != expected or not all(isinstance(part, str) for part in parts):
-            raise SwissbertError(
-                f"input {number}: task '{task.name}' takes {'a pair of texts' if task.is_pair else 'one text'}, not {item!r}"[
-                    :300
-                ]
-            )
+            takes = "a pair of texts" if task.is_pair else "one text"
+            raise SwissbertError(f"input {number}: task '{task.name}' takes {takes}, not {item!r}"[:300])
         if not all(part.strip() for part in parts):
             raise SwissbertError(f"input {number}: the text is empty")
         if why := unreadable("".join(parts)):
@@ -39,71 +53,101 @@ def rows_of(texts: Iterable[Any], task: Task) -> Iterator[Row]:
 
 
 def read_inputs(
-    source: str, task: Task, format: str = "auto", stdin: TextIO | None = None, opened: Opened | None = None
+    source: str,
+    task: Task,
+    format: Format | str = "auto",
+    stdin: TextIO | None = None,
+    on_open: OnOpen | None = None,
 ) -> Iterator[Row | BadRow]:
-    """Rows to answer, from a file or standard input (``-``).
+    """Yield the rows of a file or of standard input; labels are not looked at.
 
-    Text (``-`` and files ending in .txt) is a sentence a line, of a pair task two with a tab between. Other formats
-    go by ending or `format`, delimited text by the task's own format; they have the task's own columns, or ``text`` and
-    ``text_pair``, and perhaps ``id``. A text file is shown to `opened` once it is open.
+    A file with columns has those of the task, or ``text`` and ``text_pair``, and perhaps ``id``.
+
+    Args:
+        source: Path of a file, or ``-`` for standard input.
+        task: The task that the rows are for.
+        format: A format or its name; ``auto`` is plain text for standard input, else see `input_format`.
+        stdin: What to read instead of the process's standard input.
+        on_open: Called with the open file, if the format is text.
+
+    Yields:
+        A row, or a bad row in its place.
+
+    Raises:
+        SwissbertError: If the input cannot be read or lacks a column.
     """
-    path, where = (Path("/dev/stdin"), "standard input") if source == "-" else (Path(source), source)
-    if source == "-" and stdin is None and sys.stdin is None:
-        raise SwissbertError("standard input: it is closed, so there is nothing to read")
+    where = "standard input" if source == STDIN else source
     try:
-        if format == "auto":
-            format = "text" if source == "-" else _format(path, task)
-        if format != "text":
-            yield from _rows_in(path, where, format, task, opened)
-        elif source == "-":  # whatever the locale says, bytes that are not UTF-8 are a bad row and no traceback
-            utf8 = stdin or io.TextIOWrapper(sys.stdin.buffer, encoding="utf-8-sig", errors="surrogateescape")
-            yield from _lines(utf8, where, task)
+        if source == STDIN:
+            raw, chosen = _read_stdin(task, FORMATS["text"] if format == "auto" else format, stdin)
         else:
-            with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
-                if opened:
-                    opened(file)
-                yield from _lines(file, where, task)
+            chosen = input_format(Path(source), task, format)
+            raw = read_cells(Path(source), chosen, task.read_options, on_open)
+        if chosen.has_columns:
+            raw, task = _named_columns(raw, task)
+        else:
+            raw = with_ids(raw, task)
+        yield from check_rows(raw, task, where, labelled=False)
     except OSError as error:
         raise SwissbertError(f"{where}: cannot be read ({error.strerror or error})") from error
 
 
-def _format(path: Path, task: Task) -> str:
-    """How a file is read: by its ending, but delimited as the task's files are if its header is, to see the same text."""
-    known = {**ENDINGS, ".txt": "text"}
-    ending = path.suffix.lower()
-    path.stat()  # a file that is not there is the first thing to say
+def _read_stdin(task: Task, format: Format | str, stdin: TextIO | None) -> tuple[Iterator[NumberedCells], Format]:
+    """Open standard input as UTF-8, whatever the locale, so that other bytes are bad rows and not an error."""
+    path = Path("/dev/stdin")
+    chosen = find_format(path, format)
+    if stdin is None and sys.stdin is None:
+        raise SwissbertError("standard input: it is closed, so there is nothing to read")
+    if not isinstance(chosen, TextFormat):
+        return read_cells(path, chosen, task.read_options), chosen
+    file = stdin or io.TextIOWrapper(
+        sys.stdin.buffer, encoding="utf-8-sig", errors="surrogateescape", newline=chosen.newline
+    )
+    return chosen.parse(file, "standard input", task.read_options), chosen
+
+
+def input_format(path: Path, task: Task, format: Format | str = "auto") -> Format:
+    """Return the format to read a file of inputs with.
+
+    Args:
+        path: The file.
+        task: Its own format takes precedence over the ending if the file is laid out that way (the course's ``.csv``
+            files have tabs), so that a text is read as it was in training.
+        format: A format or its name; ``auto`` chooses.
+
+    Raises:
+        OSError: If there is no such file.
+        SwissbertError: If no format is known by the name or the ending.
+    """
+    if format != "auto":
+        return find_format(path, format)
+    path.stat()  # that a file is missing is reported before its ending
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if ending not in known:
-        raise SwissbertError(f"{path}: the ending says no known format ({', '.join(known)}); --format can")
-    if ending in (".csv", ".tsv") and task.format in ("cs224n", "csv", "tsv") and path.is_file():
-        with path.open("rb") as file:
-            header = file.readline(2**16)
-        tabs = b"\t" in header or (ending == ".tsv" and b"," not in header)
-        if tabs == (task.format != "csv"):
-            return task.format
-    return known[ending]
+    by_ending = find_format(path)
+    own = task.format
+    return own if isinstance(own, Format) and own.fits(path) else by_ending
 
 
-def _rows_in(path: Path, where: str, format: str, task: Task, opened: Opened | None) -> Iterator[Row | BadRow]:
-    """Rows of a file with columns, which the first row that has them names; JSON lines may have others before it."""
-    cells = read_cells(path, format, task.quotes, opened)
-    before: list[tuple[int, Cells | str]] = []
-    for number, found in islice(cells, HEAD_ROWS):
-        if isinstance(found, dict):
-            columns = _columns(task, found)
-            if columns.text in found and (columns.text_pair is None or columns.text_pair in found):
-                task = task.model_copy(update={"columns": columns})
-                for early, reason in before:
-                    yield BadRow(where, early, reason if isinstance(reason, str) else f"no column '{columns.text}'")
-                before = [(number, found)]
-                break
-        before.append((number, found))
-    yield from check_rows(chain(before, cells), task, where, labelled=False)
+def _named_columns(raw: Iterator[NumberedCells], task: Task) -> tuple[Iterator[NumberedCells], Task]:
+    """Find the first row that has the columns of the task, or ``text`` and ``text_pair``.
+
+    Returns:
+        All rows, where those before it are bad ones, and the task with the columns of the file.
+    """
+    before: list[NumberedCells] = []
+    for number, cells in islice(raw, HEAD_ROWS):
+        if isinstance(cells, dict):
+            columns = _columns(task, cells)
+            if columns.text in cells and (columns.text_pair is None or columns.text_pair in cells):
+                bad = [(n, c if isinstance(c, str) else f"no column '{columns.text}'") for n, c in before]
+                return chain(bad, [(number, cells)], raw), task.model_copy(update={"columns": columns})
+        before.append((number, cells))
+    return chain(before, raw), task
 
 
 def _columns(task: Task, cells: Cells) -> Columns:
-    """The task's own columns if they are there, else ``text`` and ``text_pair``; labels are not looked at."""
+    """Return the task's own columns if they are there, else ``text`` and ``text_pair``; the label column is left out."""
     own = task.columns
     names = {"text": own.text, "text_pair": own.text_pair, "id": own.id}
     if own.text not in cells and "text" in cells:
@@ -111,16 +155,3 @@ def _columns(task: Task, cells: Cells) -> Columns:
     if names["id"] not in cells:
         names["id"] = "id" if "id" in cells else None
     return Columns(text=names["text"] or "text", text_pair=names["text_pair"], id=names["id"], label="\0")
-
-
-def _lines(file: Iterable[str], source: str, task: Task) -> Iterator[Row | BadRow]:
-    for number, line in enumerate(file, 1):
-        parts = [part.strip() for part in line.rstrip("\r\n").split("\t")] if task.is_pair else [line.strip()]
-        if len(parts) != (2 if task.is_pair else 1):
-            yield BadRow(source, number, f"{len(parts)} texts where task '{task.name}' takes a pair with a tab between")
-        elif not all(parts):
-            yield BadRow(source, number, "the text is empty")
-        elif why := unreadable("".join(parts)):
-            yield BadRow(source, number, f"the text has {why}")
-        else:
-            yield Row(number, str(number), parts[0], parts[1] if task.is_pair else None, None)

@@ -1,8 +1,9 @@
-"""Eight-bit matrix products for answering on a CPU; everything between them stays fp32.
+"""Int8 matrix products for inference on a CPU; everything between them stays fp32.
 
-The linear maps of each layer have weights in 7 bits, one scale for each output, and take activations in 8 bits, one scale for
-each token. A token's scale is its own largest value, so nothing is calibrated and no token, and no text, changes the answer
-of another. ONNX Runtime computes: its products are as fast for one short text as for many, where torch's are not.
+The linear layers of the encoder have weights in 7 bits with one scale per output, and take activations in 8 bits with
+one scale per token. A token's scale is its own largest value, so no calibration is needed, and neither a token nor a
+text changes the answer of another. ONNX Runtime computes the products, because its kernels are as fast for one short
+text as for many; those of torch are not.
 """
 
 import threading
@@ -22,15 +23,19 @@ if TYPE_CHECKING:
 
 
 def has_int8() -> bool:
-    """Whether what it takes is installed: onnx and onnxruntime."""
+    """Whether onnx and onnxruntime are installed."""
     return all(find_spec(name) is not None for name in ("onnx", "onnxruntime"))
 
 
 class Int8Layers:
-    """What `Bert.pool` does after the embeddings. Threads may share one.
+    """The layers and the pooler of an encoder, with int8 products. Thread-safe.
 
-    A call works on as many threads as torch has where it is made: all for few texts, one each where texts are many.
-    Each of the two takes a copy of the eight-bit weights (10 MB of MiniLM, 85 MB of bert-base) when it is first needed.
+    A call uses as many threads as torch has in the calling thread: all of them for few texts, one in each worker thread
+    where texts are many. ONNX Runtime needs a session for each number of threads, which holds a copy of the int8
+    weights (10 MB of MiniLM, 85 MB of bert-base) and is created on first use.
+
+    Args:
+        encoder: The encoder, on the CPU. Later changes of its weights have no effect.
     """
 
     def __init__(self, encoder: Bert) -> None:
@@ -47,14 +52,19 @@ class Int8Layers:
             if threads not in self._sessions:
                 options = SessionOptions()
                 options.intra_op_num_threads = threads
-                # it keeps one for each shape, and here nearly every batch has its own
+                # ONNX Runtime caches a memory pattern per input shape, and nearly every batch has a shape of its own
                 options.enable_mem_pattern = False
                 options.log_severity_level = 3
                 self._sessions[threads] = InferenceSession(self._graph, options, providers=["CPUExecutionProvider"])
             return self._sessions[threads]
 
     def __call__(self, hidden: Tensor, lengths: list[int]) -> Tensor:
-        """Embeddings ``[T, H]`` of packed sequences -> pooled ``[B, H]``."""
+        """Return pooled outputs, fp32 ``[B, H]``.
+
+        Args:
+            hidden: Embeddings of packed sequences, fp32 ``[T, H]``.
+            lengths: Length of each of the B sequences.
+        """
         sizes = np.array(lengths, np.int64)
         first = np.cumsum(sizes) - sizes
         longest = int(sizes.max())
@@ -64,7 +74,7 @@ class Int8Layers:
             "hidden": hidden.numpy(),
             "lengths": sizes.astype(np.int32),
             "first": first,
-            # padding is the sequence's own last token: whatever another text holds, it is not looked at
+            # padding repeats the sequence's own last token, so that NaN in another text cannot get in
             "spread": first[:, None] + np.minimum(columns, sizes[:, None] - 1),
             "back": np.flatnonzero(inside),
         }
@@ -72,12 +82,16 @@ class Int8Layers:
 
 
 def to_int8(encoder: Bert) -> None:
-    """Let `encoder.pool` answer with eight-bit products from now on, on the CPU; nothing learns through them.
+    """Switch `Bert.pool` to int8 products, in place and for inference only.
 
-    Raises SwissbertError where there are none.
+    Args:
+        encoder: The encoder, on the CPU.
+
+    Raises:
+        SwissbertError: If onnx or onnxruntime is not installed.
     """
     if not has_int8():
         raise SwissbertError(
-            "precision is 'int8', which needs more packages: pip install 'swissbert[int8]' (or 'fp32', without)"
+            "precision 'int8' needs packages that are not installed: pip install 'swissbert[int8]', or use 'fp32'"
         )
     encoder.layers_instead = Int8Layers(encoder)

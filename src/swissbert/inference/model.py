@@ -1,4 +1,4 @@
-"""A trained model: load it, ask it, score it."""
+"""Load a trained model, predict and evaluate."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -13,7 +13,8 @@ from swissbert.data.rows import Row
 from swissbert.data.tokens import Tokenizer
 from swissbert.device import pick_device
 from swissbert.errors import SwissbertError
-from swissbert.evaluation import Scores, evaluate, table_answers, tables_answers
+from swissbert.evaluation import Scores, table_answers, tables_answers
+from swissbert.evaluation import evaluate as score_splits
 from swissbert.inference.inputs import Text, rows_of
 from swissbert.inference.int8 import has_int8, to_int8
 from swissbert.kinds import Answer, Array, Kind
@@ -28,7 +29,7 @@ from swissbert.tasks import Split, Task, tasks_for
 Precision = Literal["auto", "fp32", "int8"]
 """Precision of answers: ``auto`` is eight-bit products on a CPU where onnxruntime is installed, else fp32."""
 CHUNK = 1024
-"""Rows that are read, sorted by length and answered at a time: bounds memory, and is enough for little padding."""
+"""Rows that are read, sorted by length and answered together: bounds memory, and is enough for little padding."""
 
 
 class Model:
@@ -75,7 +76,9 @@ class Model:
             return next(iter(self.tasks.values()))
         if name not in self.tasks:
             problem = "needs a task" if name is None else f"has no task '{name}'"
-            raise SwissbertError(f"{self.folder}: this model {problem}; its tasks are {', '.join(self.tasks)}")
+            raise SwissbertError(
+                f"{self.folder}: this model {problem}; its tasks are {', '.join(self.tasks)}", argument="task"
+            )
         return self.tasks[name]
 
     def token_options(self, task: Task) -> TokenOptions:
@@ -112,7 +115,7 @@ class Model:
         if isinstance(texts, str | tuple):
             return next(self._answers(declared, [texts]))
         if not isinstance(texts, Iterable):
-            raise SwissbertError(f"texts are a list or another iterable of texts, not {shown(texts)}")
+            raise SwissbertError(f"texts is {shown(texts)}, but it must be a text, a pair, or an iterable of them")
         answers = self._answers(declared, texts)
         return list(answers) if isinstance(texts, list) else answers
 
@@ -132,7 +135,9 @@ class Model:
         """
         declared = self.task(task)
         if isinstance(texts, str):
-            raise SwissbertError(f"numbers are of a list or another iterable of texts, not {shown(texts)}")
+            raise SwissbertError(
+                f"texts is {shown(texts)}, but `numbers` takes an iterable of texts; wrap it in a list"
+            )
         rows = rows_of(texts, declared)
         parts = []
         while chunk := list(islice(rows, CHUNK)):
@@ -154,7 +159,7 @@ class Model:
             SwissbertError: If no task reads such input, or one of `tasks` does not.
         """
         if isinstance(tasks, str) or (tasks is not None and not tasks):
-            raise SwissbertError(f"tasks is {shown(tasks)}, but it is a list of names, or None for all that fit")
+            raise SwissbertError(f"tasks is {shown(tasks)}, but it must be a list of names, or None for all that fit")
         names = None if tasks is None else [self.task(name).name for name in tasks]
         chosen = tasks_for(list(self.tasks.values()), text_pair is not None, names)
         rows = list(rows_of([(text, text_pair) if text_pair is not None else text], chosen[0]))
@@ -169,9 +174,12 @@ class Model:
             data: Directory with the tasks' files, or ``starter`` for the corpus that ships.
             split: Which split.
             metrics: Further metrics, computed for the kinds that they name.
+
+        Raises:
+            SwissbertError: If the split cannot be read, or its rows lack labels.
         """
         directory = data_path(str(data)) if data is not None else None
-        return evaluate(self.network, self.labelled_splits(split, directory), full=True, metrics=metrics)
+        return score_splits(self.network, self.labelled_splits(split, directory), full=True, metrics=metrics)
 
     def labelled_splits(
         self, split: Split, directory: Path | None, tasks: Sequence[Task] | None = None
@@ -184,9 +192,7 @@ class Model:
         for task in tasks or self.tasks.values():
             data = load_split(task, split, directory, self.tokenizer, **self.token_options(task))
             if np.isnan(data.labels).any():
-                raise SwissbertError(
-                    f"{data.source}: the {split} rows of task '{task.name}' have no labels to score against"
-                )
+                raise SwissbertError(f"{data.source}: {split} rows of task '{task.name}' have no labels")
             yield data
 
 
@@ -213,13 +219,30 @@ def load(
         SwissbertError: Names file and reason.
     """
     if precision not in get_args(Precision):
-        raise SwissbertError(f"precision is {shown(precision)}, but it is one of {', '.join(get_args(Precision))}")
+        raise SwissbertError(f"precision is {shown(precision)}, but it must be one of {', '.join(get_args(Precision))}")
     network, tokenizer, description, folder = read_model(name, heads=heads, kinds=kinds)
     target = pick_device(device)
     if precision == "int8" and target.type != "cpu":
-        raise SwissbertError(f"precision is 'int8', but that is for the CPU, and the device is '{target}'")
+        raise SwissbertError(f"precision is 'int8', which runs on a CPU only, but device is '{target}'")
     if precision == "auto":
         precision = "int8" if target.type == "cpu" and has_int8() else "fp32"
     if precision == "int8":
         to_int8(network.encoder)
     return Model(network.to(target), tokenizer, description, folder, precision)
+
+
+def evaluate(
+    model: Model | str | Path, data: str | Path | None = None, split: Split = "dev", metrics: Sequence[Metric] = ()
+) -> Scores:
+    """Score a labelled split of every task of a model, with 95 % intervals.
+
+    Args:
+        model: A `Model`, or a name that `load` takes.
+        data: Directory with the tasks' files, or ``starter`` for the corpus that ships.
+        split: Which split.
+        metrics: Further metrics, computed for the kinds that they name.
+
+    Raises:
+        SwissbertError: If the model cannot be loaded, or rows are missing or lack labels.
+    """
+    return (model if isinstance(model, Model) else load(model)).evaluate(data, split, metrics)

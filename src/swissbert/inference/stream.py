@@ -1,4 +1,4 @@
-"""Answers to rows, streamed in input order in constant memory."""
+"""Answer a stream of rows, in input order and constant memory."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -11,9 +11,15 @@ from swissbert.tasks import Task
 
 
 def stream(model: Model, task: Task, rows: Iterable[Row | BadRow]) -> Iterator[tuple[Row | BadRow, Answer | None]]:
-    """Yield rows with their answers, in order; a bad row comes back in its place with None.
+    """Yield rows with their answers, in order. Rows are read and answered `CHUNK` at a time.
 
-    Rows are read `CHUNK` at a time, so memory does not grow with their number.
+    Args:
+        model: The model.
+        task: Which of its tasks.
+        rows: The rows.
+
+    Yields:
+        Row and answer; None instead of an answer for a bad row.
     """
     source = iter(rows)
     while chunk := list(islice(source, CHUNK)):

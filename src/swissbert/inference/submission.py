@@ -1,11 +1,11 @@
-"""The Stanford CS224N course's prediction files."""
+"""Prediction files of the Stanford CS224N course."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from swissbert.data.cs224n import write_submission
-from swissbert.data.reader import find_split_file, read_split
 from swissbert.data.rows import BadRow
+from swissbert.data.splits import find_split_file, read_split
 from swissbert.inference.model import Model
 from swissbert.tasks import Split
 
@@ -13,13 +13,21 @@ from swissbert.tasks import Split
 def submission(model: Model, directory: Path | None, out: Path) -> Iterator[tuple[Path, int, list[BadRow]]]:
     """Write the course's files for dev and test rows of every task that has them.
 
+    Args:
+        model: The model.
+        directory: Directory with the tasks' files.
+        out: Folder for the prediction files.
+
     Yields:
         Path of a file, number of its rows, and the rows that were left out.
+
+    Raises:
+        SwissbertError: If a task has neither split, or a file cannot be read or written.
     """
     for task in model.tasks.values():
         splits: list[Split] = ["dev", "test"]
         available = [s for s in splits if (task.hub and s in task.hub.splits) or find_split_file(task, s, directory)]
-        for split in available or splits:  # with neither, reading says what is missing
+        for split in available or splits:  # with neither, read_split reports what is missing
             rows = read_split(task, split, directory)
             decisions = task.kind.decide(model.answer_rows(task, rows.rows))
             ids = [row.id for row in rows.rows]

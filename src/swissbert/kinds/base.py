@@ -26,6 +26,10 @@ Label = float | tuple[float, ...]
 """A parsed label: a class number, 0 or 1, a score, or one 0 or 1 for each label of a multilabel task."""
 
 
+SEPARATORS = ("|", ";", ",")
+"""What may separate several labels in a text cell, in the order that it is tried."""
+
+
 @dataclass(frozen=True)
 class HFHead:
     """A head as ``transformers.AutoModelForSequenceClassification`` has it.
@@ -114,6 +118,10 @@ class Kind(ABC):
     @abstractmethod
     def answer_shape(self, task: "Task") -> tuple[int, ...]:
         """Return the shape of one answer: ``()`` for a score, ``(C,)`` for probabilities."""
+
+    def answer_span(self, task: "Task") -> float:
+        """Return the width of the interval that answers lie in: 1 for probabilities."""
+        return 1.0
 
     @abstractmethod
     def parse(self, task: "Task", cell: object) -> Label:
@@ -207,6 +215,8 @@ def parse_class(labels: Sequence[str], cell: object) -> int:
     numbered = not any(_is_number(name) for name in labels)
     if numbered and _is_number(text) and float(text) in range(len(labels)):
         return int(float(text))
+    if _is_several(labels, cell):
+        raise ValueError(f"label {text[:40]!r} is several labels, which a task of kind 'multilabel' takes")
     allowed = ", ".join(labels[:12]) + (", ..." if len(labels) > 12 else "")
     number = f" or 0 to {len(labels) - 1}" if numbered else ""
     raise ValueError(f"label {text[:40]!r} is not one of {allowed}{number}")
@@ -217,6 +227,14 @@ def count_classes(labels: Array, decisions: Array, classes: int) -> list[list[in
     cells = labels.astype(int) * classes + decisions.astype(int)
     table: list[list[int]] = np.bincount(cells, minlength=classes**2).reshape(classes, classes).tolist()
     return table
+
+
+def _is_several(labels: Sequence[str], cell: object) -> bool:
+    """Whether a cell that is no label is a list, or known labels with a separator between."""
+    if isinstance(cell, list | tuple | set | frozenset | np.ndarray):
+        return True
+    parts = ([part.strip() for part in str(cell).split(separator)] for separator in SEPARATORS)
+    return any(len(names) > 1 and all(name in labels for name in names) for names in parts)
 
 
 def _is_number(text: str) -> bool:

@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from swissbert.kinds.answer import Answer
-from swissbert.kinds.base import Array, HFHead, Kind, Label, parse_class
+from swissbert.kinds.base import SEPARATORS, Array, HFHead, Kind, Label, parse_class
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from swissbert.tasks import Task
-
-SEPARATORS = ("|", ";", ",")
-"""Separators of labels in a text cell that are tried, in this order, where a task declares no ``separator``."""
 
 
 class Multilabel(Kind):
@@ -28,6 +25,7 @@ class Multilabel(Kind):
     name = "multilabel"
     losses = ("binary_cross_entropy",)
     fits_threshold = True
+    error_name = "Hamming loss"
 
     def outputs(self, task: "Task") -> int:
         """One logit per label."""
@@ -131,5 +129,6 @@ class Multilabel(Kind):
         return " ".join(str(number) for number in np.flatnonzero(decision))
 
     def hf_head(self, task: "Task", weight: "Tensor", bias: "Tensor") -> HFHead | str:
-        """The head as it is."""
-        return HFHead(weight, bias, task.labels, "multi_label_classification")
+        """The head as it is; the pipeline puts a sigmoid on each logit."""
+        note = "the probability of one label: every label with s >= 0.5 is assigned."
+        return HFHead(weight, bias, task.labels, "multi_label_classification", note)

@@ -26,7 +26,7 @@ class Regression(Kind):
     losses = ("mse", "mae")
     has_labels = False
     error_is_share = False
-    error_name = "mean distance"
+    error_name = "mean absolute error"
 
     def check(self, task: "Task") -> None:
         """Check that there is a range, and no labels."""
@@ -43,6 +43,11 @@ class Regression(Kind):
     def answer_shape(self, task: "Task") -> tuple[int, ...]:
         """A score."""
         return ()
+
+    def answer_span(self, task: "Task") -> float:
+        """Width of the range."""
+        low, high = _range(task)
+        return high - low
 
     def parse(self, task: "Task", cell: object) -> Label:
         """A number inside the range."""

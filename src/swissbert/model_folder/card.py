@@ -1,73 +1,87 @@
-"""The model card: a README that the Hugging Face hub reads, metadata in front and words behind."""
+"""The model card: a README whose metadata the Hugging Face hub reads."""
 
 import os.path
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swissbert.metrics import METRICS
+from swissbert.model_folder.description import Description, without_paths
 from swissbert.model_folder.hub import is_hub_id
+from swissbert.tasks import Task
 
 if TYPE_CHECKING:
-    from swissbert.model_folder.description import Description
+    from huggingface_hub import EvalResult
+
+LABELS = 8
+"""Label names of a task that the card lists."""
+
+USE = """\
+## Use
+
+MODEL is this folder, or on the hub OWNER/NAME.
+
+```sh
+swissbert predict MODEL --task {task} {arguments}
+```
+
+```python
+import swissbert
+
+model = swissbert.load("MODEL")
+model.predict("{task}", {argument})
+```"""
 
 
-def card(description: "Description") -> str:
-    """The model card, in Markdown."""
-    lines = ["---", _metadata(description), "---", "", "# swissBERT model", ""]
-    encoder = _public(description.encoder.name)
-    lines += [f"One encoder (`{encoder}`) fine-tuned for {len(description.tasks)} task(s).", ""]
-    lines += ["| task | kind | input | metric | dev score |", "|---|---|---|---|---|"]
+def card(description: Description) -> str:
+    """Return the model card in Markdown. It names no path of the machine."""
+    public = without_paths(description.model_dump(mode="json"))
+    count, first = len(description.tasks), description.tasks[0]
+    arguments, argument = '"some text"', '"some text"'
+    if first.is_pair:
+        arguments, argument = '"one text" "another text"', '("one text", "another text")'
+    parts = [
+        f"---\n{_metadata(description)}\n---",
+        "# swissBERT model",
+        f"A BERT encoder (`{_line(public['encoder']['name'])}`) fine-tuned for {count} sentence-level "
+        f"task{'s' if count > 1 else ''} with the Python package `swissbert`. Each task has a small head on the "
+        "encoder; the tasks that read the same input are answered in one pass.",
+        _table(description),
+        USE.format(task=first.name, arguments=arguments, argument=argument),
+        "## Provenance",
+        "\n".join(f"- {key}: {_line(str(value))}" for key, value in public["provenance"].items()),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _table(description: Description) -> str:
+    lines = ["| task | answer | input | metric | dev score |", "|---|---|---|---|---|"]
     for task in description.tasks:
         value = description.scores.get(f"{task.name}.{task.metric}")
         score = "not measured" if value is None else f"{value:.3f}"
         lines.append(
-            f"| {task.name} | {task.kind.name} | {'pair' if task.is_pair else 'sentence'} | {task.metric} | {score} |"
+            f"| {task.name} | {_answer(task)} | {'pair' if task.is_pair else 'sentence'} | {task.metric} | {score} |"
         )
     if "overall" in description.scores:
         lines += ["", f"Overall on dev rows: {description.scores['overall']:.3f} (mean of the metrics above)."]
-    lines += [
-        "",
-        "## Use",
-        "",
-        "MODEL is this folder, or on the hub OWNER/NAME.",
-        "",
-        "```",
-        'swissbert predict MODEL --task TASK "some text"',
-        "```",
-        "",
-        "## Provenance",
-        "",
-    ]
-    lines += [f"- {key}: {_public(str(value))}" for key, value in description.provenance.items()]
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
-def _metadata(description: "Description") -> str:
-    """What the hub reads of a card, in YAML."""
-    from huggingface_hub import EvalResult, ModelCardData
+def _answer(task: Task) -> str:
+    """Word what a task answers: its kind, and its labels or range."""
+    if task.range is not None:
+        return f"{task.kind.name}, {task.range[0]:g} to {task.range[1]:g}"
+    labels = [_line(label).replace("|", "\\|") for label in task.labels[:LABELS]]
+    return f"{task.kind.name}: {', '.join(labels)}{', ...' if len(task.labels) > LABELS else ''}"
+
+
+def _metadata(description: Description) -> str:
+    """Return the part of a card that the hub reads, in YAML."""
+    from huggingface_hub import ModelCardData
 
     encoder = description.encoder.name
     stated = str(description.provenance.get("license", ""))
-    results = []
-    for task in description.tasks:
-        for metric in (METRICS[name] for name in task.kind.metrics if name in METRICS):
-            if metric.hub_name and f"{task.name}.{metric.name}" in description.scores:
-                results.append(
-                    EvalResult(
-                        task_type="text-classification",
-                        task_name=task.name,
-                        dataset_type=task.hub.dataset if task.hub else task.name,
-                        dataset_name=task.hub.dataset if task.hub else task.name,
-                        dataset_config=task.hub.config if task.hub else None,
-                        dataset_split=task.hub.splits.get("dev", "dev") if task.hub else "dev",
-                        dataset_revision=task.hub.revision if task.hub else None,
-                        metric_type=metric.hub_name,
-                        metric_name=f"{task.name} {metric.name}",  # tasks of one data set stand in one list
-                        metric_value=description.scores[f"{task.name}.{metric.name}"],
-                    )
-                )
-    return ModelCardData(
+    results = [result for task in description.tasks for result in _results(task, description.scores)]
+    yaml: str = ModelCardData(
         language="en",
         license=stated if re.fullmatch(r"[a-z0-9.-]+", stated) else None,
         library_name="swissbert",
@@ -75,12 +89,36 @@ def _metadata(description: "Description") -> str:
         tags=["swissbert", "bert", "multitask", "sentence-classification"],
         base_model=encoder if is_hub_id(encoder) and not os.path.isdir(encoder) else None,
         datasets=sorted({task.hub.dataset for task in description.tasks if task.hub}) or None,
-        model_name=str(description.provenance.get("recipe", "swissbert")) if results else None,  # of those results
+        # the hub requires a name with results, and allows none without
+        model_name=str(description.provenance.get("recipe", "swissbert")) if results else None,
         eval_results=results or None,
     ).to_yaml(line_break="\n")
+    return yaml
 
 
-def _public(text: str) -> str:
-    """A line without the folders of this machine: of a path its last part."""
-    line = " ".join(text.split())
-    return Path(line).name if os.path.isabs(line) else line
+def _results(task: Task, scores: dict[str, float]) -> "list[EvalResult]":
+    """Return the scores of a task whose metrics the hub knows."""
+    from huggingface_hub import EvalResult
+
+    hub, metrics = task.hub, [METRICS[name] for name in task.kind.metrics]
+    return [
+        EvalResult(
+            task_type="text-classification",
+            task_name=task.name,
+            dataset_type=hub.dataset if hub else task.name,
+            dataset_name=hub.dataset if hub else task.name,
+            dataset_config=hub.config if hub else None,
+            dataset_split=hub.splits.get("dev", "dev") if hub else "dev",
+            dataset_revision=hub.revision if hub else None,
+            metric_type=metric.hub_name,
+            metric_name=f"{task.name} {metric.name}",  # the tasks of one data set share a list of results
+            metric_value=scores[f"{task.name}.{metric.name}"],
+        )
+        for metric in metrics
+        if metric.hub_name and f"{task.name}.{metric.name}" in scores
+    ]
+
+
+def _line(text: str) -> str:
+    """Put a text on one line."""
+    return " ".join(text.split())

@@ -1,8 +1,8 @@
-"""A compact model folder: in place of the encoder its four-bit difference from the one it was fine-tuned from.
+"""Compact model folders: the encoder is stored as its four-bit difference from the encoder it was fine-tuned from.
 
-``delta.safetensors`` takes the place of ``model.safetensors``; the base encoder, which ``swissbert.json`` names, brings sizes
-and vocabulary. Checksums of what lies there and of all that is read of the base stand in ``swissbert.json`` and are checked
-first: they tell a file that is not the one that was meant, not an author whom nobody should trust.
+``delta.safetensors`` takes the place of ``model.safetensors``. Sizes and vocabulary come from the base encoder, which
+``swissbert.json`` names, together with SHA-256 checksums of all files that are read. The checksums detect corruption
+and mix-ups; they do not authenticate the author.
 """
 
 from collections.abc import Mapping
@@ -20,19 +20,31 @@ from swissbert.model_folder.layout import DELTA, DESCRIPTION, ENCODER_FILES, HEA
 
 
 def write_delta(folder: Path, encoder: Bert, base: Path) -> None:
-    """Write ``delta.safetensors``: the encoder's difference from the one in the folder `base`.
+    """Write ``delta.safetensors`` into a folder.
 
-    Raises SwissbertError where the two are not of one size.
+    Args:
+        folder: The model folder.
+        encoder: The fine-tuned encoder.
+        base: Folder of the encoder that it was fine-tuned from.
+
+    Raises:
+        SwissbertError: If the two encoders differ in size.
     """
-    started = read_encoder(base)
-    if started.config.with_dropout(0) != encoder.config.with_dropout(0):
-        raise SwissbertError(f"{base}: this encoder has other sizes than the model, so it did not start from it")
-    packed = pack(started.state_dict(), {name: t.detach().float().cpu() for name, t in encoder.state_dict().items()})
+    original = read_encoder(base)
+    if original.config.with_dropout(0) != encoder.config.with_dropout(0):
+        raise SwissbertError(
+            f"{base}: this encoder differs in size from the model's, which cannot have started from it"
+        )
+    packed = pack(original.state_dict(), {name: t.detach().float().cpu() for name, t in encoder.state_dict().items()})
     save_file(packed, folder / DELTA)
 
 
 def read_delta(folder: Path, base: Path) -> Bert:
-    """The encoder that `write_delta` wrote, nearly. Raises SwissbertError that names file and reason."""
+    """Read an encoder that `write_delta` wrote, up to rounding.
+
+    Raises:
+        SwissbertError: Names file and reason.
+    """
     encoder = read_encoder(base)
     try:
         encoder.load_state_dict(unpack(encoder.state_dict(), load_file(folder / DELTA)))
@@ -42,17 +54,26 @@ def read_delta(folder: Path, base: Path) -> Bert:
 
 
 def checksums(folder: Path, base: Path) -> dict[str, str]:
-    """SHA-256 of the files that make the model, by name; those of the base encoder as ``base/NAME``."""
-    ours = {name: sha256(folder / name) for name in (DELTA, HEADS)}
-    return ours | {f"base/{name}": sha256(base / name) for name in ENCODER_FILES if (base / name).is_file()}
+    """Return the SHA-256 of every file that is read, by name; files of the base encoder are named ``base/NAME``."""
+    own = {name: sha256(folder / name) for name in (DELTA, HEADS)}
+    return own | {f"base/{name}": sha256(base / name) for name in ENCODER_FILES if (base / name).is_file()}
 
 
 def check(expected: Mapping[str, str], folder: Path, base: Path) -> None:
-    """Raise SwissbertError where a file is not the one that a checksum was taken of."""
-    found = checksums(folder, base)
-    for name in sorted(expected.keys() | found.keys()):
-        if expected.get(name) != found.get(name):
+    """Compare checksums.
+
+    Args:
+        expected: Checksums from ``swissbert.json``.
+        folder: The model folder.
+        base: Folder of the base encoder.
+
+    Raises:
+        SwissbertError: Names the first file that differs.
+    """
+    actual = checksums(folder, base)
+    for name in sorted(expected.keys() | actual.keys()):
+        if expected.get(name) != actual.get(name):
             file = base / name.removeprefix("base/") if name.startswith("base/") else folder / name
             raise SwissbertError(
-                f"{file}: not the file that {folder / DESCRIPTION} has the SHA-256 of; install or copy it again"
+                f"{file}: its SHA-256 differs from that in {folder / DESCRIPTION}; install or copy it again"
             )

@@ -1,7 +1,8 @@
-"""A fine-tuned encoder as its difference from the one it started as, in four bits a weight.
+"""The difference of a fine-tuned encoder from its base, quantised to four bits per weight.
 
-Fine-tuning moves weights little, so the difference needs few bits: each row of a matrix has one scale and whole numbers from -7 to 7,
-two of them a byte. Rows that did not move (words that no training text has) are left out. Vectors are kept as they are.
+Fine-tuning changes weights little, so few bits are enough: each row of a matrix has one scale and integers from -7 to
+7, two per byte. Rows that did not change (tokens that do not occur in training texts) are omitted. Vectors are stored
+unquantised.
 """
 
 from collections.abc import Mapping
@@ -10,25 +11,31 @@ import torch
 from torch import Tensor
 
 TOP = 7
-"""Largest code, of either sign; stored with 8 added."""
+"""Largest absolute code; codes are stored with 8 added."""
 
 
 def pack(base: Mapping[str, Tensor], tuned: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What `unpack` makes `tuned` of again, nearly: parameters by name, fp32, those of `base` under the same names and shapes.
+    """Quantise a difference.
 
-    A matrix ``N`` ``[R, C]`` becomes ``N.codes`` uint8 ``[K, ceil(C / 2)]``, ``N.scales`` ``[K]`` and ``N.rows`` int32
-    ``[K]``, the K rows that moved; a vector stays ``N``. No row is off by more than a fourteenth of its largest move.
+    Args:
+        base: Parameters of the base encoder by name, fp32.
+        tuned: Parameters of the fine-tuned encoder, of the same names and shapes.
+
+    Returns:
+        Tensors by name. A matrix ``N`` ``[R, C]`` becomes ``N.codes`` uint8 ``[K, ceil(C / 2)]``, ``N.scales`` ``[K]``
+        and ``N.rows`` int32 ``[K]``, the K rows that changed; a vector stays ``N``. The error of a weight is at most
+        1/14 of the largest change in its row.
     """
     packed: dict[str, Tensor] = {}
     for name, tensor in tuned.items():
         if tensor.dim() != 2:
             packed[name] = tensor.clone()
             continue
-        moves = tensor - base[name]
-        rows = moves.abs().amax(1).nonzero()[:, 0]
-        moves = moves[rows]
-        scales = moves.abs().amax(1) / TOP  # [K]
-        codes = (moves / scales[:, None]).round().to(torch.int8) + 8
+        changes = tensor - base[name]
+        rows = changes.abs().amax(1).nonzero()[:, 0]
+        changes = changes[rows]
+        scales = changes.abs().amax(1) / TOP  # [K]
+        codes = (changes / scales[:, None]).round().to(torch.int8) + 8
         if codes.shape[1] % 2:
             codes = torch.nn.functional.pad(codes, (0, 1), value=8)
         codes = codes.to(torch.uint8)
@@ -38,9 +45,14 @@ def pack(base: Mapping[str, Tensor], tuned: Mapping[str, Tensor]) -> dict[str, T
 
 
 def unpack(base: Mapping[str, Tensor], packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Parameters by name, from those of `base` and what `pack` gave.
+    """Restore parameters.
 
-    Raises ValueError where they do not belong together.
+    Args:
+        base: Parameters of the base encoder by name, fp32.
+        packed: Tensors that `pack` returned.
+
+    Raises:
+        ValueError: If the two do not belong together.
     """
     tuned: dict[str, Tensor] = {}
     for name, tensor in base.items():
@@ -53,11 +65,11 @@ def unpack(base: Mapping[str, Tensor], packed: Mapping[str, Tensor]) -> dict[str
         scales = _part(packed, f"{name}.scales", torch.float32, (count,))
         pairs = _part(packed, f"{name}.codes", torch.uint8, (count, (width + 1) // 2))
         if count and not (int(rows.min()) >= 0 and int(rows.max()) < height):
-            raise ValueError(f"{name}.rows names rows that a matrix of {height} has not")
+            raise ValueError(f"{name}.rows has indices outside of 0 to {height - 1}")
         codes = torch.stack([pairs & 15, pairs >> 4], 2).flatten(1)[:, :width]
         tuned[name] = tensor.index_add(0, rows, (codes.float() - 8) * scales[:, None])
-    if strange := [name for name in packed if name.removesuffix(".codes") not in base and _owner(name) not in base]:
-        raise ValueError(f"{strange[0]} is of no parameter")
+    if unknown := [name for name in packed if name.removesuffix(".codes") not in base and _owner(name) not in base]:
+        raise ValueError(f"{unknown[0]} belongs to no parameter")
     return tuned
 
 
@@ -68,6 +80,6 @@ def _owner(name: str) -> str:
 def _part(packed: Mapping[str, Tensor], name: str, kind: torch.dtype, shape: tuple[int, ...]) -> Tensor:
     tensor = packed.get(name)
     if tensor is None or tensor.dtype != kind or tuple(tensor.shape) != shape:
-        found = "is missing" if tensor is None else f"is {tensor.dtype} {list(tensor.shape)}"
-        raise ValueError(f"{name} {found}, but {kind} {list(shape)} is expected")
+        actual = "is missing" if tensor is None else f"is {tensor.dtype} {list(tensor.shape)}"
+        raise ValueError(f"{name} {actual}, but must be {kind} {list(shape)}")
     return tensor

@@ -1,11 +1,19 @@
 """The contents of ``swissbert.json``: tasks, settings, scores and provenance of a model."""
 
+import re
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Self
 
 from pydantic import Field, model_validator
 
 from swissbert.config import EncoderSettings, ModelSettings
-from swissbert.settings import Settings
+from swissbert.errors import SwissbertError
+from swissbert.files import read_object
+from swissbert.kinds import Kind
+from swissbert.model_folder.encoders import is_local
+from swissbert.model_folder.layout import DESCRIPTION
+from swissbert.settings import Settings, shown, validated
 from swissbert.tasks import Task
 
 FORMAT = 1
@@ -18,7 +26,8 @@ class Description(Settings):
     Attributes:
         format: `FORMAT` of the folder's layout.
         tasks: The tasks, in order.
-        encoder: The encoder settings of the run.
+        encoder: The encoder settings of the run. `save_model` writes the name of an encoder that is a folder without
+            the folders above it.
         model: The settings of heads and pair encoding.
         scores: Scores on dev rows by dotted name.
         provenance: Versions, machine, recipe, seed and date; free keys.
@@ -40,3 +49,80 @@ class Description(Settings):
             if names.count(name) > 1:
                 raise ValueError(f"tasks: the name '{name}' is used twice")
         return self
+
+
+def read_description(folder: Path, kinds: Mapping[str, Kind] | None = None) -> Description:
+    """Read ``swissbert.json`` of a model folder, without local paths (see `without_paths`).
+
+    Args:
+        folder: The model folder.
+        kinds: Kinds from outside the package, by name.
+
+    Raises:
+        SwissbertError: If it is missing, damaged, of another format, or belongs to an exported ONNX folder.
+    """
+    table = without_paths(read_table(folder))
+    return validated(
+        Description, table, str(folder / DESCRIPTION), context={"kinds": dict(kinds or {}), "any_format": True}
+    )
+
+
+def read_table(folder: Path) -> dict[str, Any]:
+    """Read ``swissbert.json`` of a model folder as it is, and check its format alone.
+
+    Raises:
+        SwissbertError: If it is missing, is not JSON, is of another format, or belongs to an exported ONNX folder.
+    """
+    path = folder / DESCRIPTION
+    table = read_object(path)
+    version = table.get("format")
+    if version == "onnx":
+        raise SwissbertError(f"{folder}: an exported ONNX folder, for onnxruntime; a model folder is expected")
+    if type(version) is not int or version != FORMAT:
+        raise SwissbertError(f"{path}: format is {shown(version)}, but this version of swissbert reads format {FORMAT}")
+    return table
+
+
+def without_paths(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a description in which no path of the machine is left: paths are cut to their last component.
+
+    Args:
+        table: A description as JSON, valid or not. Parts that are not of the expected type stay as they are.
+    """
+    clean = dict(table)
+    encoder, provenance, tasks = (table.get(key) for key in ("encoder", "provenance", "tasks"))
+    paths: dict[str, str] = {}  # what provenance may mention inside a text
+    if isinstance(encoder, dict) and isinstance(name := encoder.get("name"), str) and is_local(name):
+        paths[name] = PurePosixPath(_last(name)).name or name
+        clean["encoder"] = {**encoder, "name": paths[name]}
+    if isinstance(provenance, dict):
+        paths |= {value: _last(value) for value in provenance.values() if isinstance(value, str)}
+        clean["provenance"] = _clean(provenance, {path: name for path, name in paths.items() if path != name})
+    if isinstance(tasks, list):
+        clean["tasks"] = [
+            {**task, "files": _clean(task["files"], {})} if isinstance(task, dict) and "files" in task else task
+            for task in tasks
+        ]
+    return clean
+
+
+def _clean(node: object, paths: Mapping[str, str]) -> Any:
+    """Cut absolute paths in a tree of dictionaries and lists, and replace `paths` wherever they occur in a text."""
+    if isinstance(node, dict):
+        return {key: _clean(value, paths) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_clean(item, paths) for item in node]
+    if not isinstance(node, str):
+        return node
+    for path in sorted(paths, key=len, reverse=True):
+        name = paths[path].replace("\\", "\\\\")
+        node = re.sub(rf"(?<![\w./-]){re.escape(path)}(?![\w-])", name, node)
+    return _last(node)
+
+
+def _last(text: str) -> str:
+    """Return the last component of an absolute path; any other text, and the root, as it is."""
+    for path in (PurePosixPath(text), PureWindowsPath(text)):
+        if path.is_absolute():
+            return path.name or text
+    return text

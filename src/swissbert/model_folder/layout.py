@@ -1,9 +1,9 @@
 """Every file name of model folders and run folders.
 
-A **model folder** is what training leaves and all that evaluating, predicting and serving need: the encoder under
+A **model folder** is the result of training, and all that evaluating, predicting and serving need: the encoder under
 Hugging Face names, the heads, the vocabulary, a description and the model card. A compact one holds the encoder's
-difference from its base instead (see `swissbert.model_folder.compact`). A **run folder** is what a training run writes
-while it goes, with the best model inside.
+difference from its base instead (see `swissbert.model_folder.compact`). A **run folder** holds what a training run
+writes: settings, logs, checkpoints and the best model so far.
 """
 
 from pathlib import Path
@@ -29,6 +29,8 @@ METRICS_LOG = "metrics.jsonl"
 TENSORBOARD = "tensorboard"
 CHECKPOINTS = "checkpoints"
 BEST_MODEL = "model"
+REPLACED_MODEL = f".{BEST_MODEL}.old"
+"""Where a best model is while another one replaces it (see `swissbert.files.write_folder`)."""
 
 CHECKPOINT_PARAMETERS = "parameters.safetensors"
 CHECKPOINT_OPTIMIZER = "optimizer.safetensors"
@@ -41,3 +43,10 @@ MINI = Path(__file__).parents[1] / "mini"
 def is_model_folder(folder: Path) -> bool:
     """Whether a folder holds a model. An exported ONNX folder has a description of its own and is not one."""
     return (folder / DESCRIPTION).is_file() and any((folder / name).is_file() for name in (HEADS, CONFIG))
+
+
+def run_folder(folder: Path) -> Path | None:
+    """Return the run folder whose best model is in `folder`; None if the model lies elsewhere."""
+    folder = folder.absolute()
+    is_best = folder.name in (BEST_MODEL, REPLACED_MODEL)
+    return folder.parent if is_best and (folder.parent / RUN_CONFIG).is_file() else None

@@ -1,4 +1,4 @@
-"""Finding and reading a model folder."""
+"""Find and read a model folder."""
 
 import os.path
 from collections.abc import Mapping
@@ -11,16 +11,14 @@ from safetensors.torch import load_file
 from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.checkpoint import misfit, read_encoder
 from swissbert.errors import SwissbertError
-from swissbert.files import read_object
 from swissbert.kinds import Kind
 from swissbert.model.heads.base import Head
 from swissbert.model.multitask import MultitaskModel
 from swissbert.model_folder import compact, layout
-from swissbert.model_folder.description import FORMAT, Description
-from swissbert.model_folder.encoders import encoder_folder
+from swissbert.model_folder.description import Description, read_description
 from swissbert.model_folder.hub import is_hub_id, pull
 from swissbert.model_folder.network import build_network, outside_encoder
-from swissbert.settings import shown, validated
+from swissbert.model_folder.origin import base_folder
 
 
 class Stored(NamedTuple):
@@ -43,34 +41,18 @@ def resolve_folder(name: str | Path) -> Path:
         SwissbertError: If there is no such model.
     """
     path = layout.MINI if str(name) == "mini" else Path(name)
-    # the last candidate holds the model if a run was killed while it replaced it
-    for candidate in (path, path / layout.BEST_MODEL, path / f".{layout.BEST_MODEL}.old"):
+    for candidate in (path, path / layout.BEST_MODEL, path / layout.REPLACED_MODEL):
         if (candidate / layout.DESCRIPTION).is_file():
             return candidate
     if path.is_dir():
         raise SwissbertError(
-            f"{path}: neither a model folder (no swissbert.json) nor a run that has finished an epoch (no model/)"
+            f"{path}: neither a model folder (no {layout.DESCRIPTION}) nor a run folder with a model "
+            f"(no {layout.BEST_MODEL}/; training writes it after the first epoch)"
         )
     repo_id, _, revision = str(name).partition("@")
     if is_hub_id(repo_id) and not os.path.lexists(path):
         return pull(repo_id, revision or None)
     raise SwissbertError(f"{path}: there is no such model folder or run folder")
-
-
-def read_description(folder: Path, kinds: Mapping[str, Kind] | None = None) -> Description:
-    """Read ``swissbert.json`` of a model folder.
-
-    Raises:
-        SwissbertError: If it is missing, damaged, of another format, or belongs to an exported ONNX folder.
-    """
-    path = folder / layout.DESCRIPTION
-    table = read_object(path)
-    version = table.get("format")
-    if version == "onnx":
-        raise SwissbertError(f"{folder}: an exported ONNX folder, which onnxruntime reads; a model folder is expected")
-    if type(version) is not int or version != FORMAT:
-        raise SwissbertError(f"{path}: format is {shown(version)}, but this version of swissbert reads format {FORMAT}")
-    return validated(Description, table, str(path), context={"kinds": dict(kinds or {})})
 
 
 def read_model(
@@ -95,7 +77,7 @@ def read_model(
     if description.compact is None:
         encoder = read_encoder(folder)
     else:
-        base = encoder_folder(description.encoder.name, description.encoder.revision)
+        base = base_folder(folder)
         compact.check(description.compact, folder, base)
         encoder = compact.read_delta(folder, base)
     longest, limit = description.encoder.max_length, encoder.config.max_positions
@@ -120,5 +102,5 @@ def _load_heads(network: MultitaskModel, path: Path) -> None:
         {name: tuple(tensor.shape) for name, tensor in stored.items()},
     )
     if problems:
-        raise SwissbertError(f"{path}: the tensors do not fit swissbert.json: {problems}")
+        raise SwissbertError(f"{path}: the tensors do not fit {layout.DESCRIPTION}: {problems}")
     modules.load_state_dict(stored)

@@ -1,4 +1,4 @@
-"""The network that a description or a run's settings ask for."""
+"""Build a network from settings."""
 
 from collections.abc import Mapping
 

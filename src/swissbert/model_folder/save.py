@@ -1,52 +1,74 @@
-"""Writing a model folder, whole or not at all."""
+"""Write a model folder atomically."""
 
 import json
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import save_file
 
 from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.checkpoint import write_encoder
-from swissbert.files import write_folder
+from swissbert.files import sha256, write_folder
 from swissbert.model.multitask import MultitaskModel
 from swissbert.model_folder import compact, layout
 from swissbert.model_folder.card import card
-from swissbert.model_folder.description import Description
-from swissbert.model_folder.encoders import encoder_folder
+from swissbert.model_folder.description import Description, without_paths
 from swissbert.model_folder.network import outside_encoder
 
 
 def save_model(
-    folder: Path, model: MultitaskModel, tokenizer: Tokenizer, description: Description, *, small: bool = False
+    folder: Path,
+    network: MultitaskModel,
+    tokenizer: Tokenizer,
+    description: Description,
+    *,
+    base: Path | None = None,
 ) -> None:
-    """Write a model folder atomically.
+    """Write a model folder atomically. Nothing in it names a path of this machine.
 
     Args:
         folder: Where; a model there is replaced.
-        model: The network.
+        network: The encoder and heads.
         tokenizer: The encoder's tokenizer.
         description: Tasks, settings, scores and provenance.
-        small: Write a compact folder, with the difference from the base encoder that the description names.
+        base: Folder of the encoder that the model was fine-tuned from, to write a compact folder with the difference
+            from it; see `swissbert.model_folder.origin.base_folder`.
 
     Raises:
-        SwissbertError: If the folder cannot be written, or `small` and the base encoder cannot be found.
+        SwissbertError: If the folder cannot be written, or `base` is an encoder of another size.
     """
 
     def fill(new: Path) -> None:
-        nonlocal description
-        state = outside_encoder(model).state_dict()
+        state = outside_encoder(network).state_dict()
         heads = {name: tensor.detach().float().contiguous().cpu() for name, tensor in state.items()}
         save_file(heads, new / layout.HEADS)
-        if small:
-            base = encoder_folder(description.encoder.name, description.encoder.revision)
-            compact.write_delta(new, model.encoder, base)
-            description = description.model_copy(update={"compact": compact.checksums(new, base)})
+        checksums = None
+        if base is not None:
+            compact.write_delta(new, network.encoder, base)
+            checksums = compact.checksums(new, base)
         else:
-            write_encoder(model.encoder, new)
+            write_encoder(network.encoder, new)
             tokenizer.save(new)
-            description = description.model_copy(update={"compact": None})
-        text = json.dumps(description.model_dump(mode="json", exclude_none=True), indent=2, ensure_ascii=False)
+        written = description.model_copy(update={"compact": checksums})
+        text = json.dumps(_table(written), indent=2, ensure_ascii=False)
         (new / layout.DESCRIPTION).write_text(text + "\n", encoding="utf-8")
-        (new / layout.CARD).write_text(card(description), encoding="utf-8")
+        (new / layout.CARD).write_text(card(written), encoding="utf-8")
 
     write_folder(folder, fill)
+
+
+def _table(description: Description) -> dict[str, Any]:
+    """Return a description as JSON without local paths; an encoder that is a folder is identified by its checksum."""
+    table = description.model_dump(mode="json", exclude_none=True)
+    weights = Path(description.encoder.name) / layout.WEIGHTS
+    if weights.is_absolute() and weights.is_file():
+        status = weights.stat()
+        table["provenance"]["encoder_sha256"] = _checksum(weights, status.st_size, status.st_mtime_ns)
+    return without_paths(table)
+
+
+@cache
+def _checksum(path: Path, size: int, modified_ns: int) -> str:
+    """Return the SHA-256 of a file; cached by size and time, because a run saves its model after every epoch."""
+    return sha256(path)

@@ -1,4 +1,4 @@
-"""Which batch of which task comes next. Pure functions of counts and a seed: the same settings give the same order."""
+"""Task sampling: the task and batch number of every draw of a run, as pure functions of counts and a seed."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -9,26 +9,31 @@ from zlib import crc32
 import numpy as np
 
 Method = Literal["weighted", "proportional", "square_root", "temperature", "annealed"]
-"""How task sampling finds its probabilities."""
+"""Methods that assign probabilities to tasks."""
 
 Draw = tuple[str, int]
-"""A task and the number of its batch within the epoch; a number past the task's last batch starts it over."""
+"""A task and the number of its batch within the epoch. Numbers past the task's last batch start its rows over."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All steps of a run with their draws, and after how many steps each epoch is over, ascending."""
+    """The draws of a whole run.
+
+    Attributes:
+        steps: Draws of each optimizer step.
+        ends: Number of steps after which each epoch is over, ascending.
+    """
 
     steps: list[list[Draw]]
     ends: list[int]
 
     def epoch(self, step: int) -> int:
-        """The epoch, from 0, that a step, from 0, belongs to."""
+        """Return the epoch of a step; both count from 0."""
         return bisect_right(self.ends, step)
 
 
 def make_plan(epochs: Iterable[Iterable[list[Draw]]], most: int | None = None) -> Plan:
-    """String epochs together, up to `most` steps. Epochs without a step are passed over."""
+    """Concatenate epochs to a plan of at most `most` steps. Epochs without a step are left out."""
     steps: list[list[Draw]] = []
     ends: list[int] = []
     for epoch in epochs:
@@ -42,10 +47,16 @@ def make_plan(epochs: Iterable[Iterable[list[Draw]]], most: int | None = None) -
 
 
 def steps_in_epoch(batches: Mapping[str, int], ends: Literal["shortest", "longest"] | int, accumulation: int) -> int:
-    """Optimizer steps of an epoch; 0 where not even one fits.
+    """Count the optimizer steps of an epoch.
 
-    `batches` is the number of batches of each task. ``shortest`` ends an epoch when any task is exhausted (paper,
-    Section 4.1), ``longest`` when all are, a number after that many steps. A step is `accumulation` rounds.
+    Args:
+        batches: Number of batches of each task.
+        ends: ``shortest`` ends an epoch when any task is exhausted (paper, Section 4.1), ``longest`` when all are, a
+            number after that many steps.
+        accumulation: Rounds of batches per step.
+
+    Returns:
+        Number of steps; 0 if not even one fits.
     """
     if isinstance(ends, int):
         return ends
@@ -54,7 +65,7 @@ def steps_in_epoch(batches: Mapping[str, int], ends: Literal["shortest", "longes
 
 
 def round_robin(tasks: list[str], steps: int, accumulation: int) -> Iterator[list[Draw]]:
-    """The paper's loop: in every round one batch of each task; `accumulation` rounds make a step."""
+    """Yield the steps of the paper's loop: one batch of each task per round, `accumulation` rounds per step."""
     for step in range(steps):
         yield [(task, step * accumulation + turn) for turn in range(accumulation) for task in tasks]
 
@@ -62,18 +73,26 @@ def round_robin(tasks: list[str], steps: int, accumulation: int) -> Iterator[lis
 def probabilities(
     method: Method, sizes: Mapping[str, int], weights: Mapping[str, float], temperature: float, epoch: int, epochs: int
 ) -> dict[str, float]:
-    """How likely a draw is to be of each task of `sizes`; they add up to 1.
+    """Return the probability that a draw is of each task.
 
-    `sizes` is the number N of rows each task trains on, at least 1. ``weighted`` is p ∝ `weights`, 0 or more, not all 0,
-    and 1 for a task that is not named there (paper, Section 4.2, Biased Task Sampling; its weights, in Section 5.3, are
-    sst 1, para 1.7, sts 1). The other methods are p ∝ N^α: α is 1 for ``proportional``, ½ for ``square_root``, 1/`temperature` for ``temperature``, which is above 0, and for
-    ``annealed`` falls evenly from 1 in epoch 1 to 0.2 in epoch `epochs` (Stickland and Murray, 2019); it is 1 where
-    there is but one epoch. `epoch` counts from 1. What a method does not name, it does not look at.
+    Args:
+        method: ``weighted`` is p ∝ `weights` (paper, Section 4.2, Biased Task Sampling; in Section 5.3 the weights are
+            sst 1, para 1.7, sts 1). The others are p ∝ N^α with α = 1 for ``proportional``, ½ for ``square_root``,
+            1/`temperature` for ``temperature``; for ``annealed`` α falls linearly from 1 in the first epoch to 0.2 in
+            the last (Stickland and Murray, 2019), and is 1 if there is only one.
+        sizes: Number N of training rows of each task, at least 1.
+        weights: For ``weighted``: at least 0, not all 0; 1 for a task without one.
+        temperature: For ``temperature``: above 0.
+        epoch: For ``annealed``: number of the epoch, from 1.
+        epochs: For ``annealed``: number of epochs.
+
+    Returns:
+        Probabilities in the order of `sizes`; they sum to 1.
     """
     base = {task: weights.get(task, 1.0) for task in sizes} if method == "weighted" else dict(sizes)
     power = _power(method, temperature, epoch, epochs)
     largest = max(base.values())
-    mass = {task: (value / largest) ** power for task, value in base.items()}  # at most 1, whatever the power
+    mass = {task: (value / largest) ** power for task, value in base.items()}  # at most 1, so no power overflows
     total = sum(mass.values())
     return {task: share / total for task, share in mass.items()}
 
@@ -91,12 +110,19 @@ def _power(method: Method, temperature: float, epoch: int, epochs: int) -> float
 
 
 def sampled(probabilities: Mapping[str, float], steps: int, draws: int, seed: Sequence[int]) -> Iterator[list[Draw]]:
-    """Task sampling: `steps` steps of an epoch, each of `draws` batches whose tasks are drawn independently.
+    """Yield the steps of an epoch whose tasks are drawn independently.
 
-    A step may have several batches of one task and none of another. Batch numbers of each task count up from 0 through
-    the steps of the epoch, in the order drawn, without end: `until_exhausted` ends the epoch. `probabilities` add up to
-    1 (ValueError if not); the order of its keys is of no account. The numbers in `seed`, say of the run and the epoch,
-    none negative, decide the rest alone; fewer steps are the beginning of more.
+    A step may have several batches of one task and none of another. The batch numbers of each task count up from 0 in
+    the order drawn, without end: `until_exhausted` ends the epoch.
+
+    Args:
+        probabilities: Probability of each task; the order of the keys does not matter.
+        steps: Number of steps. The first steps do not depend on it.
+        draws: Batches per step.
+        seed: Numbers of at least 0, such as the seed of the run and the epoch. They alone determine the draws.
+
+    Raises:
+        ValueError: If the probabilities do not sum to 1.
     """
     tasks = sorted(probabilities)
     p = [probabilities[task] for task in tasks]
@@ -112,12 +138,15 @@ def sampled(probabilities: Mapping[str, float], steps: int, draws: int, seed: Se
 
 
 def until_exhausted(steps: Iterable[list[Draw]], batches: Mapping[str, int]) -> Iterator[list[Draw]]:
-    """The steps before the first that needs a batch that is not there: the end ``shortest`` of an epoch.
+    """Yield the steps before the first one that needs a batch a task does not have: the epoch end ``shortest``.
 
-    `batches` is the number of batches of each task; what is counted is optimizer steps, and only whole ones. A task whose
-    last batch has just been drawn does not end the epoch: the step that would draw one more of it does, and all of that
-    step is left out, batches of other tasks too. May be no step at all, where a step draws more of a task than it has.
-    Sampling always gets there within ``sum(batches.values()) // draws + 1`` steps.
+    That step is left out whole, batches of other tasks included; drawing the last batch of a task does not end the
+    epoch. There may be no step at all, if a step draws more of a task than it has. Sampled epochs end within
+    ``sum(batches.values()) // draws + 1`` steps.
+
+    Args:
+        steps: Draws of each step.
+        batches: Number of batches of each task.
     """
     for step in steps:
         if any(number >= batches[task] for task, number in step):

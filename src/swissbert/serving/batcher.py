@@ -1,16 +1,13 @@
-"""Shares encoder passes among requests: whatever waits is answered together, up to a token budget.
+"""Dynamic batching: jobs that wait are computed in one encoder pass, up to a token budget.
 
-One thread computes. It never waits for more requests to come: a lone request starts at once, and those that arrive while a
-pass is under way form the next one. A pass holds sequences of any task, and heads read their own rows of its result.
+One thread computes. It does not wait for a batch to fill: a lone job starts at once, and jobs that arrive during a pass
+form the next one. A pass holds sequences of any task; each head reads the rows of its own jobs.
 """
 
-import asyncio
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,223 +16,181 @@ import torch
 from swissbert.data.batches import pack
 from swissbert.data.tokens import TokenTable
 from swissbert.model.multitask import MultitaskModel
+from swissbert.serving.jobs import Answers, Job, QueueFull
 
-MOST_WORK = 8
-"""Requests with work of their own that may wait."""
-
-Answers = dict[str, np.ndarray]
-"""Answers of one input by task: probabilities ``[C]``, or a score ``[]``."""
-
-
-class Full(Exception):  # noqa: N818 (no error: the client is told when to come again)
-    """There is no room for this request; `seconds` is when there may be."""
-
-    def __init__(self, seconds: int) -> None:
-        super().__init__(f"no room; try again in {seconds} s")
-        self.seconds = seconds
-
-
-@dataclass(eq=False)
-class Request:
-    """One input: its sequences in a table of one row, its tasks, and where the answer goes.
-
-    `work`, if given, is called by the model thread instead, and its result is the answer.
-    """
-
-    table: TokenTable
-    tasks: list[str]
-    future: "asyncio.Future[Any]"
-    work: Callable[[], Any] | None = None
-
-    @property
-    def tokens(self) -> int:
-        """How much room it takes."""
-        return int(self.table.offsets[-1])
-
-    @property
-    def sequences(self) -> int:
-        """Sequences the encoder reads: two where the sentences of a pair are encoded one by one."""
-        return len(self.table.offsets) - 1
-
-    @property
-    def longest(self) -> int:
-        """Tokens of its longest sequence."""
-        return int(np.diff(self.table.offsets).max(initial=0))
-
-
-@dataclass
-class Observer:
-    """What the batcher tells of its work, for metrics."""
-
-    batch: Callable[[int, int], None] = lambda tokens, requests: None
+MAX_CUSTOM_JOBS = 8
+"""Jobs with a `compute` function that may wait at a time."""
 
 
 class Batcher:
-    """The queue, its bounds, and the thread that computes.
+    """A bounded queue, and the thread that computes its jobs.
 
-    At most `most_requests` and `most_tokens` wait; a pass takes sequences whose number times the longest one stays
-    within `budget`, the oldest first.
+    Args:
+        model: The model; it is put into eval mode.
+        token_budget: Limit of an encoder pass: number of sequences times tokens of the longest one. A single job may
+            exceed it.
+        max_jobs: Jobs that may wait.
+        max_tokens: Tokens of all jobs that may wait.
+        on_batch: Called in the model thread after each pass with its tokens and jobs.
     """
 
     def __init__(
         self,
         model: MultitaskModel,
         *,
-        budget: int = 2048,
-        most_requests: int = 256,
-        most_tokens: int = 32_768,
-        observer: Observer | None = None,
+        token_budget: int = 2048,
+        max_jobs: int = 256,
+        max_tokens: int = 32_768,
+        on_batch: Callable[[int, int], None] = lambda tokens, jobs: None,
     ) -> None:
-        self.model, self.budget = model.eval(), budget
-        self.most_requests, self.most_tokens = most_requests, most_tokens
-        self.observer = observer or Observer()
-        self._waiting: deque[Request] = deque()
+        self.model, self.token_budget = model.eval(), token_budget
+        self.max_jobs, self.max_tokens = max_jobs, max_tokens
+        self.on_batch = on_batch
+        self._queue: deque[Job] = deque()
         self._tokens = 0
-        self._pace = 2000.0  # tokens a second, smoothed
+        self._tokens_per_second = 2000.0  # moving average
         self._changed = threading.Condition()
-        self._closed = self._worked = False
+        self._closed = self._last_was_custom = False
         self._thread = threading.Thread(target=self._run, name="swissbert-model", daemon=True)
         self._thread.start()
 
     @property
-    def waiting(self) -> int:
-        """Requests that no pass has begun with."""
-        return len(self._waiting)
+    def queued(self) -> int:
+        """Number of jobs that wait."""
+        return len(self._queue)
 
     @property
-    def alive(self) -> bool:
+    def is_alive(self) -> bool:
         """Whether the model thread runs."""
         return self._thread.is_alive()
 
     @property
-    def patience(self) -> int:
-        """Seconds after which there may be room, at least 1."""
-        return max(1, round(self._tokens / self._pace))
+    def is_full(self) -> bool:
+        """Whether there is no room for a single job."""
+        return len(self._queue) >= self.max_jobs
 
     @property
-    def full(self) -> int | None:
-        """Seconds after which there may be room where there is none for a single request, else None."""
-        return self.patience if len(self._waiting) >= self.most_requests else None
+    def retry_after(self) -> int:
+        """Estimate of the seconds until the queue is empty, at least 1."""
+        return max(1, round(self._tokens / self._tokens_per_second))
 
-    def check_room(self, requests: int, work: bool = False) -> None:
-        """Raise `Full` where so many more would not be taken now: before anything is spent on them."""
-        waiting = len(self._waiting)
-        full = waiting and waiting + requests > self.most_requests
-        if self._closed or full or (work and sum(each.work is not None for each in [*self._waiting]) >= MOST_WORK):
-            raise Full(self.patience)
+    def check_room(self, jobs: int, custom: int = 0) -> None:
+        """Check that jobs would be accepted now, before they are tokenized. An empty queue accepts any number.
 
-    def submit(self, requests: list[Request]) -> None:
-        """Queue the inputs of one client, all or none. Raises `Full`, at once, where there is no room for them.
+        Args:
+            jobs: Number of jobs.
+            custom: How many of them have a `compute` function.
 
-        An empty queue takes whatever one client may send.
+        Raises:
+            QueueFull: If there is no room, or the batcher is closed.
         """
-        tokens = sum(request.tokens for request in requests)
+        queued = len(self._queue)
+        has_room = not queued or queued + jobs <= self.max_jobs
+        if self._closed or not has_room or (custom and self._custom_jobs() + custom > MAX_CUSTOM_JOBS):
+            raise QueueFull(self.retry_after)
+
+    def _custom_jobs(self) -> int:
+        return sum(job.compute is not None for job in list(self._queue))  # a copy: the model thread changes the queue
+
+    def submit(self, jobs: list[Job]) -> None:
+        """Queue the jobs of one request, all or none. An empty queue accepts any number.
+
+        Raises:
+            QueueFull: If there is no room for all of them, or the batcher is closed.
+        """
+        tokens = sum(job.tokens for job in jobs)
         with self._changed:
-            self.check_room(len(requests), work=requests[0].work is not None)
-            if self._waiting and self._tokens + tokens > self.most_tokens:
-                raise Full(self.patience)
-            self._waiting.extend(requests)
+            self.check_room(len(jobs), sum(job.compute is not None for job in jobs))
+            if self._queue and self._tokens + tokens > self.max_tokens:
+                raise QueueFull(self.retry_after)
+            self._queue.extend(jobs)
             self._tokens += tokens
             self._changed.notify()
 
-    def leave(self, requests: list[Request]) -> int:
-        """Nobody waits for these any more: what no pass has begun with is not computed. Returns how many those are."""
+    def cancel(self, jobs: list[Job]) -> int:
+        """Remove jobs from the queue; those that are done or under way are left alone.
+
+        Returns:
+            How many were removed.
+        """
         with self._changed:
-            left = [request for request in requests if request in self._waiting]
-            for request in left:
-                self._waiting.remove(request)
-                self._tokens -= request.tokens
-        return len(left)
+            removed = [job for job in jobs if job in self._queue]
+            for job in removed:
+                self._queue.remove(job)
+                self._tokens -= job.tokens
+        return len(removed)
 
     def close(self) -> None:
-        """Answer what waits, then stop the thread. Nothing more is taken."""
+        """Compute what is queued, then stop the thread. Further jobs are rejected."""
         with self._changed:
             self._closed = True
             self._changed.notify()
         self._thread.join()
 
-    def _take(self) -> list[Request]:
-        """The next pass: the oldest request and those behind it that fit beside it. Empty when closed and done."""
+    def _run(self) -> None:
+        while batch := self._next_batch():
+            batch.sort(key=lambda job: job.longest)  # similar lengths side by side: less padding in attention
+            for job, result in zip(batch, self._results(batch), strict=True):
+                job.deliver(result)
+
+    def _next_batch(self) -> list[Job]:
+        """Wait for jobs and take those of the next pass, or one custom job. Empty once closed and done."""
         with self._changed:
-            while not self._waiting:
+            while not self._queue:
                 if self._closed:
                     return []
                 self._changed.wait()
-            if self._worked:  # after work of its own for one request, the others have a turn
-                self._waiting.rotate(-next((i for i, each in enumerate(self._waiting) if each.work is None), 0))
-            taken = [self._waiting.popleft()]
-            self._worked = taken[0].work is not None
-            if taken[0].work is None:
-                left: deque[Request] = deque()
-                sequences, longest = taken[0].sequences, taken[0].longest
-                while self._waiting:
-                    request = self._waiting.popleft()
-                    more = sequences + request.sequences
-                    wider = max(longest, request.longest)
-                    if request.work is None and more * wider <= self.budget:
-                        taken.append(request)
-                        sequences, longest = more, wider
-                    else:
-                        left.append(request)
-                self._waiting = left
-            self._tokens -= sum(request.tokens for request in taken)
-            return taken
+            if self._last_was_custom:  # custom jobs alternate with passes
+                self._queue.rotate(-next((i for i, job in enumerate(self._queue) if job.compute is None), 0))
+            first = self._queue.popleft()
+            self._last_was_custom = first.compute is not None
+            batch = [first] if self._last_was_custom else self._fill(first)
+            self._tokens -= sum(job.tokens for job in batch)
+            return batch
 
-    def _run(self) -> None:
-        while taken := self._take():
-            taken.sort(key=lambda request: request.longest)  # like lengths side by side: less padding in attention
-            for request, result in zip(taken, self._results(taken), strict=True):
-                _deliver(request, result)
+    def _fill(self, first: Job) -> list[Job]:
+        """Take the jobs that fit into one pass beside the first one, the oldest first."""
+        batch, rest = [first], deque[Job]()
+        sequences, longest = first.sequences, first.longest
+        while self._queue:
+            job = self._queue.popleft()
+            count, width = sequences + job.sequences, max(longest, job.longest)
+            if job.compute is None and count * width <= self.token_budget:
+                batch.append(job)
+                sequences, longest = count, width
+            else:
+                rest.append(job)
+        self._queue = rest
+        return batch
 
-    def _results(self, requests: list[Request]) -> list[Any]:
-        """An answer each, or the exception that it met; where a shared pass fails, each has one of its own."""
+    def _results(self, batch: list[Job]) -> list[Any]:
+        """Return a result or an exception per job. If a shared pass fails, compute every job alone."""
         try:
-            began, work = time.perf_counter(), requests[0].work
-            results: list[Any] = [work()] if work else list(self._answer(requests))
-            tokens = sum(request.tokens for request in requests)
-            self._pace += 0.1 * (tokens / max(1e-6, time.perf_counter() - began) - self._pace)
-            self.observer.batch(tokens, len(requests))
+            start, compute = time.perf_counter(), batch[0].compute
+            results: list[Any] = [compute()] if compute else list(self._forward(batch))
+            tokens = sum(job.tokens for job in batch)
+            rate = tokens / max(1e-6, time.perf_counter() - start)
+            self._tokens_per_second += 0.1 * (rate - self._tokens_per_second)
+            self.on_batch(tokens, len(batch))
             return results
-        except Exception as error:  # the thread must outlive whatever one pass does
-            if len(requests) == 1:
+        except Exception as error:  # the thread has to survive any failure
+            if len(batch) == 1:
                 return [error]
-        return [self._results([request])[0] for request in requests]
+        return [self._results([job])[0] for job in batch]
 
     @torch.inference_mode()
-    def _answer(self, requests: list[Request]) -> list[Answers]:
-        """One encoder pass over all sequences; then each task's head once, over the rows that ask for it."""
-        tables = [request.table for request in requests]
-        joined = TokenTable(
-            np.concatenate([table.ids for table in tables]),
-            np.concatenate([table.first for table in tables]),
-            np.concatenate([[0], np.cumsum(np.concatenate([np.diff(table.offsets) for table in tables]))]),
-            1,
-        )
-        count = len(joined)
+    def _forward(self, batch: list[Job]) -> list[Answers]:
+        """Run the encoder once over all sequences, and each head once over the rows of its jobs."""
+        table = TokenTable.join([job.table for job in batch], per_row=1)  # a row per sequence, whatever the task
         device = next(self.model.parameters()).device
-        features = self.model.pool(pack(joined, np.arange(count)).to(device))
-        starts = np.cumsum([0, *(request.sequences for request in requests[:-1])])
-        results: list[Answers] = [{} for _ in requests]
-        for name in dict.fromkeys(name for request in requests for name in request.tasks):
-            asking = [i for i, request in enumerate(requests) if name in request.tasks]
+        pooled = self.model.pool(pack(table, np.arange(len(table))).to(device))  # [sequences, H]
+        starts = np.cumsum([0, *(job.sequences for job in batch[:-1])])
+        results: list[Answers] = [{} for _ in batch]
+        for name in dict.fromkeys(name for job in batch for name in job.tasks):
+            members = [i for i, job in enumerate(batch) if name in job.tasks]
             per_row = 2 if self.model.separate(self.model.tasks[name]) else 1
-            rows = np.concatenate([starts[asking] + part for part in range(per_row)])
-            answers = self.model.answers_of(features[torch.from_numpy(rows).to(device)], name).cpu().numpy()
-            for i, answer in zip(asking, answers, strict=True):
+            rows = np.concatenate([starts[members] + part for part in range(per_row)])  # all first texts, then second
+            answers = self.model.answers_of(pooled[torch.from_numpy(rows).to(device)], name).cpu().numpy()
+            for i, answer in zip(members, answers, strict=True):
                 results[i][name] = answer
         return results
-
-
-def _deliver(request: Request, result: Any) -> None:
-    """Hand a result, or an exception, to the event loop that waits for it."""
-
-    def settle() -> None:
-        if request.future.done():
-            return
-        if isinstance(result, Exception):
-            request.future.set_exception(result)
-        else:
-            request.future.set_result(result)
-
-    with suppress(RuntimeError):  # the loop has ended, and with it whoever waited
-        request.future.get_loop().call_soon_threadsafe(settle)

@@ -1,4 +1,4 @@
-"""What happens to every request before and after the application: key, size, headers, metrics. Plain ASGI."""
+"""ASGI middleware around the application: API key, body limits, load shedding, response headers and metrics."""
 
 import asyncio
 import hmac
@@ -11,22 +11,20 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from swissbert.serving.metrics import Metrics
+from swissbert.serving.api_errors import CLIENT_CLOSED, ApiError
+from swissbert.serving.telemetry import ServerMetrics
 
-MOST_BYTES = 512 * 1024
-"""Of a request's body."""
-MOST_DISCARDED = 16 * MOST_BYTES
-"""Of a body that is too large: read and let go, since a client that is cut off while it sends sees no answer."""
-MOST_UPLOADS = 256
-"""Bodies that may be on their way at a time."""
+MAX_BODY_BYTES = 512 * 1024
+"""Size of a request body."""
+MAX_DISCARDED_BYTES = 16 * MAX_BODY_BYTES
+"""Bytes of a too large body that are read and discarded: a client that is cut off while it sends sees no response."""
+MAX_UPLOADS = 256
+"""Bodies that are received at the same time."""
 UPLOAD_SECONDS = 15.0
-"""A body takes at most so long."""
-OPEN = ("/", "/livez", "/readyz")
-"""Paths that need no key, as those under /page/: they say nothing about anybody's texts."""
-NO_ROOM = "there is no room now"
-GONE = 499
-"""What is counted where the client left before an answer began."""
-HEADERS = [
+"""Seconds that a body may take to arrive."""
+OPEN_PATHS = ("/", "/livez", "/readyz")
+"""Paths that need no API key, like those under ``/page/``: their responses contain no texts or predictions."""
+SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
@@ -34,118 +32,139 @@ HEADERS = [
 
 
 class Guard:
-    """Wraps the application. `key` is what clients of /v1 and /metrics must show, None where nobody must.
+    """Middleware that rejects requests before the application spends time on them.
 
-    `full` says in how many seconds there may be room, None where there is some: a server that is asked for far more than it
-    can do must spend next to nothing on those it turns away.
+    Args:
+        app: The application.
+        metrics: Metrics of the server.
+        paths: Paths that are counted by name; all others are counted as ``other``.
+        key: API key that clients must send; None for no key.
+        retry_after: Returns the seconds after which there may be room if the queue is full, else None.
     """
 
     def __init__(
-        self, app: ASGIApp, metrics: Metrics, paths: set[str], key: str | None, full: Callable[[], int | None]
+        self,
+        app: ASGIApp,
+        metrics: ServerMetrics,
+        paths: set[str],
+        key: str | None,
+        retry_after: Callable[[], int | None],
     ) -> None:
-        self.app, self.metrics, self.paths, self.full = app, metrics, paths, full
+        self.app, self.metrics, self.paths, self.retry_after = app, metrics, paths, retry_after
         self.key = None if key is None else os.fsencode(key)
         self.uploads = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request, or the application's own start and end."""
+        """Handle one request, or pass on the application's lifespan events."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        began = time.perf_counter()
+        start = time.perf_counter()
         path = scope["path"] if scope["path"] in self.paths else "other"
-        status = GONE  # until an answer begins
+        status = CLIENT_CLOSED  # until a response starts
 
-        async def sending(message: Message) -> None:
+        async def send_guarded(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message = {**message, "headers": [*message.get("headers", []), *HEADERS]}
+                message = {**message, "headers": [*message.get("headers", []), *SECURITY_HEADERS]}
             await send(message)
 
         try:
-            await self._checked(scope, receive, sending)
-        except Exception as error:  # a traceback could hold a client's text
-            print(f"swissbert: {type(error).__name__} while answering {path}", file=sys.stderr)
-            if status == GONE:
-                await _refuse(sending, 500, "the server failed; it has noted the kind of failure, not the text")
+            await self._handle(scope, receive, send_guarded)
+        except ApiError as error:
+            await _send_error(send_guarded, error)
+        except Exception as error:  # log the type only: a traceback could contain a client's text
+            print(f"swissbert: {type(error).__name__} while handling {path}", file=sys.stderr)
+            if status == CLIENT_CLOSED:
+                message = "internal server error; the type of the error is logged, the text is not"
+                await _send_error(send_guarded, ApiError(500, message))
         finally:
             self.metrics.requests.labels(path, str(status)).inc()
-            self.metrics.seconds.labels(path).observe(time.perf_counter() - began)
+            self.metrics.seconds.labels(path).observe(time.perf_counter() - start)
 
-    async def _checked(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check a request and pass it on. Raises `ApiError` if it is rejected."""
         headers = {name.lower(): value for name, value in scope["headers"]}
-        is_open = scope["path"] in OPEN or scope["path"].startswith("/page/")
-        if self.key is not None and not is_open and not self._knows(headers):
-            said = "this server asks for a key: Authorization: Bearer KEY"
-            await _refuse(send, 401, said, [(b"www-authenticate", b"Bearer")])
-        elif scope["method"] != "POST" or is_open:
-            await self.app(scope, receive, send)  # nobody reads a body there
-        elif headers.get(b"content-type", b"").split(b";")[0].strip().lower() != b"application/json":
-            await _refuse(send, 415, "send the header content-type: application/json")
-        elif self.uploads >= MOST_UPLOADS:
-            await _refuse(send, 429, "too many requests are on their way", [(b"retry-after", b"1")])
-        else:
-            await self._with_body(scope, receive, send, headers.get(b"content-length", b"0"))
+        is_open = scope["path"] in OPEN_PATHS or scope["path"].startswith("/page/")
+        if self.key is not None and not is_open and not self._has_key(headers):
+            message = "this server requires an API key: send the header Authorization: Bearer KEY"
+            raise ApiError(401, message, headers={"www-authenticate": "Bearer"})
+        if scope["method"] != "POST" or is_open:
+            await self.app(scope, receive, send)  # these routes do not read the body
+            return
+        if headers.get(b"content-type", b"").split(b";")[0].strip().lower() != b"application/json":
+            raise ApiError(415, "send the header content-type: application/json")
+        if self.uploads >= MAX_UPLOADS:
+            raise ApiError.overloaded(1, "too many uploads at the same time; try again later")
+        body = await self._receive_body(receive, headers.get(b"content-length", b"0"))
+        if body is None:
+            return
+        if (seconds := self.retry_after()) is not None:
+            self.metrics.rejected.inc()
+            raise ApiError.overloaded(seconds)
+        await self.app(scope, _replay(body, receive), send)
 
-    async def _with_body(self, scope: Scope, receive: Receive, send: Send, declared: bytes) -> None:
+    async def _receive_body(self, receive: Receive, declared: bytes) -> bytes | None:
+        """Receive the whole body; None if the client disconnects. Raises `ApiError` if it is too large or too slow."""
         self.uploads += 1
         try:
             async with asyncio.timeout(UPLOAD_SECONDS):
                 body = await _read(receive, declared)
-        except TimeoutError:
-            await _refuse(send, 408, f"the body took more than {UPLOAD_SECONDS:g} s", [(b"connection", b"close")])
-            return
+        except TimeoutError as error:
+            message = f"the body took more than {UPLOAD_SECONDS:g} s to arrive"
+            raise ApiError(408, message, headers={"connection": "close"}) from error
         except ConnectionError:
-            return  # the client has left
+            return None
         finally:
             self.uploads -= 1
         if body is None:
-            await _refuse(send, 413, f"the body is more than {MOST_BYTES:,} bytes")
-            return
-        if (seconds := self.full()) is not None:
-            self.metrics.rejected.inc()
-            await _refuse(send, 429, NO_ROOM, [(b"retry-after", str(seconds).encode())])
-            return
-        read = False
+            raise ApiError(413, f"the body is larger than {MAX_BODY_BYTES:,} bytes")
+        return body
 
-        async def replay() -> Message:
-            nonlocal read
-            if read:
-                return await receive()  # comes back when the client leaves
-            read = True
-            return {"type": "http.request", "body": body, "more_body": False}
-
-        await self.app(scope, replay, send)
-
-    def _knows(self, headers: dict[bytes, bytes]) -> bool:
+    def _has_key(self, headers: dict[bytes, bytes]) -> bool:
         assert self.key is not None
-        scheme, _, shown = headers.get(b"authorization", b"").partition(b" ")
-        return scheme.lower() == b"bearer" and hmac.compare_digest(shown.strip(), self.key)
+        scheme, _, key = headers.get(b"authorization", b"").partition(b" ")
+        return scheme.lower() == b"bearer" and hmac.compare_digest(key.strip(), self.key)
 
 
 async def _read(receive: Receive, declared: bytes) -> bytes | None:
-    """The body, None where it is too large. Raises ConnectionError where the client leaves."""
-    if not declared.isdigit() or len(declared) > 12 or int(declared) > MOST_DISCARDED:
+    """Read a body; None if it is too large. Raises ConnectionError if the client disconnects."""
+    if not declared.isdigit() or len(declared) > 12 or int(declared) > MAX_DISCARDED_BYTES:
         return None
     body, size, more = bytearray(), 0, True
-    while more and size <= MOST_DISCARDED:
+    while more and size <= MAX_DISCARDED_BYTES:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ConnectionError
         size += len(message.get("body", b""))
-        if size <= MOST_BYTES:
+        if size <= MAX_BODY_BYTES:
             body += message.get("body", b"")
         more = message.get("more_body", False)
-    return bytes(body) if size <= MOST_BYTES else None
+    return bytes(body) if size <= MAX_BODY_BYTES else None
 
 
-async def _refuse(send: Send, status: int, sentence: str, headers: list[tuple[bytes, bytes]] | None = None) -> None:
-    body = json.dumps({"error": sentence, "field": None}).encode()
-    head: list[tuple[bytes, bytes]] = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-    ]
-    start: dict[str, Any] = {"type": "http.response.start", "status": status, "headers": [*head, *(headers or [])]}
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that gives the body as one message, and then what the server sends."""
+    is_read = False
+
+    async def replay() -> Message:
+        nonlocal is_read
+        if is_read:
+            return await receive()  # returns when the client disconnects
+        is_read = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
+
+
+async def _send_error(send: Send, error: ApiError) -> None:
+    body = json.dumps(error.content).encode()
+    headers = {"content-type": "application/json", "content-length": str(len(body)), **(error.headers or {})}
+    start: dict[str, Any] = {
+        "type": "http.response.start",
+        "status": error.status,
+        "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+    }
     await send(start)
     await send({"type": "http.response.body", "body": body})

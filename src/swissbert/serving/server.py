@@ -1,4 +1,4 @@
-"""Runs the application until it is asked to stop, then answers what it has taken."""
+"""Serves the application until a signal stops it, then finishes the requests in progress."""
 
 import ipaddress
 import math
@@ -13,19 +13,33 @@ from fastapi import FastAPI
 
 from swissbert.errors import SwissbertError
 
-KEY = "SWISSBERT_API_KEY"
-"""The environment variable with the key that clients must show."""
+API_KEY = "SWISSBERT_API_KEY"
+"""Environment variable with the API key that clients must send."""
+MIN_KEY_LENGTH = 16
+BACKLOG = 2048
+"""Connections that may wait to be accepted."""
 
 
 def key_for(host: str) -> str | None:
-    """The key from the environment. Raises SwissbertError where others than this machine could ask without one."""
-    key = os.environ.get(KEY, "").strip() or None
+    """Read the API key from the environment.
+
+    Args:
+        host: Address to serve on.
+
+    Returns:
+        The key; None if there is none and `host` is a loopback address.
+
+    Raises:
+        SwissbertError: If the key is missing on another address, or too short.
+    """
+    key = os.environ.get(API_KEY, "").strip() or None
     if key is None and not _is_loopback(host):
         raise SwissbertError(
-            f"--host {host}: other machines can reach this address, so {KEY} must hold a key that clients show"
+            f"host '{host}' is reachable from other machines, so an API key is required: set {API_KEY} to at least "
+            f"{MIN_KEY_LENGTH} characters"
         )
-    if key is not None and len(key) < 16:
-        raise SwissbertError(f"{KEY} has {len(key)} characters, but a key that nobody guesses has at least 16")
+    if key is not None and len(key) < MIN_KEY_LENGTH:
+        raise SwissbertError(f"{API_KEY} has {len(key)} characters; at least {MIN_KEY_LENGTH} are required")
     return key
 
 
@@ -39,36 +53,32 @@ def _is_loopback(host: str) -> bool:
 
 
 class _Server(uvicorn.Server):
-    """Says that it drains before it does, and ends well after it: uvicorn would die of the signal it was stopped with."""
+    """A server that reports the shutdown and returns after it; uvicorn's own raises the signal again at the end."""
 
-    draining: Callable[[], None]
+    on_shutdown: Callable[[], None]
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self.draining()
+        self.on_shutdown()
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
 
 
-def serve(app: FastAPI, host: str, port: int, said: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or Ctrl-C; `said` is told the address. Raises SwissbertError where it cannot be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # named TCP: only then does the loop switch Nagle's algorithm off, which would hold each answer back for 40 ms
-    try:
-        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    except OSError as error:
-        raise SwissbertError(f"{host}:{port}: this machine has no such addresses ({error.strerror})") from error
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-        listening.listen(2048)  # whoever comes before the first turn of the loop waits
-    except (OSError, OverflowError, TypeError, ValueError) as error:
-        listening.close()
-        raise SwissbertError(
-            f"{host}:{port}: cannot be served on ({getattr(error, 'strerror', None) or error})"
-        ) from error
+def serve(app: FastAPI, host: str, port: int, on_listening: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or Ctrl-C; a second Ctrl-C does not wait for requests in progress.
+
+    Args:
+        app: An application of `make_app`.
+        host: Address or host name.
+        port: Port; 0 for a free one.
+        on_listening: Called with the URL once connections are accepted.
+
+    Raises:
+        SwissbertError: If the address cannot be listened on.
+    """
+    listener = _listen(host, port)
     config = uvicorn.Config(
         app,
-        log_level="error",  # what clients send wrong is theirs to hear
+        log_level="error",  # invalid requests are answered, not logged
         access_log=False,
         ws="none",
         server_header=False,
@@ -76,10 +86,29 @@ def serve(app: FastAPI, host: str, port: int, said: Callable[[str], None]) -> No
         timeout_graceful_shutdown=math.ceil(app.state.service.deadline) + 5,
     )
     server = _Server(config)
-    server.draining = lambda: setattr(app.state.service, "draining", True)
-    shown = f"[{host}]" if ":" in host else host
-    said(f"http://{shown}:{listening.getsockname()[1]}")
+    server.on_shutdown = lambda: setattr(app.state.service, "draining", True)
+    name = f"[{host}]" if ":" in host else host
+    on_listening(f"http://{name}:{listener.getsockname()[1]}")
     try:
-        server.run(sockets=[listening])
+        server.run(sockets=[listener])
     finally:
-        listening.close()
+        listener.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Open a listening socket. Raises SwissbertError if that is not possible."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio sets TCP_NODELAY only on sockets with an explicit protocol; without it, responses are delayed by 40 ms
+    try:
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    except OSError as error:
+        raise SwissbertError(f"{host}:{port}: the address family is not available ({error.strerror})") from error
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)  # accepts connections before the event loop runs
+    except (OSError, OverflowError, TypeError, ValueError) as error:
+        listener.close()
+        reason = getattr(error, "strerror", None) or error
+        raise SwissbertError(f"{host}:{port}: cannot listen on this address ({reason})") from error
+    return listener

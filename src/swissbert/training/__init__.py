@@ -4,15 +4,48 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from swissbert.training.callbacks import Callback as Callback
     from swissbert.training.loop import Result as Result
+    from swissbert.training.loop import Run as Run
     from swissbert.training.loop import Stopped as Stopped
     from swissbert.training.loop import train as train
+    from swissbert.training.plan import plan_steps as plan_steps
+    from swissbert.training.prepare import Prepared as Prepared
+    from swissbert.training.prepare import build as build
+    from swissbert.training.prepare import load_splits as load_splits
+    from swissbert.training.step import StepRecord as StepRecord
+    from swissbert.training.step import TrainingStep as TrainingStep
 
-__all__ = ["Result", "Stopped", "train"]
+_MODULES = {
+    "Callback": "callbacks",
+    "Prepared": "prepare",
+    "Result": "loop",
+    "Run": "loop",
+    "StepRecord": "step",
+    "Stopped": "loop",
+    "TrainingStep": "step",
+    "build": "prepare",
+    "load_splits": "prepare",
+    "plan_steps": "plan",
+    "train": "loop",
+}
+__all__ = [
+    "Callback",
+    "Prepared",
+    "Result",
+    "Run",
+    "StepRecord",
+    "Stopped",
+    "TrainingStep",
+    "build",
+    "load_splits",
+    "plan_steps",
+    "train",
+]
 
 
 def __getattr__(name: str) -> object:
     """Import public names on first use, because they need torch (PEP 562)."""
-    if name in __all__:
-        return getattr(import_module("swissbert.training.loop"), name)
+    if name in _MODULES:
+        return getattr(import_module(f"swissbert.training.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

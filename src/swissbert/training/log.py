@@ -1,4 +1,4 @@
-"""What a run writes down while it goes: metrics.jsonl, and TensorBoard."""
+"""The log of a run: metrics.jsonl, and TensorBoard."""
 
 import errno
 import importlib.util
@@ -9,29 +9,35 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from swissbert.files import writing
+from swissbert.model_folder import layout
 
 TENSORBOARD = importlib.util.find_spec("tensorboard") is not None
 """Whether tensorboard is installed."""
 
 
 class MetricsLog:
-    """``metrics.jsonl`` (one object a step, one an evaluation) and, if tensorboard is installed, ``tensorboard/``.
+    """``metrics.jsonl``, with one object per step and per evaluation, and TensorBoard if it is installed.
 
-    When a run resumes, lines of steps after its checkpoint are cut off, so no step stands there twice.
+    When a run resumes, entries of steps after its checkpoint are removed, so that no step occurs twice.
+
+    Args:
+        folder: The run folder.
+        step: Steps done by the checkpoint; 0 for a new run.
+        tensorboard: Whether ``tensorboard/`` is written, if tensorboard is installed.
     """
 
     def __init__(self, folder: Path, step: int, *, tensorboard: bool) -> None:
-        path = folder / "metrics.jsonl"
+        path = folder / layout.METRICS_LOG
         self._path = path
         with writing(path):
             kept = _lines_up_to(path, step)
             self._file = path.open("r+b" if path.exists() else "w+b", buffering=0)
             self._file.truncate(kept)
             self._file.seek(kept)
-        self._board = _Board(folder / "tensorboard", step) if tensorboard and TENSORBOARD else None
+        self._board = _Board(folder / layout.TENSORBOARD, step) if tensorboard and TENSORBOARD else None
 
     def write(self, record: dict[str, object]) -> None:
-        """Append one record with a ``step``; its numbers, nested names joined by slashes, go to TensorBoard."""
+        """Append one record, which has a ``step``. TensorBoard gets its numbers, nested names joined by slashes."""
         line = json.dumps(record).encode() + b"\n"
         with writing(self._path):
             before = self._file.tell()
@@ -42,12 +48,12 @@ class MetricsLog:
             self._board.write(record)
 
     def sync(self) -> None:
-        """Put what was written on disk, so that a checkpoint is never ahead of it."""
+        """Flush what was written to disk, so that a checkpoint is never ahead of the log."""
         with writing(self._path):
             os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """Make sure that everything is on disk."""
+        """Flush everything to disk and close the files."""
         try:
             self.sync()
         finally:
@@ -59,8 +65,9 @@ class MetricsLog:
 class _Board:
     """One event file of TensorBoard.
 
-    Written here and now: torch's SummaryWriter writes in a thread, up to two minutes late, and a full disk ends that
-    thread with a traceback. Files are named by the nanosecond, since TensorBoard reads them in the order of their names.
+    Events are written synchronously. The SummaryWriter of torch writes in a thread, with a delay of up to two minutes,
+    and a full disk ends that thread with a traceback. File names contain nanoseconds, because TensorBoard reads files
+    in the order of their names.
     """
 
     def __init__(self, folder: Path, step: int) -> None:
@@ -73,11 +80,11 @@ class _Board:
             self._file = self._path.open("wb", buffering=0)
         self._records, self._event = RecordWriter(self._file), Event
         self._append(file_version="brain.Event:2")
-        start = SessionLog(status=SessionLog.START)  # hides what files before this one say of later steps
+        start = SessionLog(status=SessionLog.START)  # hides later steps in earlier files
         self._append(step=step + 1, session_log=start)
 
     def write(self, record: dict[str, object]) -> None:
-        """Every number of a record at its ``step``."""
+        """Write every number of a record at its ``step``."""
         values = [{"tag": name, "simple_value": value} for name, value in _numbers(record) if name != "step"]
         self._append(step=record["step"], summary={"value": values})
 
@@ -91,6 +98,7 @@ class _Board:
 
 
 def _numbers(node: object, name: str = "") -> Iterator[tuple[str, float]]:
+    """Yield all numbers in nested dictionaries with their names, joined by slashes."""
     if isinstance(node, dict):
         for key, value in node.items():
             yield from _numbers(value, f"{name}/{key}" if name else key)
@@ -99,7 +107,7 @@ def _numbers(node: object, name: str = "") -> Iterator[tuple[str, float]]:
 
 
 def _lines_up_to(path: Path, step: int) -> int:
-    """Bytes of the leading complete lines of steps up to `step`."""
+    """Return the size in bytes of the leading complete lines of steps up to `step`."""
     size = 0
     if path.exists():
         for line in path.read_bytes().splitlines(keepends=True):

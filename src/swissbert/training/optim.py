@@ -12,14 +12,21 @@ from swissbert.config import LossSettings, TrainSettings
 def make_optimizer(
     encoder: Iterable[nn.Parameter],
     heads: Iterable[nn.Parameter],
-    weighting: nn.Module,
+    balancers: Iterable[nn.Parameter],
     train: TrainSettings,
     loss: LossSettings,
 ) -> torch.optim.AdamW:
-    """AdamW over everything that learns. Norms, biases and loss weights are never decayed.
+    """Create the optimizer of all parameters that learn.
 
-    Heads have their own rate (``train.head_lr``), loss weights too (``loss.lr``). Each group's own rate is kept as
-    ``base_lr`` for `set_rates`.
+    Norms, biases and the parameters of balancing methods are not decayed. Each group keeps its own rate as ``base_lr``
+    for `set_rates`.
+
+    Args:
+        encoder: Parameters at the rate ``train.lr``.
+        heads: Parameters at the rate ``train.head_lr``.
+        balancers: Parameters of balancing methods, at the rate ``loss.lr``.
+        train: Rates and weight decay.
+        loss: Rate of `balancers`.
     """
     groups: list[dict[str, object]] = []
 
@@ -34,15 +41,23 @@ def make_optimizer(
     ):
         add((p for p in parameters if p.ndim > 1), lr, train.weight_decay)
         add((p for p in parameters if p.ndim <= 1), lr, 0.0)
-    add(weighting.parameters(), loss.lr, 0.0)
+    add(balancers, loss.lr, 0.0)
     return torch.optim.AdamW(groups, fused=True)
 
 
 def schedule_factor(step: int, total: int, train: TrainSettings) -> float:
-    """What the rates are multiplied by at `step` (from 0) of `total`, in 0 to 1.
+    """Return the factor of the learning rates at a step.
 
-    Warm-up rises linearly over the first ``warmup * total`` steps; then the rate stays (``constant``), falls linearly
-    to 0 (``linear``), or along half a cosine (``cosine``).
+    The warm-up rises linearly over the first ``warmup * total`` steps. Then the rate stays (``constant``), falls linearly
+    to 0 (``linear``), or follows half a cosine (``cosine``).
+
+    Args:
+        step: Number of the step, from 0.
+        total: Number of steps of the run.
+        train: Schedule and warm-up.
+
+    Returns:
+        A number from 0 to 1.
     """
     warm = round(train.warmup * total)
     if step < warm:
@@ -56,6 +71,6 @@ def schedule_factor(step: int, total: int, train: TrainSettings) -> float:
 
 
 def set_rates(optimizer: torch.optim.Optimizer, factor: float) -> None:
-    """Set every group's rate to its own times `factor`."""
+    """Set the rate of each parameter group to its ``base_lr`` times `factor`."""
     for group in optimizer.param_groups:
         group["lr"] = group["base_lr"] * factor

@@ -1,70 +1,149 @@
-"""From settings to everything a run needs before its first step. Reads, and writes nothing but the token cache."""
+"""Preparation of a run: build the network, load the splits, plan the steps. Writes nothing but the token cache."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import torch
 
 from swissbert.config import RunConfig
 from swissbert.data.cache import cached_split
-from swissbert.data.dataset import TaskData, load_split
+from swissbert.data.dataset import SplitOptions, TaskData, load_split
+from swissbert.data.memory import MemoryRows
 from swissbert.data.tokens import Tokenizer
-from swissbert.device import pick_device, pick_precision
+from swissbert.device import Hardware, resolve_hardware
 from swissbert.display import Display
 from swissbert.encoder.checkpoint import read_encoder
 from swissbert.environment import environment
-from swissbert.errors import SwissbertError
+from swissbert.errors import SwissbertError, nearest
+from swissbert.model.heads.base import Head
 from swissbert.model.multitask import MultitaskModel
 from swissbert.model_folder.encoders import encoder_folder
 from swissbert.model_folder.network import build_network
-from swissbert.mtl.sampling import (
-    Draw,
-    Plan,
-    make_plan,
-    probabilities,
-    round_robin,
-    sampled,
-    steps_in_epoch,
-    until_exhausted,
-)
+from swissbert.mtl.balancing import Balancer, make_balancers
+from swissbert.mtl.sampling import Plan
+from swissbert.tasks import Split
+from swissbert.training.loader import BatchLoader
+from swissbert.training.plan import plan_steps
+from swissbert.training.step import TrainingStep
+
+Data = Mapping[str, object]
+"""Rows in memory by task: train rows, or a tuple of train rows and dev rows; `MemoryRows` lists the accepted forms."""
+
+
+class Built(NamedTuple):
+    """A new network and its tokenizer; result of `build`."""
+
+    network: MultitaskModel
+    tokenizer: Tokenizer
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Everything a run needs before its first step; made by `prepare`."""
+    """Everything that a run needs before its first step; result of `prepare`.
+
+    Attributes:
+        config: The settings.
+        tokenizer: The encoder's tokenizer.
+        network: The network, on the device of `hardware`.
+        train: Training rows by task.
+        dev: Dev rows of every task.
+        hardware: Device, precision and thread count.
+        plan: Draws of all steps.
+    """
 
     config: RunConfig
     tokenizer: Tokenizer
-    model: MultitaskModel
+    network: MultitaskModel
     train: dict[str, TaskData]
     dev: list[TaskData]
-    device: torch.device
-    precision: torch.dtype
+    hardware: Hardware
     plan: Plan
 
     @property
     def total(self) -> int:
-        """Optimizer steps of the whole run."""
+        """Number of optimizer steps of the whole run."""
         return len(self.plan.steps)
 
     def fingerprints(self) -> dict[str, str]:
-        """sha256 of the rows and tokens of each task's splits."""
+        """Return the SHA-256 checksum of the rows and tokens of each split, by ``task.split``."""
         return fingerprints(self.train, self.dev)
+
+    def batches(self) -> BatchLoader:
+        """Return a loader of the batches of each step."""
+        return BatchLoader(self.config, self.train, self.plan)
+
+    def training_step(self, balancer: Balancer | Sequence[Balancer] | None = None) -> TrainingStep:
+        """Create the optimizer and the balancing methods, and put the network into training mode.
+
+        Args:
+            balancer: Methods from outside the package, as for `train`.
+
+        Raises:
+            SwissbertError: If the methods are in conflict with the settings.
+        """
+        config = self.config
+        balancers = make_balancers(config.loss.weighting, config.loss.gram_method, list(self.train), balancer)
+        self.network.train()
+        return TrainingStep(
+            self.network,
+            balancers,
+            loss=config.loss,
+            train=config.train,
+            total=self.total,
+            seed=config.seed,
+            hardware=self.hardware,
+        )
 
 
 def fingerprints(train: dict[str, TaskData], dev: list[TaskData]) -> dict[str, str]:
-    """sha256 of the rows and tokens of each split, by ``task.split``."""
-    found = {f"{data.task.name}.dev": data.fingerprint() for data in dev}
-    return found | {f"{name}.train": data.fingerprint() for name, data in train.items()}
+    """Return the SHA-256 checksum of the rows and tokens of each split, by ``task.split``."""
+    sums = {f"{data.task.name}.dev": data.fingerprint() for data in dev}
+    return sums | {f"{name}.train": data.fingerprint() for name, data in train.items()}
 
 
-def prepare(config: RunConfig, display: Display) -> Prepared:
-    """Load encoder and data and count steps. Raises SwissbertError for whatever a person has to put right."""
-    device = pick_device(config.train.device)
-    precision = pick_precision(config.train.precision, device)
-    if config.train.threads is not None:
-        torch.set_num_threads(config.train.threads)
+def prepare(
+    config: RunConfig,
+    display: Display | None = None,
+    *,
+    hardware: Hardware | None = None,
+    data: Data | None = None,
+    heads: Mapping[str, type[Head]] | None = None,
+) -> Prepared:
+    """Build the network, load the splits and plan the steps. Sets the number of threads of torch.
+
+    Args:
+        config: The settings.
+        display: Receives a line per split; nothing is shown if left out.
+        hardware: Device, precision and threads; chosen by the settings if left out.
+        data: Rows in memory.
+        heads: Head classes from outside the package, by task name.
+
+    Raises:
+        SwissbertError: For anything that a person has to correct in settings or data.
+    """
+    hardware = hardware or resolve_hardware(config.train.device, config.train.precision, config.train.threads)
+    torch.set_num_threads(hardware.threads)
+    network, tokenizer = build(config, hardware.device, heads)
+    train, dev = load_splits(config, tokenizer, display or Display(quiet=True), data)
+    return Prepared(config, tokenizer, network, train, dev, hardware, plan_steps(config, train))
+
+
+def build(
+    config: RunConfig, device: torch.device | None = None, heads: Mapping[str, type[Head]] | None = None
+) -> Built:
+    """Read the encoder and put new heads on it; ``seed`` determines their parameters.
+
+    Args:
+        config: Encoder, tasks and heads.
+        device: Where the network is put; the CPU if left out.
+        heads: Head classes from outside the package, by task name.
+
+    Raises:
+        SwissbertError: If there is no such encoder, it does not fit the settings, or a name in `heads` is not a task.
+    """
+    _refuse_unknown("heads", heads or {}, config)
     folder = encoder_folder(config.encoder.name, config.encoder.revision)
     encoder = read_encoder(folder, config.encoder.dropout)
     limit = encoder.config.max_positions
@@ -75,71 +154,72 @@ def prepare(config: RunConfig, display: Display) -> Prepared:
     pairs = [task.name for task in config.tasks if task.is_pair]
     if config.model.pair_encoding and pairs and encoder.config.token_types < 2:
         raise SwissbertError(
-            f"task '{pairs[0]}' is one of pairs, but this encoder knows one token type only; model.pair_encoding = false encodes sentences one by one"
+            f"task '{pairs[0]}' has sentence pairs, but this encoder has one token type only; "
+            "model.pair_encoding = false encodes the two sentences separately"
         )
     tokenizer = Tokenizer(folder, encoder.config.vocab_size)
-    torch.manual_seed(config.seed)  # heads are drawn at random
-    model = build_network(encoder, config.tasks, config.model, freeze=config.encoder.freeze).to(device)
-    train, dev = load_splits(config, tokenizer, display)
-    return Prepared(config, tokenizer, model, train, dev, device, precision, plan_steps(config, train))
+    torch.manual_seed(config.seed)  # for the parameters of heads
+    network = build_network(encoder, config.tasks, config.model, freeze=config.encoder.freeze, heads=heads)
+    return Built(network.to(device or torch.device("cpu")), tokenizer)
 
 
 def load_splits(
-    config: RunConfig, tokenizer: Tokenizer, display: Display
+    config: RunConfig, tokenizer: Tokenizer, display: Display, data: Data | None = None
 ) -> tuple[dict[str, TaskData], list[TaskData]]:
-    """Train rows by task and dev rows of every task, with their tokens. Raises SwissbertError as `cached_split` does."""
+    """Load and tokenize the train and dev rows of every task.
+
+    Args:
+        config: Tasks, data folder and truncation.
+        tokenizer: The encoder's tokenizer.
+        display: Receives a line per split, and the first bad rows.
+        data: Rows in memory by task; other tasks are read from ``data.dir``.
+
+    Returns:
+        Train rows by task, and the dev rows of every task.
+
+    Raises:
+        SwissbertError: If rows are missing or unusable, or a name in `data` is not a task.
+    """
+    _refuse_unknown("data", data or {}, config)
     train: dict[str, TaskData] = {}
     dev: list[TaskData] = []
     for task in config.tasks:
-        for split in ("train", "dev"):
-            data = (cached_split if config.data.cache else load_split)(
-                task,
-                split,
-                config.data.path,
-                tokenizer,
-                separate=task.is_pair and not config.model.pair_encoding,
-                max_length=config.encoder.max_length,
-                refuse=config.data.bad_rows == "refuse",
-                limit=config.data.limit,
-            )
-            _report(data, split, config.encoder.max_length, display)
-            if split == "train":
-                train[task.name] = data
+        options: SplitOptions = {
+            "separate": task.is_pair and not config.model.pair_encoding,
+            "max_length": config.encoder.max_length,
+            "refuse": config.data.bad_rows == "refuse",
+            "limit": config.data.limit,
+        }
+        splits: tuple[Split, ...] = ("train", "dev")
+        for split in splits:
+            if data and task.name in data:
+                rows = load_split(task, split, memory_rows(data[task.name]), tokenizer, **options)
             else:
-                dev.append(data)
+                load = cached_split if config.data.cache else load_split
+                rows = load(task, split, config.data.path, tokenizer, **options)
+            _report(rows, split, config.encoder.max_length, display)
+            if split == "train":
+                train[task.name] = rows
+            else:
+                dev.append(rows)
     return train, dev
 
 
-def plan_steps(config: RunConfig, train: dict[str, TaskData]) -> Plan:
-    """Every step of a run with its draws. Raises SwissbertError where no step fits into an epoch."""
-    plan = make_plan(_epochs(config, train), config.train.max_steps)
-    if not plan.steps:
-        raise SwissbertError(
-            "no step fits into an epoch: sampling.draws takes more batches than a task has; a smaller train.batch_size or train.epoch_ends = 'longest' helps"
-        )
-    return plan
+def memory_rows(rows: object) -> MemoryRows:
+    """Return the rows of one task in `Data` in their common form."""
+    if isinstance(rows, MemoryRows):
+        return rows
+    return MemoryRows(*rows) if isinstance(rows, tuple) and len(rows) == 2 else MemoryRows(rows)
 
 
-def _epochs(config: RunConfig, data: dict[str, TaskData]) -> Iterator[Iterable[list[Draw]]]:
-    """The steps of every epoch, as ``train.epoch_ends`` and ``sampling`` say. A function of settings and row counts."""
-    train, sampling = config.train, config.sampling
-    batches = {name: -(-len(rows) // train.batch_size) for name, rows in data.items()}
-    sizes = {name: len(rows) for name, rows in data.items()}
-    draws = (sampling.draws or len(batches)) * train.accumulation
-    for epoch in range(train.epochs):
-        if sampling.method == "round_robin":
-            steps = steps_in_epoch(batches, train.epoch_ends, train.accumulation)
-            if not steps:
-                name = min(batches, key=lambda task: batches[task])
-                raise SwissbertError(
-                    f"train.accumulation is {train.accumulation}, but task '{name}' has {batches[name]} batches; a step must fit into an epoch"
-                )
-            yield round_robin(list(batches), steps, train.accumulation)
-            continue
-        chances = probabilities(sampling.method, sizes, sampling.weights, sampling.temperature, epoch + 1, train.epochs)
-        most = train.epoch_ends if isinstance(train.epoch_ends, int) else sum(batches.values()) // draws + 1
-        steps_drawn = sampled(chances, most, draws, [config.seed, epoch])
-        yield until_exhausted(steps_drawn, batches) if train.epoch_ends == "shortest" else steps_drawn
+def _refuse_unknown(argument: str, table: Mapping[str, object], config: RunConfig) -> None:
+    """Raise SwissbertError for a key that is not the name of a task."""
+    names = [task.name for task in config.tasks]
+    for name in table:
+        if name not in names:
+            raise SwissbertError(
+                f"{argument} has an entry for '{name}', but the tasks are {', '.join(names)}{nearest(name, names)}"
+            )
 
 
 def _report(data: TaskData, split: str, max_length: int, display: Display) -> None:
@@ -151,10 +231,10 @@ def _report(data: TaskData, split: str, max_length: int, display: Display) -> No
 
 
 def provenance(prepared: Prepared) -> dict[str, object]:
-    """Where a model comes from: environment, encoder, data, seed and date."""
+    """Return where a model comes from: environment, encoder, data, seed and date."""
     config = prepared.config
     return {
-        **environment(prepared.device, prepared.precision),
+        **environment(prepared.hardware),
         "recipe": config.name,
         "encoder": config.encoder.name + (f" at {config.encoder.revision}" if config.encoder.revision else ""),
         "data": config.data.dir,

@@ -1,13 +1,14 @@
 """Checkpoints of a run: complete, atomic, without pickle, and exact.
 
-Batch order and dropout are functions of seed and step, so a checkpoint needs no generator state: parameters,
-optimizer moments, loss weights and the step say everything.
+Batch order and dropout are functions of seed and step, so a checkpoint needs no state of random generators: parameters,
+optimizer moments, balancing methods and the step determine all that follows.
 """
 
 import json
 import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -16,12 +17,22 @@ from torch import Tensor, nn
 
 from swissbert.errors import SwissbertError
 from swissbert.files import write_folder
+from swissbert.model_folder import layout
 from swissbert.settings import shown
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is. `best` is the best dev value so far, `stale` the evaluations since then."""
+    """How far a run is.
+
+    Attributes:
+        step: Steps done.
+        tokens: Tokens read.
+        seconds: Time spent in steps.
+        best: Best dev value so far; None before the first evaluation.
+        best_step: Step of that evaluation.
+        stale: Number of evaluations since then.
+    """
 
     step: int = 0
     tokens: int = 0
@@ -30,8 +41,12 @@ class Progress:
     best_step: int | None = None
     stale: int = 0
 
+    def after_step(self, tokens: int, seconds: float) -> "Progress":
+        """Return the progress after one more step."""
+        return replace(self, step=self.step + 1, tokens=self.tokens + tokens, seconds=self.seconds + seconds)
+
     def judged(self, value: float) -> "Progress":
-        """After an evaluation that gave `value` at the present step."""
+        """Return the progress after an evaluation that gave `value` at the present step."""
         if self.best is None or value > self.best:
             return replace(self, best=value, best_step=self.step, stale=0)
         return replace(self, stale=self.stale + 1)
@@ -40,51 +55,63 @@ class Progress:
 def save_checkpoint(
     folder: Path, modules: nn.ModuleDict, optimizer: torch.optim.Optimizer, progress: Progress, keep: int
 ) -> None:
-    """Write ``step-N`` into `folder`, whole or not at all, then remove all but the last `keep`."""
+    """Write ``step-N`` atomically, then remove all but the last checkpoints.
+
+    Args:
+        folder: Folder of all checkpoints.
+        modules: Modules with state; their parameters and buffers are written.
+        optimizer: The optimizer, whose moments are written.
+        progress: Progress, whose step is N.
+        keep: Number of checkpoints that remain.
+    """
 
     def fill(new: Path) -> None:
         save_file(
             {name: t.detach().contiguous().cpu() for name, t in modules.state_dict().items()},
-            new / "parameters.safetensors",
+            new / layout.CHECKPOINT_PARAMETERS,
         )
         moments: dict[str, Tensor] = {}
         for number, values in optimizer.state_dict()["state"].items():
             moments |= {f"{number}.{key}": value.detach().contiguous().cpu() for key, value in values.items()}
-        save_file(moments, new / "optimizer.safetensors")
-        (new / "progress.json").write_text(json.dumps(asdict(progress)), encoding="utf-8")
+        save_file(moments, new / layout.CHECKPOINT_OPTIMIZER)
+        (new / layout.CHECKPOINT_PROGRESS).write_text(json.dumps(asdict(progress)), encoding="utf-8")
 
     write_folder(folder / f"step-{progress.step}", fill)
     for step in checkpoints(folder)[:-keep]:
         shutil.rmtree(folder / f"step-{step}", ignore_errors=True)
-    for left in folder.glob(".step-*"):  # by a process that was killed while it wrote
+    for left in folder.glob(".step-*"):  # of a process that was killed while writing
         shutil.rmtree(left, ignore_errors=True)
 
 
 def checkpoints(folder: Path) -> list[int]:
-    """Steps of the complete checkpoints in a folder, ascending."""
+    """Return the steps of the complete checkpoints in a folder, ascending."""
     names = [path.name.removeprefix("step-") for path in folder.glob("step-*") if path.is_dir()]
     return sorted(int(name) for name in names if name.isdigit())
 
 
 def load_checkpoint(folder: Path, modules: nn.ModuleDict, optimizer: torch.optim.Optimizer) -> Progress:
-    """Put the last checkpoint of `folder` into modules and optimizer. Without one, nothing changes and the run begins.
+    """Load the last checkpoint into modules and optimizer.
 
-    Raises SwissbertError where it does not fit or cannot be read.
+    Returns:
+        Its progress. Without a checkpoint nothing is changed, and the progress is that of a run that begins.
+
+    Raises:
+        SwissbertError: If the checkpoint cannot be read or does not fit.
     """
     steps = checkpoints(folder)
     if not steps:
         return Progress()
     path = folder / f"step-{steps[-1]}"
     try:
-        modules.load_state_dict(load_file(path / "parameters.safetensors"))
-        progress = _progress(json.loads((path / "progress.json").read_text(encoding="utf-8")), steps[-1])
+        modules.load_state_dict(load_file(path / layout.CHECKPOINT_PARAMETERS))
+        progress = _progress(json.loads((path / layout.CHECKPOINT_PROGRESS).read_text(encoding="utf-8")), steps[-1])
         state = optimizer.state_dict()
         state["state"] = {}
-        for name, value in load_file(path / "optimizer.safetensors").items():
+        for name, value in load_file(path / layout.CHECKPOINT_OPTIMIZER).items():
             number, _, key = name.partition(".")
             state["state"].setdefault(int(number), {})[key] = value
         shapes = [parameter.shape for group in optimizer.param_groups for parameter in group["params"]]
-        for number, values in state["state"].items():  # none of a parameter that no step has had a gradient for
+        for number, values in state["state"].items():  # a parameter that has had no gradient yet has no moments
             if number >= len(shapes) or any(v.shape not in (shapes[number], ()) for v in values.values()):
                 raise ValueError("the optimizer's parameters are not those of this run")
         optimizer.load_state_dict(state)
@@ -97,30 +124,38 @@ def load_checkpoint(folder: Path, modules: nn.ModuleDict, optimizer: torch.optim
 
 
 def _progress(table: object, step: int) -> Progress:
-    """What progress.json of ``step-N`` says. Raises ValueError where it cannot be true."""
+    """Check the contents of progress.json of ``step-N``; raise ValueError if they are impossible."""
     if not isinstance(table, dict) or table.keys() != asdict(Progress()).keys():
-        raise ValueError(f"progress.json is not a table of {', '.join(asdict(Progress()))}")
+        raise ValueError(f"{layout.CHECKPOINT_PROGRESS} is not a table of {', '.join(asdict(Progress()))}")
     progress = Progress(**table)
     counts = {"step": progress.step, "tokens": progress.tokens, "stale": progress.stale}
     counts |= {} if progress.best_step is None else {"best_step": progress.best_step}
     for name, count in counts.items():
         if type(count) is not int or count < 0 or (name == "step" and count != step):
-            raise ValueError(f"progress.json: {name} is {shown(count)}")
+            raise ValueError(f"{layout.CHECKPOINT_PROGRESS}: {name} is {shown(count)}")
     for name, number in (("seconds", progress.seconds), ("best", progress.best or 0.0)):
         if type(number) not in (int, float):
-            raise ValueError(f"progress.json: {name} is {shown(number)}")
+            raise ValueError(f"{layout.CHECKPOINT_PROGRESS}: {name} is {shown(number)}")
     return progress
 
 
-def recorded_rows(path: Path) -> dict[str, str]:
-    """Fingerprints of the rows that a run began with, from its run.json. Raises SwissbertError."""
+def read_run_record(path: Path) -> dict[str, Any]:
+    """Read ``run.json``.
+
+    Raises:
+        SwissbertError: If it cannot be read or has no table of rows.
+    """
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
-        rows = table.get("rows") if isinstance(table, dict) else None
-        if not isinstance(rows, dict):
-            raise ValueError("no table of rows in it")
+        if not isinstance(table, dict) or not isinstance(table.get("rows"), dict):
+            raise ValueError("it has no table of rows")
     except (OSError, ValueError, RecursionError) as error:
         raise SwissbertError(
-            f"{path}: cannot be read ({error}); without this file the run goes on, its rows uncompared"
+            f"{path}: cannot be read ({error}); without this file the run goes on, its rows not compared"
         ) from error
-    return {str(name): str(value) for name, value in rows.items()}
+    return table
+
+
+def recorded_rows(path: Path) -> dict[str, str]:
+    """Return the checksums of the rows that a run began with, from its ``run.json``; errors as `read_run_record`."""
+    return {str(name): str(value) for name, value in read_run_record(path)["rows"].items()}

@@ -21,7 +21,7 @@ class LinearHead(Head):
     """Dropout and one linear layer on the features.
 
     Where the kind fits thresholds (multilabel), ``shift[C]`` is subtracted from the logits of `answers`, so that a
-    probability of 0.5 is the threshold with the best F1 on train rows. The loss does not see it.
+    probability of 0.5 is the threshold with the best F1 on train rows. The loss does not use it.
     """
 
     def __init__(self, task: Task, width: int, dropout: float) -> None:

@@ -1,0 +1,59 @@
+"""The command ``data check``: what a data directory holds."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from swissbert.cli.program import JsonOption
+
+if TYPE_CHECKING:
+    from swissbert.tasks import Task
+
+
+def data_check(
+    directory: Annotated[
+        str, typer.Argument(metavar="DIR", help="Directory with data files, or 'starter' for the corpus that ships.")
+    ],
+    tasks: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tasks", help="A task, a recipe or a declaration (TOML), in addition to the tasks that ship. Repeatable."
+        ),
+    ] = None,
+    encoder: Annotated[str, typer.Option(help="Encoder whose tokenizer counts lengths.")] = "minilm",
+    as_json: JsonOption = False,
+) -> None:
+    """Report what a data directory holds.
+
+    Rows, bad rows, label balance, lengths in tokens, and rows shared between train and the other splits. The exit
+    status is 1 if a file cannot be used.
+    """
+    from dataclasses import asdict
+
+    from swissbert.cli.tables import check_text
+    from swissbert.config import data_path
+    from swissbert.data.check import check_directory
+    from swissbert.data.tokens import Tokenizer
+    from swissbert.model_folder.encoders import encoder_folder
+
+    folder = data_path(directory) or Path(directory)
+    report = check_directory(folder, _declared(tasks or []), Tokenizer(encoder_folder(encoder)))
+    print(json.dumps(asdict(report)) if as_json else check_text(report))
+    if report.problems:
+        raise typer.Exit(1)
+
+
+def _declared(sources: list[str]) -> "list[Task]":
+    """Return the shipped tasks and those of recipes and declarations; later ones replace earlier ones of their name."""
+    from swissbert.config import load_config
+    from swissbert.settings import read_toml
+    from swissbert.tasks import find_task, shipped_tasks
+
+    tasks = {name: find_task(name) for name in shipped_tasks()}
+    for source in sources:
+        single = source in shipped_tasks() or (source.endswith(".toml") and "tasks" not in read_toml(Path(source)))
+        for task in [find_task(source)] if single else load_config(source).tasks:
+            tasks[task.name] = task
+    return list(tasks.values())

@@ -1,0 +1,52 @@
+"""The command ``evaluate``: scores on labelled rows."""
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from swissbert.cli.program import (
+    DataOption,
+    JsonOption,
+    ModelArgument,
+    PrecisionOption,
+    directory_of,
+    report_bad_rows,
+)
+
+if TYPE_CHECKING:
+    from swissbert.data.dataset import TaskData
+    from swissbert.evaluation import Scores
+    from swissbert.inference import Model
+    from swissbert.tasks import Split
+
+
+def evaluate(
+    model: ModelArgument,
+    data: DataOption = None,
+    split: Annotated[Literal["train", "dev", "test"], typer.Option(help="Which split.")] = "dev",
+    precision: PrecisionOption = "fp32",
+    as_json: JsonOption = False,
+) -> None:
+    """Score a model on labelled rows.
+
+    Prints every metric with its 95 % interval, and a confusion matrix for classes.
+    """
+    from swissbert.cli.tables import scores_table
+    from swissbert.inference import load
+
+    scores = score(load(model, precision=precision), split, data)
+    print(json.dumps(scores.as_json()) if as_json else scores_table(scores))
+
+
+def score(model: "Model", split: "Split", data: str | None) -> "Scores":
+    """Score a split, after reporting the rows that are left out of it."""
+    from swissbert.evaluation import evaluate as score_splits
+
+    def splits() -> "Iterator[TaskData]":
+        for rows in model.labelled_splits(split, directory_of(model, data)):
+            report_bad_rows(f"{rows.task.name} {split}", rows.bad)
+            yield rows
+
+    return score_splits(model.network, splits(), full=True)

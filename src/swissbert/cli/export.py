@@ -1,0 +1,74 @@
+"""The command ``export``: write a model for other programs."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from swissbert.cli.program import DataOption, ModelArgument, directory_of, need
+from swissbert.errors import SwissbertError
+
+if TYPE_CHECKING:
+    from swissbert.inference import Model
+
+
+def export(
+    model: ModelArgument,
+    format: Annotated[
+        Literal["hf", "onnx", "onnx-int8", "compact"],
+        typer.Option(
+            help="One folder per task for transformers, one ONNX file for all tasks, or a model folder of a tenth of the size."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to create.")],
+    task: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A task to export, instead of all. Repeatable.")
+    ] = None,
+    data: DataOption = None,
+) -> None:
+    """Write a model for other programs.
+
+    An onnx-int8 file is scored on the dev rows together with the model, and not written if it loses more than 0.3
+    points. A compact folder holds the encoder's difference from its base encoder, which is needed wherever it is loaded.
+    """
+    if format.startswith("onnx"):
+        need("onnx", "onnxscript", "onnxruntime", extra="export")
+    from swissbert.inference import load
+
+    loaded = load(model, "cpu")
+    if format == "hf":
+        from swissbert.export.hf import export_hf
+
+        print(*export_hf(loaded, out, task), sep="\n")
+    elif format == "compact":
+        if task:
+            raise SwissbertError("--task is given, but a compact folder has all tasks of its model")
+        _compact(loaded, out)
+    elif format == "onnx":
+        from swissbert.export.onnx import export_onnx
+
+        print(export_onnx(loaded, out, task))
+    else:
+        from swissbert.export.onnx import export_int8
+
+        for name, (exact, rounded) in export_int8(loaded, out, task, directory_of(loaded, data)).items():
+            metric = loaded.task(name).metric
+            print(f"{name} {metric} on dev rows: {rounded:.4f}, {exact:.4f} before rounding", file=sys.stderr)
+        print(out / "model.onnx")
+
+
+def _compact(model: "Model", out: Path) -> None:
+    """Write a compact folder, and report where its base encoder must be if that is a folder."""
+    from swissbert.export.plan import check_free
+    from swissbert.model_folder.encoders import is_local
+    from swissbert.model_folder.origin import base_folder
+    from swissbert.model_folder.save import save_model
+
+    check_free(out)
+    base = base_folder(model.folder)
+    save_model(out, model.network, model.tokenizer, model.description, base=base)
+    name = model.description.encoder.name
+    if is_local(name) and not (out.parent / name).is_dir():
+        print(f"{out}: to load it, copy or link the encoder {base} to {out.parent / name}", file=sys.stderr)
+    print(out)

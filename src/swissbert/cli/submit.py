@@ -1,0 +1,29 @@
+"""The command ``submit``: prediction files of the Stanford CS224N course."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from swissbert.cli.program import DataOption, ModelArgument, directory_of, report_bad_rows
+
+
+def submit(
+    model: ModelArgument,
+    data: DataOption = None,
+    out: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("predictions"),
+) -> None:
+    """Write the course's prediction files.
+
+    TASK-dev-output.csv and TASK-test-output.csv of every task that has such rows.
+    """
+    from swissbert.files import writing
+    from swissbert.inference import load
+    from swissbert.inference.submission import submission
+
+    loaded = load(model)
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+    for path, rows, bad in submission(loaded, directory_of(loaded, data), out):
+        print(f"{path}  {rows:,} rows")
+        report_bad_rows(path.name, bad)

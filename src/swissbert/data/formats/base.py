@@ -1,0 +1,174 @@
+"""The base classes of file formats.
+
+A format turns a file into numbered rows of cells. It knows nothing of tasks, labels or checks: those are applied to the
+cells of every format alike (see `swissbert.data.row_checks`).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, TextIO
+
+from swissbert.data.formats.encoding import unreadable
+from swissbert.errors import SwissbertError
+
+Cells = dict[str, object]
+"""The cells of one row by column name."""
+NumberedCells = tuple[int, Cells | str]
+"""A row's number and its cells, or the reason why it cannot be split into cells."""
+OnOpen = Callable[[TextIO], object]
+"""Called with a text file as soon as it is open, so that a caller can tell how far it has been read."""
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How a file is read.
+
+    Attributes:
+        quotes: Whether quotes in delimited text are syntax; None for the format's own default.
+        text: Column name of the text, for formats without column names.
+        text_pair: Column name of the second text of a pair, for formats without column names; None for single texts.
+    """
+
+    quotes: bool | None = None
+    text: str = "text"
+    text_pair: str | None = None
+
+
+class Format(ABC):
+    """A file format; see `TextFormat` for text files. A new one is a subclass in a file here and one line in `swissbert.data.formats.FORMATS`.
+
+    From outside the package, an instance is passed as the ``format`` of a `swissbert.Task`. Data of such a format are
+    not kept in the token cache, because nothing there would tell one version of its code from another.
+
+    Attributes:
+        name: Name in settings, messages and saved files.
+        endings: File endings that stand for the format, in small letters with the dot.
+        has_columns: Whether files name their columns. Other formats use the names in `ReadOptions`.
+
+    Example::
+
+        class Paragraphs(TextFormat):
+            name = "paragraphs"
+            has_columns = False
+
+            def parse(self, file, where, options):
+                for number, text in enumerate(file.read().split("\\n\\n"), 1):
+                    yield number, {options.text: text}
+    """
+
+    name: str
+    endings: tuple[str, ...] = ()
+    has_columns: ClassVar[bool] = True
+
+    @abstractmethod
+    def cells(self, path: Path, options: ReadOptions, on_open: OnOpen | None = None) -> Iterator[NumberedCells]:
+        """Yield the rows of a file one by one, so that memory does not grow with the file.
+
+        Args:
+            path: The file.
+            options: How to read it.
+            on_open: Called with the open file by text formats; see `TextFormat`.
+
+        Yields:
+            A number and cells by column name, or a number and the reason why a row cannot be used. Numbers are lines in
+            text files, else rows from 1.
+
+        Raises:
+            OSError: If the file cannot be read.
+            SwissbertError: If it is not of this format.
+        """
+
+    def fits(self, path: Path) -> bool:
+        """Return whether a file of another ending is laid out as this format; reads no more than its first line."""
+        return False
+
+    def count_rows(self, path: Path) -> int | None:
+        """Return the number of rows if it is known without reading the file, else None."""
+        return None
+
+    def __eq__(self, other: object) -> bool:
+        """Formats are equal if they have the same class and attributes, so that copied or unpickled tasks stay equal."""
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        """Hash by class and name."""
+        return hash((type(self), self.name))
+
+    def __repr__(self) -> str:
+        """Return the format's name."""
+        return self.name
+
+
+class TextFormat(Format):
+    """A format of text files in UTF-8, with or without a byte order mark.
+
+    Bytes that are not UTF-8 reach `parse` as lone surrogates, so that they cost only the rows that hold them.
+    """
+
+    newline: ClassVar[str | None] = None
+    """As in `open`: None translates line ends, an empty string keeps them."""
+
+    def cells(self, path: Path, options: ReadOptions, on_open: OnOpen | None = None) -> Iterator[NumberedCells]:
+        """Open the file and `parse` it."""
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline=self.newline) as file:
+            if on_open:
+                on_open(file)
+            yield from self.parse(file, str(path), options)
+
+    @abstractmethod
+    def parse(self, file: TextIO, where: str, options: ReadOptions) -> Iterator[NumberedCells]:
+        """Yield the rows of an open file.
+
+        Args:
+            file: The file, at its start.
+            where: Its name in error messages.
+            options: How to read it.
+
+        Yields:
+            As `cells`.
+
+        Raises:
+            SwissbertError: If the file is not of this format.
+        """
+
+
+class MissingFormat(Format):
+    """A format from outside the package of which only the name is known, as in the description of a stored model."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def cells(self, path: Path, options: ReadOptions, on_open: OnOpen | None = None) -> Iterator[NumberedCells]:
+        """Raise SwissbertError: there is nothing to read the file with."""
+        raise SwissbertError(
+            f"{path}: the format '{self.name}' of the task is not one of swissbert's; read the file with a task whose "
+            "format is the Format object, or pass rows from Python"
+        )
+
+
+def check_columns(names: Sequence[str], where: str) -> None:
+    """Check the column names of a file.
+
+    Args:
+        names: The names; empty ones are columns without a name.
+        where: Name of the file in error messages.
+
+    Raises:
+        SwissbertError: If a name is unreadable or used twice.
+    """
+    if why := unreadable("".join(names)):
+        raise SwissbertError(f"{where}: the header has {why}; save the file as UTF-8 text")
+    if twice := repeated(names):
+        raise SwissbertError(f"{where}: the header names column '{twice}' twice")
+
+
+def repeated(names: Iterable[str]) -> str | None:
+    """Return the first name, other than an empty one, that occurs a second time."""
+    seen: set[str] = set()
+    for name in names:
+        if name and name in seen:
+            return name
+        seen.add(name)
+    return None

@@ -1,0 +1,63 @@
+"""Parquet files."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from swissbert.data.formats.base import Cells, Format, NumberedCells, OnOpen, ReadOptions, check_columns
+from swissbert.errors import SwissbertError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+BATCH_ROWS = 1024
+"""Rows that are decoded at a time."""
+
+
+class Parquet(Format):
+    """Parquet, read with pyarrow. Rows are numbered from 1 across row groups."""
+
+    name = "parquet"
+    endings = (".parquet",)
+
+    def cells(self, path: Path, options: ReadOptions, on_open: OnOpen | None = None) -> Iterator[NumberedCells]:
+        """Yield the rows; one with bytes that are not UTF-8 does not affect its neighbours."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise SwissbertError(
+                f"{path}: Parquet needs a file, since it is read from its end; this is a pipe or a device"
+            )
+        try:
+            with pq.ParquetFile(path) as file:
+                check_columns(file.schema_arrow.names, str(path))
+                number = 0
+                for batch in file.iter_batches(batch_size=BATCH_ROWS):
+                    for cells in decoded_rows(batch):
+                        number += 1
+                        yield number, cells
+        except pa.ArrowException as error:
+            raise SwissbertError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]})") from error
+
+    def count_rows(self, path: Path) -> int | None:
+        """Read the number of rows from the file's footer."""
+        from pyarrow.parquet import read_metadata
+
+        return int(read_metadata(path).num_rows)
+
+
+def decoded_rows(batch: "pa.RecordBatch") -> list[Cells | str]:
+    """Return the cells of each row of a batch, or the reason why a row cannot be decoded."""
+    try:
+        return list(batch.to_pylist())
+    except UnicodeDecodeError:
+        return [_decoded(batch.slice(i, 1)) for i in range(batch.num_rows)]
+
+
+def _decoded(row: "pa.RecordBatch") -> Cells | str:
+    try:
+        cells: Cells = row.to_pylist()[0]
+    except UnicodeDecodeError:
+        return "bytes that are not UTF-8"
+    return cells

@@ -1,0 +1,128 @@
+"""The classifier: one class, or any number of labels, for a text or a pair of texts."""
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+
+from swissbert.estimator.checks import (
+    array_of,
+    check_same_length,
+    class_names,
+    is_multilabel,
+    label_sets,
+    row_values,
+    single_labels,
+    sorted_classes,
+)
+from swissbert.estimator.fitting import TextEstimator
+from swissbert.kinds import Array
+
+
+class SwissbertClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
+    """Classification and multilabel classification of texts or pairs of texts.
+
+    X is a list, array or Series of texts, or of pairs of texts: tuples, or two columns. y decides what is learned:
+
+    - *One label per row*: any hashable values. `predict` returns a class for each row.
+    - *Multilabel*: an indicator matrix ``[N, C]`` of 0 and 1 (array, DataFrame or sparse matrix; of a DataFrame the
+      columns name the labels), or a list of lists or sets of labels, which may be empty. `predict` returns an
+      indicator matrix for both, with columns in the order of `classes_`, so that ``sklearn.metrics`` take it.
+      Tools that look at y themselves, such as `cross_val_score` and searches, need the matrix
+      (``sklearn.preprocessing.MultiLabelBinarizer`` makes one of lists).
+
+    Args:
+        encoder: ``minilm``, a folder, or a hub id.
+        epochs: Passes over the rows.
+        batch_size: Rows per step.
+        lr: Learning rate of the encoder, at most 1; the head's is ten times as high. Large encoders need less (2e-5).
+        max_length: Tokens per input, special ones included, from 8; longer texts are truncated.
+        validation_fraction: Share of rows, from 0 to below 1, that is held out to choose the best epoch. Rows are
+            chosen by a hash of their texts. With 0, or where one side would be empty, all rows serve as both.
+        seed: Random seed.
+        device: ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
+        verbose: Show progress on standard error.
+
+    Attributes:
+        classes_: The labels ``[C]``, sorted where they have an order; for an array the column numbers.
+        multilabel_: Whether rows have any number of labels.
+        model_: The trained `swissbert.Model`, whose only task is called ``label``.
+
+    Example::
+
+        model = SwissbertClassifier(epochs=2).fit(texts, labels)
+        model.predict(["a good film"])
+        model.score(test_texts, test_labels)
+    """
+
+    name = "label"
+
+    def fit(self, X: object, y: object) -> Self:  # noqa: N803
+        """Train on texts and their labels.
+
+        Args:
+            X: N texts or pairs of texts.
+            y: One label per row, an indicator matrix, or a list of N lists or sets of labels.
+
+        Raises:
+            SwissbertError: If a parameter, a text or a label is not valid, or there are fewer than two labels.
+        """
+        multilabel = is_multilabel(y)
+        if multilabel:
+            sets, classes = label_sets(y)
+            classes = sorted_classes([label for labels in sets for label in labels]) if classes is None else classes
+        else:
+            values = single_labels(y)
+            classes = sorted_classes(values)
+        names = class_names(classes)
+        name = dict(zip(classes, names, strict=True))
+        if multilabel:
+            declaration = {"kind": "multilabel", "loss": "binary_cross_entropy", "metric": "micro_f1"}
+            self._fit(X, [sorted(name[label] for label in labels) for labels in sets], {"labels": names, **declaration})
+        else:
+            declaration = {"kind": "classification", "loss": "cross_entropy", "metric": "accuracy"}
+            self._fit(X, [name[value] for value in values], {"labels": names, **declaration})
+        self.classes_, self.multilabel_ = array_of(classes), multilabel
+        return self
+
+    def predict_proba(self, X: object) -> Array:  # noqa: N803
+        """Return probabilities, float32 ``[N, C]``, with columns in the order of `classes_`.
+
+        Rows add up to 1 unless the classifier is multilabel.
+        """
+        return self._answers(X)
+
+    def predict(self, X: object) -> Array:  # noqa: N803
+        """Return the most probable class of each row, ``[N]``, or the indicator matrix, int64 ``[N, C]``."""
+        answers = self._answers(X)  # checks that the estimator is fitted
+        decisions = self.model_.task(self.name).kind.decide(answers)
+        classes: Array = decisions if self.multilabel_ else self.classes_[decisions]
+        return classes
+
+    def score(self, X: object, y: object, sample_weight: Any = None) -> float:  # noqa: N803
+        """Return the accuracy on texts; multilabel, the share of rows with exactly the right labels.
+
+        Args:
+            X: N texts or pairs of texts.
+            y: The true labels, in one of the forms that `fit` takes. Labels unknown to the classifier count as wrong.
+            sample_weight: A weight for each row.
+
+        Raises:
+            SwissbertError: If a text is not valid, or y has another form or length.
+        """
+        predicted = self.predict(X)
+        if self.multilabel_:
+            classes = self.classes_.tolist()
+            true, _ = label_sets(y, classes)
+            rows, _ = label_sets(predicted, classes)
+        else:
+            true, rows = row_values(y), predicted.tolist()
+        check_same_length(rows, true)
+        hits = [a == b for a, b in zip(rows, true, strict=True)]
+        return float(np.average(hits, weights=sample_weight))
+
+    def __sklearn_tags__(self) -> Any:
+        """Declare multilabel support."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

@@ -1,0 +1,99 @@
+"""Error responses of the HTTP API: one sentence, and the field that it is about."""
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from swissbert.serving.schemas import BODY_FIELDS, ErrorShape
+
+CLIENT_CLOSED = 499
+"""Status that is counted where the client disconnected before a response began."""
+OVERLOADED = "the server is overloaded; try again later"
+INVALID_JSON = "the body is not valid JSON"
+ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorShape, "description": "The body is not valid JSON"},
+    401: {"model": ErrorShape, "description": "The API key is missing or wrong"},
+    408: {"model": ErrorShape, "description": "The body took too long to arrive"},
+    413: {"model": ErrorShape, "description": "The body is too large"},
+    415: {"model": ErrorShape, "description": "The content type is not application/json"},
+    422: {"model": ErrorShape, "description": "A field is invalid; the response names it"},
+    429: {"model": ErrorShape, "description": "The server is overloaded; see the Retry-After header"},
+}
+"""Error responses of the POST routes, for the OpenAPI document."""
+_WRONG_TYPE = ("model_attributes_type", "model_type", "list_type", "dict_type")
+
+
+class ApiError(Exception):
+    """An error response.
+
+    Attributes:
+        status: HTTP status.
+        message: One sentence for the client.
+        field: Path of the field that it is about, for instance ``inputs.0.text``.
+        headers: Further response headers.
+    """
+
+    def __init__(
+        self, status: int, message: str, field: str | None = None, headers: dict[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status, self.message, self.field, self.headers = status, message, field, headers
+
+    @classmethod
+    def overloaded(cls, retry_after: int, message: str = OVERLOADED) -> "ApiError":
+        """Return a 429 with the header Retry-After, in seconds."""
+        return cls(429, message, None, {"Retry-After": str(retry_after)})
+
+    @property
+    def content(self) -> dict[str, str | None]:
+        """The response body."""
+        return {"error": self.message, "field": self.field}
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Answer `ApiError`, invalid bodies and the framework's own errors in the same form."""
+
+    @app.exception_handler(ApiError)
+    async def api_error(request: Request, error: ApiError) -> JSONResponse:
+        return JSONResponse(error.content, error.status, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
+        return await api_error(request, from_validation(error))
+
+    @app.exception_handler(HTTPException)
+    async def http_error(request: Request, error: HTTPException) -> JSONResponse:
+        message = INVALID_JSON if error.status_code == 400 else str(error.detail)
+        headers = dict(error.headers) if error.headers else None
+        return await api_error(request, ApiError(error.status_code, message, None, headers))
+
+
+def from_validation(error: RequestValidationError) -> ApiError:
+    """Word the most specific of pydantic's errors, without what the client sent."""
+    first = min(error.errors(), key=_generality)
+    if first["type"] == "json_invalid":
+        return ApiError(400, INVALID_JSON)
+    field = _field(first)
+    message = str(first["msg"]).removeprefix("Value error, ")
+    if first["type"] in _WRONG_TYPE:
+        message = (
+            "an object with a text is expected, or a list of them" if field == "inputs" else "an object is expected"
+        )
+    return ApiError(422, f"{field or 'the body'}: {message[:1].lower()}{message[1:]}", field)
+
+
+def _field(detail: dict[str, Any]) -> str | None:
+    """Return the path of a field without pydantic's names of union branches; None for the whole body."""
+    *parents, last = detail["loc"]
+    parts = [str(part) for part in parents if isinstance(part, int) or part in BODY_FIELDS]
+    if detail["type"] == "extra_forbidden" or isinstance(last, int) or last in BODY_FIELDS:
+        parts.append(repr(str(last)[:80])[1:-1])
+    return ".".join(parts) or None
+
+
+def _generality(detail: dict[str, Any]) -> int:
+    """For union types pydantic reports one error per branch; rank the most specific one lowest."""
+    return 2 * (detail["type"] in _WRONG_TYPE) + int(str(detail["loc"][-1]).endswith("str"))

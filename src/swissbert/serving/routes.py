@@ -1,0 +1,77 @@
+"""The routes of the HTTP API."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+from swissbert.serving.api_errors import ERROR_RESPONSES
+from swissbert.serving.schemas import AttentionBody, AttentionShape, PredictBody, PredictShape, TaskShape
+from swissbert.serving.service import Service
+
+router = APIRouter()
+_KEY_RESPONSES: dict[int | str, dict[str, Any]] = {401: ERROR_RESPONSES[401]}
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+@router.post("/v1/predict", responses=ERROR_RESPONSES, response_model=PredictShape)
+async def predict(request: Request, body: PredictBody) -> Response:
+    """Answer one input or several, for one task, several, or all that read such input."""
+    service = _service(request)
+    is_list = isinstance(body.inputs, list)
+    inputs = body.inputs if isinstance(body.inputs, list) else [body.inputs]
+    names = [body.tasks] if isinstance(body.tasks, str) else body.tasks
+    tasks = [service.tasks_for(given, names, f"inputs.{i}" if is_list else "inputs") for i, given in enumerate(inputs)]
+    results = await service.predict(request, inputs, tasks)
+    answers = [
+        {task.name: task.kind.answer(task, result[task.name]).as_json() for task in chosen}
+        for chosen, result in zip(tasks, results, strict=True)
+    ]
+    return JSONResponse({"answers": answers})
+
+
+@router.post("/v1/attention", responses=ERROR_RESPONSES, response_model=AttentionShape)
+async def attention(request: Request, body: AttentionBody) -> Response:
+    """Return the attention weights over a sentence or pair, of every layer and head or of one."""
+    return Response(await _service(request).attention(request, body), media_type="application/json")
+
+
+@router.get("/v1/tasks", responses=_KEY_RESPONSES)
+async def tasks(request: Request) -> list[TaskShape]:
+    """List the tasks of this model."""
+    model = _service(request).model
+    return [
+        TaskShape(
+            name=task.name,
+            kind=task.kind.name,
+            pair=task.is_pair,
+            labels=task.labels,
+            range=task.range,
+            metric=task.metric,
+            score=model.description.scores.get(f"{task.name}.{task.metric}"),
+        )
+        for task in model.tasks.values()
+    ]
+
+
+@router.get("/livez")
+async def livez() -> dict[str, str]:
+    """Whether the process is alive."""
+    return {"status": "alive"}
+
+
+@router.get("/readyz", responses={503: {"description": "The server is shutting down"}})
+async def readyz(request: Request) -> JSONResponse:
+    """Whether new requests are accepted."""
+    is_ready = _service(request).is_ready
+    return JSONResponse({"status": "ready" if is_ready else "draining"}, 200 if is_ready else 503)
+
+
+@router.get("/metrics", responses=_KEY_RESPONSES, response_class=Response)
+async def metrics(request: Request) -> Response:
+    """Return the server's metrics for Prometheus."""
+    return Response(_service(request).metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,0 +1,221 @@
+"""The service behind the routes: tokenizes inputs, queues them, and waits for the results."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+from fastapi import Request
+
+from swissbert.data.dataset import tokenize
+from swissbert.data.rows import Row
+from swissbert.data.tokens import TokenTable
+from swissbert.errors import SwissbertError, nearest
+from swissbert.inference.attention import attention_table, table_attention
+from swissbert.inference.model import Model
+from swissbert.serving.api_errors import CLIENT_CLOSED, ApiError
+from swissbert.serving.batcher import Batcher
+from swissbert.serving.jobs import Answers, Job, QueueFull
+from swissbert.serving.schemas import MAX_ATTENTION_TOKENS, MAX_TOTAL_CHARACTERS, AttentionBody, Input
+from swissbert.serving.telemetry import ServerMetrics
+from swissbert.tasks import Task, tasks_for
+
+INLINE_CHARACTERS = 2_000
+"""Inputs up to this many characters are tokenized on the event loop, longer ones in a worker thread."""
+
+Result = TypeVar("Result")
+
+
+class Service:
+    """A model, its batcher and its metrics.
+
+    Args:
+        model: The model.
+        deadline: Seconds that a request may wait for its results.
+        limits: Keyword arguments of `Batcher`.
+
+    Attributes:
+        draining: Whether the server is shutting down.
+    """
+
+    def __init__(self, model: Model, deadline: float, **limits: int) -> None:
+        self.model, self.deadline = model, deadline
+        self.metrics = ServerMetrics()
+        self.batcher = Batcher(model.network, on_batch=self.metrics.observe_batch, **limits)
+        self.metrics.watch_queue(lambda: self.batcher.queued)
+        self.draining = False
+        self._tokenizing = self._tokenizing_custom = 0  # jobs in worker threads: not yet queued, but they need room
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether new requests are accepted."""
+        return not self.draining and self.batcher.is_alive
+
+    def retry_after(self) -> int | None:
+        """Return the seconds after which there may be room if there is none now, else None."""
+        return self.batcher.retry_after if self.batcher.is_full else None
+
+    def tasks_for(self, given: Input, names: list[str] | None, field: str) -> list[Task]:
+        """Return the tasks to answer, in the order of `names`.
+
+        Args:
+            given: An input.
+            names: The tasks that were asked for; None for all that read such input.
+            field: Path of the input in the body, for messages.
+
+        Raises:
+            ApiError: 422 if a task does not exist, or does not read such input.
+        """
+        tasks = self.model.tasks
+        for name in names or []:
+            if name not in tasks:
+                known = f"{nearest(name[:80], tasks)} (the tasks are {', '.join(tasks)})"
+                raise ApiError(422, f"tasks: there is no task '{name[:80]}'{known}", "tasks")
+        is_pair = given.text_pair is not None
+        try:
+            fitting = tasks_for(list(tasks.values()), is_pair, names)
+        except SwissbertError as error:
+            remedy = "leave out text_pair" if is_pair else "add text_pair"
+            raise ApiError(422, f"{field}: {error}; {remedy}", field) from error
+        return [tasks[name] for name in dict.fromkeys(names)] if names else fitting
+
+    async def predict(self, request: Request, inputs: list[Input], tasks: list[list[Task]]) -> list[Answers]:
+        """Answer the inputs of one request.
+
+        Args:
+            request: The HTTP request; if its client disconnects, jobs that wait are cancelled.
+            inputs: The inputs.
+            tasks: The tasks of each input.
+
+        Raises:
+            ApiError: 422 for too many characters, 429 if there is no room or time.
+        """
+        characters = sum(given.characters for given in inputs)
+        if characters > MAX_TOTAL_CHARACTERS:
+            message = f"inputs: {characters:,} characters in all; at most {MAX_TOTAL_CHARACTERS:,} are allowed"
+            raise ApiError(422, message, "inputs")
+        tables = await self._tokenize(characters, len(inputs), lambda: self._tables(inputs, tasks))
+        loop = asyncio.get_running_loop()
+        jobs = [
+            Job(table, [task.name for task in chosen], loop.create_future())
+            for table, chosen in zip(tables, tasks, strict=True)
+        ]
+        return await self._results(request, jobs)
+
+    async def attention(self, request: Request, body: AttentionBody) -> bytes:
+        """Return the JSON response of an attention request.
+
+        Raises:
+            ApiError: 422 for a layer or head that does not exist or too many tokens, 429 if there is no room or time.
+        """
+        config = self.model.network.encoder.config
+        for field, number, count in (("layer", body.layer, config.layers), ("head", body.head, config.heads)):
+            if number is not None and number >= count:
+                raise ApiError(422, f"{field}: {number} is out of range; this model has 0 to {count - 1}", field)
+        table = await self._tokenize(body.characters, 1, lambda: self._attention_table(body), is_custom=True)
+        job = Job(
+            table, [], asyncio.get_running_loop().create_future(), lambda: attention_json(self.model, table, body)
+        )
+        (content,) = await self._results(request, [job])
+        return bytes(content)
+
+    async def _tokenize(
+        self, characters: int, jobs: int, make: Callable[[], Result], is_custom: bool = False
+    ) -> Result:
+        """Check that the queue has room for jobs, then tokenize them: on the event loop, or in a worker thread."""
+        try:
+            self.batcher.check_room(self._tokenizing + jobs, self._tokenizing_custom + 1 if is_custom else 0)
+        except QueueFull as error:
+            raise self._overloaded(error) from error
+        if characters <= INLINE_CHARACTERS:
+            return make()
+        self._tokenizing += jobs
+        self._tokenizing_custom += is_custom
+        try:
+            return await asyncio.to_thread(make)
+        finally:
+            self._tokenizing -= jobs
+            self._tokenizing_custom -= is_custom
+
+    def _tables(self, inputs: list[Input], tasks: list[list[Task]]) -> list[TokenTable]:
+        model = self.model
+        return [
+            tokenize(
+                model.tokenizer,
+                chosen[0],  # the tasks of one input are all single or all pair tasks, which are tokenized alike
+                [Row(1, "1", given.text, given.text_pair, None)],
+                **model.token_options(chosen[0]),
+            )
+            for given, chosen in zip(inputs, tasks, strict=True)
+        ]
+
+    def _attention_table(self, body: AttentionBody) -> TokenTable:
+        """Tokenize an attention request. Raises `ApiError` 422 for more than `MAX_ATTENTION_TOKENS`."""
+        table = attention_table(self.model, body.text, body.text_pair, self.model.network.encoder.config.max_positions)
+        if len(table.ids) > MAX_ATTENTION_TOKENS:
+            message = f"text: {len(table.ids)} tokens; attention is available for at most {MAX_ATTENTION_TOKENS}"
+            raise ApiError(422, message, "text")
+        if len(table.ids) > self.model.description.encoder.max_length:  # only of a model trained on shorter texts
+            return attention_table(self.model, body.text, body.text_pair)
+        return table
+
+    async def _results(self, request: Request, jobs: list[Job]) -> list[Any]:
+        """Queue the jobs of one request and wait for their results.
+
+        Raises:
+            ApiError: 429 if there is no room or time; 499 if the client disconnects.
+        """
+        try:
+            self.batcher.submit(jobs)
+        except QueueFull as error:
+            raise self._overloaded(error) from error
+        results = asyncio.gather(*(job.future for job in jobs), return_exceptions=True)
+        disconnected = asyncio.ensure_future(_disconnected(request))
+        both: set[asyncio.Future[Any]] = {results, disconnected}
+        try:
+            done, _ = await asyncio.wait(both, timeout=self.deadline, return_when=asyncio.FIRST_COMPLETED)
+            if results in done:
+                for result in results.result():
+                    if isinstance(result, BaseException):
+                        raise result
+                return results.result()
+            if disconnected in done:
+                raise ApiError(CLIENT_CLOSED, "the client closed the connection")
+            raise ApiError.overloaded(
+                self.batcher.retry_after, f"no result within {self.deadline:g} s; try again later"
+            )
+        finally:
+            self.metrics.dropped.inc(self.batcher.cancel(jobs))
+            disconnected.cancel()
+            for job in jobs:
+                job.future.cancel()
+
+    def _overloaded(self, error: QueueFull) -> ApiError:
+        self.metrics.rejected.inc()
+        return ApiError.overloaded(error.retry_after)
+
+
+async def _disconnected(request: Request) -> None:
+    """Return once the client disconnects."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def attention_json(model: Model, table: TokenTable, body: AttentionBody) -> bytes:
+    """Compute attention over a table and write it as JSON, with four digits.
+
+    Args:
+        model: The model.
+        table: The tokens of the request.
+        body: The request: `layer` and `head` choose one of each.
+    """
+    result = table_attention(model, table)
+    layers = slice(None) if body.layer is None else slice(body.layer, body.layer + 1)
+    heads = slice(None) if body.head is None else slice(body.head, body.head + 1)
+    weights = np.round(result.weights[layers, heads].numpy().astype(float), 4)
+    boundary = result.boundary if body.text_pair is not None else None
+    # one head at a time: a single call of json.dumps would hold the GIL until it ends
+    rows = (f"[{','.join(json.dumps(head.tolist()) for head in layer)}]" for layer in weights)
+    start = json.dumps({"tokens": result.tokens, "boundary": boundary})[:-1]
+    return f'{start}, "weights": [{",".join(rows)}]}}'.encode()

@@ -1,0 +1,100 @@
+"""Plain tables of settings, before they are validated: overrides, relative paths and differences."""
+
+import os.path
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from swissbert.errors import SwissbertError
+from swissbert.settings import Settings
+
+
+def apply_overrides(table: dict[str, Any], overrides: list[str]) -> dict[str, str]:
+    """Write ``key.path=value`` overrides into a table, in place.
+
+    Args:
+        table: Nested dictionaries, as read from TOML.
+        overrides: Values are TOML (``3``, ``true``, ``[1, 2]``); anything else is taken as text.
+
+    Returns:
+        The name of the override in messages, by dotted key.
+
+    Raises:
+        SwissbertError: If an override is not of this form, or leads through a value that is not a table.
+    """
+    sources: dict[str, str] = {}
+    for override in overrides:
+        source = f"override {' '.join(override.split())}"[:200]
+        sources[_override(table, override, source)] = source
+    return sources
+
+
+def _override(table: dict[str, Any], override: str, source: str) -> str:
+    """Write one override, named `source` in messages, into a table; return its dotted key."""
+    path, sign, text = override.partition("=")
+    keys = path.strip().split(".")
+    if not sign or not all(keys):
+        raise SwissbertError(f"{source}: write it as key=value, for instance train.lr=1e-4")
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        parsed = {}
+    value = parsed["value"] if len(parsed) == 1 else text.strip()
+    for key in keys[:-1]:
+        table = table.setdefault(key, {})
+        if not isinstance(table, dict):
+            raise SwissbertError(f"{source}: '{key}' is not a table of settings")
+    table[keys[-1]] = value
+    return ".".join(keys)
+
+
+def anchor(table: dict[str, Any], base: Path) -> None:
+    """Make the relative paths of a recipe absolute, in place.
+
+    An encoder's name is a path if there is such a folder; otherwise it is ``minilm`` or a hub id and stays.
+
+    Args:
+        table: The recipe.
+        base: Absolute path of the recipe's folder.
+    """
+    data, encoder, tasks = table.get("data"), table.get("encoder"), table.get("tasks")
+    if isinstance(data, dict) and isinstance(data.get("dir"), str) and data["dir"] != "starter":
+        data["dir"] = str(base / data["dir"])
+    if isinstance(encoder, dict) and isinstance(encoder.get("name"), str):
+        encoder["name"] = absolute_encoder(encoder["name"], base)
+    if isinstance(tasks, list):
+        table["tasks"] = [str(base / t) if isinstance(t, str) and t.endswith(".toml") else t for t in tasks]
+
+
+def absolute_encoder(name: str, base: Path) -> str:
+    """Return the absolute path of an encoder that is a folder, relative to `base`; any other name as it is."""
+    if name in ("", "minilm"):
+        return name
+    path = base / name
+    return str(path.absolute()) if os.path.isdir(path) else name  # unlike Path.is_dir, False for impossible names
+
+
+def differences(old: Settings, new: Settings) -> list[str]:
+    """List the settings in which two runs differ, sorted: dotted name and both values."""
+    flat_old, flat_new = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
+    keys = sorted(flat_old.keys() | flat_new.keys())
+    return [
+        f"{key} ({flat_old.get(key)!r} became {flat_new.get(key)!r})"
+        for key in keys
+        if flat_old.get(key) != flat_new.get(key)
+    ]
+
+
+def _flat(node: object, prefix: str = "") -> dict[str, object]:
+    """Return all leaves by dotted name; items of a list of tables go by their ``name``, and their order is a leaf."""
+    leaves: dict[str, object] = {}
+    if isinstance(node, dict):
+        children = {f"{prefix}.{key}" if prefix else str(key): value for key, value in node.items()}
+    elif isinstance(node, list) and node and all(isinstance(item, dict) for item in node):
+        leaves[prefix] = [item["name"] for item in node]
+        children = {f"{prefix}[{item['name']}]": item for item in node}
+    else:
+        return {prefix: node}
+    for name, value in children.items():
+        leaves |= _flat(value, name)
+    return leaves

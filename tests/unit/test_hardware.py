@@ -1,0 +1,311 @@
+"""Device, precision and threads: how they are chosen, recorded and kept by a resumed run."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from swissbert.config import RunConfig, TrainSettings, dump_config, make_config
+from swissbert.device import Hardware, is_available, pick_device, processor_abilities, resolve_hardware
+from swissbert.display import Display
+from swissbert.environment import environment, hardware_record
+from swissbert.errors import SwissbertError
+from swissbert.training import start
+from swissbert.training.loop import train
+from swissbert.training.start import resumed_hardware
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> Iterator[None]:
+    """Restore the number of threads, which a run sets."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+class Lines(Display):
+    """A display that keeps its lines."""
+
+    def __init__(self) -> None:
+        super().__init__(quiet=True)
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+    def about_hardware(self) -> list[str]:
+        return [line for line in self.lines if "began" in line]
+
+
+def config(tiny: Path, **settings: Any) -> RunConfig:
+    """Return a config of 4 steps on the CPU that leaves precision and threads to the machine."""
+    table = {
+        "tasks": ["sst", "para"],
+        "data": {"dir": "starter", "limit": 16},
+        "encoder": {"name": str(tiny), "max_length": 16},
+        "train": {
+            "epochs": 1,
+            "batch_size": 4,
+            "checkpoint_every": 2,
+            "device": "cpu",
+            "tensorboard": False,
+            **settings,
+        },
+    }
+    return make_config(table, "here")
+
+
+class Interrupted(Exception):  # noqa: N818 (an exception of a user)
+    pass
+
+
+class StopAfterThree:
+    """A callback that ends a run."""
+
+    def on_step(self, step: int, record: object) -> None:
+        if step == 3:
+            raise Interrupted
+
+
+def interrupted(tiny: Path, out: Path, **settings: Any) -> dict[str, Any]:
+    """Begin a run that ends with an exception after its first checkpoint; return its record."""
+    with pytest.raises(Interrupted):
+        train(config(tiny, **settings), out, callbacks=[StopAfterThree()])
+    record: dict[str, Any] = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    return record
+
+
+def losses(out: Path) -> list[dict[str, float]]:
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [line["loss"] for line in lines if "loss" in line]
+
+
+# --- choice
+
+
+@pytest.mark.parametrize(("override", "precision"), [("plain", torch.float32), ("bf16", torch.bfloat16)])
+def test_automatic_precision_follows_the_override_of_the_processor(
+    monkeypatch: pytest.MonkeyPatch, override: str, precision: torch.dtype
+) -> None:
+    monkeypatch.setenv("SWISSBERT_CPU", override)
+    assert processor_abilities().bf16 == (override == "bf16")
+    assert resolve_hardware("cpu") == Hardware(CPU, precision, 1)
+    assert resolve_hardware("cpu", "fp32").precision == torch.float32
+    assert resolve_hardware("cpu", "bf16", 3) == Hardware(CPU, torch.bfloat16, 3)
+
+
+def test_the_override_plain_hides_all_abilities(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        torch.cpu, "get_capabilities", lambda: {"amx_tile": True, "avx512_vnni": True, "amx_bf16": True}
+    )
+    monkeypatch.delenv("SWISSBERT_CPU", raising=False)
+    assert processor_abilities() == (True, True, True)
+    monkeypatch.setenv("SWISSBERT_CPU", "plain")
+    assert processor_abilities() == (False, False, False)
+
+
+def test_without_an_override_the_processor_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SWISSBERT_CPU", raising=False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx_vnni": True, "avx2": True})
+    assert processor_abilities() == (False, True, False)
+    assert resolve_hardware("cpu").precision == torch.float32
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    assert resolve_hardware("cpu").precision == torch.bfloat16
+
+
+def test_an_unknown_override_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SWISSBERT_CPU", "fast")
+    with pytest.raises(SwissbertError, match=r"^SWISSBERT_CPU is 'fast', but 'plain' or 'bf16' is expected$"):
+        processor_abilities()
+
+
+def test_devices_are_checked_by_kind_and_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [is_available(name) for name in ("cpu", "cuda", "cuda:1", "cuda:2")] == [True, True, True, False]
+    with pytest.raises(SwissbertError, match=r"^device is 'cuda:2', but there is no such device here; 'auto' takes"):
+        pick_device("cuda:2")
+
+
+def test_the_text_and_the_record_name_device_precision_and_threads() -> None:
+    hardware = Hardware(CPU, torch.bfloat16, 2)
+    assert str(hardware) == "bfloat16 on cpu, 2 threads"
+    record = hardware_record(hardware)
+    assert record.keys() == {"processor", "bf16", "vnni", "amx", "device", "precision", "threads"}
+    assert (record["device"], record["precision"], record["threads"]) == ("cpu", "bfloat16", 2)
+    about = environment(hardware)
+    assert (about["device"], about["precision"]) == ("cpu, 2 threads", "bfloat16")
+
+
+# --- the record, and a resume on the same machine
+
+
+@pytest.mark.parametrize(("override", "precision"), [("plain", "float32"), ("bf16", "bfloat16")])
+def test_a_run_shows_and_records_its_hardware_and_a_resume_keeps_it(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, override: str, precision: str
+) -> None:
+    monkeypatch.setenv("SWISSBERT_CPU", override)
+    display = Lines()
+    train(config(tiny), tmp_path / "whole", display=display)
+    assert "4 steps in 1 epochs (sst + para, 4 rows a batch), " + f"{precision} on cpu, 1 thread" in display.lines
+    record = interrupted(tiny, tmp_path / "run")
+    assert record["hardware"] == hardware_record(resolve_hardware("cpu"))
+    assert record["hardware"]["precision"] == precision
+    resumed = Lines()
+    train(config(tiny), tmp_path / "run", resume=True, display=resumed)
+    assert resumed.about_hardware() == []
+    assert losses(tmp_path / "run") == losses(tmp_path / "whole")
+
+
+def test_a_run_that_began_in_fp32_stays_in_fp32_on_a_processor_with_bf16(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWISSBERT_CPU", "plain")
+    train(config(tiny), tmp_path / "whole")
+    interrupted(tiny, tmp_path / "run")
+    monkeypatch.setenv("SWISSBERT_CPU", "bf16")
+    display = Lines()
+    train(config(tiny), tmp_path / "run", resume=True, display=display)
+    assert display.about_hardware() == []
+    assert losses(tmp_path / "run") == losses(tmp_path / "whole")
+
+
+def test_the_number_of_threads_is_kept(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start, "cores", lambda: 2)
+    torch.set_num_threads(2)
+    assert interrupted(tiny, tmp_path / "run", precision="fp32")["hardware"]["threads"] == 2
+    torch.set_num_threads(1)
+    display = Lines()
+    train(config(tiny, precision="fp32"), tmp_path / "run", resume=True, display=display)
+    assert torch.get_num_threads() == 2
+    assert display.about_hardware() == []
+
+
+# --- what cannot be kept
+
+
+def test_a_bf16_run_continues_in_fp32_with_one_line_on_a_processor_without_bf16(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWISSBERT_CPU", "bf16")
+    interrupted(tiny, tmp_path / "run")
+    monkeypatch.setenv("SWISSBERT_CPU", "plain")
+    display = Lines()
+    result = train(config(tiny), tmp_path / "run", resume=True, display=display)
+    (line,) = display.about_hardware()
+    assert line.startswith("this run began in bfloat16 on cpu with 1 thread (")
+    assert line.endswith(
+        ") and goes on in float32 on cpu, 1 thread: losses will not be bit for bit those of an uninterrupted run"
+    )
+    assert result.progress.step == 4
+    description = json.loads((tmp_path / "run" / "model" / "swissbert.json").read_text(encoding="utf-8"))
+    assert description["provenance"]["precision"] == "float32"
+
+
+def test_a_bf16_run_is_refused_if_the_setting_says_so_and_changing_the_setting_continues_it(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWISSBERT_CPU", "bf16")
+    interrupted(tiny, tmp_path / "run", on_hardware_change="refuse")
+    before = (tmp_path / "run" / "metrics.jsonl").read_bytes()
+    monkeypatch.setenv("SWISSBERT_CPU", "plain")
+    with pytest.raises(SwissbertError) as caught:
+        train(config(tiny, on_hardware_change="refuse"), tmp_path / "run", resume=True)
+    assert str(caught.value).startswith(f"{tmp_path / 'run'}: this run began in bfloat16 on cpu with 1 thread (")
+    assert str(caught.value).endswith("train.on_hardware_change = 'continue' allows that")
+    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before
+    assert train(config(tiny), tmp_path / "run", resume=True).progress.step == 4
+
+
+def test_a_precision_that_the_settings_name_is_kept_on_any_processor(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWISSBERT_CPU", "bf16")
+    settings = {"precision": "bf16", "threads": 1, "on_hardware_change": "refuse"}
+    train(config(tiny, **settings), tmp_path / "whole")
+    interrupted(tiny, tmp_path / "run", **settings)
+    monkeypatch.setenv("SWISSBERT_CPU", "plain")
+    train(config(tiny, **settings), tmp_path / "run", resume=True)
+    assert losses(tmp_path / "run") == losses(tmp_path / "whole")
+
+
+def record(**changes: Any) -> dict[str, Any]:
+    """Return a record of this machine with changes in its hardware."""
+    return {
+        "torch": str(torch.__version__),
+        "hardware": {**hardware_record(Hardware(CPU, torch.float32, 1)), **changes},
+    }
+
+
+def test_a_gpu_that_is_gone_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    monkeypatch.setenv("SWISSBERT_CPU", "plain")
+    began = record(device="cuda", precision="bfloat16", gpu="NVIDIA H100")
+    hardware, lines = resumed_hardware(TrainSettings(), began, Path("run"))
+    assert hardware == Hardware(CPU, torch.float32, 1)
+    assert lines[0].startswith(
+        "this run began in bfloat16 on cuda with 1 thread (NVIDIA H100) and goes on in float32 on"
+    )
+    assert len(lines) == 1
+    with pytest.raises(SwissbertError, match=r"^run: this run began in bfloat16 on cuda"):
+        resumed_hardware(TrainSettings(on_hardware_change="refuse"), began, Path("run"))
+
+
+def test_more_threads_than_cores_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start, "cores", lambda: 2)
+    hardware, lines = resumed_hardware(TrainSettings(device="cpu"), record(threads=16), Path("run"))
+    assert hardware.threads == 1
+    assert lines[0].startswith("this run began in float32 on cpu with 16 threads (")
+    hardware, lines = resumed_hardware(TrainSettings(device="cpu", threads=16), record(threads=16), Path("run"))
+    assert (hardware.threads, lines) == (16, [])
+
+
+@pytest.mark.parametrize("change", ["torch", "processor"])
+def test_another_torch_or_processor_is_one_line_and_never_refused(change: str) -> None:
+    began = record(processor="Old Processor") if change == "processor" else {**record(), "torch": "2.10.0"}
+    settings = TrainSettings(device="cpu", on_hardware_change="refuse")
+    hardware, (line,) = resumed_hardware(settings, began, Path("run"))
+    assert hardware == Hardware(CPU, torch.float32, 1)
+    assert ("Old Processor" if change == "processor" else "torch 2.10.0") in line
+    assert line.startswith("this run began with torch ")
+    assert line.endswith("the last digits of its losses may differ")
+
+
+@pytest.mark.parametrize(
+    "hardware", [None, {}, "cpu", {"device": "cpu", "precision": "fp8", "threads": 1, "processor": ""}]
+)
+def test_an_old_run_without_a_record_of_its_hardware_resumes_with_one_line(
+    tiny: Path, tmp_path: Path, hardware: object
+) -> None:
+    settings = {"precision": "fp32", "threads": 1}
+    train(config(tiny, **settings), tmp_path / "whole")
+    run = interrupted(tiny, tmp_path / "run", **settings)
+    del run["hardware"]
+    if hardware is not None:
+        run["hardware"] = hardware
+    (tmp_path / "run" / "run.json").write_text(json.dumps(run), encoding="utf-8")
+    stored = (tmp_path / "run" / "config.toml").read_text(encoding="utf-8")
+    assert "on_hardware_change" in stored
+    old = stored.replace('on_hardware_change = "continue"\n', "")
+    (tmp_path / "run" / "config.toml").write_text(old, encoding="utf-8")
+    display = Lines()
+    train(config(tiny, **settings, on_hardware_change="refuse"), tmp_path / "run", resume=True, display=display)
+    assert display.about_hardware() == [
+        "the hardware that this run began on is not known; it goes on in float32 on cpu, 1 thread"
+    ]
+    assert losses(tmp_path / "run") == losses(tmp_path / "whole")
+    assert 'on_hardware_change = "refuse"' in (tmp_path / "run" / "config.toml").read_text(encoding="utf-8")
+
+
+def test_other_settings_that_differ_are_still_refused(tiny: Path, tmp_path: Path) -> None:
+    interrupted(tiny, tmp_path / "run", precision="fp32", threads=1)
+    with pytest.raises(SwissbertError, match=r"settings differ .*: train\.threads \(1 became 2\)$"):
+        train(config(tiny, precision="fp32", threads=2), tmp_path / "run", resume=True)
+    assert "refuse" in dump_config(config(tiny, on_hardware_change="refuse"))

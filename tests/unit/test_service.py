@@ -1,0 +1,182 @@
+"""The service checks room before it tokenizes, and tokenizes long texts in a worker thread."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import Request
+
+from swissbert.inference.model import Model, load
+from swissbert.serving import service as service_module
+from swissbert.serving.api_errors import ApiError
+from swissbert.serving.batcher import MAX_CUSTOM_JOBS
+from swissbert.serving.schemas import AttentionBody, Input
+from swissbert.serving.service import INLINE_CHARACTERS, Service
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+UNKNOWN = "x" * 150  # too long for WordPiece: a single [UNK]
+LONG = " ".join([UNKNOWN] * 20)
+"""More characters than are tokenized on the event loop, but few tokens."""
+
+
+@pytest.fixture
+def model(tiny_run: Path) -> Model:
+    return load(tiny_run, device="cpu")
+
+
+@pytest.fixture
+def service(model: Model) -> Iterator[Service]:
+    service = Service(model, deadline=10, max_jobs=32)
+    yield service
+    service.batcher.close()
+
+
+class Encoding:
+    """Records the thread of each tokenization; blocks those in worker threads until `open` is set."""
+
+    def __init__(self, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.threads: list[threading.Thread] = []
+        self.open = threading.Event()
+        self.open.set()
+        encode = model.tokenizer.encode
+
+        def recorded(*args: Any, **options: Any) -> Any:
+            self.threads.append(threading.current_thread())
+            assert threading.current_thread() is threading.main_thread() or self.open.wait(10)
+            return encode(*args, **options)
+
+        monkeypatch.setattr(model.tokenizer, "encode", recorded)
+
+
+@pytest.fixture
+def encoding(model: Model, monkeypatch: pytest.MonkeyPatch) -> Encoding:
+    return Encoding(model, monkeypatch)
+
+
+def connected() -> Request:
+    """A request whose client stays connected."""
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    return Request({"type": "http"}, receive)
+
+
+def run(scenario: Callable[[], Awaitable[None]]) -> None:
+    async def main() -> None:
+        await scenario()
+
+    asyncio.run(main())
+
+
+def test_attention_tokenizes_once_short_texts_inline(service: Service, encoding: Encoding) -> None:
+    async def scenario() -> None:
+        content = await service.attention(connected(), AttentionBody(text="a good film", text_pair="it is"))
+        assert content.startswith(b'{"tokens": ["[CLS]", "a", "good", "film", "[SEP]", "it", "is", "[SEP]"]')
+
+    run(scenario)
+    assert encoding.threads == [threading.main_thread()]
+
+
+@pytest.mark.parametrize(("text", "is_answered"), [(LONG, True), ("film " * 1990, False)])
+def test_attention_tokenizes_long_texts_once_in_a_worker_thread(
+    service: Service, encoding: Encoding, text: str, is_answered: bool
+) -> None:
+    assert len(text) > INLINE_CHARACTERS
+
+    async def scenario() -> None:
+        body = AttentionBody(text=text)
+        if is_answered:
+            assert (await service.attention(connected(), body)).count(b"[UNK]") == 20
+            return
+        with pytest.raises(ApiError, match=r"text: \d+ tokens; attention is available for at most 64") as error:
+            await service.attention(connected(), body)
+        assert (error.value.status, error.value.field) == (422, "text")
+
+    run(scenario)
+    assert len(encoding.threads) == 1
+    assert encoding.threads[0] is not threading.main_thread()
+
+
+def test_attention_of_a_model_trained_on_shorter_texts_is_truncated(service: Service) -> None:
+    assert service.model.description.encoder.max_length == 48
+
+    async def scenario() -> None:
+        content = await service.attention(connected(), AttentionBody(text="film " * 55))
+        assert content.count(b'"film"') == 46
+
+    run(scenario)
+
+
+def test_without_room_nothing_is_tokenized(
+    service: Service, encoding: Encoding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started, proceed = threading.Event(), threading.Event()
+
+    def block(*_: Any) -> bytes:
+        started.set()
+        assert proceed.wait(10)
+        return b"{}"
+
+    monkeypatch.setattr(service_module, "attention_json", block)
+
+    async def scenario() -> None:
+        def ask() -> "asyncio.Task[bytes]":
+            return asyncio.create_task(service.attention(connected(), AttentionBody(text="a film")))
+
+        waiting = [ask()]
+        await asyncio.to_thread(started.wait, 5)
+        waiting += [ask() for _ in range(MAX_CUSTOM_JOBS)]
+        await asyncio.sleep(0.05)
+        assert service.batcher.queued == MAX_CUSTOM_JOBS
+        before = len(encoding.threads)
+        with pytest.raises(ApiError) as error:
+            await service.attention(connected(), AttentionBody(text="a film"))
+        assert error.value.status == 429
+        assert len(encoding.threads) == before
+        proceed.set()
+        assert await asyncio.gather(*waiting) == [b"{}"] * (MAX_CUSTOM_JOBS + 1)
+
+    run(scenario)
+
+
+def test_requests_that_are_being_tokenized_take_room(service: Service, encoding: Encoding) -> None:
+    encoding.open.clear()
+
+    async def scenario() -> None:
+        waiting = [
+            asyncio.create_task(service.attention(connected(), AttentionBody(text=LONG)))
+            for _ in range(MAX_CUSTOM_JOBS)
+        ]
+        await asyncio.sleep(0.05)
+        with pytest.raises(ApiError) as error:
+            await service.attention(connected(), AttentionBody(text="a film"))
+        assert error.value.status == 429
+        answers = await service.predict(connected(), [Input(text="a film")], [[service.model.task("sst")]])
+        assert set(answers[0]) == {"sst"}, "attention requests leave room for others"
+        encoding.open.set()
+        assert all(content.startswith(b'{"tokens"') for content in await asyncio.gather(*waiting))
+
+    run(scenario)
+
+
+def test_tasks_for_an_input(service: Service) -> None:
+    def names(pair: str | None, tasks: list[str] | None) -> list[str]:
+        return [task.name for task in service.tasks_for(Input(text="a", text_pair=pair), tasks, "inputs.3")]
+
+    assert names(None, None) == ["sst"]
+    assert names("b", None) == ["para", "sts"]
+    assert names("b", ["sts", "para", "sts"]) == ["sts", "para"]
+    with pytest.raises(
+        ApiError, match=r"^inputs\.3: task 'sts' takes a pair of texts, not one text; add text_pair$"
+    ) as error:
+        names(None, ["sst", "sts"])
+    assert (error.value.status, error.value.field) == (422, "inputs.3")
+    with pytest.raises(ApiError, match="tasks: there is no task 'stss'; did you mean 'sts'") as error:
+        names("b", ["stss"])
+    assert (error.value.status, error.value.field) == (422, "tasks")
