@@ -30,7 +30,20 @@ ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("SWISSBERT_SHARED") or ROOT.parent / "shared")
 STARTER = ROOT / "src" / "swissbert" / "data" / "starter"
 
-TRAINING_TESTS = ("test_loop.py", "test_state.py", "test_estimator.py", "test_resume.py")
+TRAINING_TESTS = (
+    "test_estimator.py",
+    "test_hardware.py",
+    "test_kinds.py",
+    "test_loop.py",
+    "test_reproduce.py",
+    "test_resume.py",
+    "test_starter.py",
+    "test_state.py",
+    "test_step.py",
+    "test_threshold.py",
+    "test_train_objects.py",
+    "test_weighting.py",
+)
 """Files whose tests get the marker ``trains``, so that CI repeats them with and without bf16 and on two threads."""
 
 WORDS = (
