@@ -237,7 +237,7 @@ def test_the_text_of_a_report_has_all_its_parts(report: Report) -> None:
     text = check_text(report)
     for expected in (
         "mood-train.tsv:6: column 'text' is empty",
-        "mood: 2 row(s) of dev are in train too, 1 with another label (first: A Good Film)",
+        "mood: 2 row(s) of dev are in train too, 1 with another label (the first: A Good Film)",
         "broken.parquet: columns not readable",
         "more.tsv: columns id, title, body",
         "bad 60%  good 40%  mixed 0%",

@@ -1,4 +1,4 @@
-"""Answers in order, in constant memory, whatever stands next to a row."""
+"""Streams of rows: order, memory, neighbours and bad rows."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -47,7 +47,7 @@ def rows(count: int) -> Iterator[Row]:
         yield Row(n, f"id{n}", "the movie " * (n % 7 + 1) + str(n), None, None)
 
 
-def test_a_model_folder_gives_back_what_was_saved(trained: Model) -> None:
+def test_a_saved_model_has_its_tasks_and_heads(trained: Model) -> None:
     assert [task.name for task in trained.description.tasks] == ["sst", "para", "sts"]
     assert not trained.network.training
     width = trained.network.heads.get_parameter("for_sts.out.weight").shape[1]
@@ -68,7 +68,7 @@ def test_answers_come_in_order_and_do_not_depend_on_neighbours(trained: Model, m
     assert len({answer.probabilities[0] for answer in together if answer and answer.probabilities}) > 10
 
 
-def test_a_stream_is_read_no_further_than_needed(trained: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_is_read_at_most_a_chunk_ahead(trained: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prediction, "CHUNK", 8)
     taken = 0
 
@@ -106,7 +106,7 @@ def test_probabilities_sum_to_one_and_scores_stay_in_the_range(trained: Model) -
         ("nope", "a", "has no task 'nope'; its tasks are sst, para, sts"),
     ],
 )
-def test_bad_input_is_one_sentence(trained: Model, task: str, item: object, message: str) -> None:
+def test_bad_input_is_refused(trained: Model, task: str, item: object, message: str) -> None:
     with pytest.raises(SwissbertError, match=message):
         list(trained.predict(task, iter([item])))  # type: ignore[arg-type]
 
