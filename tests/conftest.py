@@ -6,7 +6,7 @@ the folder ``shared`` beside the checkout. Tests that need such data are skipped
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,6 +84,17 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes a file into the directory of the test and returns that directory."""
+
+    def _write(content: str | bytes, name: str = "rows.tsv") -> Path:
+        (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+        return tmp_path
+
+    return _write
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""``python -m swissbert``."""
+"""Entry point of ``python -m swissbert``."""
 
 from swissbert.cli import main
 

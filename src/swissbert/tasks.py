@@ -1,6 +1,6 @@
-"""What a task is. The paper's tasks are declarations in ``tasks/*.toml``; no code knows their names.
+"""Declarations of tasks: kind, labels or range, loss, metric, files and columns.
 
-A declaration says what kind of answer is asked for, where the rows are and how their columns map to roles.
+The paper's tasks are declarations in ``tasks/*.toml``, like a user's own; no code depends on their names.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,14 @@ SHIPPED = Path(__file__).parent / "tasks"
 
 
 class Columns(Settings):
-    """Which column plays which role. `text_pair` makes the task one of sentence pairs."""
+    """Names of the columns of a task's files.
+
+    Attributes:
+        text: The text, or the first text of a pair.
+        text_pair: The second text of a pair; makes the task a pair task.
+        label: The label.
+        id: An id, which answers repeat; row numbers if left out.
+    """
 
     text: str = Field(min_length=1)
     text_pair: str | None = Field(default=None, min_length=1)
@@ -30,7 +37,14 @@ class Columns(Settings):
 
 
 class HubData(Settings):
-    """A data set on the Hugging Face hub, and what its splits are called there."""
+    """A data set on the Hugging Face hub.
+
+    Attributes:
+        dataset: ``NAME`` or ``OWNER/NAME``.
+        config: Its configuration, if it has several.
+        revision: Branch, tag or commit.
+        splits: Names that the splits have there.
+    """
 
     dataset: str = Field(pattern=r"^[\w.-]+(/[\w.-]+)?$", description="NAME or OWNER/NAME is expected")
     config: str | None = None
@@ -107,7 +121,7 @@ class Task(Settings):
     def _consistent(self) -> Self:
         self.kind.check(self)
         if self.files and self.hub is not None:
-            raise ValueError("files and hub exclude each other: the rows are in one place")
+            raise ValueError("files and hub exclude each other: give one source of rows")
         return self
 
     @property
@@ -199,7 +213,7 @@ def find_task(name: str) -> Task:
         return make_task(read_toml(Path(name)), name)
     if name not in shipped_tasks():
         raise SwissbertError(
-            f"tasks: no shipped task {shown(name)} (there are {', '.join(shipped_tasks())}), and a file ends in .toml"
+            f"tasks: no shipped task {shown(name)} (there are {', '.join(shipped_tasks())}; a file of your own ends in .toml)"
         )
     path = SHIPPED / f"{name}.toml"
     return make_task(read_toml(path), str(path))

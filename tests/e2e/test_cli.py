@@ -58,7 +58,7 @@ def test_help_lists_the_commands() -> None:
     assert "quickstart" in swissbert("--help").stdout
 
 
-def test_importing_the_package_or_the_command_line_brings_in_nothing_heavy() -> None:
+def test_importing_the_package_or_the_command_line_imports_nothing_heavy() -> None:
     code = "import sys, swissbert, swissbert.cli; print([m for m in ('torch', 'numpy', 'pydantic', 'sklearn', 'datasets') if m in sys.modules])"
     assert (
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
@@ -74,15 +74,15 @@ def test_public_names_are_there_and_documented() -> None:
         _ = swissbert.no_such_name
 
 
-def test_evaluate_prints_a_table_and_json_says_the_same(run: Path) -> None:
+def test_evaluate_prints_a_table_or_the_same_as_json(run: Path) -> None:
     table = swissbert("evaluate", run)
-    found = json.loads(swissbert("evaluate", run, "--json").stdout)
+    result = json.loads(swissbert("evaluate", run, "--json").stdout)
     assert table.returncode == 0, table.stderr
-    assert f"{found['overall']:.3f}" in table.stdout
-    assert set(found["tasks"]) == {"sst", "para", "sts"}
-    low, high = found["tasks"]["sts"]["intervals"]["pearson"]
-    assert low <= found["tasks"]["sts"]["metrics"]["pearson"] <= high
-    assert sum(map(sum, found["tasks"]["sst"]["confusion"])) == found["tasks"]["sst"]["rows"]
+    assert f"{result['overall']:.3f}" in table.stdout
+    assert set(result["tasks"]) == {"sst", "para", "sts"}
+    low, high = result["tasks"]["sts"]["intervals"]["pearson"]
+    assert low <= result["tasks"]["sts"]["metrics"]["pearson"] <= high
+    assert sum(map(sum, result["tasks"]["sst"]["confusion"])) == result["tasks"]["sst"]["rows"]
 
 
 def test_predict_answers_text_files_and_standard_input(run: Path, tmp_path: Path) -> None:
@@ -124,13 +124,13 @@ def test_submit_writes_the_courses_files(run: Path, cs224n: Path, tmp_path: Path
     assert (tmp_path / "p" / "sst-dev-output.csv").read_text().split("\n")[1].startswith(f"{source} , ")
 
 
-def test_data_check_says_what_is_there_and_names_bad_rows(cs224n: Path) -> None:
+def test_data_check_reports_rows_and_bad_rows(cs224n: Path) -> None:
     done = swissbert("data", "check", cs224n)
     assert done.returncode == 0, done.stderr
     assert "quora-train.csv:3455: column 'sentence2' is empty" in done.stdout
     assert "quora-train.csv:8711: column 'is_duplicate' is empty" in done.stdout
-    found = json.loads(swissbert("data", "check", cs224n, "--json").stdout)
-    assert {s["task"]: s["rows"] for s in found["splits"] if s["split"] == "train"} == {
+    result = json.loads(swissbert("data", "check", cs224n, "--json").stdout)
+    assert {s["task"]: s["rows"] for s in result["splits"] if s["split"] == "train"} == {
         "cfimdb": 1707,
         "para": 14012,
         "sst": 8544,
@@ -146,7 +146,11 @@ def test_data_check_says_what_is_there_and_names_bad_rows(cs224n: Path) -> None:
         (["train", "quickstart", "--set", "train.lrr=1"], "unknown key 'train.lrr'; did you mean 'lr'?"),
         (["train", "quickstart", "--set", "train.lr=7"], "'train.lr' is 7"),
         (["train", "quickstart", "--set", "encoder.name=nowhere"], "encoder.name is 'nowhere'"),
-        (["train", "minilm"], "data"),
+        (["train", "minilm"], "data.dir names the directory (on the command line: --data)"),
+        (
+            ["predict", "mini", "--input", "rows.xlsx", "--format", "xlsx"],
+            "'xlsx' is not a file format; the formats are auto, cs224n, tsv, csv, jsonl, parquet, text (on the command line: --format)",
+        ),
         (["train", "minilm", "--data", "no/such/dir"], "there is no such data directory"),
         (["train"], "train needs a recipe"),
         (["evaluate", "no/such/model"], "there is no such model folder"),
@@ -160,7 +164,7 @@ def test_data_check_says_what_is_there_and_names_bad_rows(cs224n: Path) -> None:
         (["train", "minilm", "--data", "no/🙂"], "no/🙂: there is no such data directory"),
     ],
 )
-def test_a_mistake_ends_in_one_sentence_and_status_2(arguments: list[str], message: str, tmp_path: Path) -> None:
+def test_a_mistake_ends_in_one_line_and_status_2(arguments: list[str], message: str, tmp_path: Path) -> None:
     done = swissbert(*arguments, cwd=tmp_path)
     assert done.returncode == 2, done
     last = done.stderr.strip().splitlines()[-1]
@@ -205,7 +209,7 @@ def test_recipes_and_env_and_version(tmp_path: Path) -> None:
     assert swissbert("--version").stdout == f"swissbert {__version__}\n"
 
 
-def test_a_reader_that_goes_away_is_no_error(run: Path) -> None:
+def test_a_closed_pipe_is_not_an_error(run: Path) -> None:
     done = shell(f"yes 'good film' | {PROGRAM} predict {shlex.quote(str(run))} --task sst --input - | head -1")
     assert json.loads(done.stdout)["id"] == "1"
     assert "Traceback" not in done.stderr
@@ -226,7 +230,7 @@ def test_a_reader_that_goes_away_is_no_error(run: Path) -> None:
         ("predict {run} --task sst good --output /dev/full", "/dev/full: cannot be written (No space left on device)"),
     ],
 )
-def test_a_stream_that_cannot_be_used_is_one_sentence(run: Path, tmp_path: Path, command: str, message: str) -> None:
+def test_an_unusable_stream_is_reported(run: Path, tmp_path: Path, command: str, message: str) -> None:
     filled = command.format(run=shlex.quote(str(run)), program=PROGRAM)
     for unbuffered in ("", "1") if ">/dev/full" in command else ("",):  # an error while writing, or at the last flush
         setting = f"export PYTHONUNBUFFERED={unbuffered}; set -o pipefail"
@@ -234,12 +238,12 @@ def test_a_stream_that_cannot_be_used_is_one_sentence(run: Path, tmp_path: Path,
         assert done.returncode == 2, done
         assert done.stderr.startswith("error: ")
         assert message in done.stderr
-        assert done.stderr.count("\n") == 1, "one sentence"
+        assert done.stderr.count("\n") == 1, "one line"
         assert done.stdout == ""
 
 
 @pytest.mark.parametrize("locale", ["C", "POSIX", "en_US.ISO-8859-1"])
-def test_bytes_that_are_not_utf8_cost_their_row_under_any_locale(run: Path, locale: str) -> None:
+def test_bytes_that_are_not_utf8_make_a_bad_row_in_any_locale(run: Path, locale: str) -> None:
     call = f"{PROGRAM} predict {shlex.quote(str(run))} --task sst --input -"
     for setting in (f"LC_ALL={locale}", f"LC_ALL={locale} PYTHONIOENCODING=ascii PYTHONUTF8=0"):
         done = shell(f"printf 'caf\\xe9\\ncaf\\xc3\\xa9\\n' | {setting} {call}")
@@ -250,7 +254,7 @@ def test_bytes_that_are_not_utf8_cost_their_row_under_any_locale(run: Path, loca
         assert "Traceback" not in done.stderr
 
 
-def test_ids_come_out_as_utf8_whatever_the_locale(run: Path, tmp_path: Path) -> None:
+def test_output_is_utf8_in_any_locale(run: Path, tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text('{"text": "good", "id": "é🙂"}\n', encoding="utf-8")
     call = f"{PROGRAM} predict {shlex.quote(str(run))} --task sst --input in.jsonl"
     done = shell(f"LC_ALL=C PYTHONIOENCODING=ascii {call} > out", tmp_path)
@@ -268,7 +272,7 @@ def test_one_text_is_written_to_a_file_or_into_a_pipe(run: Path, tmp_path: Path)
     assert json.loads(piped.stdout) == json.loads(out.read_text())
 
 
-def test_bad_rows_are_told_where_rows_are_scored_or_answered(run: Path, tmp_path: Path) -> None:
+def test_evaluate_and_submit_report_bad_rows(run: Path, tmp_path: Path) -> None:
     for source in STARTER.glob("*-dev.tsv"):
         (tmp_path / source.name).write_bytes(source.read_bytes())
     header = (tmp_path / "sst-dev.tsv").read_text().splitlines()[0].split("\t")
@@ -288,24 +292,24 @@ def test_bad_rows_are_told_where_rows_are_scored_or_answered(run: Path, tmp_path
     assert submitted.stderr.splitlines() == ["sst-dev-output.csv: 7 bad row(s) left out", *lines]
 
 
-def test_data_check_reports_every_file_and_fails_where_one_cannot_be_used(tmp_path: Path) -> None:
+def test_data_check_reports_every_file_and_fails_if_one_cannot_be_used(tmp_path: Path) -> None:
     for source in STARTER.glob("*.tsv"):
         (tmp_path / source.name).write_bytes(source.read_bytes())
     (tmp_path / "para-dev.tsv").write_text("something\nelse\n")
     done = swissbert("data", "check", tmp_path, "--json")
     assert done.returncode == 1, done.stderr
-    found = json.loads(done.stdout)
-    assert [(p["task"], p["split"]) for p in found["problems"]] == [("para", "dev")]
-    assert len(found["splits"]) == 5
+    result = json.loads(done.stdout)
+    assert [(p["task"], p["split"]) for p in result["problems"]] == [("para", "dev")]
+    assert len(result["splits"]) == 5
 
 
-def test_data_check_knows_the_corpus_that_ships_and_tasks_by_name(tmp_path: Path) -> None:
+def test_data_check_accepts_starter_and_names_of_tasks(tmp_path: Path) -> None:
     done = swissbert("data", "check", "starter", "--tasks", "sst", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "sst-train.tsv" in done.stdout
 
 
-def test_the_program_is_named_as_a_person_can_call_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_program_name_can_be_typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from swissbert.cli.program import program_name
 
     program = tmp_path / "my bin" / "swissbert"
@@ -321,7 +325,7 @@ def test_the_program_is_named_as_a_person_can_call_it(monkeypatch: pytest.Monkey
     assert program_name() == PROGRAM
 
 
-def test_the_hint_after_ctrl_c_names_the_program_that_ran(
+def test_the_hint_after_an_interrupt_names_the_program(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import typer
@@ -342,7 +346,7 @@ def test_the_hint_after_ctrl_c_names_the_program_that_ran(
     )
 
 
-def test_analyse_keeps_what_is_no_report(run: Path, tmp_path: Path) -> None:
+def test_analyse_does_not_overwrite_other_files(run: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("mine")
     taken = swissbert("analyse", run, "--out", tmp_path)
     assert taken.returncode == 2

@@ -147,9 +147,9 @@ def test_killed_and_resumed_jobs_give_the_same_files(model: Path, trained: Model
     for ending in moments:
         out = tmp_path / f"killed {ending}"
         assert contents(out) == contents(tmp_path / f"whole {ending}")
-        found = [json.loads(line) for line in answers(out).splitlines()]
-        assert len(found) == ROWS
-        assert [number for number, row in enumerate(found) if "error" in row] == list(range(3, ROWS, 7))
+        rows = [json.loads(line) for line in answers(out).splitlines()]
+        assert len(rows) == ROWS
+        assert [number for number, row in enumerate(rows) if "error" in row] == list(range(3, ROWS, 7))
         assert json.loads((out / "done.json").read_text()) == {"rows": ROWS, "bad_rows": 7, "shards": 7}
         assert f"50 rows in 7 shards in {out}; 7 could not be used" in done.stderr
 
@@ -218,8 +218,8 @@ def test_another_job_is_refused_with_the_difference_and_changes_nothing(
     description["model"]["dropout"] = 0.2
     (other / "swissbert.json").write_text(json.dumps(description))
     refused("differs in model; use", model=load(other, "cpu"))
-    found = source.stat()
-    os.utime(source, ns=(found.st_atime_ns, found.st_mtime_ns + 1))
+    status = source.stat()
+    os.utime(source, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
     refused("differs in input; use")
     refused("none.csv: cannot be read", source=tmp_path / "none.csv")
     refused("not a regular file", source=tmp_path)
@@ -308,9 +308,9 @@ def test_a_signal_prints_how_to_resume_and_a_second_process_is_refused(
     with monkeypatch.context() as patch:
         patch.setattr(bulk, "records", third)
         assert here(patch, *line) == 130
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.endswith(f"stopped; 2 shards are complete; resume with: swissbert {shlex.join(line)}\n")
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.endswith(f"stopped; 2 shards are complete; resume with: swissbert {shlex.join(line)}\n")
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
     assert {path.name for path in out.iterdir()} == {".lock", "job.json", "part-00000.jsonl", "part-00001.jsonl"}
     assert here(monkeypatch, *line) == 0

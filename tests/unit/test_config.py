@@ -29,7 +29,7 @@ def config(**changes: Any) -> RunConfig:
 
 
 def problem(table: dict[str, Any]) -> str:
-    """What is said about settings that are wrong."""
+    """Return the error message of invalid settings."""
     with pytest.raises(SwissbertError) as caught:
         make_config({"tasks": ["sst", "sts"], **table}, "recipe.toml")
     assert "\n" not in str(caught.value)
@@ -38,14 +38,14 @@ def problem(table: dict[str, Any]) -> str:
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recipe whose settings are known here, whatever becomes of those that ship."""
+    """A recipe with fixed settings, independent of those that ship."""
     path = tmp_path_factory.mktemp("recipe") / "mine.toml"
     path.write_text('# Mine\nname = "mine"\ntasks = ["sst", "sts"]\n[train]\nlr = 2e-4\nepochs = 3\n', encoding="utf-8")
     return path
 
 
 def refused(recipe: Path, override: str) -> str:
-    """What is said about an override that is wrong."""
+    """Return the error message of an invalid override."""
     with pytest.raises(SwissbertError) as caught:
         load_config(recipe, [override])
     assert "\n" not in str(caught.value)
@@ -57,15 +57,15 @@ def refused(recipe: Path, override: str) -> str:
 
 @pytest.mark.parametrize("name", SHIPPED_RECIPES)
 def test_every_shipped_recipe_loads_under_its_own_name(name: str) -> None:
-    found = load_config(name)
-    assert found.name == name
-    assert found == load_config(RECIPES / f"{name}.toml")
+    settings = load_config(name)
+    assert settings.name == name
+    assert settings == load_config(RECIPES / f"{name}.toml")
 
 
 @pytest.mark.parametrize("name", SHIPPED_RECIPES)
-def test_every_shipped_recipe_survives_being_written_and_read(name: str) -> None:
-    found = load_config(name)
-    assert make_config(tomllib.loads(dump_config(found)), "config.toml") == found
+def test_every_shipped_recipe_round_trips(name: str) -> None:
+    settings = load_config(name)
+    assert make_config(tomllib.loads(dump_config(settings)), "config.toml") == settings
 
 
 def test_recipes_are_listed_with_their_first_line() -> None:
@@ -76,19 +76,19 @@ def test_recipes_are_listed_with_their_first_line() -> None:
         assert len(about) > 20
 
 
-def test_a_recipe_that_does_not_ship_is_an_error_with_the_nearest() -> None:
+def test_an_unknown_recipe_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(SwissbertError) as caught:
         load_config("quickstrat")
     assert str(caught.value).startswith("no recipe 'quickstrat'; did you mean 'quickstart'? (there are ")
     assert str(caught.value).endswith("a file of your own ends in .toml)")
 
 
-def test_a_recipe_file_that_is_not_there_names_its_path(tmp_path: Path) -> None:
+def test_a_missing_recipe_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SwissbertError, match=r"none\.toml: cannot be read .*No such file"):
         load_config(tmp_path / "none.toml")
 
 
-def test_a_recipe_of_ones_own_may_name_tasks_files_and_tables(tmp_path: Path) -> None:
+def test_a_recipe_can_give_tasks_as_names_files_and_tables(tmp_path: Path) -> None:
     mood = json.loads(find_task("sst").model_copy(update={"name": "mood"}).model_dump_json(exclude_none=True))
     (tmp_path / "own").mkdir()
     text = dump_config(config(tasks=[mood])).split("[[tasks]]\n")[1].split("\n[data]")[0]
@@ -102,27 +102,32 @@ def test_a_recipe_of_ones_own_may_name_tasks_files_and_tables(tmp_path: Path) ->
 
 
 def test_a_task_given_as_a_table_is_checked_like_a_file() -> None:
-    said = problem({"tasks": [{"name": "mood", "knd": "binary"}]})
-    assert said == "tasks: unknown key 'knd'; did you mean 'kind'?"
+    message = problem({"tasks": [{"name": "mood", "knd": "binary"}]})
+    assert message == "tasks: unknown key 'knd'; did you mean 'kind'?"
 
 
 # Rules
 
 
-def test_a_run_needs_nothing_but_tasks() -> None:
-    found = RunConfig(tasks=[find_task("sst")])
-    assert found == make_config({"tasks": ["sst"]}, "recipe.toml")
-    assert (found.seed, found.train.epochs, found.loss.weighting, found.encoder.max_length) == (0, 3, "sum", 512)
+def test_only_tasks_are_required() -> None:
+    settings = RunConfig(tasks=[find_task("sst")])
+    assert settings == make_config({"tasks": ["sst"]}, "recipe.toml")
+    assert (settings.seed, settings.train.epochs, settings.loss.weighting, settings.encoder.max_length) == (
+        0,
+        3,
+        "sum",
+        512,
+    )
 
 
-def test_settings_are_fixed_once_made() -> None:
-    found = config()
+def test_settings_are_immutable() -> None:
+    settings = config()
     with pytest.raises(ValidationError, match="frozen"):
-        found.train.lr = 1.0
+        settings.train.lr = 1.0
 
 
 BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
-    # key, values taken, values refused
+    # key, valid values, invalid values
     ("name", ["run", "a.b-c_1", "-", "x" * 100], ["", "a b", "a/b", "..", ".git", "x" * 101, 3]),
     ("seed", [0, 2**31 - 1], [-1, 2**31, 0.5, "1", True]),
     ("data.dir", ["/data", "starter"], [3]),
@@ -179,32 +184,30 @@ def nested(key: str, value: object) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("key", "taken", "wrong"), BOUNDS, ids=[key for key, _, _ in BOUNDS])
-def test_a_setting_takes_what_is_allowed_and_names_key_and_value_otherwise(
-    key: str, taken: list[Any], wrong: list[Any]
-) -> None:
+def test_a_setting_accepts_valid_values_and_names_invalid_ones(key: str, taken: list[Any], wrong: list[Any]) -> None:
     for value in taken:
-        found: Any = config(**nested(key, value))
+        actual: Any = config(**nested(key, value))
         for part in key.split("."):
-            found = getattr(found, part)
-        assert found == value
+            actual = getattr(actual, part)
+        assert actual == value
     for value in wrong:
-        said = problem(nested(key, value))
-        assert said.startswith((f"'{key}' is {value!r}; ", f"{key} is '{value}', but it is one of "))
+        message = problem(nested(key, value))
+        assert message.startswith((f"'{key}' is {value!r}; ", f"{key} is '{value}', but it is one of "))
 
 
 @pytest.mark.parametrize(
-    ("scale", "said"),
+    ("scale", "message"),
     [
         ({"nope": 0.5}, "loss.scale names 'nope', but the tasks are sst, "),
         ({"sst": 0}, "'loss.scale.sst' is 0; "),
         ({"sst": "0.5"}, "'loss.scale.sst' is '0.5'; "),
     ],
 )
-def test_a_factor_on_a_loss_belongs_to_a_task_and_is_positive(scale: dict[str, Any], said: str) -> None:
-    assert said in problem({"loss": {"scale": scale}})
+def test_the_scale_of_a_loss_is_positive_and_of_a_known_task(scale: dict[str, Any], message: str) -> None:
+    assert message in problem({"loss": {"scale": scale}})
 
 
-def test_every_setting_has_its_rule_tested() -> None:
+def test_bounds_of_every_setting_are_tested() -> None:
     leaves = {"tasks"}
     for section, field in RunConfig.model_fields.items():
         table = field.annotation
@@ -216,22 +219,22 @@ def test_every_setting_has_its_rule_tested() -> None:
 # Keys that depend on another, and settings that exclude each other
 
 
-def test_draws_are_taken_by_a_method_that_draws() -> None:
+def test_draws_need_a_random_method() -> None:
     assert config(sampling={"method": "annealed", "draws": 5}).sampling.draws == 5
     for value in (0, 1.5, True):
-        said = problem({"sampling": {"method": "annealed", "draws": value}})
-        assert said.startswith(f"'sampling.draws' is {value!r}; ")
+        message = problem({"sampling": {"method": "annealed", "draws": value}})
+        assert message.startswith(f"'sampling.draws' is {value!r}; ")
 
 
-def test_a_cosine_is_taken_where_sentences_are_encoded_separately() -> None:
+def test_a_cosine_head_needs_separate_encoding() -> None:
     assert config(model={"pair_head": "cosine", "pair_encoding": False}).model.pair_head == "cosine"
 
 
-def test_weights_of_tasks_are_taken_by_the_method_that_looks_at_them() -> None:
+def test_sampling_weights_need_the_weighted_method() -> None:
     weights = {"sst": 1, "sts": 0.5}
     assert config(sampling={"method": "weighted", "weights": weights}).sampling.weights == weights
-    said = problem({"sampling": {"method": "weighted", "weights": {"sst": 0}}})
-    assert said.startswith("'sampling.weights.sst' is 0; ")
+    message = problem({"sampling": {"method": "weighted", "weights": {"sst": 0}}})
+    assert message.startswith("'sampling.weights.sst' is 0; ")
 
 
 SEPARATE = {"pair_head": "cosine", "pair_encoding": False}
@@ -253,9 +256,9 @@ SEPARATE = {"pair_head": "cosine", "pair_encoding": False}
     ],
 )
 def test_settings_that_exclude_each_other_are_both_named(table: dict[str, Any], keys: list[str]) -> None:
-    said = problem(table)
-    assert said.startswith(keys[0])
-    assert keys[1] in said
+    message = problem(table)
+    assert message.startswith(keys[0])
+    assert keys[1] in message
 
 
 @pytest.mark.parametrize(
@@ -267,7 +270,7 @@ def test_settings_that_exclude_each_other_are_both_named(table: dict[str, Any], 
         {"sampling": {"method": "weighted", "weights": {"sst": 1, "sts": 2}, "draws": 9}},
     ],
 )
-def test_settings_that_go_together_are_taken(table: dict[str, Any]) -> None:
+def test_settings_that_go_together_are_accepted(table: dict[str, Any]) -> None:
     taken = config(**table).model_dump()
     for section, settings in table.items():
         assert {key: taken[section][key] for key in settings} == settings
@@ -280,12 +283,12 @@ def test_settings_that_go_together_are_taken(table: dict[str, Any]) -> None:
         ("sampling.weights", {"sampling": {"method": "weighted", "weights": {"ssst": 1}}}),
     ],
 )
-def test_a_table_by_task_names_tasks_of_the_run(key: str, table: dict[str, Any]) -> None:
+def test_a_table_by_task_takes_tasks_of_the_run_alone(key: str, table: dict[str, Any]) -> None:
     assert problem(table) == f"{key} names 'ssst', but the tasks are sst, sts"
 
 
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("table", "message"),
     [
         ({"train": {"epoch_ends": "never"}}, "input should be 'shortest' or 'longest', or a valid integer"),
         ({"train": {"epoch_ends": 0}}, "input should be 'shortest' or 'longest', or greater than or equal to 1"),
@@ -299,25 +302,25 @@ def test_a_table_by_task_names_tasks_of_the_run(key: str, table: dict[str, Any])
         ({"train": 3}, "input should be a valid dictionary or instance of TrainSettings"),
     ],
 )
-def test_what_is_allowed_is_said(table: dict[str, Any], said: str) -> None:
-    assert said in problem(table)
+def test_messages_say_what_is_allowed(table: dict[str, Any], message: str) -> None:
+    assert message in problem(table)
 
 
-def test_two_settings_out_of_range_are_not_mixed_up() -> None:
-    said = problem({"train": {"epochs": 0, "batch_size": 0}})
-    assert said == "'train.epochs' is 0; input should be greater than or equal to 1"
+def test_the_first_of_two_invalid_settings_is_reported() -> None:
+    message = problem({"train": {"epochs": 0, "batch_size": 0}})
+    assert message == "'train.epochs' is 0; input should be greater than or equal to 1"
 
 
-def test_no_tasks_at_all_is_an_error() -> None:
+def test_an_empty_list_of_tasks_is_refused() -> None:
     with pytest.raises(SwissbertError, match=r"^recipe\.toml: tasks is missing: name at least one$"):
         make_config({}, "recipe.toml")
 
 
-def test_a_task_that_stands_twice_is_an_error() -> None:
+def test_a_repeated_task_is_refused() -> None:
     assert problem({"tasks": ["sst", "sts", "sst"]}) == "tasks: the name 'sst' is used twice"
 
 
-def test_the_best_model_is_chosen_by_a_metric_that_there_is() -> None:
+def test_best_by_takes_metrics_of_the_tasks_alone() -> None:
     assert problem({"train": {"best_by": "sst.pearson"}}) == (
         "train.best_by is 'sst.pearson', but it is one of "
         "overall, overall_normalised, sst.accuracy, sst.macro_f1, sts.pearson, sts.spearman"
@@ -325,7 +328,7 @@ def test_the_best_model_is_chosen_by_a_metric_that_there_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("table", "message"),
     [
         ({"trian": {}}, "unknown key 'trian'; did you mean 'train'?"),
         ({"train": {"batchsize": 3}}, "unknown key 'train.batchsize'; did you mean 'batch_size'?"),
@@ -336,8 +339,8 @@ def test_the_best_model_is_chosen_by_a_metric_that_there_is() -> None:
         ({"train": {"epochs": 0, "zzz": 1}}, "unknown key 'train.zzz' (the keys here are epochs, batch_size, "),
     ],
 )
-def test_an_unknown_key_is_named_with_the_nearest_valid_one(table: dict[str, Any], said: str) -> None:
-    assert problem(table).startswith(said)
+def test_an_unknown_key_is_named_with_the_nearest_valid_one(table: dict[str, Any], message: str) -> None:
+    assert problem(table).startswith(message)
 
 
 # Overrides
@@ -366,17 +369,17 @@ def test_an_unknown_key_is_named_with_the_nearest_valid_one(table: dict[str, Any
         (" train.keep =1", "train.keep", 1),
     ],
 )
-def test_an_override_is_toml_or_else_a_text(recipe: Path, override: str, key: str, value: object) -> None:
-    found: Any = load_config(recipe, [override])
+def test_an_override_is_parsed_as_toml_or_else_text(recipe: Path, override: str, key: str, value: object) -> None:
+    actual: Any = load_config(recipe, [override])
     for part in key.split("."):
-        found = getattr(found, part)
-    assert found == value
-    assert type(found) is type(value)
+        actual = getattr(actual, part)
+    assert actual == value
+    assert type(actual) is type(value)
 
 
 def test_an_override_changes_its_own_key_alone_and_the_last_one_wins(recipe: Path) -> None:
-    found = load_config(recipe, ["train.epochs=5", "model.dropout=0.1", "train.epochs=6"])
-    assert differences(load_config(recipe), found) == [
+    settings = load_config(recipe, ["train.epochs=5", "model.dropout=0.1", "train.epochs=6"])
+    assert differences(load_config(recipe), settings) == [
         "model.dropout (0.3 became 0.1)",
         "train.epochs (3 became 6)",
     ]
@@ -392,7 +395,7 @@ def test_an_override_without_key_or_value_says_how_to_write_it(recipe: Path, ove
 
 
 @pytest.mark.parametrize(
-    ("override", "said"),
+    ("override", "message"),
     [
         ("train.epoch=3", "unknown key 'train.epoch'; did you mean 'epochs'?"),
         ("tran.epochs=3", "unknown key 'tran'; did you mean 'train'?"),
@@ -412,8 +415,8 @@ def test_an_override_without_key_or_value_says_how_to_write_it(recipe: Path, ove
         ("train.lr=" + "[" * 5000, "'train.lr' is '[[["),
     ],
 )
-def test_a_bad_override_is_named_with_its_key(recipe: Path, override: str, said: str) -> None:
-    assert said in refused(recipe, override)
+def test_a_bad_override_is_named_with_its_key(recipe: Path, override: str, message: str) -> None:
+    assert message in refused(recipe, override)
 
 
 @pytest.mark.parametrize(
@@ -424,7 +427,7 @@ def test_an_override_below_a_value_is_an_error(recipe: Path, override: str, key:
 
 
 @pytest.mark.parametrize(
-    ("overrides", "said"),
+    ("overrides", "message"),
     [
         (["train.lr=fast"], "override train.lr=fast: 'train.lr' is 'fast'; "),
         (["train.lr=fast", "train.lr=slow"], "override train.lr=slow: 'train.lr' is 'slow'; "),
@@ -440,14 +443,14 @@ def test_an_override_below_a_value_is_an_error(recipe: Path, override: str, key:
         (["train.lr=" + "[" * 5000], "override train.lr=[[[["),
     ],
 )
-def test_an_override_is_blamed_and_not_the_recipe(recipe: Path, overrides: list[str], said: str) -> None:
+def test_errors_of_an_override_name_the_override(recipe: Path, overrides: list[str], message: str) -> None:
     with pytest.raises(SwissbertError) as caught:
         load_config(recipe, overrides)
-    assert str(caught.value).startswith(said)
+    assert str(caught.value).startswith(message)
     assert len(str(caught.value)) < 600
 
 
-def test_what_is_wrong_in_the_recipe_is_blamed_on_it_whatever_is_overridden(tmp_path: Path) -> None:
+def test_errors_of_a_recipe_name_the_recipe(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('tasks = ["sst"]\n[train]\nlr = "fast"\n', encoding="utf-8")
     with pytest.raises(SwissbertError, match=r"^\S*mine\.toml: 'train\.lr' is 'fast'"):
@@ -520,7 +523,7 @@ def test_settings_made_in_python_have_absolute_paths_too(tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ('tasks = ["a\\u0000.toml"]', r"a\\x00\.toml': cannot be read as UTF-8 text \(embedded null byte\)"),
         ("x = " + "[" * 5000, r"mine\.toml: not valid TOML: maximum recursion"),
@@ -529,10 +532,10 @@ def test_settings_made_in_python_have_absolute_paths_too(tmp_path: Path, monkeyp
         ('tasks = ["sst"]\n[train]\nthreads = 1' + "0" * 23, r"'train\.threads' is 10+; "),
     ],
 )
-def test_a_recipe_that_wants_to_break_the_reader_is_one_sentence(tmp_path: Path, text: str, said: str) -> None:
+def test_a_malicious_recipe_is_refused(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(SwissbertError, match=said) as caught:
+    with pytest.raises(SwissbertError, match=message) as caught:
         load_config(path)
     assert "\n" not in str(caught.value)
 
@@ -540,7 +543,7 @@ def test_a_recipe_that_wants_to_break_the_reader_is_one_sentence(tmp_path: Path,
 # Writing and comparing
 
 
-def test_written_settings_are_toml_without_empty_keys() -> None:
+def test_dumped_settings_are_toml_without_empty_keys() -> None:
     text = dump_config(config(train={"lr": 2e-5}))
     table = tomllib.loads(text)
     assert table["train"]["lr"] == 2e-5
@@ -549,7 +552,7 @@ def test_written_settings_are_toml_without_empty_keys() -> None:
     assert dump_config(make_config(table, "config.toml")) == text
 
 
-def whatever(rule: tuple[str, list[Any], list[Any]]) -> st.SearchStrategy[tuple[str, Any]]:
+def valid_value(rule: tuple[str, list[Any], list[Any]]) -> st.SearchStrategy[tuple[str, Any]]:
     return st.tuples(st.just(rule[0]), st.sampled_from(rule[1]))
 
 
@@ -557,11 +560,11 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 
 
 @given(
-    values=st.lists(st.sampled_from(BOUNDS).flatmap(whatever), max_size=12),
+    values=st.lists(st.sampled_from(BOUNDS).flatmap(valid_value), max_size=12),
     rate=st.floats(0, 1, exclude_min=True),
     text=texts,
 )
-def test_any_settings_survive_being_written_and_read(values: list[tuple[str, Any]], rate: float, text: str) -> None:
+def test_any_settings_round_trip(values: list[tuple[str, Any]], rate: float, text: str) -> None:
     table: dict[str, Any] = {"train": {"lr": rate}, "data": {"dir": text}, "encoder": {"name": text}}
     for key, value in values:
         section, dot, leaf = key.partition(".")
@@ -569,9 +572,9 @@ def test_any_settings_survive_being_written_and_read(values: list[tuple[str, Any
             table.setdefault(section, {})[leaf] = value
         else:
             table[section] = value
-    found = config(**table)
-    assert make_config(tomllib.loads(dump_config(found)), "config.toml") == found
-    assert RunConfig.model_validate_json(found.model_dump_json()) == found
+    settings = config(**table)
+    assert make_config(tomllib.loads(dump_config(settings)), "config.toml") == settings
+    assert RunConfig.model_validate_json(settings.model_dump_json()) == settings
 
 
 @given(
@@ -579,7 +582,7 @@ def test_any_settings_survive_being_written_and_read(values: list[tuple[str, Any
     column=texts,
     low=st.floats(-1e9, 0, exclude_max=True),
 )
-def test_any_task_survives_being_written_and_read(labels: list[str], column: str, low: float) -> None:
+def test_any_task_round_trips(labels: list[str], column: str, low: float) -> None:
     mood = {
         "name": "mood",
         "kind": "classification",
@@ -600,8 +603,8 @@ def test_any_task_survives_being_written_and_read(labels: list[str], column: str
         "columns": {"text": "a", "text_pair": column, "label": "label"},
         "files": {"train": [column, "b.tsv"], "dev": column},
     }
-    found = config(tasks=[mood, score, "cfimdb"])
-    assert make_config(tomllib.loads(dump_config(found)), "config.toml") == found
+    settings = config(tasks=[mood, score, "cfimdb"])
+    assert make_config(tomllib.loads(dump_config(settings)), "config.toml") == settings
 
 
 def test_differences_are_named_with_both_values() -> None:
@@ -618,26 +621,24 @@ def test_differences_are_named_with_both_values() -> None:
 
 def test_differences_in_a_task_are_named_with_the_task() -> None:
     changed = find_task("sts").model_copy(update={"loss": "mae", "files": {"train": "other.tsv"}})
-    found = differences(config(), config(tasks=["sst", changed]))
-    assert "tasks[sts].loss ('mse' became 'mae')" in found
-    assert "tasks[sts].files.train (['sts-train.csv', 'sts-train.tsv'] became 'other.tsv')" in found
-    assert all(line.startswith("tasks[sts].") for line in found)
+    lines = differences(config(), config(tasks=["sst", changed]))
+    assert "tasks[sts].loss ('mse' became 'mae')" in lines
+    assert "tasks[sts].files.train (['sts-train.csv', 'sts-train.tsv'] became 'other.tsv')" in lines
+    assert all(line.startswith("tasks[sts].") for line in lines)
 
 
 def test_another_task_and_another_order_of_tasks_are_differences() -> None:
-    found = differences(config(), config(tasks=["sst", "sts", "para"]))
-    assert found[0] == "tasks (['sst', 'sts'] became ['sst', 'sts', 'para'])"
-    assert "tasks[para].kind (None became 'binary')" in found
+    lines = differences(config(), config(tasks=["sst", "sts", "para"]))
+    assert lines[0] == "tasks (['sst', 'sts'] became ['sst', 'sts', 'para'])"
+    assert "tasks[para].kind (None became 'binary')" in lines
     assert differences(config(), config(tasks=["sts", "sst"])) == ["tasks (['sst', 'sts'] became ['sts', 'sst'])"]
 
 
 @given(
-    old=st.lists(st.sampled_from(BOUNDS).flatmap(whatever), max_size=3),
-    new=st.lists(st.sampled_from(BOUNDS).flatmap(whatever), max_size=3),
+    old=st.lists(st.sampled_from(BOUNDS).flatmap(valid_value), max_size=3),
+    new=st.lists(st.sampled_from(BOUNDS).flatmap(valid_value), max_size=3),
 )
-def test_there_are_differences_exactly_where_two_runs_are_not_equal(
-    old: list[tuple[str, Any]], new: list[tuple[str, Any]]
-) -> None:
+def test_unequal_runs_and_only_they_have_differences(old: list[tuple[str, Any]], new: list[tuple[str, Any]]) -> None:
     base = config()
     configs = []
     for changes in (old, new):

@@ -1,4 +1,4 @@
-"""Whole models to the hub and back. The hub is a stand-in on this machine, asked by the real client in other processes."""
+"""Models pushed and pulled with the real hub client and a local stand-in of the hub."""
 
 import base64
 import hashlib
@@ -42,10 +42,9 @@ def as_json(status: int, table: object, **headers: str) -> Answer:
 
 
 class Hub:
-    """A hub that takes and gives models: commits by number, and a record of what it is asked.
+    """A hub with numbered commits and a log of requests.
 
-    Of the tokens that it knows, ``writer`` may do all, and ``reader`` only read. Owner ``broken`` is one whose
-    uploads fail.
+    Token ``writer`` may write, ``reader`` only read. Uploads to owner ``broken`` fail.
     """
 
     def __init__(self) -> None:
@@ -123,8 +122,8 @@ class Hub:
         if match := re.fullmatch(r"/([^/]+)/[^/]+\.git/info/lfs/objects/batch", path):
             storage = "nowhere" if match[1] == "broken" else "storage"
             objects = [
-                {**each, "actions": {"upload": {"href": f"{self.url}/{storage}/{each['oid']}"}}}
-                for each in json.loads(sent)["objects"]
+                {**file, "actions": {"upload": {"href": f"{self.url}/{storage}/{file['oid']}"}}}
+                for file in json.loads(sent)["objects"]
             ]
             return as_json(200, {"objects": objects, "transfer": "basic"})
         if match := re.fullmatch(r"/api/models/([^/]+/[^/]+)/commit/main", path):
@@ -208,7 +207,7 @@ assert "torch" not in sys.modules
 
 
 def process(words: list[str], home: Path, endpoint: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A Python process that knows of no other hub and of no login but ``HF_TOKEN``."""
+    """Run Python with this hub alone and no login but ``HF_TOKEN``."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("HF_") and not k.lower().endswith("_proxy")}
     own = {"HF_HOME": str(home), "HF_ENDPOINT": endpoint, "HF_HUB_DISABLE_XET": "1"}
     return subprocess.run(
@@ -222,7 +221,7 @@ def process(words: list[str], home: Path, endpoint: str, **environment: str) -> 
 
 
 def ask(calls: list[tuple[object, ...]], home: Path, endpoint: str, **environment: str) -> list[str]:
-    """What calls of `push` and `pull` give, or ``error:`` and the sentence."""
+    """Return results of calls of `push` and `pull`, or ``error:`` and the message."""
     done = process(["-c", ASK, json.dumps(calls, default=str)], home, endpoint, **environment)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
@@ -230,15 +229,15 @@ def ask(calls: list[tuple[object, ...]], home: Path, endpoint: str, **environmen
 
 @pytest.fixture(scope="module")
 def model(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model folder among whose files stand some that no model has."""
+    """A model folder with additional files that do not belong to a model."""
     torch.manual_seed(1)
     tasks = [find_task(name) for name in ("sst", "para", "sts")]
     settings = ModelSettings()
-    made = build_network(read_encoder(tiny), tasks, settings, freeze=False)
+    network = build_network(read_encoder(tiny), tasks, settings, freeze=False)
     encoder = EncoderSettings(name="tiny", max_length=64)
     description = Description(format=1, tasks=tasks, encoder=encoder, model=settings, scores={"sst.accuracy": 0.5})
     folder = tmp_path_factory.mktemp("made") / "model"
-    save_model(folder, made, Tokenizer(tiny), description)
+    save_model(folder, network, Tokenizer(tiny), description)
     (folder / "pytorch_model.bin").write_bytes(b"a pickle")
     (folder / "notes.txt").write_text("private")
     (folder / "extra").mkdir()
@@ -254,17 +253,17 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pushed(hub: Hub, model: Path, home: Path) -> str:
-    """The address of a model that was pushed, and all that went there."""
+    """The address of a pushed model."""
     [url] = ask([("push", model, "org/three")], home, hub.url, HF_TOKEN="writer")
     return url
 
 
 def mine(folder: Path) -> dict[str, bytes]:
-    """Those files of a folder that belong to a model."""
+    """Return the files of a folder that belong to a model."""
     return {file.name: file.read_bytes() for file in folder.iterdir() if file.name in MODEL_FILES}
 
 
-def test_a_model_is_pushed_in_one_commit_of_its_own_files_only(hub: Hub, pushed: str, model: Path) -> None:
+def test_a_model_is_pushed_in_one_commit_of_known_files(hub: Hub, pushed: str, model: Path) -> None:
     assert pushed == f"{hub.url}/org/three"
     [_, (summary, files)] = hub.commits["org/three"]
     assert summary.startswith("Model of swissbert ")
@@ -273,10 +272,10 @@ def test_a_model_is_pushed_in_one_commit_of_its_own_files_only(hub: Hub, pushed:
     assert "org/three" not in hub.private
 
 
-def test_what_was_pushed_is_pulled_and_answers_the_same(hub: Hub, pushed: str, model: Path, home: Path) -> None:
+def test_a_pushed_model_is_pulled_and_answers_the_same(hub: Hub, pushed: str, model: Path, home: Path) -> None:
     [folder] = ask([("pull", "org/three")], home, hub.url)
     assert mine(Path(folder)) == mine(model)
-    assert {file.name for file in Path(folder).rglob("*")} == set(mine(model)), "nothing else came"
+    assert {file.name for file in Path(folder).rglob("*")} == set(mine(model)), "nothing else was downloaded"
     texts = ["a fine film", "the plot was dull", "no"]
     assert np.array_equal(load(folder, "cpu").numbers("sst", texts), load(model, "cpu").numbers("sst", texts))
     before = len(hub.asked)
@@ -284,7 +283,7 @@ def test_what_was_pushed_is_pulled_and_answers_the_same(hub: Hub, pushed: str, m
     assert len(hub.asked) == before
 
 
-def test_the_second_push_replaces_the_first_whose_commit_stays_a_revision(
+def test_a_second_push_replaces_the_first_which_stays_a_revision(
     hub: Hub, pushed: str, model: Path, tmp_path: Path
 ) -> None:
     compact = tmp_path / "compact"
@@ -308,7 +307,7 @@ def test_the_second_push_replaces_the_first_whose_commit_stays_a_revision(
     assert gone == "error: model 'org/twice' at revision 'v9': the repository has no such revision"
 
 
-def test_the_command_line_pushes_and_takes_hub_ids_where_it_takes_models(hub: Hub, model: Path, home: Path) -> None:
+def test_the_command_line_pushes_and_accepts_hub_ids(hub: Hub, model: Path, home: Path) -> None:
     hub_is = {"HF_TOKEN": "writer", "OMP_NUM_THREADS": "1"}
     done = process(["-m", "swissbert", "push", str(model), "me/mine", "--private"], home, hub.url, **hub_is)
     assert (done.returncode, done.stdout) == (0, f"{hub.url}/me/mine\n"), done.stderr
@@ -321,7 +320,7 @@ def test_the_command_line_pushes_and_takes_hub_ids_where_it_takes_models(hub: Hu
     assert json.loads(done.stdout) == answer.as_json()
 
 
-def test_what_the_hub_refuses_of_a_push_ends_in_one_clear_sentence(hub: Hub, model: Path, tmp_path: Path) -> None:
+def test_errors_of_a_push_are_worded(hub: Hub, model: Path, tmp_path: Path) -> None:
     hub.commits["org/public"] = [("", {})]
     log_in = "you are not logged in, or your token is not valid; log in with 'hf auth login', or set HF_TOKEN"
     may_not = "your token does not allow to write there; use an owner of your own, or a token with write permission"
@@ -340,33 +339,31 @@ def test_what_the_hub_refuses_of_a_push_ends_in_one_clear_sentence(hub: Hub, mod
     for token, cases in expected.items():
         calls: list[tuple[object, ...]] = [("push", model, name, private) for name, private, _ in cases]
         answers = ask(calls, tmp_path, hub.url, HF_TOKEN=token)
-        for said, (name, _, sentence) in zip(answers, cases, strict=True):
-            assert said.startswith(f"error: {name}: {sentence}")
-            assert "\n" not in said
+        for message, (name, _, sentence) in zip(answers, cases, strict=True):
+            assert message.startswith(f"error: {name}: {sentence}")
+            assert "\n" not in message
     assert "org/new" not in hub.commits
     assert hub.commits["org/public"] == [("", {})]
 
 
-def test_without_a_hub_nothing_is_pushed_or_pulled_and_a_sentence_says_so(
-    hub: Hub, model: Path, tmp_path: Path
-) -> None:
+def test_an_unreachable_hub_is_reported(hub: Hub, model: Path, tmp_path: Path) -> None:
     calls: list[tuple[object, ...]] = [("push", model, "org/new"), ("pull", "org/three")]
     before = len(hub.asked)
-    push_said, pull_said = ask(calls, tmp_path, hub.url, HF_HUB_OFFLINE="1", HF_TOKEN="writer")
-    assert push_said == "error: org/new: offline mode is on (HF_HUB_OFFLINE); unset it to push"
-    assert pull_said == (
+    push_error, pull_error = ask(calls, tmp_path, hub.url, HF_HUB_OFFLINE="1", HF_TOKEN="writer")
+    assert push_error == "error: org/new: offline mode is on (HF_HUB_OFFLINE); unset it to push"
+    assert pull_error == (
         "error: model 'org/three': not in the local cache, and offline mode is on (HF_HUB_OFFLINE);"
         " unset it once to download it, or use mini or a local model folder"
     )
     assert len(hub.asked) == before
     nowhere = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     nowhere.server_close()  # a port that was free a moment ago
-    push_said, pull_said = ask(calls, tmp_path, f"http://127.0.0.1:{nowhere.server_port}", HF_TOKEN="writer")
-    assert push_said.startswith("error: org/new: the hub cannot be reached (")
-    assert pull_said.startswith("error: model 'org/three': not in the local cache, and the hub cannot be reached (")
+    push_error, pull_error = ask(calls, tmp_path, f"http://127.0.0.1:{nowhere.server_port}", HF_TOKEN="writer")
+    assert push_error.startswith("error: org/new: the hub cannot be reached (")
+    assert pull_error.startswith("error: model 'org/three': not in the local cache, and the hub cannot be reached (")
 
 
-def test_what_is_on_the_hub_and_no_model_of_swissbert_is_refused(hub: Hub, tmp_path: Path) -> None:
+def test_a_repository_without_a_swissbert_model_is_refused(hub: Hub, tmp_path: Path) -> None:
     hub.commits["org/other"] = [("", {"config.json": b"{}", "pytorch_model.bin": b"a pickle"})]
     before = len(hub.asked)
     other, missing = ask([("pull", "org/other"), ("pull", "org/missing")], tmp_path, hub.url)
@@ -381,18 +378,20 @@ def test_what_is_on_the_hub_and_no_model_of_swissbert_is_refused(hub: Hub, tmp_p
 
 
 @pytest.mark.parametrize("name", ["", "three", "a/b/c", "/a/b", ".a/b", "a/b c", "a/", "a/b@v1", "https://hf.co/a/b"])
-def test_a_name_that_the_hub_cannot_have_is_refused_before_it_is_asked(name: str, model: Path) -> None:
+def test_an_invalid_repository_id_is_refused_without_a_request(name: str, model: Path) -> None:
     assert not is_hub_id(name)
     with pytest.raises(SwissbertError, match="is not a valid repository id; it has the form OWNER/NAME"):
         push(model, name)
 
 
-def test_a_folder_that_is_no_model_is_not_pushed(tiny: Path) -> None:
+def test_a_folder_without_a_model_is_not_pushed(tiny: Path) -> None:
     with pytest.raises(SwissbertError, match=re.escape("not a model folder (no swissbert.json)")):
         push(tiny, "org/new")
 
 
-def test_a_folder_here_goes_before_the_hub(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_local_folder_takes_precedence_over_the_hub(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[tuple[str, str | None]] = []
 
     def pull(repo_id: str, revision: str | None = None) -> Path:
@@ -421,14 +420,14 @@ def own(name: str, dataset: str | None) -> Task:
 
 
 def read(text: str) -> tuple[ModelCardData, str]:
-    """Metadata and words of a card, as the hub's client reads them."""
-    found = ModelCard(text)
-    assert isinstance(found.data, ModelCardData)
-    return found.data, found.text
+    """Return metadata and text of a card, parsed by the hub client."""
+    parsed = ModelCard(text)
+    assert isinstance(parsed.data, ModelCardData)
+    return parsed.data, parsed.text
 
 
 def shown(data: ModelCardData) -> dict[str, Any]:
-    """The metadata as the hub stores it."""
+    """Return the metadata as the hub stores it."""
     return dict(data.to_dict())  # type: ignore[no-untyped-call]
 
 
@@ -443,11 +442,12 @@ def described(name: str = "org/bert", /, **provenance: object) -> Description:
     )
 
 
-def test_the_card_is_one_that_the_hub_reads() -> None:
+def test_the_hub_can_read_the_card() -> None:
     data, words = read(card(described(license="apache-2.0", recipe="mine")))
     table = shown(data)
     results = [
-        (each.dataset_name, each.metric_type, each.metric_name, each.metric_value) for each in data.eval_results or []
+        (result.dataset_name, result.metric_type, result.metric_name, result.metric_value)
+        for result in data.eval_results or []
     ]
     assert results == [
         ("sts", "pearsonr", "sts pearson", 0.5),
@@ -457,7 +457,7 @@ def test_the_card_is_one_that_the_hub_reads() -> None:
     ]
     [index] = table.pop("model-index")
     assert index["name"] == "mine"
-    assert [each["task"]["type"] for each in index["results"]] == ["text-classification"] * 2
+    assert [result["task"]["type"] for result in index["results"]] == ["text-classification"] * 2
     assert index["results"][1]["dataset"] == {
         "name": "org/data",
         "type": "org/data",
@@ -476,7 +476,7 @@ def test_the_card_is_one_that_the_hub_reads() -> None:
     assert "| sts | regression, 0 to 5 | pair | pearson | 0.500 |" in words
 
 
-def test_what_is_not_known_is_left_out_of_the_card(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_card_omits_what_is_unknown(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "org" / "bert").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     for name in ("minilm", str(tiny), "org/bert"):  # the last one is a folder here
@@ -488,14 +488,14 @@ def test_what_is_not_known_is_left_out_of_the_card(tiny: Path, tmp_path: Path, m
 @pytest.mark.parametrize(
     "text", ["a: b", "---", "x\n---\ny: [", "'\"{%", "# no", "é 漢 \U0001f600", "- \t!!python/object", "yes"]
 )
-def test_text_of_any_kind_leaves_the_card_valid(text: str) -> None:
+def test_any_text_leaves_the_card_valid(text: str) -> None:
     data, words = read(card(described(text, license=text, recipe=text)))
     assert data.model_name == text
     assert len(data.eval_results or []) == 4
     assert words.strip().startswith("# swissBERT model\n")
 
 
-def test_the_card_names_no_folder_of_this_machine(tmp_path: Path) -> None:
+def test_the_card_names_no_local_path(tmp_path: Path) -> None:
     text = card(
         described(str(tmp_path / "my-bert"), encoder=f"{tmp_path / 'my-bert'} at v1", data=str(tmp_path / "rows"))
     )
@@ -504,5 +504,5 @@ def test_the_card_names_no_folder_of_this_machine(tmp_path: Path) -> None:
     assert "- data: rows\n" in text
 
 
-def test_every_file_that_goes_is_one_of_known_name() -> None:
+def test_model_files_are_neither_pickles_nor_code() -> None:
     assert not any(name.endswith((".bin", ".pt", ".pkl", ".py")) for name in MODEL_FILES)

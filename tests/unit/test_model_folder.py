@@ -1,4 +1,4 @@
-"""The model folder: what goes in comes out, and what does not fit is one sentence."""
+"""Model folders are loaded as they were saved, and damaged ones are refused."""
 
 import json
 import shutil
@@ -58,13 +58,13 @@ def folder(saved: Path, tmp_path: Path) -> Path:
 
 
 def refused(folder: Path, file: str = "swissbert.json") -> str:
-    """What is said about a folder that does not load, behind the file's name."""
+    """Return the error message of a folder that does not load, after the file's name."""
     with pytest.raises(SwissbertError) as caught:
         load(folder, "cpu")
-    said = str(caught.value)
-    assert "\n" not in said
-    assert said.startswith(f"{folder / file}: ")
-    return said.removeprefix(f"{folder / file}: ")
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith(f"{folder / file}: ")
+    return message.removeprefix(f"{folder / file}: ")
 
 
 def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -75,17 +75,17 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS.keys())
-def test_what_is_saved_is_loaded_bit_for_bit(tiny: Path, tmp_path: Path, settings: ModelSettings) -> None:
+def test_a_saved_model_is_loaded_bit_for_bit(tiny: Path, tmp_path: Path, settings: ModelSettings) -> None:
     model = write(tiny, tmp_path / "model", settings)
-    found = load(tmp_path / "model", "cpu")
-    assert found.description.model == settings
-    assert found.network.state_dict().keys() == model.state_dict().keys()
+    loaded = load(tmp_path / "model", "cpu")
+    assert loaded.description.model == settings
+    assert loaded.network.state_dict().keys() == model.state_dict().keys()
     for name, tensor in model.state_dict().items():
-        assert torch.equal(found.network.state_dict()[name], tensor), name
-    assert not found.network.training
+        assert torch.equal(loaded.network.state_dict()[name], tensor), name
+    assert not loaded.network.training
 
 
-def test_a_layer_that_tasks_share_stands_once_in_the_file_and_is_shared_after_loading(folder: Path) -> None:
+def test_a_shared_layer_is_stored_once_and_shared_after_loading(folder: Path) -> None:
     assert sorted(load_file(folder / "heads.safetensors")) == sorted(
         f"{layer}.{kind}"
         for layer in (*(f"heads.for_{name}.out" for name in TASKS), "hidden.pair.linear", "hidden.sst_alone.linear")
@@ -99,7 +99,7 @@ def test_a_layer_that_tasks_share_stands_once_in_the_file_and_is_shared_after_lo
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (
             lambda t: t["tasks"][0]["labels"].__setitem__(1, 3),
@@ -128,15 +128,15 @@ def test_a_layer_that_tasks_share_stands_once_in_the_file_and_is_shared_after_lo
         (lambda t: t.update({"a\nb": 1}), r"unknown key 'a\nb'"),
     ],
 )
-def test_a_description_that_was_edited_is_refused_with_its_key(
-    folder: Path, change: Callable[[dict[str, Any]], object], said: str
+def test_an_invalid_description_is_refused_with_its_key(
+    folder: Path, change: Callable[[dict[str, Any]], object], message: str
 ) -> None:
     edit(folder, change)
-    assert refused(folder).startswith(said)
+    assert refused(folder).startswith(message)
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"", "cannot be read (Expecting value"),
         (b"\xff", "cannot be read ("),
@@ -146,12 +146,12 @@ def test_a_description_that_was_edited_is_refused_with_its_key(
         (b'{"format": ' + b"9" * 5000 + b"}", "cannot be read (Exceeds the limit"),
     ],
 )
-def test_a_description_that_is_not_json_is_refused(folder: Path, content: bytes, said: str) -> None:
+def test_a_description_that_is_not_json_is_refused(folder: Path, content: bytes, message: str) -> None:
     (folder / "swissbert.json").write_bytes(content)
-    assert refused(folder).startswith(said)
+    assert refused(folder).startswith(message)
 
 
-def test_heads_that_do_not_fit_are_named_with_what_is_wrong(folder: Path) -> None:
+def test_heads_that_do_not_fit_are_refused_with_the_differences(folder: Path) -> None:
     path = folder / "heads.safetensors"
     heads = load_file(path)
     heads["heads.for_sts.out.bias"] = torch.zeros(7)
@@ -164,14 +164,14 @@ def test_heads_that_do_not_fit_are_named_with_what_is_wrong(folder: Path) -> Non
     )
 
 
-def test_heads_that_cannot_be_read_are_named(folder: Path) -> None:
+def test_unreadable_heads_are_refused(folder: Path) -> None:
     (folder / "heads.safetensors").write_bytes(b"garbage")
     assert refused(folder, "heads.safetensors").startswith("not a readable safetensors file (")
     (folder / "heads.safetensors").unlink()
     assert refused(folder, "heads.safetensors").startswith("not a readable safetensors file (")
 
 
-def test_another_set_of_tasks_is_named_by_its_heads(folder: Path) -> None:
+def test_heads_of_other_tasks_are_refused(folder: Path) -> None:
     edit(folder, lambda table: table["tasks"].pop())
-    said = refused(folder, "heads.safetensors")
-    assert said.endswith(": unknown heads.for_sts.out.bias, heads.for_sts.out.weight")
+    message = refused(folder, "heads.safetensors")
+    assert message.endswith(": unknown heads.for_sts.out.bias, heads.for_sts.out.weight")

@@ -1,4 +1,4 @@
-"""Encoders by name. The hub is a stand-in on this machine, asked by the real client in processes of its own."""
+"""Encoders by name, downloaded with the real hub client from a local stand-in of the hub."""
 
 import hashlib
 import json
@@ -34,11 +34,11 @@ REFUSALS: dict[str, Answer] = {
     "org/broken": (500, {}, b"<html>Internal error</html>"),
     "org/portal": (200, {"Content-Type": "text/html"}, b"<html>Please log in to this network</html>"),
 }
-"""What the hub says of these, whatever is asked."""
+"""Responses of the hub to every request about these repositories."""
 
 
 class Hub:
-    """A hub of a few models that keeps a record of what it is asked."""
+    """A hub with a few repositories and a log of requests."""
 
     def __init__(self, weights: Path) -> None:
         config = (weights / "config.json").read_bytes()
@@ -90,7 +90,7 @@ class Hub:
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     def answer(self, path: str) -> Answer:
-        """As the hub answers: about a revision, the list of its files, or a file."""
+        """Respond like the hub: information on a revision, its list of files, or a file."""
         match = re.fullmatch(r"/api/models/([^/]+/[^/]+)/(revision|tree)/([^/]+)", path) or re.fullmatch(
             r"/([^/]+/[^/]+)/(resolve)/([^/]+)/(.+)", path
         )
@@ -121,7 +121,7 @@ class Hub:
         return 200, {"ETag": f'"{hashlib.sha1(body).hexdigest()}"', "X-Repo-Commit": commit}, body
 
     def fetched(self) -> set[str]:
-        """The files that anything was asked about."""
+        """Return the requested files."""
         return {request.split("/", 5)[-1] for request in self.asked if "/resolve/" in request}
 
 
@@ -138,7 +138,7 @@ def hub(tiny: Path) -> Iterator[Hub]:
 
 ASK = """
 import json, runpy, sys
-encoder_folder = runpy.run_path(sys.argv[2])["encoder_folder"]  # without its package, for torch takes seconds to import
+encoder_folder = runpy.run_path(sys.argv[2])["encoder_folder"]  # skips importing torch
 from swissbert.errors import SwissbertError
 for name, revision in json.loads(sys.argv[1]):
     try:
@@ -149,7 +149,7 @@ for name, revision in json.loads(sys.argv[1]):
 
 
 def ask(names: list[tuple[str, str | None]], home: Path, endpoint: str, **environment: str) -> list[str]:
-    """What `encoder_folder` gives, or ``error:`` and its sentence, in a process that knows of no other hub."""
+    """Return results of `encoder_folder`, or ``error:`` and the message, from a process with this hub alone."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("HF_") and not k.lower().endswith("_proxy")}
     result = subprocess.run(
         [sys.executable, "-c", ASK, json.dumps(names), source.__file__],
@@ -165,19 +165,19 @@ def ask(names: list[tuple[str, str | None]], home: Path, endpoint: str, **enviro
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The client's cache, for tests in whose order it fills."""
+    """The client's cache, filled in the order of the tests."""
     return tmp_path_factory.mktemp("home")
 
 
 @pytest.fixture(scope="module")
 def fetched(hub: Hub, home: Path) -> Path:
-    """The folder that a model of the hub was fetched into, which is all that was asked for before."""
+    """The folder of a downloaded encoder; nothing else was requested before."""
     [folder] = ask([("org/bert", None)], home, hub.url)
     assert hub.fetched() == {"config.json", "model.safetensors", "vocab.txt"}
     return Path(folder)
 
 
-def test_a_model_of_the_hub_is_fetched_and_loads(fetched: Path, home: Path, tiny: Path) -> None:
+def test_an_encoder_is_downloaded_and_loads(fetched: Path, home: Path, tiny: Path) -> None:
     assert fetched.is_relative_to(home)
     assert fetched.name == NEW
     ours, theirs = read_encoder(fetched).state_dict(), read_encoder(tiny).state_dict()
@@ -185,19 +185,19 @@ def test_a_model_of_the_hub_is_fetched_and_loads(fetched: Path, home: Path, tiny
     assert (fetched / "vocab.txt").read_bytes() == (tiny / "vocab.txt").read_bytes()
 
 
-def test_no_pickle_and_no_code_is_asked_for(fetched: Path, hub: Hub) -> None:
+def test_no_pickle_and_no_code_is_requested(fetched: Path, hub: Hub) -> None:
     assert sorted(file.name for file in fetched.rglob("*")) == ["config.json", "model.safetensors", "vocab.txt"]
     assert hub.fetched() <= set(ENCODER_FILES)
     assert not any(".bin" in request or ".py" in request for request in hub.asked)
 
 
-def test_what_was_fetched_is_found_again_without_a_network(fetched: Path, home: Path, hub: Hub) -> None:
+def test_a_downloaded_encoder_is_found_without_a_network(fetched: Path, home: Path, hub: Hub) -> None:
     before = len(hub.asked)
     assert ask([("org/bert", None), ("org/bert", NEW)], home, hub.url, HF_HUB_OFFLINE="1") == [str(fetched)] * 2
     assert len(hub.asked) == before
 
 
-def test_a_revision_is_what_is_asked_for_and_what_comes(hub: Hub, tmp_path: Path) -> None:
+def test_a_revision_is_requested_and_returned(hub: Hub, tmp_path: Path) -> None:
     before = len(hub.asked)
     tag, commit, branch = ask([("org/bert", "v1"), ("org/bert", OLD), ("org/bert", "main")], tmp_path, hub.url)
     asked = hub.asked[before:]
@@ -238,18 +238,18 @@ SENTENCES: list[tuple[str, str | None, str]] = [
 
 @pytest.fixture(scope="module")
 def answers(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """What each of `SENTENCES` really ends in."""
+    """The messages for all of `SENTENCES`."""
     return ask([(name, revision) for name, revision, _ in SENTENCES], tmp_path_factory.mktemp("none"), hub.url)
 
 
 @pytest.mark.parametrize("i", range(len(SENTENCES)), ids=[f"{n}-{(r or '')[:4]}" for n, r, _ in SENTENCES])
-def test_what_the_hub_refuses_ends_in_one_clear_sentence(answers: list[str], i: int) -> None:
+def test_errors_of_the_hub_are_worded(answers: list[str], i: int) -> None:
     name, revision, sentence = SENTENCES[i]
     at = f" at revision '{revision}'" if revision else ""
     assert answers[i] == f"error: encoder '{name}'{at}: {sentence}"
 
 
-def test_a_name_that_the_hub_never_has_and_a_hub_that_is_down_end_in_a_sentence(tmp_path: Path) -> None:
+def test_an_invalid_id_and_an_unreachable_hub_are_reported(tmp_path: Path) -> None:
     nowhere = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     nowhere.server_close()  # a port that was free a moment ago
     down, wrong = ask([("org/bert", None), ("org/a..b", None)], tmp_path, f"http://127.0.0.1:{nowhere.server_port}")
@@ -260,7 +260,7 @@ def test_a_name_that_the_hub_never_has_and_a_hub_that_is_down_end_in_a_sentence(
     assert "org/a..b" in wrong.partition("(")[2]
 
 
-def test_without_network_and_cache_a_sentence_says_how_to_go_on(hub: Hub, tmp_path: Path) -> None:
+def test_offline_mode_without_a_cache_is_reported_with_alternatives(hub: Hub, tmp_path: Path) -> None:
     before = len(hub.asked)
     [answer] = ask([("org/bert", None)], tmp_path, hub.url, HF_HUB_OFFLINE="1")
     assert answer == (
@@ -270,7 +270,7 @@ def test_without_network_and_cache_a_sentence_says_how_to_go_on(hub: Hub, tmp_pa
     assert len(hub.asked) == before
 
 
-def test_minilm_is_found_and_none_of_its_packages_code_runs() -> None:
+def test_minilm_is_found_without_importing_its_package() -> None:
     program = (
         "import sys; from swissbert.model_folder.encoders import MINILM_PACKAGE, encoder_folder;"
         " print((encoder_folder('minilm') / 'model.safetensors').is_file(), MINILM_PACKAGE in sys.modules)"
@@ -279,7 +279,7 @@ def test_minilm_is_found_and_none_of_its_packages_code_runs() -> None:
     assert (result.stdout, result.stderr) == ("True False\n", "")
 
 
-def test_a_package_whose_code_would_fail_is_still_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_whose_import_fails_is_still_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "carries_weights"
     package.mkdir()
     (package / "__init__.py").write_text("raise RuntimeError")
@@ -301,9 +301,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
         encoder_folder("minilm")
 
 
-def test_a_folder_is_taken_as_it_is_even_where_it_looks_like_a_hub_id(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_local_folder_takes_precedence_over_a_hub_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "owner" / "name").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     assert encoder_folder("owner/name") == Path("owner/name")
@@ -316,7 +314,7 @@ def test_a_folder_is_taken_as_it_is_even_where_it_looks_like_a_hub_id(
     ["", "minilms", "a/b/c", "/no/such", "./x", "../x", ".x/y", "a/b c", "a/", "https://hf.co/a/b", "a\0b", "x" * 5000],
     ids=lambda name: repr(name[:12]),
 )
-def test_a_name_that_can_be_nothing_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_impossible_name_is_refused(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # a checkout may be called x
     with pytest.raises(SwissbertError) as caught:
         encoder_folder(name)

@@ -18,24 +18,24 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 def table(kind: str = "classification", /, **changes: Any) -> dict[str, Any]:
-    """A declaration that is right but for the changes; a change to None leaves a key out."""
+    """Return a valid declaration with changes; None removes a key."""
     common = {"name": "mood", "kind": kind, "columns": {"text": "text", "label": "label"}, "files": {"train": "a.tsv"}}
     return {key: value for key, value in {**common, **KINDS[kind], **changes}.items() if value is not None}
 
 
 def problem(declaration: dict[str, Any]) -> str:
-    """What is said about a declaration that is wrong."""
+    """Return the error message of an invalid declaration."""
     with pytest.raises(SwissbertError) as caught:
         make_task(declaration, "mood.toml")
     assert "\n" not in str(caught.value)
     return str(caught.value).removeprefix("mood.toml: ")
 
 
-# What is right
+# Valid declarations
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_declaration_of_each_kind_is_taken(kind: str) -> None:
+def test_a_declaration_of_each_kind_is_accepted(kind: str) -> None:
     task = make_task(table(kind), "mood.toml")
     assert task.kind.name == kind
     assert task.outputs == (2 if kind == "classification" else 1)
@@ -59,12 +59,12 @@ def test_a_declaration_of_each_kind_is_taken(kind: str) -> None:
         ("binary", {"files": None, "hub": {"dataset": "imdb", "splits": {"train": "train[:10%]"}}}),
     ],
 )
-def test_whatever_the_fields_describe_is_taken(kind: str, changes: dict[str, Any]) -> None:
+def test_valid_fields_are_accepted(kind: str, changes: dict[str, Any]) -> None:
     task = make_task(table(kind, **changes), "mood.toml")
     for key, value in changes.items():
         if value is not None and key not in ("columns", "hub"):
-            found = getattr(task, key)
-            assert (list(found) if key == "range" else found) == value
+            actual = getattr(task, key)
+            assert (list(actual) if key == "range" else actual) == value
 
 
 def test_the_files_of_a_split_are_tried_in_their_order() -> None:
@@ -79,7 +79,7 @@ def test_a_second_text_column_makes_a_pair_task() -> None:
     assert make_task(table(columns=columns), "mood.toml").is_pair
 
 
-def test_a_declaration_is_fixed_once_made() -> None:
+def test_a_declaration_is_immutable() -> None:
     task = make_task(table(), "mood.toml")
     with pytest.raises(ValidationError, match="frozen"):
         task.name = "other"
@@ -102,11 +102,11 @@ def test_the_shipped_tasks_are_those_of_the_paper() -> None:
     assert find_task("cfimdb").labels == ["negative", "positive"]
 
 
-# What is wrong
+# Invalid declarations
 
 
 @pytest.mark.parametrize(
-    ("kind", "changes", "said"),
+    ("kind", "changes", "message"),
     [
         ("classification", {"loss": "mse"}, "loss is 'mse', but a classification task takes cross_entropy"),
         ("binary", {"loss": "cross_entropy"}, "loss is 'cross_entropy', but a binary task takes binary_cross_entropy"),
@@ -135,12 +135,12 @@ def test_the_shipped_tasks_are_those_of_the_paper() -> None:
         (
             "classification",
             {"hub": {"dataset": "a/b"}},
-            "files and hub exclude each other: the rows are in one place",
+            "files and hub exclude each other: give one source of rows",
         ),
     ],
 )
-def test_what_contradicts_itself_is_said_in_one_sentence(kind: str, changes: dict[str, Any], said: str) -> None:
-    assert problem(table(kind, **changes)) == said
+def test_contradictions_are_refused(kind: str, changes: dict[str, Any], message: str) -> None:
+    assert problem(table(kind, **changes)) == message
 
 
 @pytest.mark.parametrize(
@@ -176,12 +176,12 @@ def test_what_contradicts_itself_is_said_in_one_sentence(kind: str, changes: dic
 def test_a_value_that_is_not_allowed_is_named_with_its_key(
     changes: dict[str, Any], key: str, value: str | None
 ) -> None:
-    said = problem(table(**changes))
-    assert said.startswith(f"'{key}' is missing" if value is None else f"'{key}' is {value}; ")
+    message = problem(table(**changes))
+    assert message.startswith(f"'{key}' is missing" if value is None else f"'{key}' is {value}; ")
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         (
             {"kind": "ranking"},
@@ -195,22 +195,22 @@ def test_a_value_that_is_not_allowed_is_named_with_its_key(
         ({"columns": "text"}, "'columns' is 'text'; input should be a valid dictionary or instance of Columns"),
     ],
 )
-def test_what_is_allowed_is_said(changes: dict[str, Any], said: str) -> None:
-    assert problem(table(**changes)) == said
+def test_messages_say_what_is_allowed(changes: dict[str, Any], message: str) -> None:
+    assert problem(table(**changes)) == message
 
 
 @pytest.mark.parametrize("key", ["name", "kind", "columns", "loss", "metric"])
-def test_a_key_that_must_be_there_is_named(key: str) -> None:
+def test_a_missing_key_is_named(key: str) -> None:
     without = {name: value for name, value in table().items() if name != key}
     assert problem(without) == f"'{key}' is missing and has no default"
 
 
-def test_a_role_that_must_be_there_is_named() -> None:
+def test_a_missing_column_is_named() -> None:
     assert problem(table(columns={"text": "text"})) == "'columns.label' is missing and has no default"
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"label": ["a", "b"]}, "unknown key 'label'; did you mean 'labels'?"),
         ({"metrics": "accuracy"}, "unknown key 'metrics'; did you mean 'metric'?"),
@@ -231,12 +231,12 @@ def test_a_role_that_must_be_there_is_named() -> None:
         ),
     ],
 )
-def test_an_unknown_key_is_named_with_the_nearest_valid_one(changes: dict[str, Any], said: str) -> None:
-    assert problem(table(**changes)) == said
+def test_an_unknown_key_is_named_with_the_nearest_valid_one(changes: dict[str, Any], message: str) -> None:
+    assert problem(table(**changes)) == message
 
 
 @given(kind=st.sampled_from(list(KINDS)), changes=st.dictionaries(st.text(max_size=6), st.integers(), min_size=1))
-def test_no_key_that_is_not_a_field_is_taken(kind: str, changes: dict[str, int]) -> None:
+def test_unknown_keys_are_refused(kind: str, changes: dict[str, int]) -> None:
     for key in changes.keys() - Task.model_fields.keys():
         with pytest.raises(SwissbertError, match="unknown key"):
             make_task({**table(kind), key: changes[key]}, "mood.toml")
@@ -249,8 +249,8 @@ class Many(Settings):
     tasks: list[Task]
 
 
-def test_what_is_wrong_inside_a_list_is_shown_with_its_place() -> None:
-    for changes, said in (
+def test_errors_inside_a_list_name_their_place() -> None:
+    for changes, message in (
         ({"labels": ["bad", 3]}, "'tasks.1.labels.1' is 3; input should be a valid string"),
         ({"colums": {}}, "unknown key 'tasks.1.colums'; did you mean 'columns'?"),
         ({"kind": "topic"}, "tasks.1.kind: 'topic' is not a kind of task; the kinds are classification, binary, "),
@@ -262,10 +262,10 @@ def test_what_is_wrong_inside_a_list_is_shown_with_its_place() -> None:
     ):
         with pytest.raises(ValidationError) as caught:
             Many.model_validate({"tasks": [table(), table(**changes)]})
-        assert str(explain(caught.value, Many, "here")).startswith(f"here: {said}")
+        assert str(explain(caught.value, Many, "here")).startswith(f"here: {message}")
 
 
-def test_a_value_is_shown_on_one_line_and_not_at_any_length() -> None:
+def test_values_in_messages_are_one_line_of_limited_length() -> None:
     assert problem(table(labels="a\nb")).startswith("'labels' is 'a\\nb'; ")
     assert len(problem(table(labels="x" * 10_000))) < 400
 
@@ -273,8 +273,11 @@ def test_a_value_is_shown_on_one_line_and_not_at_any_length() -> None:
 # Finding declarations
 
 
-def test_a_task_that_does_not_ship_is_an_error_that_lists_those_that_do() -> None:
-    with pytest.raises(SwissbertError, match=r"no shipped task 'sstt' \(there are cfimdb, para, sst, sts\)"):
+def test_an_unknown_task_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(
+        SwissbertError,
+        match=r"no shipped task 'sstt' \(there are cfimdb, para, sst, sts; a file of your own ends in \.toml\)",
+    ):
         find_task("sstt")
 
 
@@ -284,7 +287,7 @@ def test_a_declaration_is_found_by_its_path(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"name = \n", r"mood\.toml: not valid TOML: .*line 1"),
         (b'name = "a"\nname = "b"\n', r"mood\.toml: not valid TOML: .*line 2"),
@@ -292,13 +295,13 @@ def test_a_declaration_is_found_by_its_path(tmp_path: Path) -> None:
         (b"", r"mood\.toml: 'name' is missing and has no default"),
     ],
 )
-def test_a_declaration_that_cannot_be_read_names_its_file(tmp_path: Path, content: bytes, said: str) -> None:
+def test_an_unreadable_declaration_names_its_file(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "mood.toml").write_bytes(content)
-    with pytest.raises(SwissbertError, match=said):
+    with pytest.raises(SwissbertError, match=message):
         find_task(str(tmp_path / "mood.toml"))
 
 
-def test_a_declaration_that_is_not_there_or_a_directory_names_its_path(tmp_path: Path) -> None:
+def test_a_missing_declaration_names_its_path(tmp_path: Path) -> None:
     with pytest.raises(SwissbertError, match=r"none\.toml: cannot be read .*No such file"):
         read_toml(tmp_path / "none.toml")
     with pytest.raises(SwissbertError, match="cannot be read"):
@@ -321,7 +324,7 @@ def test_a_class_is_given_by_name_or_number(value: object, number: float) -> Non
 
 
 @pytest.mark.parametrize("value", ["2", -1, 0.5, "Good", "", "nan", "inf", None, True, [1], "1,0", "bad good"])
-def test_a_class_that_is_not_declared_is_refused_with_what_is_allowed(value: object) -> None:
+def test_an_undeclared_class_is_refused_with_the_declared_ones(value: object) -> None:
     with pytest.raises(ValueError, match=r" is not one of bad, good or 0 to 1$") as caught:
         labelled(["bad", "good"]).parse_label(value)
     assert str(value) in str(caught.value)
@@ -330,7 +333,7 @@ def test_a_class_that_is_not_declared_is_refused_with_what_is_allowed(value: obj
 @pytest.mark.parametrize(
     "labels", [["1", "2", "3"], ["one", "2"], ["-1", "+1"], ["0.5", "x"], ["1e3", "x"], ["5", "4", "3"], ["1 ", "a"]]
 )
-def test_where_a_name_looks_like_a_number_names_alone_count(labels: list[str]) -> None:
+def test_numbers_are_names_if_a_name_looks_like_a_number(labels: list[str]) -> None:
     labels = [name.strip() for name in labels]
     task = labelled(labels)
     assert [task.parse_label(name) for name in labels] == list(range(len(labels)))
@@ -371,10 +374,10 @@ def test_every_declared_name_is_its_own_number(labels: list[str]) -> None:
     assert [task.parse_label(name) for name in labels] == list(range(len(labels)))
 
 
-# The sentence about the nearest word
+# The nearest word
 
 
-def test_the_nearest_word_is_offered_only_if_it_is_near() -> None:
+def test_the_nearest_word_is_suggested_only_if_it_is_near() -> None:
     assert nearest("trian", ["train", "dev"]) == "; did you mean 'train'?"
     assert nearest("xyz", ["train", "dev"]) == ""
     assert nearest("", []) == ""

@@ -50,7 +50,7 @@ def predict(
     if (text is None) == (source is None):
         raise SwissbertError("predict takes either a text or --input")
     if format not in FORMAT_NAMES:
-        raise SwissbertError(f"--format: {unknown_format(format)}")
+        raise SwissbertError(unknown_format(format), argument="format")
     if source is None and format != "auto":
         raise SwissbertError(f"--format is {format}, but only --input has a format; a text argument has none")
     if output_dir is not None:
