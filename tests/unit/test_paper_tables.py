@@ -106,7 +106,7 @@ def test_what_a_person_asks_for_comes_last() -> None:
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("train.epoch=3", "--set train.epoch=3: unknown key 'train.epoch'"),
+        ("train.epoch=3", "override train.epoch=3: unknown key 'train.epoch'"),
         ("model.pair_encoding=true", "model.pair_head = 'cosine' and model.pair_encoding = true exclude each other"),
     ],
 )

@@ -132,7 +132,7 @@ def test_a_dry_run_shows_steps_and_time_and_writes_nothing(tiny: Path, tmp_path:
 
 
 def test_all_rows_are_checked_before_the_first_runs(tiny: Path, tmp_path: Path) -> None:
-    with pytest.raises(SwissbertError, match=r"--set model[.]layer_sharing=true: model[.]pair_head = 'cosine'"):
+    with pytest.raises(SwissbertError, match=r"override model[.]layer_sharing=true: model[.]pair_head = 'cosine'"):
         made(tiny, tmp_path / "out", "table2", ["none", "layer-sharing", "cosine"], more=["model.layer_sharing=true"])
     assert not (tmp_path / "out").exists()
 
@@ -168,7 +168,7 @@ def test_a_task_of_one_batch_is_timed_too(tiny: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("setting", ["seed=5", "name=mine", 'tasks=["sst"]'])
 def test_what_makes_a_row_that_row_is_not_to_be_set(tiny: Path, tmp_path: Path, setting: str) -> None:
     key = setting.split("=")[0]
-    with pytest.raises(SwissbertError, match=f"--set {key}=.*: {key} is what the table decides"):
+    with pytest.raises(SwissbertError, match=f"override {key}=.*: {key} is what the table decides"):
         made(tiny, tmp_path, "table2", ["pair"], more=[setting])
 
 
