@@ -1,8 +1,9 @@
-"""Programs of peers and of this project, side by side: in turn, several rounds, medians and their ratios.
+"""Programs of peers and of this project side by side: in turn, in several rounds; medians and their ratios.
 
-    python benchmarks/bench.py --peers DIR --data DIR [--rounds 3] [--only training scoring first growth serving accuracy]
+    python benchmarks/bench.py --data DIR [--rounds 3] [--only training scoring first growth serving accuracy]
 
-Writes results.json, the figures in README.md and the plots beside itself. Nothing else should run meanwhile; about an hour on two cores.
+Writes results.json, the figures in README.md and the plots beside itself. Needs Linux and about an hour on two cores, with
+nothing else running.
 """
 
 import argparse
@@ -18,97 +19,100 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from show import Figures, plots, tables
+from plots import save_plots
+from tables import Figures, markdown
 
-from swissbert.device import pick_device, pick_precision
+from swissbert.device import has_bf16
 from swissbert.environment import environment
 
 HERE = Path(__file__).parent
+PEERS = HERE / "peers"
 SIZES = (5_000, 50_000, 500_000)
+PORTS = {"peer": 8100, "swissbert": 8101}
 BODY = '{"inputs": {"text": "$a", "text_pair": "$b"}, "tasks": "para"}'
+QUIET = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1"}
+"""Environment of all programs."""
+SECONDS_TO_START = 25
+"""Time for both servers to load their models."""
 
 
 def main() -> None:
-    """Run what is asked for; sections that are not keep what they had."""
+    """Run the chosen sections; the others keep their figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--peers", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="+", choices=list(SECTIONS), default=list(SECTIONS))
     options = parser.parse_args()
-    for option, folder in (("--peers", options.peers), ("--data", options.data)):
-        if not folder.is_dir() or folder == Path():
-            parser.error(f"{option} is '{folder}', but a folder is expected (make bench PEERS=DIR DATA=DIR)")
+    if not (options.data / "quora-dev.csv").is_file():
+        parser.error(
+            f"--data is '{options.data}', but a folder with the course's files is expected (make bench DATA=DIR)"
+        )
     path = HERE / "results.json"
-    stored = json.loads(path.read_text()) if path.exists() else {}
+    results = json.loads(path.read_text()) if path.exists() else {}
     for name in options.only:
-        found = SECTIONS[name](options.peers.absolute(), options.data.absolute(), options.rounds)
-        when = datetime.now(UTC).isoformat(timespec="minutes")
-        stored[name] = {"environment": environment(), "date": when, "rounds": options.rounds, "figures": found}
-        path.write_text(json.dumps(stored, indent=1) + "\n")
+        figures = SECTIONS[name](options.data.absolute(), options.rounds)
+        date = datetime.now(UTC).isoformat(timespec="minutes")
+        results[name] = {"environment": environment(), "date": date, "rounds": options.rounds, "figures": figures}
+        path.write_text(json.dumps(results, indent=1) + "\n")
     page = HERE / "README.md"
     before, mark, _ = page.read_text(encoding="utf-8").partition("<!-- results -->\n")
-    page.write_text(f"{before}{mark}\n{tables(stored)}", encoding="utf-8")
-    print(tables(stored))
-    plots(stored, HERE)
+    page.write_text(f"{before}{mark}\n{markdown(results)}", encoding="utf-8")
+    print(markdown(results))
+    save_plots(results, HERE)
 
 
-def run(program: Path, *words: object, where: Path | None = None) -> Figures:
-    """The JSON line that a program prints, and its peak memory in MB."""
-    command = [sys.executable, str(program), *map(str, words)]
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1"}
+def run(program: Path, *arguments: object) -> Figures:
+    """Run a program; return the JSON line that it prints, with its peak memory in MB."""
+    command = [sys.executable, str(program), *map(str, arguments)]
     with tempfile.TemporaryFile() as errors:
-        with subprocess.Popen(command, cwd=where, env=environment, stdout=subprocess.PIPE, stderr=errors) as process:
+        with subprocess.Popen(command, env=QUIET, stdout=subprocess.PIPE, stderr=errors) as process:
             assert process.stdout is not None
             out = process.stdout.read()
-            _, status, used = os.wait4(process.pid, 0)
+            _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             errors.seek(0)
             sys.exit(f"{' '.join(command)} failed:\n{errors.read().decode()[-2000:]}")
-    found: Figures = {
+    figures: Figures = {
         **json.loads(out.decode().strip().splitlines()[-1]),
-        "peak_memory_mb": round(used.ru_maxrss / 1e3),
+        "peak_memory_mb": round(usage.ru_maxrss / 1e3),
     }
-    print(json.dumps({"ran": " ".join([program.name, *map(str, words)]), **found}), flush=True)
-    return found
+    print(json.dumps({"command": " ".join([program.name, *map(str, arguments)]), **figures}), flush=True)
+    return figures
 
 
 def in_turn(programs: dict[str, Callable[[], Figures]], rounds: int) -> dict[str, list[Figures]]:
-    """What each program found in each round; every other round goes backwards."""
-    found: dict[str, list[Figures]] = {name: [] for name in programs}
+    """Run the programs in turn, every other round in reverse order; return the figures of each in each round."""
+    figures: dict[str, list[Figures]] = {name: [] for name in programs}
     for turn in range(rounds):
         for name in sorted(programs, reverse=bool(turn % 2)):
-            found[name].append(programs[name]())
-    return found
+            figures[name].append(programs[name]())
+    return figures
 
 
-def training(peers: Path, data: Path, rounds: int) -> Any:
-    """Steps of training, each beside the peak of that moment."""
-    kinds = ["fp32"] + (["bf16"] if pick_precision("auto", pick_device("cpu")) == torch.bfloat16 else [])
+def training(data: Path, rounds: int) -> Any:
+    """Measure training steps; the peak of the machine is measured just before each of our own."""
 
-    def ours(kind: str) -> Figures:
-        peak = run(peers / "peak.py", where=peers)[f"gflops_{kind}"]
-        return run(HERE / "train_step.py", "--data", data, "--precision", kind, "--peak", peak)
+    def ours(precision: str) -> Figures:
+        peak = run(PEERS / "peak.py")[f"gflops_{precision}"]
+        return run(HERE / "train_step.py", "--data", data, "--precision", precision, "--peak", peak)
 
-    def theirs(kind: str, *more: str) -> Figures:
-        return run(peers / "train_step.py", "--data", data, "--dtype", kind, *more, where=peers)
+    def theirs(precision: str, *options: str) -> Figures:
+        return run(PEERS / "train_step.py", "--data", data, "--precision", precision, *options)
 
     programs: dict[str, Callable[[], Figures]] = {}
-    for kind in kinds:
-        programs[f"swissbert {kind}"] = lambda kind=kind: ours(kind)
-        programs[f"transformers {kind}"] = lambda kind=kind: theirs(kind)
-        programs[f"transformers {kind}, grouped"] = lambda kind=kind: theirs(kind, "--group-by-length")
+    for precision in ("fp32", "bf16") if has_bf16(torch.device("cpu")) else ("fp32",):
+        programs[f"swissbert {precision}"] = lambda p=precision: ours(p)
+        programs[f"transformers {precision}"] = lambda p=precision: theirs(p)
+        programs[f"transformers {precision}, grouped"] = lambda p=precision: theirs(p, "--group-by-length")
     return in_turn(programs, rounds)
 
 
-def scoring(peers: Path, data: Path, rounds: int) -> Any:
-    """Pairs from raw text."""
-    names = ["pipeline", "cross-encoder-fp32", "ort-fp32", "ort-int8"]
-    programs: dict[str, Callable[[], Figures]] = {
-        name: lambda name=name: run(peers / "inference.py", "--data", data, "--peer", name, where=peers)
-        for name in names
-    }
+def scoring(data: Path, rounds: int) -> Any:
+    """Measure scoring of pairs from raw text."""
+    programs: dict[str, Callable[[], Figures]] = {}
+    for peer in ("pipeline", "cross-encoder-fp32", "ort-fp32", "ort-int8"):
+        programs[peer] = lambda name=peer: run(PEERS / "inference.py", "--data", data, "--peer", name)
     for precision in ("fp32", "int8"):
         programs[f"swissbert {precision}"] = lambda p=precision: run(
             HERE / "score.py", "--data", data, "--precision", p
@@ -116,87 +120,89 @@ def scoring(peers: Path, data: Path, rounds: int) -> Any:
     return in_turn(programs, rounds)
 
 
-def first(peers: Path, data: Path, rounds: int) -> Any:
-    """Seconds of a cold process that answers one sentence, and of one that does no more than import torch."""
+def first(data: Path, rounds: int) -> Any:
+    """Measure new processes: one that answers a sentence, and one that only imports torch."""
 
-    def process(*words: str) -> Figures:
-        began = time.perf_counter()
-        subprocess.run([sys.executable, *words], check=True, capture_output=True)
-        return {"seconds": round(time.perf_counter() - began, 2)}
+    def process(*arguments: str) -> Figures:
+        start = time.perf_counter()
+        subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+        return {"seconds": round(time.perf_counter() - start, 2)}
 
     predict = ["-m", "swissbert", "predict", "mini", "--task", "sst", "A joy from start to finish."]
-    process(*predict)  # the first one reads files from the disk
+    process(*predict)  # warm up the system's file cache
     return in_turn(
         {"swissbert predict": lambda: process(*predict), "import torch": lambda: process("-c", "import torch")}, rounds
     )
 
 
-def growth(peers: Path, data: Path, rounds: int) -> Any:
-    """What a row costs at three sizes: starts and memory of each in a process of its own, the time of steps side by side."""
+def growth(data: Path, rounds: int) -> Any:
+    """Measure three sizes of data: starts and memory in a process each, the time of a token side by side."""
     program = HERE / "growth.py"
-    found = in_turn({f"{n:07}": lambda n=n: run(program, "--data", data, "--rows", n) for n in SIZES}, rounds)
+    figures = in_turn({f"{n:07}": lambda n=n: run(program, "--data", data, "--rows", n) for n in SIZES}, rounds)
     for turn in range(rounds):
         times = run(program, "--data", data, "--rows", *SIZES)
         for n in SIZES:
-            found[f"{n:07}"][turn]["us_per_token"] = times[str(n)]
-    return found
+            figures[f"{n:07}"][turn]["us_per_token"] = times[str(n)]
+    return figures
 
 
-def serving(peers: Path, data: Path, rounds: int) -> Any:
-    """Both servers up, one under load at a time."""
+def load(server: str, data: Path, clients: int, seconds: int = 10) -> Figures:
+    """Put one server under load; return throughput and latencies."""
+    path, body = ("/v1/predict", ["--body", BODY]) if server == "swissbert" else ("/predict", [])
+    url = f"http://127.0.0.1:{PORTS[server]}{path}"
+    arguments = ["--data", data, "--clients", clients, "--seconds", seconds, *body]
+    figures = run(PEERS / "load.py", url, *arguments)
+    del figures["peak_memory_mb"]  # that of the load generator
+    return figures
+
+
+def serving(data: Path, rounds: int) -> Any:
+    """Measure both servers, started together, one under load at a time."""
     commands = {
-        "peer": [sys.executable, str(peers / "server.py"), "8100"],
-        "swissbert": [sys.executable, "-m", "swissbert", "serve", "mini", "--port", "8101"],
+        "peer": [sys.executable, str(PEERS / "server.py"), "--port", str(PORTS["peer"])],
+        "swissbert": [sys.executable, "-m", "swissbert", "serve", "mini", "--port", str(PORTS["swissbert"])],
     }
-    urls = {"peer": "http://127.0.0.1:8100/predict", "swissbert": "http://127.0.0.1:8101/v1/predict"}
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1"}
-    quiet = subprocess.DEVNULL
-    servers = [
-        subprocess.Popen(command, cwd=peers, env=environment, stdout=quiet, stderr=quiet)
-        for command in commands.values()
-    ]
+    servers = {
+        name: subprocess.Popen(command, env=QUIET, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for name, command in commands.items()
+    }
     try:
-        time.sleep(25)
-
-        def load(name: str, clients: int, seconds: int = 10) -> Figures:
-            words = ["--data", data, "--clients", clients, "--seconds", seconds]
-            body = ["--body", BODY] if name == "swissbert" else []
-            found = run(peers / "load.py", urls[name], *words, *body, where=peers)
-            del found["peak_memory_mb"]  # that of the load itself
-            return found
-
-        programs = {
-            f"{name}, {clients} clients": lambda name=name, clients=clients: load(name, clients)
-            for name in commands
-            for clients in (1, 64)
-        }
-        found = in_turn(programs, rounds)
-        found["swissbert, 640 clients"] = []
-        for _ in range(4):  # ten times the load, and what memory does meanwhile
-            figures = load("swissbert", 640, 20)
-            status = Path(f"/proc/{servers[1].pid}/status").read_text().splitlines()
-            kb = next(line.split()[1] for line in status if line.startswith("VmRSS"))
-            found["swissbert, 640 clients"].append({**figures, "server_memory_mb": round(int(kb) / 1e3)})
+        time.sleep(SECONDS_TO_START)
+        programs: dict[str, Callable[[], Figures]] = {}
+        for name in commands:
+            for clients in (1, 64):
+                programs[f"{name}, {clients} clients"] = lambda name=name, clients=clients: load(name, data, clients)
+        figures = in_turn(programs, rounds)
+        overload = figures["swissbert, 640 clients"] = []
+        for _ in range(4):  # ten times the load, to see whether memory grows
+            loaded = load("swissbert", data, 640, 20)
+            overload.append({**loaded, "server_memory_mb": resident_mb(servers["swissbert"].pid)})
     finally:
-        for server in servers:
+        for server in servers.values():
             server.terminate()
             server.wait()
-    return found
+    return figures
 
 
-def accuracy(peers: Path, data: Path, rounds: int) -> Any:
-    """What fewer bits cost: short runs in fp32 and bf16 with a seed a round, and the shipped model's answers."""
+def resident_mb(pid: int) -> int:
+    """Return the resident memory of a process in MB."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return round(int(next(line.split()[1] for line in lines if line.startswith("VmRSS"))) / 1e3)
+
+
+def accuracy(data: Path, rounds: int) -> Any:
+    """Measure accuracy at lower precision: short runs with one seed a round, and answers of the shipped model."""
     program = HERE / "accuracy.py"
-    found: dict[str, list[Figures]] = {
+    figures: dict[str, list[Figures]] = {
         f"trained in {precision}": [run(program, "--train", precision, "--seed", seed) for seed in range(rounds)]
         for precision in ("fp32", "bf16")
     }
     for precision in ("fp32", "int8"):
-        found[f"answers in {precision}"] = [run(program, "--data", data, "--answer", precision)]
-    return found
+        figures[f"answers in {precision}"] = [run(program, "--data", data, "--answer", precision)]
+    return figures
 
 
-SECTIONS: dict[str, Callable[[Path, Path, int], Any]] = {
+SECTIONS: dict[str, Callable[[Path, int], Any]] = {
     "training": training,
     "scoring": scoring,
     "first": first,

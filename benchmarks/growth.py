@@ -1,9 +1,9 @@
-"""Cost per row as data grows: reading and tokenising, a second start, a training step, memory. Real rows, repeated.
+"""Cost of a row as data grow: reading and tokenising, a second start, a training step, memory.
 
     python benchmarks/growth.py --data DIR --rows N [N ...] [--steps 30] [--threads 2]
 
-Writes training files of N pairs from quora-train.csv and runs the training steps of a run on each. One size measures starts
-and memory, several sizes the time per token, steps in turn. Prints one JSON line.
+Repeats the rows of quora-train.csv to training files of N pairs and trains on each. One size gives start times and memory;
+several sizes give the time of a token in each, with their steps in turn in one process. Prints one JSON line.
 """
 
 import argparse
@@ -14,79 +14,72 @@ import time
 from itertools import cycle, islice
 from pathlib import Path
 
-from swissbert.config import RunConfig, load_config
-from swissbert.display import Display
-from swissbert.training.loader import BatchLoader
+import swissbert
+from swissbert import RunConfig
 from swissbert.training.prepare import Prepared, prepare
-from swissbert.training.step import TrainingStep
 
-QUIET = Display(quiet=True)
+WARMUP = 2
+"""Steps of each size that are not counted."""
 
 
 def memory(key: str) -> float:
-    """A figure of this process's memory, in MB."""
+    """Return a figure of this process's memory from /proc, in MB."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return round(int(next(line for line in lines if line.startswith(f"{key}:")).split()[1]) / 1e3, 1)
 
 
 def make_config(folder: Path, data: Path, rows: int, threads: int) -> RunConfig:
-    """Settings of a run on so many pairs, whose files are put into `folder`."""
+    """Write data files with that many pairs below `folder` and return the settings of a run on them."""
     header, *lines = (data / "quora-train.csv").read_text(encoding="utf-8").splitlines(keepends=True)
-    there = folder / f"data-{rows}"
-    there.mkdir()
-    with (there / "quora-train.csv").open("w", encoding="utf-8") as file:
+    repeated = folder / f"data-{rows}"
+    repeated.mkdir()
+    with (repeated / "quora-train.csv").open("w", encoding="utf-8") as file:
         file.write(header)
         file.writelines(islice(cycle(lines), rows))
-    (there / "quora-dev.csv").write_text("".join([header, *lines[:64]]), encoding="utf-8")
-    settings = ['tasks=["para"]', f"train.threads={threads}", "train.best_by=para.accuracy"]
-    return load_config("minilm", settings, str(there))
+    (repeated / "quora-dev.csv").write_text("".join([header, *lines[:64]]), encoding="utf-8")
+    settings = ['tasks=["para"]', "train.device=cpu", f"train.threads={threads}", "train.best_by=para.accuracy"]
+    return swissbert.load_config("minilm", settings, str(repeated))
 
 
-def begin(prepared: Prepared) -> tuple[TrainingStep, BatchLoader]:
-    """Return the training step and the batches of a run before its first step."""
-    return prepared.training_step(), prepared.batches()
-
-
-def alone(folder: Path, options: argparse.Namespace) -> dict[str, float]:
-    """Starts and memory of one size."""
+def measure_start(folder: Path, options: argparse.Namespace) -> dict[str, float]:
+    """Measure start times and memory of one size."""
     rows = options.rows[0]
     config = make_config(folder, options.data, rows, options.threads)
 
     def start() -> tuple[Prepared, float]:
         began = time.perf_counter()
-        return prepare(config, QUIET), time.perf_counter() - began
+        return prepare(config), time.perf_counter() - began
 
-    # what a process does once is done before: another folder's rows are read
-    prepare(config.model_copy(update={"data": config.data.model_copy(update={"dir": str(options.data)})}), QUIET)
+    # Warm up imports and the encoder with other rows, so that only the work for these rows is timed.
+    prepare(config.model_copy(update={"data": config.data.model_copy(update={"dir": str(options.data)})}))
     prepared, first = start()
-    before = memory("VmRSS")
+    resident = memory("VmRSS")
     prepared, second = start()
-    step, batches = begin(prepared)
-    first_step = step(0, batches(0))
-    tokens = [first_step.tokens]
-    tokens += [step(number, batches(number)).tokens for number in range(1, options.steps)]
+    step, batches = prepared.training_step(), prepared.batches()
+    records = [step(number, batches(number)) for number in range(options.steps)]
     return {
         "rows": rows,
         "first_start_s": round(first, 2),
         "second_start_s": round(second, 2),
-        "first_step_s": round(first_step.seconds, 2),
-        "memory_after_start_mb": before,
+        "first_step_s": round(records[0].seconds, 2),
+        "memory_after_start_mb": resident,
         "peak_memory_mb": memory("VmHWM"),
         "own_memory_mb": memory("RssAnon"),
-        "largest_batch_tokens": max(tokens),
+        "largest_batch_tokens": max(record.tokens for record in records),
     }
 
 
-def in_turn(folder: Path, options: argparse.Namespace) -> dict[str, float]:
-    """Microseconds a token of several sizes, of all steps, which are taken in turn: the machine is the same for all."""
-    runs = {
-        rows: begin(prepare(make_config(folder, options.data, rows, options.threads), QUIET)) for rows in options.rows
-    }
+def measure_tokens(folder: Path, options: argparse.Namespace) -> dict[str, float]:
+    """Measure microseconds a token of several sizes, whose steps are taken in turn."""
+    runs = {}
+    for rows in options.rows:
+        prepared = prepare(make_config(folder, options.data, rows, options.threads))
+        runs[rows] = (prepared.training_step(), prepared.batches())
     seconds, tokens = dict.fromkeys(runs, 0.0), dict.fromkeys(runs, 0)
-    for number in range(options.steps + 2):
+    for number in range(WARMUP + options.steps):
         for rows, (step, batches) in runs.items():
             record = step(number, batches(number))
-            if number >= 2:
+            if number >= WARMUP:
                 seconds[rows] += record.seconds
                 tokens[rows] += record.tokens
     return {f"{rows}": round(1e6 * seconds[rows] / tokens[rows], 1) for rows in runs}
@@ -100,9 +93,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
+    measure = measure_start if len(options.rows) == 1 else measure_tokens
     with tempfile.TemporaryDirectory() as name:
         os.environ["SWISSBERT_CACHE"] = str(Path(name) / "cache")
-        print(json.dumps((alone if len(options.rows) == 1 else in_turn)(Path(name), options)))
+        print(json.dumps(measure(Path(name), options)))
 
 
 if __name__ == "__main__":

@@ -1,17 +1,34 @@
-"""Training steps of a run, timed as the peer program times its own: 32 rows of SST, Quora and STS per step.
+"""Optimizer steps of the training loop, timed as the peer program times its own: 32 rows of SST, Quora and STS a step.
 
-    python benchmarks/train_step.py --data DIR [--steps 15] [--warmup 3] [--threads 2] [--precision fp32]
+    python benchmarks/train_step.py --data DIR [--steps 15] [--warmup 3] [--threads 2] [--precision fp32] [--peak GFLOPS]
 
-Prints one JSON line: sequences and real tokens per second, and useful work as a share of the rate that `peak.py` of the
-peers measures (given with --peak). Rows are tokenised before, as in a run; batches are cut and packed within the time.
+Tokens are computed before the first step, as a run does once; batches are cut and packed within the time. Prints one JSON
+line. With --peak, the rate that peers/peak.py measures, it has the useful work as a share of that rate.
 """
 
 import argparse
 import json
 import time
 
-from swissbert.config import load_config
-from swissbert.training.prepare import prepare
+import swissbert
+from swissbert.training.prepare import Prepared, prepare
+
+SEQUENCES = 96
+"""Rows of a step."""
+
+
+def prepared_run(options: argparse.Namespace) -> Prepared:
+    """Prepare the recipe minilm with the peer's dropout, learning rate and weight decay."""
+    settings = [
+        "train.device=cpu",
+        f"train.threads={options.threads}",
+        f"train.precision={options.precision}",
+        "encoder.dropout=0.1",
+        "model.dropout=0.0",  # the heads of the peer have none
+        "train.lr=1e-5",
+        "train.weight_decay=0.01",  # the default of torch's AdamW, which the peer uses
+    ]
+    return prepare(swissbert.load_config("minilm", settings, options.data))
 
 
 def main() -> None:
@@ -24,31 +41,23 @@ def main() -> None:
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     parser.add_argument("--peak", type=float, help="GFLOP/s")
     options = parser.parse_args()
-    settings = [
-        f"train.threads={options.threads}",
-        f"train.precision={options.precision}",
-        "encoder.dropout=0.1",
-        "model.dropout=0.0",  # the peer's heads have none
-        "train.lr=1e-5",
-        "train.weight_decay=0.01",  # AdamW's own, as the peer takes it
-    ]
-    prepared = prepare(load_config("minilm", settings, options.data))
+    prepared = prepared_run(options)
     step, batches = prepared.training_step(), prepared.batches()
     for number in range(options.warmup):
         step(number, batches(number))
-    began, tokens = time.perf_counter(), 0
-    for number in range(options.warmup, options.warmup + options.steps):
-        tokens += step(number, batches(number)).tokens
-    seconds = time.perf_counter() - began
-    size = sum(weight.numel() for weight in prepared.network.encoder.layers.parameters())
+    start = time.perf_counter()
+    last = options.warmup + options.steps
+    tokens = sum(step(number, batches(number)).tokens for number in range(options.warmup, last))
+    seconds = time.perf_counter() - start
     figures = {
         "program": f"swissbert {options.precision}",
-        "sequences_per_s": round(96 * options.steps / seconds, 1),
+        "sequences_per_s": round(SEQUENCES * options.steps / seconds, 1),
         "real_tokens_per_s": round(tokens / seconds),
         "padding": 1.0,
     }
     if options.peak:
-        figures["useful_over_peak"] = round(6 * size * tokens / seconds / 1e9 / options.peak, 3)
+        weights = sum(weight.numel() for weight in prepared.network.encoder.layers.parameters())
+        figures["useful_over_peak"] = round(6 * weights * tokens / seconds / 1e9 / options.peak, 3)
     print(json.dumps(figures))
 
 

@@ -6,7 +6,7 @@ the folder ``shared`` beside the checkout. Tests that need such data are skipped
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,20 @@ ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("SWISSBERT_SHARED") or ROOT.parent / "shared")
 STARTER = ROOT / "src" / "swissbert" / "data" / "starter"
 
-TRAINING_TESTS = ("test_loop.py", "test_state.py", "test_estimator.py", "test_resume.py")
+TRAINING_TESTS = (
+    "test_estimator.py",
+    "test_hardware.py",
+    "test_kinds.py",
+    "test_loop.py",
+    "test_reproduce.py",
+    "test_resume.py",
+    "test_starter.py",
+    "test_state.py",
+    "test_step.py",
+    "test_threshold.py",
+    "test_train_objects.py",
+    "test_weighting.py",
+)
 """Files whose tests get the marker ``trains``, so that CI repeats them with and without bf16 and on two threads."""
 
 WORDS = (
@@ -71,6 +84,17 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes a file into the directory of the test and returns that directory."""
+
+    def _write(content: str | bytes, name: str = "rows.tsv") -> Path:
+        (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+        return tmp_path
+
+    return _write
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from swissbert.version import __version__
 
 if TYPE_CHECKING:
-    from swissbert.config import RunConfig, load_config
+    from swissbert.config import RunConfig, load_config, make_config
     from swissbert.errors import SwissbertError
     from swissbert.estimator import SwissbertClassifier as SwissbertClassifier
     from swissbert.estimator import SwissbertRegressor as SwissbertRegressor
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from swissbert.inference import Model, evaluate, load
     from swissbert.kinds import Answer
     from swissbert.tasks import Task
-    from swissbert.training import Result, Stopped, train
+    from swissbert.training import Callback, Result, Stopped, train
 
 _MODULES = {
     "Answer": "swissbert.kinds",
+    "Callback": "swissbert.training",
     "Model": "swissbert.inference",
     "Result": "swissbert.training",
     "RunConfig": "swissbert.config",
@@ -33,11 +34,13 @@ _MODULES = {
     "evaluate": "swissbert.inference",
     "load": "swissbert.inference",
     "load_config": "swissbert.config",
+    "make_config": "swissbert.config",
     "train": "swissbert.training",
 }
 # The estimators are left out of __all__, so that ``from swissbert import *`` works without scikit-learn.
 __all__ = [
     "Answer",
+    "Callback",
     "Model",
     "Result",
     "RunConfig",
@@ -49,6 +52,7 @@ __all__ = [
     "evaluate",
     "load",
     "load_config",
+    "make_config",
     "train",
 ]
 

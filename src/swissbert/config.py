@@ -341,7 +341,7 @@ def load_config(recipe: str | Path, overrides: list[str] | None = None, data: st
     return make_config(table, str(path), sources)
 
 
-def make_config(table: dict[str, Any], where: str, overrides: dict[str, str] | None = None) -> RunConfig:
+def make_config(table: dict[str, Any], where: str = "settings", overrides: dict[str, str] | None = None) -> RunConfig:
     """Validate a table of settings.
 
     Args:

@@ -146,7 +146,11 @@ def test_data_check_reports_rows_and_bad_rows(cs224n: Path) -> None:
         (["train", "quickstart", "--set", "train.lrr=1"], "unknown key 'train.lrr'; did you mean 'lr'?"),
         (["train", "quickstart", "--set", "train.lr=7"], "'train.lr' is 7"),
         (["train", "quickstart", "--set", "encoder.name=nowhere"], "encoder.name is 'nowhere'"),
-        (["train", "minilm"], "data"),
+        (["train", "minilm"], "data.dir names the directory (on the command line: --data)"),
+        (
+            ["predict", "mini", "--input", "rows.xlsx", "--format", "xlsx"],
+            "'xlsx' is not a file format; the formats are auto, cs224n, tsv, csv, jsonl, parquet, text (on the command line: --format)",
+        ),
         (["train", "minilm", "--data", "no/such/dir"], "there is no such data directory"),
         (["train"], "train needs a recipe"),
         (["evaluate", "no/such/model"], "there is no such model folder"),
@@ -159,7 +163,7 @@ def test_data_check_reports_rows_and_bad_rows(cs224n: Path) -> None:
         (["evaluate", "x" * 300], "cannot be used (File name too long)"),
         (["train", "minilm", "--data", "no/🙂"], "no/🙂: there is no such data directory"),
         (["predict", "mini", "x"], "its tasks are sst, para, sts (on the command line: --task)"),
-        (["predict", "mini", "--task", "sst", "--input", "x.csv", "--format", "xls"], "--format: 'xls' is not a file"),
+        (["predict", "mini", "--task", "sst", "--input", "x.csv", "--format", "xls"], "'xls' is not a file format"),
     ],
 )
 def test_a_mistake_ends_in_one_line_and_status_2(arguments: list[str], message: str, tmp_path: Path) -> None:

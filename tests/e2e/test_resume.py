@@ -278,7 +278,7 @@ def test_an_existing_run_changed_settings_and_changed_rows_are_refused(
 
     assert here(monkeypatch, *recipe) == 2
     assert capsys.readouterr().err == (
-        f"error: {whole}: holds a run already; resume = true goes on with it, another out keeps it\n"
+        f"error: {whole}: holds a run already; resume it, or choose another folder (on the command line: --resume)\n"
     )
 
     assert here(monkeypatch, *recipe, "--resume", "--set", "train.lr=0.002", "--set", "loss.weighting=sum") == 2

@@ -15,7 +15,8 @@ from conftest import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 SOURCE = ROOT / "src" / "swissbert"
-LOCAL = {"swissbert", "conftest", *(path.stem for path in (ROOT / "benchmarks").rglob("*.py"))}
+LOCAL = {"swissbert", *(path.stem for folder in ("benchmarks", "tests") for path in (ROOT / folder).rglob("*.py"))}
+"""Modules of this repository."""
 
 DISTRIBUTIONS = packages_distributions()
 """Names of distributions by the name that is imported."""

@@ -1,3 +1,5 @@
+"""Packed batches and token tables: packing, shuffling, joining."""
+
 from itertools import pairwise
 
 import numpy as np
@@ -6,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swissbert.data.batches import PackedBatch, batches_by_tokens, pack, shuffled_batches
+from swissbert.data.batches import PackedBatch, batches_by_tokens, pack, shuffled_batches, take
 from swissbert.data.tokens import TokenTable
 
 Sequences = list[tuple[list[int], int]]
@@ -17,23 +19,23 @@ def tables(draw: st.DrawFn) -> tuple[TokenTable, Sequences]:
     """A table, and its sequences spelled out: ids and how many of them are of the first sentence."""
     per_row = draw(st.sampled_from([1, 2]))
     count = per_row * draw(st.integers(1, 8))
-    found: Sequences = []
+    sequences: Sequences = []
     for _ in range(count):
         ids = draw(st.lists(st.integers(0, 30521), min_size=1, max_size=9))
-        found.append((ids, draw(st.integers(1, len(ids)))))
-    offsets = np.cumsum([0, *(len(ids) for ids, _ in found)]).astype(np.int64)
-    flat = np.array([i for ids, _ in found for i in ids], np.int32)
-    return TokenTable(flat, np.array([first for _, first in found], np.int32), offsets, per_row), found
+        sequences.append((ids, draw(st.integers(1, len(ids)))))
+    offsets = np.cumsum([0, *(len(ids) for ids, _ in sequences)]).astype(np.int64)
+    flat = np.array([i for ids, _ in sequences for i in ids], np.int32)
+    return TokenTable(flat, np.array([first for _, first in sequences], np.int32), offsets, per_row), sequences
 
 
-def pack_slowly(table: TokenTable, found: Sequences, rows: list[int]) -> tuple[list[int], list[int], list[int]]:
+def pack_slowly(table: TokenTable, sequences: Sequences, rows: list[int]) -> tuple[list[int], list[int], list[int]]:
     """Ids, token types and lengths of a batch, one token at a time: all first sequences, then all second ones."""
     ids: list[int] = []
     types: list[int] = []
     lengths: list[int] = []
     for which in range(table.per_row):
         for row in rows:
-            sequence, first = found[row * table.per_row + which]
+            sequence, first = sequences[row * table.per_row + which]
             ids += sequence
             types += [int(i >= first) for i in range(len(sequence))]
             lengths.append(len(sequence))
@@ -42,12 +44,12 @@ def pack_slowly(table: TokenTable, found: Sequences, rows: list[int]) -> tuple[l
 
 @given(table=tables(), data=st.data())
 @settings(deadline=None)
-def test_packing_is_what_a_loop_over_tokens_gives(table: tuple[TokenTable, Sequences], data: st.DataObject) -> None:
-    made, found = table
-    rows = data.draw(st.lists(st.integers(0, len(made) - 1), min_size=1, max_size=10))
-    labels = np.linspace(0, 5, len(made))
-    batch = pack(made, np.array(rows), labels)
-    ids, types, lengths = pack_slowly(made, found, rows)
+def test_packing_gives_the_tokens_of_a_loop(table: tuple[TokenTable, Sequences], data: st.DataObject) -> None:
+    tokens, sequences = table
+    rows = data.draw(st.lists(st.integers(0, len(tokens) - 1), min_size=1, max_size=10))
+    labels = np.linspace(0, 5, len(tokens))
+    batch = pack(tokens, np.array(rows), labels)
+    ids, types, lengths = pack_slowly(tokens, sequences, rows)
     assert batch.input_ids.tolist() == ids
     assert batch.token_type_ids.tolist() == types
     assert batch.lengths == lengths
@@ -61,6 +63,47 @@ def test_packing_is_what_a_loop_over_tokens_gives(table: tuple[TokenTable, Seque
     assert all(type(length) is int for length in batch.lengths)
 
 
+@given(table=tables(), columns=st.integers(1, 4))
+@settings(deadline=None)
+def test_several_labels_per_row_are_packed_as_rows(table: tuple[TokenTable, Sequences], columns: int) -> None:
+    labels = np.arange(len(table[0]) * columns, dtype=np.float64).reshape(-1, columns)
+    rows = np.arange(len(table[0]))[::-1]
+    batch = pack(table[0], rows, labels)
+    assert batch.labels.dtype == torch.float32
+    assert batch.labels.tolist() == labels[rows].tolist()
+
+
+@given(table=tables(), data=st.data())
+@settings(deadline=None)
+def test_rows_that_are_taken_and_packed_are_those_of_the_table(
+    table: tuple[TokenTable, Sequences], data: st.DataObject
+) -> None:
+    tokens = table[0]
+    rows = np.array(data.draw(st.lists(st.integers(0, len(tokens) - 1), min_size=1, max_size=10)))
+    taken, batch = pack(take(tokens, rows), np.arange(len(rows))), pack(tokens, rows)
+    assert taken.input_ids.tolist() == batch.input_ids.tolist()
+    assert taken.token_type_ids.tolist() == batch.token_type_ids.tolist()
+    assert taken.lengths == batch.lengths
+
+
+@given(tables_to_join=st.lists(tables(), min_size=1, max_size=4))
+@settings(deadline=None)
+def test_joined_tables_have_the_sequences_of_all_one_after_the_other(
+    tables_to_join: list[tuple[TokenTable, Sequences]],
+) -> None:
+    parts = [table for table, _ in tables_to_join]
+    joined = TokenTable.join(parts, per_row=1)
+    expected = [sequence for _, sequences in tables_to_join for sequence in sequences]
+    assert len(joined) == len(expected)
+    ends = zip(joined.offsets[:-1], joined.offsets[1:], strict=True)
+    assert [joined.ids[start:end].tolist() for start, end in ends] == [ids for ids, _ in expected]
+    assert joined.first.tolist() == [first for _, first in expected]
+    assert [str(array.dtype) for array in (joined.ids, joined.first, joined.offsets)] == ["int32", "int32", "int64"]
+    alike = [table for table in parts if table.per_row == parts[0].per_row]
+    assert TokenTable.join(alike).per_row == parts[0].per_row
+    assert len(TokenTable.join(alike)) == sum(map(len, alike))
+
+
 @given(table=tables())
 @settings(deadline=None)
 def test_a_batch_without_labels_has_nan_for_every_row(table: tuple[TokenTable, Sequences]) -> None:
@@ -72,10 +115,10 @@ def test_a_batch_without_labels_has_nan_for_every_row(table: tuple[TokenTable, S
 @given(table=tables())
 @settings(deadline=None)
 def test_the_lengths_of_rows_are_the_sums_of_their_sequences(table: tuple[TokenTable, Sequences]) -> None:
-    made, found = table
-    sizes = [len(ids) for ids, _ in found]
-    step = made.per_row
-    assert made.lengths.tolist() == [sum(sizes[i : i + step]) for i in range(0, len(sizes), step)]
+    tokens, sequences = table
+    sizes = [len(ids) for ids, _ in sequences]
+    step = tokens.per_row
+    assert tokens.lengths.tolist() == [sum(sizes[i : i + step]) for i in range(0, len(sizes), step)]
 
 
 def test_a_batch_on_the_cpu_is_itself_and_elsewhere_has_the_same_lengths() -> None:
@@ -118,7 +161,7 @@ def spread(lengths: np.ndarray, batches: list[np.ndarray]) -> float:
 
 @given(seed=st.integers(0, 2**31), size=st.integers(4, 32))
 @settings(deadline=None, max_examples=30)
-def test_bucketed_batches_hold_rows_of_like_length(seed: int, size: int) -> None:
+def test_bucketed_batches_hold_rows_of_similar_length(seed: int, size: int) -> None:
     lengths = np.random.default_rng(1).integers(5, 80, 2000)
     plain = shuffled_batches(lengths, size, 1, np.random.default_rng(seed))
     bucketed = shuffled_batches(lengths, size, 50, np.random.default_rng(seed))
@@ -135,7 +178,7 @@ def test_a_bucket_of_one_is_a_plain_shuffle(size: int, seed: int) -> None:
 
 
 @pytest.mark.parametrize("bucket", [1, 7, 50])
-def test_bucketed_batches_come_in_no_order_of_length_or_file(bucket: int) -> None:
+def test_bucketed_batches_are_in_random_order(bucket: int) -> None:
     lengths = np.random.default_rng(3).integers(5, 80, 4000)
     by_length, by_row = [], []
     for seed in range(40):
@@ -148,7 +191,7 @@ def test_bucketed_batches_come_in_no_order_of_length_or_file(bucket: int) -> Non
 
 
 @pytest.mark.parametrize("bucket", [1, 7, 50])
-def test_other_rows_meet_in_every_epoch_and_under_every_seed(bucket: int) -> None:
+def test_batches_differ_between_epochs_and_seeds(bucket: int) -> None:
     lengths = np.random.default_rng(3).integers(5, 80, 4000)
     met: set[frozenset[int]] = set()
     for seed in ([0, 0], [0, 1], [1, 0], [1, 1]):

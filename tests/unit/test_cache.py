@@ -1,4 +1,4 @@
-"""The token cache: the same data as without, never stale, never half, safe among processes."""
+"""The token cache: the same data as without it, never stale or incomplete, safe among processes."""
 
 import json
 import os
@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from swissbert.data.dataset import TaskData, load_split
 from swissbert.data.tokens import Tokenizer
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
+from swissbert.kinds import Label
+from swissbert.kinds.binary import Binary
 from swissbert.tasks import Task, make_task
 from swissbert.training.prepare import prepare
 
@@ -45,7 +48,7 @@ def declare(**changes: Any) -> Task:
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache."""
+    """An empty cache folder."""
     monkeypatch.setenv("SWISSBERT_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
@@ -77,7 +80,7 @@ def entries(folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("separate", [False, True])
-def test_it_is_the_same_data_the_first_and_every_other_time(data: Path, tokenizer: Tokenizer, separate: bool) -> None:
+def test_cached_data_equal_loaded_data_every_time(data: Path, tokenizer: Tokenizer, separate: bool) -> None:
     pairs = declare(columns={"text": "text", "text_pair": "other", "label": "label"})
     rows = [f"{row.split(chr(9))[0]}\tthe dog runs\t{row.split(chr(9))[1]}" for row in ROWS]
     (data / "rows.tsv").write_text("text\tother\tlabel\n" + "\n".join(rows) + "\n")
@@ -89,29 +92,31 @@ def test_it_is_the_same_data_the_first_and_every_other_time(data: Path, tokenize
     assert len(plain.bad) == 2
 
 
-def test_many_chunks_are_one_table(data: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_chunks_make_one_table(data: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = load_split(declare(), "train", data, tokenizer, **READ)
     monkeypatch.setattr("swissbert.data.dataset.CHUNK", 3)
     assert same(load_split(declare(), "train", data, tokenizer, **READ), whole)
     assert same(cached_split(declare(), "train", data, tokenizer, **READ), whole)
 
 
-def test_a_second_time_no_text_is_read_and_rows_are_mapped(
+def test_cached_data_are_mapped_and_no_text_is_read(
     data: Path, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cached_split(declare(), "train", data, tokenizer, **READ)
     monkeypatch.setattr(cache, "tokenizing", None)
     monkeypatch.setattr(Tokenizer, "encode", None)
-    found = cached_split(declare(), "train", data, tokenizer, **READ)
-    for array in (found.table.ids, found.table.first, found.table.offsets, found.labels):
+    result = cached_split(declare(), "train", data, tokenizer, **READ)
+    for array in (result.table.ids, result.table.first, result.table.offsets, result.labels):
         assert isinstance(array.base, np.memmap)
 
 
-def test_whatever_matters_makes_another_entry(data: Path, tokenizer: Tokenizer, tiny: Path, folder: Path) -> None:
+def test_everything_that_decides_the_data_makes_another_entry(
+    data: Path, tokenizer: Tokenizer, tiny: Path, folder: Path
+) -> None:
     def check(task: Task, by: Tokenizer, **options: Any) -> None:
         before = len(entries(folder)) if folder.exists() else 0
-        found = cached_split(task, "train", data, by, **options)
-        assert same(found, load_split(task, "train", data, by, **options)), "stale"
+        result = cached_split(task, "train", data, by, **options)
+        assert same(result, load_split(task, "train", data, by, **options)), "stale"
         assert len(entries(folder)) == before + 1
 
     check(declare(), tokenizer, **READ)
@@ -134,9 +139,7 @@ def test_whatever_matters_makes_another_entry(data: Path, tokenizer: Tokenizer, 
     check(declare(), tokenizer, **READ)
 
 
-def test_bad_rows_are_refused_whether_they_are_read_or_remembered(
-    data: Path, tokenizer: Tokenizer, folder: Path
-) -> None:
+def test_bad_rows_are_refused_whether_read_or_cached(data: Path, tokenizer: Tokenizer, folder: Path) -> None:
     with pytest.raises(SwissbertError, match=r"^rows\.tsv:3: column 'text' is empty \(data\.bad_rows is 'refuse'"):
         cached_split(declare(), "train", data, tokenizer, **READ, refuse=True)
     assert entries(folder) == []
@@ -146,7 +149,7 @@ def test_bad_rows_are_refused_whether_they_are_read_or_remembered(
 
 
 @pytest.mark.parametrize("damage", ["short", "gone", "json", "about", "bad"])
-def test_a_damaged_entry_is_built_anew(data: Path, tokenizer: Tokenizer, folder: Path, damage: str) -> None:
+def test_a_damaged_entry_is_rebuilt(data: Path, tokenizer: Tokenizer, folder: Path, damage: str) -> None:
     plain = load_split(declare(), "train", data, tokenizer, **READ)
     cached_split(declare(), "train", data, tokenizer, **READ)
     (entry,) = entries(folder)
@@ -167,7 +170,7 @@ def test_a_damaged_entry_is_built_anew(data: Path, tokenizer: Tokenizer, folder:
     assert sorted(path.name for path in again.iterdir()) == sorted(["about.json", *(f"{n}.bin" for n in cache.ARRAYS)])
 
 
-def test_a_file_that_changes_while_it_is_read_is_not_kept(
+def test_a_file_that_changes_while_it_is_read_is_not_cached(
     data: Path, tokenizer: Tokenizer, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = cache._write
@@ -177,12 +180,12 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(
         (data / "rows.tsv").write_text("text\tlabel\nthe dog sleeps\t1\n")
 
     monkeypatch.setattr(cache, "_write", change)
-    found = cached_split(declare(), "train", data, tokenizer, **READ)
-    assert len(found) == 1
+    result = cached_split(declare(), "train", data, tokenizer, **READ)
+    assert len(result) == 1
     assert entries(folder) == []
 
 
-def test_where_nothing_can_be_written_it_works_without(
+def test_without_a_writable_folder_data_are_loaded(
     data: Path, tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -191,7 +194,7 @@ def test_where_nothing_can_be_written_it_works_without(
     assert same(cached_split(declare(), "train", data, tokenizer, **READ), plain)
 
 
-def test_it_lies_in_the_users_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_default_folder_is_in_the_users_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("SWISSBERT_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_folder() == tmp_path / "swissbert/tokens"
@@ -200,7 +203,7 @@ def test_it_lies_in_the_users_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_
     assert cache_folder() == tmp_path / "me/.cache/swissbert/tokens"
 
 
-def test_what_nobody_used_for_long_is_cleared_away(data: Path, tokenizer: Tokenizer, folder: Path) -> None:
+def test_entries_that_were_not_used_for_long_are_deleted(data: Path, tokenizer: Tokenizer, folder: Path) -> None:
     cached_split(declare(), "train", data, tokenizer, **READ)
     (old,) = entries(folder)
     cached_split(declare(), "train", data, tokenizer, separate=False, max_length=8)
@@ -208,17 +211,17 @@ def test_what_nobody_used_for_long_is_cleared_away(data: Path, tokenizer: Tokeni
     for entry in entries(folder):
         os.utime(entry / "about.json", (long_ago, long_ago))
     cached_split(declare(), "train", data, tokenizer, **READ)  # used again
-    (folder / "somebodys").mkdir()
-    os.utime(folder / "somebodys", (long_ago, long_ago))
+    (folder / "unrelated").mkdir()
+    os.utime(folder / "unrelated", (long_ago, long_ago))
     (folder / ".new-killed").mkdir()
     os.utime(folder / ".new-killed", (long_ago, long_ago))
     cached_split(declare(), "train", data, tokenizer, separate=False, max_length=9)
     assert len(entries(folder)) == 3
     assert old in entries(folder)
-    assert folder / "somebodys" in entries(folder)
+    assert folder / "unrelated" in entries(folder)
 
 
-def test_it_can_be_switched_off(folder: Path, tiny: Path) -> None:
+def test_the_cache_can_be_switched_off(folder: Path, tiny: Path) -> None:
     def start(cache: bool) -> dict[str, str]:
         words = [f"encoder.name={tiny}", "encoder.max_length=32", f"data.cache={str(cache).lower()}"]
         return prepare(load_config("minilm", words, "starter"), Display(quiet=True)).fingerprints()
@@ -227,6 +230,38 @@ def test_it_can_be_switched_off(folder: Path, tiny: Path) -> None:
     assert not folder.exists()
     assert start(True) == without
     assert len(entries(folder)) == 6
+
+
+def test_the_key_depends_on_versions_and_not_on_source_files(
+    data: Path, tokenizer: Tokenizer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def key() -> str:
+        return cache._key(data / "rows.tsv", declare(), "train", tokenizer, {"separate": False, "max_length": 32})
+
+    first = key()
+    monkeypatch.setattr("pathlib.Path.read_bytes", None)  # nothing but the data file is read, in a stream
+    assert key() == first
+    monkeypatch.setattr(cache, "VERSION", cache.VERSION + 1)
+    assert key() != first
+    monkeypatch.undo()
+    for library in ("tokenizers", "pyarrow"):
+        monkeypatch.setattr(cache, "version", lambda name, library=library: "0" if name == library else version(name))
+        assert key() != first
+        monkeypatch.undo()
+
+
+def test_data_of_a_kind_from_outside_are_not_cached(data: Path, tokenizer: Tokenizer, folder: Path) -> None:
+    class Reversed(Binary):
+        def parse(self, task: Task, cell: object) -> Label:
+            label = super().parse(task, cell)
+            return label if isinstance(label, tuple) else 1.0 - label
+
+    task = declare(kind=Reversed(), loss="binary_cross_entropy")
+    plain = declare(kind="binary", loss="binary_cross_entropy")
+    labels = cached_split(plain, "train", data, tokenizer, **READ).labels
+    assert len(entries(folder)) == 1
+    assert cached_split(task, "train", data, tokenizer, **READ).labels.tolist() == (1 - labels).tolist()
+    assert len(entries(folder)) == 1
 
 
 PROGRAM = """
@@ -244,8 +279,8 @@ def slowly(entry, parts):
     print("written", flush=True)
     time.sleep(float(sys.argv[3]))
 cache._write = slowly
-found = cache.cached_split(task, "train", Path(sys.argv[1]), Tokenizer(Path(sys.argv[2])), separate=False, max_length=32)
-print(found.fingerprint(), len(found), flush=True)
+result = cache.cached_split(task, "train", Path(sys.argv[1]), Tokenizer(Path(sys.argv[2])), separate=False, max_length=32)
+print(result.fingerprint(), len(result), flush=True)
 """
 
 
@@ -257,9 +292,9 @@ def start(data: Path, tiny: Path, seconds: float) -> "subprocess.Popen[str]":
 
 def test_two_processes_may_build_the_same_entry(data: Path, tiny: Path, tokenizer: Tokenizer, folder: Path) -> None:
     processes = [start(data, tiny, 0.5) for _ in range(2)]
-    said = [process.communicate(timeout=60)[0].splitlines()[-1] for process in processes]
+    outputs = [process.communicate(timeout=60)[0].splitlines()[-1] for process in processes]
     plain = load_split(declare(), "train", data, tokenizer, **READ)
-    assert said == [f"{plain.fingerprint()} 4"] * 2
+    assert outputs == [f"{plain.fingerprint()} 4"] * 2
     assert len(entries(folder)) == 1
 
 

@@ -50,8 +50,8 @@ def write(folder: Path, name: str, *lines: str) -> None:
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Path:
-    """A directory with everything in it that a check looks for."""
+def directory(tmp_path: Path) -> Path:
+    """A directory with an example of everything that a report contains."""
     write(
         tmp_path,
         "mood-train.tsv",
@@ -89,17 +89,17 @@ def made(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def report(made: Path, tokenizer: Tokenizer) -> Report:
-    return check_directory(made, [MOOD, LIKE], tokenizer)
+def report(directory: Path, tokenizer: Tokenizer) -> Report:
+    return check_directory(directory, [MOOD, LIKE], tokenizer)
 
 
-def part(report: Report, task: str, split: Split) -> SplitReport:
-    [found] = [each for each in report.splits if (each.task, each.split) == (task, split)]
-    return found
+def split_report(report: Report, task: str, split: Split) -> SplitReport:
+    [match] = [part for part in report.splits if (part.task, part.split) == (task, split)]
+    return match
 
 
-def test_every_declared_file_that_is_there_is_reported_in_order(report: Report) -> None:
-    assert [(each.task, each.split, each.file, each.rows) for each in report.splits] == [
+def test_every_declared_file_that_exists_is_reported_in_order(report: Report) -> None:
+    assert [(part.task, part.split, part.file, part.rows) for part in report.splits] == [
         ("mood", "train", "mood-train.tsv", 5),
         ("mood", "dev", "mood-dev.tsv", 3),
         ("mood", "test", "mood-test.tsv", 2),
@@ -109,20 +109,20 @@ def test_every_declared_file_that_is_there_is_reported_in_order(report: Report) 
 
 
 def test_bad_rows_are_given_with_line_and_reason(report: Report) -> None:
-    assert part(report, "mood", "train").bad == [
+    assert split_report(report, "mood", "train").bad == [
         BadRow("mood-train.tsv", 6, "column 'text' is empty"),
         BadRow("mood-train.tsv", 7, "label 'angry' is not one of bad, good, mixed or 0 to 2"),
     ]
-    assert all(each.bad == [] for each in report.splits if each.file != "mood-train.tsv")
+    assert all(part.bad == [] for part in report.splits if part.file != "mood-train.tsv")
 
 
-def test_the_balance_of_classes_names_those_without_rows(report: Report) -> None:
-    assert part(report, "mood", "train").balance == {"bad": 0.6, "good": 0.4, "mixed": 0.0}
-    assert part(report, "mood", "test").balance == {}
+def test_the_balance_includes_classes_without_rows(report: Report) -> None:
+    assert split_report(report, "mood", "train").balance == {"bad": 0.6, "good": 0.4, "mixed": 0.0}
+    assert split_report(report, "mood", "test").balance == {}
 
 
 def test_the_balance_of_scores_is_by_fifths_of_the_range_with_both_ends(report: Report) -> None:
-    assert part(report, "like", "train").balance == {
+    assert split_report(report, "like", "train").balance == {
         "0 to 1": 0.2,
         "1 to 2": 0.0,
         "2 to 3": 0.2,
@@ -133,20 +133,20 @@ def test_the_balance_of_scores_is_by_fifths_of_the_range_with_both_ends(report: 
 
 def test_lengths_are_tokens_at_the_median_the_95th_percentile_and_the_longest(report: Report) -> None:
     # rows have 5, 5, 5, 3 and 9 tokens; the 95th percentile lies four fifths between 5 and 9
-    assert part(report, "mood", "train").lengths == (5, 8, 9)
+    assert split_report(report, "mood", "train").lengths == (5, 8, 9)
     # pairs have [CLS] and two [SEP]: 9, 9, 7, 9 and 9
-    assert part(report, "like", "train").lengths == (9, 9, 9)
+    assert split_report(report, "like", "train").lengths == (9, 9, 9)
 
 
-def test_lengths_are_not_cut_at_what_an_encoder_takes(tmp_path: Path, tokenizer: Tokenizer) -> None:
+def test_lengths_are_not_truncated(tmp_path: Path, tokenizer: Tokenizer) -> None:
     write(tmp_path, "mood-train.tsv", "text\tlabel", "film " * 700 + "\tbad")
-    assert part(check_directory(tmp_path, [MOOD], tokenizer), "mood", "train").lengths == (702, 702, 702)
+    assert split_report(check_directory(tmp_path, [MOOD], tokenizer), "mood", "train").lengths == (702, 702, 702)
 
 
 def test_repeated_rows_are_counted_whatever_their_case_space_or_order(report: Report) -> None:
-    assert part(report, "mood", "train").repeated == 1
-    assert part(report, "like", "train").repeated == 1
-    assert part(report, "mood", "dev").repeated == 0
+    assert split_report(report, "mood", "train").repeated == 1
+    assert split_report(report, "like", "train").repeated == 1
+    assert split_report(report, "mood", "dev").repeated == 0
 
 
 def test_rows_shared_with_train_are_counted_whatever_their_case_space_or_order(report: Report) -> None:
@@ -163,7 +163,7 @@ def test_a_pair_is_not_shared_with_a_sentence_of_another_pair(tmp_path: Path, to
     assert check_directory(tmp_path, [LIKE], tokenizer).shared == []
 
 
-def test_tasks_are_compared_with_their_own_train_split_alone(tmp_path: Path, tokenizer: Tokenizer) -> None:
+def test_tasks_are_compared_with_their_own_train_split_only(tmp_path: Path, tokenizer: Tokenizer) -> None:
     write(tmp_path, "mood-train.tsv", "text\tlabel", "a film\tbad")
     write(tmp_path, "mood-dev.tsv", "text\tlabel", "dull\tbad")
     other = MOOD.model_copy(update={"name": "other", "files": {"train": "mood-dev.tsv", "dev": "mood-dev.tsv"}})
@@ -181,11 +181,11 @@ def test_files_that_no_task_reads_are_listed_with_their_columns(report: Report) 
 
 
 def test_the_course_files_show_their_columns_to_other_tasks(cs224n: Path, tokenizer: Tokenizer) -> None:
-    found = check_directory(cs224n, [], tokenizer).other
-    assert found["ids-sst-train.csv"] == ["id", "sentence", "sentiment"]
-    assert found["quora-dev.csv"] == ["id", "sentence1", "sentence2", "is_duplicate"]
-    assert found["ids-sst-test-student.csv"] == ["0", "id", "sentence"]
-    assert len(found) == 12
+    result = check_directory(cs224n, [], tokenizer).other
+    assert result["ids-sst-train.csv"] == ["id", "sentence", "sentiment"]
+    assert result["quora-dev.csv"] == ["id", "sentence1", "sentence2", "is_duplicate"]
+    assert result["ids-sst-test-student.csv"] == ["0", "id", "sentence"]
+    assert len(result) == 12
 
 
 def test_a_file_with_columns_in_another_encoding_is_listed_without_them(tmp_path: Path, tokenizer: Tokenizer) -> None:
@@ -194,8 +194,8 @@ def test_a_file_with_columns_in_another_encoding_is_listed_without_them(tmp_path
     assert check_directory(tmp_path, [], tokenizer).other == {"folder.csv": [], "old.csv": []}
 
 
-def test_a_directory_that_is_not_there_or_a_file_is_an_error(made: Path, tokenizer: Tokenizer) -> None:
-    for path in (made / "nowhere", made / "notes.md"):
+def test_a_missing_directory_or_a_file_is_an_error(directory: Path, tokenizer: Tokenizer) -> None:
+    for path in (directory / "nowhere", directory / "notes.md"):
         with pytest.raises(SwissbertError, match=f"^{path}: there is no such directory$"):
             check_directory(path, [MOOD], tokenizer)
 
@@ -206,20 +206,20 @@ def test_an_empty_directory_makes_an_empty_report(tmp_path: Path, tokenizer: Tok
 
 @pytest.mark.parametrize("task", [MOOD, LIKE])
 def test_a_file_that_cannot_be_used_is_a_problem_and_the_others_are_reported(
-    made: Path, tokenizer: Tokenizer, task: Task
+    directory: Path, tokenizer: Tokenizer, task: Task
 ) -> None:
     name = f"{task.name}-train.{'tsv' if task is MOOD else 'csv'}"
-    write(made, name, "something", "x")
-    found = check_directory(made, [MOOD, LIKE], tokenizer)
-    [problem] = found.problems
+    write(directory, name, "something", "x")
+    result = check_directory(directory, [MOOD, LIKE], tokenizer)
+    [problem] = result.problems
     assert (problem.task, problem.split) == (task.name, "train")
     assert problem.sentence.startswith(f"{name}: no column '{task.columns.text}', which task '{task.name}'")
-    assert len(found.splits) == 4
-    assert name not in found.other
-    assert f"Problems\n  {task.name} train: {name}: no column" in check_text(found)
+    assert len(result.splits) == 4
+    assert name not in result.other
+    assert f"Problems\n  {task.name} train: {name}: no column" in check_text(result)
 
 
-def test_nothing_is_said_of_train_where_there_is_none(tmp_path: Path, tokenizer: Tokenizer) -> None:
+def test_shared_rows_are_left_out_of_the_text_without_a_train_split(tmp_path: Path, tokenizer: Tokenizer) -> None:
     write(tmp_path, "mood-dev.tsv", "text\tlabel", "dull\tbad")
     assert "shared with train" not in check_text(check_directory(tmp_path, [MOOD], tokenizer))
     write(tmp_path, "mood-train.tsv", "text\tlabel", "fine\tgood")
@@ -227,19 +227,19 @@ def test_nothing_is_said_of_train_where_there_is_none(tmp_path: Path, tokenizer:
 
 
 def test_a_report_can_be_written_as_json(report: Report) -> None:
-    found: dict[str, Any] = json.loads(json.dumps(asdict(report)))
-    assert found["splits"][0]["rows"] == 5
-    assert found["splits"][0]["bad"][0][1:] == [6, "column 'text' is empty"]
-    assert found["shared"][0]["other_label"] == 1
+    result: dict[str, Any] = json.loads(json.dumps(asdict(report)))
+    assert result["splits"][0]["rows"] == 5
+    assert result["splits"][0]["bad"][0][1:] == [6, "column 'text' is empty"]
+    assert result["shared"][0]["other_label"] == 1
 
 
-def test_a_report_is_printed_with_all_it_found(report: Report) -> None:
+def test_the_text_of_a_report_has_all_its_parts(report: Report) -> None:
     text = check_text(report)
-    for said in (
+    for expected in (
         "mood-train.tsv:6: column 'text' is empty",
-        "mood: 2 row(s) of dev are in train too, 1 with another label (first: A Good Film)",
+        "mood: 2 row(s) of dev are in train too, 1 with another label (the first: A Good Film)",
         "broken.parquet: columns not readable",
         "more.tsv: columns id, title, body",
         "bad 60%  good 40%  mixed 0%",
     ):
-        assert said in text
+        assert expected in text

@@ -292,9 +292,7 @@ def test_a_file_is_self_contained_and_holds_no_path_of_this_machine(file: Path) 
 def test_an_exported_folder_is_not_taken_for_a_model(file: Path) -> None:
     with pytest.raises(SwissbertError) as caught:
         load(file.parent)
-    assert str(caught.value) == (
-        f"{file.parent}: an exported ONNX folder, which onnxruntime reads; a model folder is expected"
-    )
+    assert str(caught.value) == (f"{file.parent}: an exported ONNX folder, for onnxruntime; a model folder is expected")
 
 
 def test_multilabel_answers_are_the_same_in_fp32_and_close_in_int8(

@@ -1,14 +1,17 @@
-"""Tables of the outcome: figures side by side, what differs from the paper, and safe HTML."""
+"""Outcome of tables: scores beside the paper's, differences of settings, escaped HTML, committed results."""
 
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from swissbert.experiments.outcome import as_html, as_markdown, outcome
+from swissbert.experiments.outcome import outcome
+from swissbert.experiments.outcome_files import as_html, as_markdown, write_outcome
 from swissbert.experiments.paper import Choices, PaperTable, SmallBudget, TableRow, find_table
 from swissbert.experiments.records import Evaluation, RowRecord, RunRecord, anonymous, write_record
 
+RESULTS = Path(__file__).parents[2] / "results" / "minilm"
 SCORES = {"sst.accuracy": 0.5, "para.accuracy": 0.8, "sts.pearson": -0.1, "overall": 0.4}
 
 
@@ -33,7 +36,7 @@ def finish(out: Path, table: PaperTable, row: TableRow, scores: dict[str, float]
     write_record(out, RowRecord(row=row.name, seed=seed, scores=scores, runs=runs))
 
 
-def test_figures_stand_side_by_side(tmp_path: Path) -> None:
+def test_scores_are_beside_those_of_the_paper(tmp_path: Path) -> None:
     table = find_table("table2")
     finish(tmp_path, table, table.pick(["pair"])[0], SCORES)
     finish(tmp_path, table, table.pick(["single-task"])[0], SCORES | {"overall": 0.6})
@@ -50,10 +53,10 @@ def test_figures_stand_side_by_side(tmp_path: Path) -> None:
     ]
     assert cells["cosine similarity"][:3] == ["0.482", "not run", ""]
     widths = {len(line) for line in lines[4 : 4 + 16]}
-    assert len(widths) == 1, "columns line up"
+    assert len(widths) == 1, "columns are aligned"
 
 
-def test_the_caption_says_how_encoder_and_budget_differ(tmp_path: Path) -> None:
+def test_the_caption_lists_different_settings(tmp_path: Path) -> None:
     table = find_table("table2")
     for name in ("pair", "pair-automatic"):
         finish(tmp_path, table, table.pick([name])[0], SCORES)
@@ -71,14 +74,14 @@ def test_several_seeds_are_a_mean_and_a_deviation(tmp_path: Path) -> None:
     table = find_table("table2")
     for seed, value in enumerate([0.4, 0.5, 0.6]):
         finish(tmp_path, table, table.pick(["pair"])[0], SCORES | {"overall": value}, seed)
-    found = outcome(table, tmp_path)
-    assert "0.500 ± 0.100" in as_markdown(found)
-    assert "Seeds 0, 1, 2" in " ".join(found.caption)
-    assert as_markdown(found).count("0123456789+changes") == 3
+    result = outcome(table, tmp_path)
+    assert "0.500 ± 0.100" in as_markdown(result)
+    assert "Seeds 0, 1, 2" in " ".join(result.caption)
+    assert as_markdown(result).count("0123456789+changes") == 3
 
 
 class Text(HTMLParser):
-    """Collects tags and text."""
+    """Tags and text of a page."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -87,13 +90,13 @@ class Text(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        assert not {"src", "href"} & {name for name, _ in attrs}, "the page needs nothing else"
+        assert not {"src", "href"} & {name for name, _ in attrs}, "the page loads nothing"
 
     def handle_data(self, data: str) -> None:
         self.text.append(data)
 
 
-def test_html_shows_text_as_text(tmp_path: Path) -> None:
+def test_html_is_escaped(tmp_path: Path) -> None:
     table = PaperTable(
         title="<script>alert(1)</script>",
         columns={"sst.accuracy": "a & b"},
@@ -109,7 +112,7 @@ def test_html_shows_text_as_text(tmp_path: Path) -> None:
     assert {'"<i>one</i>"', "a & b", "0.250", "0.500", "+0.250"} <= set(page.text)
 
 
-def test_a_table_that_nothing_is_known_of_has_the_papers_figures(tmp_path: Path) -> None:
+def test_a_table_without_records_has_the_papers_scores(tmp_path: Path) -> None:
     text = as_markdown(outcome(find_table("table4"), tmp_path))
     assert text.count("not run") == 8
     assert "0.754" in text
@@ -123,3 +126,11 @@ def test_every_table_has_a_page(name: str, tmp_path: Path) -> None:
     assert page.tags.count("tr") == 2 + len(find_table(name).rows) + sum(
         bool(row.test) for row in find_table(name).rows
     )
+
+
+@pytest.mark.parametrize("name", ["table1", "table2", "table3"])
+def test_committed_records_give_the_committed_tables(name: str, tmp_path: Path) -> None:
+    """Records that earlier versions wrote are still read, and their tables are the same to the byte."""
+    shutil.copytree(RESULTS / "rows", tmp_path / "rows")
+    for path in write_outcome(name, outcome(find_table(name), tmp_path), tmp_path):
+        assert path.read_bytes() == (RESULTS / path.name).read_bytes(), path.name

@@ -1,4 +1,4 @@
-"""The paper's tables as they ship: every row is a run that is allowed, and says what the paper says."""
+"""Declarations of the paper's tables: every row is valid and has the paper's settings and scores."""
 
 import pytest
 
@@ -10,8 +10,8 @@ ROWS = [(name, row.name) for name in paper_tables() for row in find_table(name).
 
 
 def picked(table: str, row: str) -> tuple[PaperTable, TableRow]:
-    found = find_table(table)
-    return found, found.pick([row])[0]
+    paper_table = find_table(table)
+    return paper_table, paper_table.pick([row])[0]
 
 
 def test_the_tables_have_the_papers_rows() -> None:
@@ -25,10 +25,10 @@ def test_the_tables_have_the_papers_rows() -> None:
 
 
 @pytest.mark.parametrize(("table", "row"), ROWS)
-def test_figures_belong_to_columns_and_overall_is_their_mean(table: str, row: str) -> None:
-    found, one = picked(table, row)
+def test_scores_have_a_column_and_overall_is_their_mean(table: str, row: str) -> None:
+    paper_table, one = picked(table, row)
     for figures in (one.paper, one.test):
-        assert set(figures) in (set(found.columns), set())
+        assert set(figures) in (set(paper_table.columns), set())
         if "overall" in figures:
             tasks = [value for name, value in figures.items() if name != "overall"]
             assert figures["overall"] == pytest.approx(sum(tasks) / 3, abs=0.0011)  # the paper rounds before and after
@@ -36,16 +36,16 @@ def test_figures_belong_to_columns_and_overall_is_their_mean(table: str, row: st
 
 @pytest.mark.parametrize("small", [False, True])
 @pytest.mark.parametrize(("table", "row"), ROWS)
-def test_every_row_is_an_allowed_run(table: str, row: str, small: bool) -> None:
-    found, one = picked(table, row)
-    configs = found.configs(one, 3, Choices(small=small))
-    paper = found.paper_config(one)
+def test_settings_of_every_row(table: str, row: str, small: bool) -> None:
+    paper_table, one = picked(table, row)
+    configs = paper_table.configs(one, 3, Choices(small=small))
+    paper = paper_table.paper_config(one)
     assert len(configs) == (len(paper.tasks) if one.apart else 1)
     for config in configs:
         assert config.seed == 3
         assert config.encoder.name == ("minilm" if small else "google-bert/bert-base-uncased")
-        assert config.train.epochs == (found.small.epochs if small else paper.train.epochs)
-        assert config.train.lr == pytest.approx(paper.train.lr * (found.small.rates if small else 1), rel=1e-9)
+        assert config.train.epochs == (paper_table.small.epochs if small else paper.train.epochs)
+        assert config.train.lr == pytest.approx(paper.train.lr * (paper_table.small.rates if small else 1), rel=1e-9)
 
 
 def test_the_settings_are_those_of_the_paper() -> None:
@@ -78,7 +78,7 @@ def test_the_settings_are_those_of_the_paper() -> None:
     ]
 
 
-def test_a_row_that_stands_in_two_tables_is_one_run() -> None:
+def test_a_row_of_two_tables_is_one_run() -> None:
     (two, row2), (three, row3) = picked("table2", "pair-automatic"), picked("table3", "pair-automatic")
     for choices in (Choices(), Choices(small=True)):
         assert differences(two.configs(row2, 0, choices)[0], three.configs(row3, 0, choices)[0]) == []
@@ -92,7 +92,7 @@ def test_no_two_rows_of_a_table_are_the_same_run() -> None:
         assert all(a != b for i, a in enumerate(dumps) for b in dumps[:i])
 
 
-def test_what_a_person_asks_for_comes_last() -> None:
+def test_choices_take_precedence() -> None:
     table, row = picked("table3", "rate-high")
     choices = Choices(
         small=True, encoder="some/folder", overrides=["train.lr=0.5", "loss.weighting=learnable"], data="d"
@@ -104,22 +104,23 @@ def test_what_a_person_asks_for_comes_last() -> None:
 
 
 @pytest.mark.parametrize(
-    ("override", "said"),
+    ("override", "message"),
     [
-        ("train.epoch=3", "override train.epoch=3: unknown key 'train.epoch'"),
+        ("train.epoch=3", "train.epoch=3: unknown key 'train.epoch'"),
         ("model.pair_encoding=true", "model.pair_head = 'cosine' and model.pair_encoding = true exclude each other"),
     ],
 )
-def test_a_setting_that_does_not_go_with_a_row_is_named(override: str, said: str) -> None:
+def test_a_setting_that_does_not_fit_a_row_is_named(override: str, message: str) -> None:
     table, row = picked("table2", "cosine")
     with pytest.raises(SwissbertError) as caught:
         table.configs(row, 0, Choices(overrides=[override]))
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
-def test_unknown_names_get_the_nearest() -> None:
+def test_unknown_names_suggest_the_nearest() -> None:
     with pytest.raises(SwissbertError, match="no table 'tabel2'; did you mean 'table2'"):
         find_table("tabel2")
-    with pytest.raises(SwissbertError, match="--rows: no row 'pairs'; did you mean 'pair'"):
+    with pytest.raises(SwissbertError, match=r"^no row 'pairs'; did you mean 'pair'") as error:
         find_table("table2").pick(["frozen", "pairs"])
+    assert error.value.argument == "rows"
     assert [row.name for row in find_table("table2").pick(["pair", "frozen"])] == ["frozen", "pair"]

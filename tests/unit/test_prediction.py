@@ -1,8 +1,5 @@
 """Streams of rows: order, memory, neighbours and bad rows."""
 
-import io
-import json
-import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -12,12 +9,10 @@ import pytest
 
 from swissbert.config import EncoderSettings, ModelSettings, load_config
 from swissbert.data.rows import BadRow, Row
-from swissbert.data.splits import read_split
 from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.checkpoint import read_encoder
 from swissbert.errors import SwissbertError
 from swissbert.inference import stream as prediction
-from swissbert.inference.inputs import read_inputs
 from swissbert.inference.model import Model, load
 from swissbert.model.multitask import MultitaskModel
 from swissbert.model_folder.description import Description
@@ -121,96 +116,18 @@ def test_text_that_only_looks_dangerous_is_answered(trained: Model) -> None:
     assert len(list(trained.predict("sst", texts))) == len(texts)
 
 
-def test_lines_of_text_give_rows_and_bad_rows_in_their_places(trained: Model) -> None:
-    file = io.StringIO("good film\n\nbad film\n")
-    answers = list(prediction.records(trained, trained.task("sst"), read_inputs("-", trained.task("sst"), stdin=file)))
-    assert [item.get("id") for item in answers] == ["1", None, "3"]
+def test_a_bad_row_is_recorded_in_its_place(trained: Model) -> None:
+    given: list[Row | BadRow] = [
+        Row(1, "a", "good film", None, None),
+        BadRow("rows", 2, "the text is empty"),
+        Row(3, "c", "dull", None, None),
+    ]
+    answers = list(prediction.records(trained, trained.task("sst"), given))
+    assert [record.get("id") for record in answers] == ["a", None, "c"]
     assert answers[1] == {"row": 2, "error": "the text is empty"}
-    pairs = list(read_inputs("-", trained.task("sts"), stdin=io.StringIO("a\tb\nonly one\n")))
-    assert isinstance(pairs[0], Row)
-    assert isinstance(pairs[1], BadRow)
-
-
-def test_files_are_read_by_their_own_columns_or_by_text_and_text_pair(trained: Model, tmp_path: Path) -> None:
-    task = trained.task("para")
-    plain = tmp_path / "plain.jsonl"
-    plain.write_text(json.dumps({"text": "a", "text_pair": "b", "id": 7}) + "\n")
-    own = tmp_path / "own.tsv"
-    own.write_text("id\tsentence1\tsentence2\tis_duplicate\nx\ta\tb\tnonsense\n")
-    assert list(read_inputs(str(plain), task)) == [Row(1, "7", "a", "b", None)]
-    assert list(read_inputs(str(own), task)) == [Row(2, "x", "a", "b", None)]
-    with pytest.raises(SwissbertError, match="cannot be read"):
-        list(read_inputs(str(tmp_path / "none.txt"), task))
 
 
 def test_quickstart_recipe_names_the_starter_corpus() -> None:
     config = load_config("quickstart")
     assert config.data.path is not None
     assert (config.data.path / "sst-train.tsv").is_file()
-
-
-COURSE = '\tid\tsentence\tsentiment\n0\tx1\t"A ""b"", c"\t0\n1\tx2\t "plain" d\t4\n'
-
-
-@pytest.mark.parametrize("name", ["rows.csv", "rows.tsv"])
-def test_a_file_of_the_tasks_own_format_is_read_as_training_reads_it(tmp_path: Path, name: str) -> None:
-    task = find_task("sst").model_copy(update={"files": {"train": name}})
-    (tmp_path / name).write_text(COURSE)
-    rows = [row._replace(label=None) for row in read_split(task, "train", tmp_path).rows]
-    assert list(read_inputs(str(tmp_path / name), task)) == rows
-    assert [row.text for row in rows] == ['A "b", c', '"plain" d']
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("a.csv", 'id,sentence\nx,"Good, really"\n'),
-        ("b.csv", 'text\n"Good, really"\n'),
-        ("c.tsv", "text\nGood, really\n"),
-    ],
-)
-def test_other_delimited_files_go_by_their_header(tmp_path: Path, name: str, content: str) -> None:
-    (tmp_path / name).write_text(content)
-    [row] = read_inputs(str(tmp_path / name), find_task("sst"))
-    assert isinstance(row, Row)
-    assert row.text == "Good, really"
-
-
-def test_the_courses_test_files_are_read(cs224n: Path) -> None:
-    task = find_task("sst")
-    answers = list(read_inputs(str(cs224n / "ids-sst-test-student.csv"), task))
-    assert answers == read_split(task, "test", cs224n).rows
-
-
-@pytest.mark.parametrize("first", ["{broken", "[1]", '{"other": 1}'])
-def test_a_bad_first_line_of_json_costs_no_later_row(tmp_path: Path, first: str) -> None:
-    path = tmp_path / "rows.jsonl"
-    path.write_text(first + '\n{"text": "good", "id": 7}\n{"text": ""}\n')
-    bad, good, empty = read_inputs(str(path), find_task("sst"))
-    assert isinstance(bad, BadRow)
-    assert bad.number == 1
-    assert good == Row(2, "7", "good", None, None)
-    assert isinstance(empty, BadRow)
-
-
-def test_a_file_that_has_the_columns_nowhere_is_one_sentence(tmp_path: Path) -> None:
-    path = tmp_path / "rows.jsonl"
-    path.write_text('{"other": 1}\n{"more": 2}\n')
-    with pytest.raises(SwissbertError, match="no column 'sentence'"):
-        list(read_inputs(str(path), find_task("sst")))
-
-
-def test_what_is_no_file_or_has_an_unknown_ending_is_said(tmp_path: Path) -> None:
-    (tmp_path / "rows.xyz").write_text("text\na\n")
-    (tmp_path / "folder.csv").mkdir()
-    os.mkfifo(tmp_path / "pipe")
-    for name, format, message in [
-        ("none.xyz", "auto", r"none\.xyz: cannot be read \(No such file or directory\)$"),
-        ("none.csv", "auto", r"none\.csv: cannot be read \(No such file or directory\)$"),
-        (".", "auto", r"cannot be read \(Is a directory\)$"),
-        ("folder.csv", "auto", r"cannot be read \(Is a directory\)$"),
-        ("rows.xyz", "auto", r"no format is known by the ending '\.xyz' \(known: .*\.txt\); set the format by name: "),
-        ("pipe", "parquet", "Parquet needs a file"),
-    ]:
-        with pytest.raises(SwissbertError, match=message):
-            list(read_inputs(str(tmp_path / name), find_task("sst"), format))

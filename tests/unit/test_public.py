@@ -11,6 +11,7 @@ import swissbert
 
 NAMES = {
     "Answer",
+    "Callback",
     "Model",
     "Result",
     "RunConfig",
@@ -21,6 +22,7 @@ NAMES = {
     "evaluate",
     "load",
     "load_config",
+    "make_config",
     "train",
 }
 ESTIMATORS = {"SwissbertClassifier", "SwissbertRegressor"}

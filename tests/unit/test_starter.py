@@ -1,3 +1,5 @@
+"""The starter corpus that ships."""
+
 from collections import Counter
 from pathlib import Path
 
@@ -25,18 +27,18 @@ def rows(task: str, split: Split) -> list[Row]:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_there_are_enough_rows_to_learn_from_and_to_measure_on(task: str) -> None:
+def test_there_are_enough_rows_for_training_and_scoring(task: str) -> None:
     assert len(rows(task, "train")) >= 300
     assert len(rows(task, "dev")) >= 100
 
 
-def test_no_row_is_bad_or_stands_twice(report: Report) -> None:
+def test_no_row_is_bad_or_repeated(report: Report) -> None:
     assert [(part.task, part.split) for part in report.splits] == [(task, split) for task in TASKS for split in SPLITS]
     assert [part.bad for part in report.splits] == [[]] * 6
     assert [part.repeated for part in report.splits] == [0] * 6
 
 
-def test_no_row_of_dev_stands_in_train(report: Report) -> None:
+def test_no_dev_row_occurs_in_train(report: Report) -> None:
     assert report.shared == []
 
 
@@ -46,14 +48,14 @@ def test_every_file_that_ships_is_read_by_a_task(report: Report) -> None:
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_all_five_levels_of_sentiment_are_there_in_like_numbers(split: Split) -> None:
+def test_all_five_levels_of_sentiment_have_similar_numbers_of_rows(split: Split) -> None:
     counts = Counter(row.label for row in rows("sst", split))
     assert counts.keys() == {0.0, 1.0, 2.0, 3.0, 4.0}
     assert min(counts.values()) > 0.1 * sum(counts.values())
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_both_answers_about_paraphrases_are_there_in_like_numbers(split: Split) -> None:
+def test_both_labels_of_paraphrases_have_similar_numbers_of_rows(split: Split) -> None:
     counts = Counter(row.label for row in rows("para", split))
     assert counts.keys() == {0.0, 1.0}
     assert min(counts.values()) > 0.3 * sum(counts.values())
@@ -67,10 +69,10 @@ def test_similarity_covers_every_fifth_of_its_range(split: Split) -> None:
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("split", SPLITS)
-def test_ids_and_texts_are_whole(task: str, split: Split) -> None:
-    found = rows(task, split)
-    assert len({row.id for row in found}) == len(found)
-    for row in found:
+def test_ids_are_unique_and_texts_are_clean(task: str, split: Split) -> None:
+    result = rows(task, split)
+    assert len({row.id for row in result}) == len(result)
+    for row in result:
         for text in (row.text, row.text_pair or row.text):
             assert text == " ".join(text.split())
             assert len(text.split()) >= 2
@@ -78,5 +80,5 @@ def test_ids_and_texts_are_whole(task: str, split: Split) -> None:
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_train_and_dev_of_a_task_share_no_id(task: str) -> None:
+def test_train_and_dev_share_no_id(task: str) -> None:
     assert not {row.id for row in rows(task, "train")} & {row.id for row in rows(task, "dev")}

@@ -1,3 +1,5 @@
+"""The tokenizer, against transformers, and token tables."""
+
 import json
 from pathlib import Path
 from typing import Any
@@ -43,17 +45,17 @@ def oracle(minilm: Path) -> Any:
 
 
 def sequences(table: TokenTable) -> list[tuple[list[int], list[int]]]:
-    """Ids and token types of every sequence of a table, spelled out."""
-    found = []
+    """Return ids and token types of every sequence of a table."""
+    result = []
     for s in range(len(table.offsets) - 1):
         ids = table.ids[table.offsets[s] : table.offsets[s + 1]].tolist()
-        found.append((ids, [0] * int(table.first[s]) + [1] * (len(ids) - int(table.first[s]))))
-    return found
+        result.append((ids, [0] * int(table.first[s]) + [1] * (len(ids) - int(table.first[s]))))
+    return result
 
 
 def expected(oracle: Any, texts: list[str], pairs: list[str] | None, length: int) -> list[tuple[list[int], list[int]]]:
-    found = oracle(texts, pairs, truncation="longest_first", max_length=length)
-    return list(zip(found["input_ids"], found["token_type_ids"], strict=True))
+    encoded = oracle(texts, pairs, truncation="longest_first", max_length=length)
+    return list(zip(encoded["input_ids"], encoded["token_type_ids"], strict=True))
 
 
 def write_vocabulary(folder: Path, words: list[str], **settings: object) -> Path:
@@ -86,7 +88,7 @@ def test_sentences_have_the_tokens_of_transformers(ours: Tokenizer, oracle: Any,
 
 
 @pytest.mark.parametrize("length", [8, 9, 16, 64, 512])
-def test_pairs_have_the_tokens_of_transformers_and_are_cut_at_the_longer_sentence(
+def test_pairs_have_the_tokens_of_transformers_and_are_truncated_at_the_longer_text(
     ours: Tokenizer, oracle: Any, length: int
 ) -> None:
     firsts = [*SENTENCES, LONG, "short", LONG, "one two three four five six seven"]
@@ -97,13 +99,13 @@ def test_pairs_have_the_tokens_of_transformers_and_are_cut_at_the_longer_sentenc
     assert len(table) == len(firsts)
 
 
-def test_a_long_first_sentence_leaves_a_short_second_one_whole(ours: Tokenizer) -> None:
+def test_truncating_a_long_first_text_keeps_a_short_second_one(ours: Tokenizer) -> None:
     [(ids, types)] = sequences(ours.encode([LONG], ["short one"], together=True, max_length=16))
     assert ours.words(ids)[-3:] == ["short", "one", "[SEP]"]
     assert types == [0] * 13 + [1] * 3
 
 
-def test_sentences_encoded_separately_are_those_encoded_alone(ours: Tokenizer, oracle: Any) -> None:
+def test_separate_texts_have_the_tokens_of_single_texts(ours: Tokenizer, oracle: Any) -> None:
     firsts, seconds = [*SENTENCES, LONG], [LONG, *SENTENCES]
     table = ours.encode(firsts, seconds, together=False, max_length=16)
     in_turn = [text for both in zip(firsts, seconds, strict=True) for text in both]
@@ -114,7 +116,7 @@ def test_sentences_encoded_separately_are_those_encoded_alone(ours: Tokenizer, o
     assert table.lengths.tolist() == (alone[0] + alone[1]).tolist()
 
 
-def test_one_length_does_not_linger_for_the_next_call(ours: Tokenizer) -> None:
+def test_max_length_applies_to_its_own_call_only(ours: Tokenizer) -> None:
     ours.encode([LONG], None, together=True, max_length=8)
     assert ours.encode([LONG], None, together=True, max_length=2**20).lengths[0] > 128
 
@@ -141,12 +143,12 @@ def test_no_texts_make_an_empty_table(ours: Tokenizer, pairs: list[str] | None, 
     assert table.lengths.tolist() == []
 
 
-def test_firsts_and_seconds_of_unlike_number_are_an_error(ours: Tokenizer) -> None:
+def test_different_numbers_of_first_and_second_texts_are_an_error(ours: Tokenizer) -> None:
     with pytest.raises(ValueError, match="shorter"):
         ours.encode(["a", "b"], ["c"], together=True, max_length=64)
 
 
-def test_rows_of_a_task_are_encoded_as_the_task_asks(ours: Tokenizer) -> None:
+def test_rows_of_a_task_are_encoded_as_single_texts_or_pairs(ours: Tokenizer) -> None:
     row = Row(1, "1", "a film", "the end", None)
     alone = tokenize(ours, find_task("sst"), [row], separate=False, max_length=64)
     joined = tokenize(ours, find_task("sts"), [row], separate=False, max_length=64)
@@ -167,7 +169,7 @@ def test_rows_of_a_task_are_encoded_as_the_task_asks(ours: Tokenizer) -> None:
         {"do_lower_case": False, "strip_accents": True, "tokenize_chinese_chars": False},
     ],
 )
-def test_a_vocabulary_alone_is_read_as_transformers_reads_it_and_saved_so_that_it_loads(
+def test_a_vocabulary_without_tokenizer_file_is_read_and_saved_as_transformers_does(
     minilm: Path, tmp_path: Path, settings: dict[str, bool]
 ) -> None:
     from transformers import AutoTokenizer
@@ -227,18 +229,18 @@ def test_broken_settings_beside_a_vocabulary_are_an_error(tmp_path: Path, conten
 
 
 @pytest.mark.parametrize(
-    ("missing", "said"),
+    ("missing", "message"),
     [
         ("[CLS]", "the tokenizer cannot be read (cls_token not found in the vocabulary)"),
         ("[SEP]", "the tokenizer cannot be read (sep_token not found in the vocabulary)"),
         ("[UNK]", "the vocabulary lacks [UNK]"),
     ],
 )
-def test_a_vocabulary_that_lacks_a_special_token_is_an_error(tmp_path: Path, missing: str, said: str) -> None:
+def test_a_vocabulary_that_lacks_a_special_token_is_an_error(tmp_path: Path, missing: str, message: str) -> None:
     write_vocabulary(tmp_path, [word for word in [*SPECIAL, "film"] if word != missing])
     with pytest.raises(SwissbertError) as caught:
         Tokenizer(tmp_path)
-    assert str(caught.value) == f"{tmp_path}: {said}"
+    assert str(caught.value) == f"{tmp_path}: {message}"
 
 
 def without(minilm: Path, folder: Path, **changes: object) -> Path:
@@ -261,12 +263,12 @@ def test_a_tokenizer_file_without_cls_and_sep_is_an_error(minilm: Path, tmp_path
         Tokenizer(tmp_path)
 
 
-def test_a_tokenizer_that_does_not_frame_a_text_is_an_error(minilm: Path, tmp_path: Path) -> None:
+def test_a_tokenizer_that_adds_no_cls_and_sep_is_an_error(minilm: Path, tmp_path: Path) -> None:
     with pytest.raises(SwissbertError, match=r"does not put \[CLS\] before and \[SEP\] after a text"):
         Tokenizer(without(minilm, tmp_path, post_processor=None))
 
 
-def test_truncation_and_padding_of_a_tokenizer_file_are_not_taken_over(minilm: Path, tmp_path: Path) -> None:
+def test_truncation_and_padding_of_a_tokenizer_file_are_ignored(minilm: Path, tmp_path: Path) -> None:
     padding = {"strategy": {"Fixed": 20}, "direction": "Right", "pad_id": 0, "pad_type_id": 0, "pad_token": "[PAD]"}
     truncation = {"direction": "Left", "max_length": 4, "strategy": "OnlyFirst", "stride": 0}
     changed = Tokenizer(
@@ -274,8 +276,8 @@ def test_truncation_and_padding_of_a_tokenizer_file_are_not_taken_over(minilm: P
     )
     plain = Tokenizer(minilm)
     for length in (8, 64):
-        found = changed.encode(["a film", LONG], None, together=True, max_length=length)
-        assert sequences(found) == sequences(plain.encode(["a film", LONG], None, together=True, max_length=length))
+        encoded = changed.encode(["a film", LONG], None, together=True, max_length=length)
+        assert sequences(encoded) == sequences(plain.encode(["a film", LONG], None, together=True, max_length=length))
 
 
 def test_a_vocabulary_larger_than_the_encoder_is_an_error(tmp_path: Path) -> None:
@@ -286,7 +288,7 @@ def test_a_vocabulary_larger_than_the_encoder_is_an_error(tmp_path: Path) -> Non
         Tokenizer(tmp_path, 6)
 
 
-def test_a_vocabulary_with_a_word_twice_still_counts_its_last_number(tmp_path: Path) -> None:
+def test_a_vocabulary_with_a_repeated_word_counts_its_highest_id(tmp_path: Path) -> None:
     write_vocabulary(tmp_path, [*SPECIAL, "film", "film"])
     with pytest.raises(SwissbertError, match="the vocabulary has 7 entries, but the encoder has 6"):
         Tokenizer(tmp_path, 6)

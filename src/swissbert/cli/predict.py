@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from swissbert.cli.program import ModelArgument, PrecisionOption, program_name, without_garbage_collector
+from swissbert.data.formats import FORMATS, unknown_format
 from swissbert.errors import SwissbertError
 
 if TYPE_CHECKING:
     from swissbert.inference.model import Precision
+
+FORMAT_NAMES = ("auto", *FORMATS)
 
 
 def predict(
@@ -25,9 +28,7 @@ def predict(
     task: Annotated[str | None, typer.Option(help="Which task; not needed if the model has only one.")] = None,
     source: Annotated[str | None, typer.Option("--input", help="A file, or - for standard input.")] = None,
     output: Annotated[Path | None, typer.Option(help="Output file; standard output if not given.")] = None,
-    format: Annotated[
-        str, typer.Option(help="Format of --input, such as csv or jsonl; auto goes by its ending.")
-    ] = "auto",
+    format: Annotated[str, typer.Option(help=f"Format of --input: {', '.join(FORMAT_NAMES)}.")] = "auto",
     output_dir: Annotated[
         Path | None, typer.Option(help="Folder for the answers of a large file, in shards; can be resumed.")
     ] = None,
@@ -42,15 +43,14 @@ def predict(
     or absent; the same command resumes after an interrupt.
     """
     with without_garbage_collector():
-        from swissbert.data.formats import FORMATS, unknown_format
         from swissbert.inference.inputs import read_inputs
         from swissbert.inference.model import load
         from swissbert.inference.stream import records
 
     if (text is None) == (source is None):
         raise SwissbertError("predict takes either a text or --input")
-    if format not in ("auto", *FORMATS):
-        raise SwissbertError(f"--format: {unknown_format(format)}")
+    if format not in FORMAT_NAMES:
+        raise SwissbertError(unknown_format(format), argument="format")
     if source is None and format != "auto":
         raise SwissbertError(f"--format is {format}, but only --input has a format; a text argument has none")
     if output_dir is not None:

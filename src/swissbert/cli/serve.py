@@ -10,15 +10,15 @@ from swissbert.cli.program import ModelArgument, PrecisionOption, need
 def serve(
     model: ModelArgument,
     host: Annotated[
-        str, typer.Option(help="Address to listen on; any but this machine's own needs SWISSBERT_API_KEY.")
+        str, typer.Option(help="Address; if other machines can reach it, SWISSBERT_API_KEY must be set.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free port.")] = 8000,
-    deadline: Annotated[float, typer.Option(min=0.1, max=600, help="Seconds a request may take.")] = 30.0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for a free one.")] = 8000,
+    deadline: Annotated[float, typer.Option(min=0.1, max=600, help="Seconds that a request may take.")] = 30.0,
     precision: PrecisionOption = "auto",
 ) -> None:
-    """Answer over HTTP.
+    """Serve a model over HTTP.
 
-    Requests of different clients and tasks share encoder passes. /openapi.json describes the interface.
+    Requests of different clients and tasks share encoder passes. /openapi.json describes the API.
     """
     need("fastapi", "uvicorn", "prometheus_client", extra="serve")
     from swissbert.inference import load

@@ -56,11 +56,11 @@ def check_text(report: Report) -> str:
         _block("Problems", [f"{problem.task} {problem.split}: {problem.sentence}" for problem in report.problems]),
         _shared_rows(report),
         _block(
-            "Files that no task here reads (declare one and pass it with --tasks)",
+            "Files that belong to no task (declare one and pass it with --tasks)",
             [f"{name}: columns {', '.join(columns) or 'not readable'}" for name, columns in report.other.items()],
         ),
     ]
-    return "\n\n".join(part for part in parts if part) or "No data files here."
+    return "\n\n".join(part for part in parts if part) or "There are no data files here."
 
 
 def _files(report: Report) -> str:
@@ -106,7 +106,7 @@ def _shared_rows(report: Report) -> str:
 
 def _shared_line(shared: Shared) -> str:
     other = f", {shared.other_label} with another label" if shared.other_label else ""
-    return f"{shared.task}: {shared.rows} row(s) of {shared.split} are in train too{other} (first: {shared.first[:80]})"
+    return f"{shared.task}: {shared.rows} row(s) of {shared.split} are in train too{other} (the first: {shared.first[:80]})"
 
 
 def _block(title: str, lines: list[str]) -> str:

@@ -138,9 +138,10 @@ def split_file(task: Task, split: Split, directory: Path | None) -> Path:
     if not names:
         raise SwissbertError(f"task '{task.name}': no file is declared for its {split} split")
     if directory is not None and not directory.is_dir():
-        raise SwissbertError(f"{directory}: there is no such data directory; data.dir names it")
+        raise SwissbertError(f"{directory}: there is no such data directory; data.dir names it", argument="data")
     raise SwissbertError(
-        f"task '{task.name}': {' or '.join(names)} is not in {directory or Path.cwd()}; data.dir names the directory"
+        f"task '{task.name}': {' or '.join(names)} is not in {directory or Path.cwd()}; data.dir names the directory",
+        argument="data",
     )
 
 

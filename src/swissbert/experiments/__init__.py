@@ -1,1 +1,1 @@
-"""The paper's tables: what each row trains, the runner that makes it, and the outcome beside the paper's figures."""
+"""Reproduction of the paper's tables: declarations, planning, training, records, and tables beside the paper's scores."""

@@ -1,4 +1,4 @@
-"""What is kept of a finished row: one JSON file for each row and seed, enough to make the tables and to check them."""
+"""Records of finished rows: one JSON file for each row and seed, from which the tables are made."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,12 @@ from swissbert.settings import Settings, validated
 
 
 class Evaluation(Settings):
-    """Dev scores after a step, by dotted name."""
+    """Dev scores of one evaluation.
+
+    Attributes:
+        step: The step after which the model was evaluated.
+        scores: Scores by dotted name.
+    """
 
     step: int
     scores: dict[str, float]
@@ -22,9 +27,19 @@ class Evaluation(Settings):
 class RunRecord(Settings):
     """One training run of a row.
 
-    `config` are its effective settings but for the data directory, whose rows `rows` identifies: ``task.split`` to
-    sha256. `train_rows` counts them by task. `seconds` is time in steps, `wall_seconds` all time including evaluations,
-    as far as one process ran it (`resumed` where another had begun). `scores` are those of the best evaluation.
+    Attributes:
+        config: Its settings, without the data directory.
+        rows: SHA-256 checksum of each split, by ``task.split``.
+        train_rows: Number of train rows by task.
+        steps: Number of steps.
+        best_step: Step of the best evaluation.
+        tokens: Number of tokens read.
+        seconds: Time in steps.
+        wall_seconds: Time including evaluations, of the last process.
+        resumed: Whether an earlier process had begun it.
+        scores: Scores of the best evaluation.
+        evaluations: All evaluations.
+        provenance: Versions, machine, device and date.
     """
 
     config: RunConfig
@@ -42,7 +57,15 @@ class RunRecord(Settings):
 
 
 class RowRecord(Settings):
-    """A finished row with one seed. `scores` are those of all its runs together, `predictions` names files written."""
+    """A finished row with one seed.
+
+    Attributes:
+        row: Name of the row.
+        seed: The seed.
+        scores: Scores of all its runs.
+        runs: Its runs.
+        predictions: Names of the prediction files that were written.
+    """
 
     row: str
     seed: int
@@ -52,12 +75,12 @@ class RowRecord(Settings):
 
 
 def record_path(out: Path, row: str, seed: int) -> Path:
-    """Where the record of a row and seed is."""
+    """Return the path of the record of a row and seed."""
     return out / "rows" / f"{row}.seed-{seed}.json"
 
 
 def anonymous(config: RunConfig) -> RunConfig:
-    """Settings without what changes no result: where the data lie, and on how many threads it runs."""
+    """Return settings without those that do not affect results: data directory, threads and TensorBoard."""
     return config.model_copy(
         update={
             "data": config.data.model_copy(update={"dir": None}),
@@ -67,7 +90,7 @@ def anonymous(config: RunConfig) -> RunConfig:
 
 
 def write_record(out: Path, record: RowRecord) -> None:
-    """Write a record, whole or not at all."""
+    """Write a record atomically."""
     path = record_path(out, record.row, record.seed)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +98,11 @@ def write_record(out: Path, record: RowRecord) -> None:
 
 
 def read_record(out: Path, row: str, seed: int) -> RowRecord | None:
-    """The record of a row and seed, None where it is not finished. Raises SwissbertError where it cannot be read."""
+    """Read the record of a row and seed; None if the row is not finished.
+
+    Raises:
+        SwissbertError: If the record cannot be read, or is of another row or seed.
+    """
     path = record_path(out, row, seed)
     if not path.exists():
         return None
@@ -85,12 +112,12 @@ def read_record(out: Path, row: str, seed: int) -> RowRecord | None:
         raise SwissbertError(f"{path}: cannot be read ({error}); remove it to run the row again") from error
     record = validated(RowRecord, table, str(path))
     if (record.row, record.seed) != (row, seed):
-        raise SwissbertError(f"{path}: is of row '{record.row}', seed {record.seed}, and does not belong here")
+        raise SwissbertError(f"{path}: holds row '{record.row}', seed {record.seed}; rename or remove it")
     return record
 
 
 def recorded_seeds(out: Path, row: str) -> list[int]:
-    """Seeds that a row has records of, ascending."""
+    """Return the seeds of the records of a row, ascending."""
     ends = [
         path.name.removeprefix(f"{row}.seed-").removesuffix(".json") for path in out.glob(f"rows/{row}.seed-*.json")
     ]
@@ -98,17 +125,32 @@ def recorded_seeds(out: Path, row: str) -> list[int]:
 
 
 def check_record(path: Path, record: RowRecord, configs: list[RunConfig], rows: list[dict[str, str]]) -> None:
-    """Raise SwissbertError where a finished row was run with other settings or rows than are asked for now."""
+    """Check that a finished row has the settings and data of the planned one.
+
+    Args:
+        path: Path of the record.
+        record: The record.
+        configs: Planned settings of each run.
+        rows: Checksums of the splits of each planned run.
+
+    Raises:
+        SwissbertError: If they differ.
+    """
     if len(record.runs) != len(configs):
         raise SwissbertError(
-            f"{path}: holds {len(record.runs)} runs where {len(configs)} are asked for; another --out keeps it"
+            f"{path}: holds {len(record.runs)} runs instead of {len(configs)}; choose another folder", argument="out"
         )
-    for run, config, found in zip(record.runs, configs, rows, strict=True):
+    for run, config, checksums in zip(record.runs, configs, rows, strict=True):
         changed = differences(run.config, anonymous(config))
         if changed:
             raise SwissbertError(
-                f"{path}: finished with other settings: {'; '.join(changed)}; another --out keeps both"
+                f"{path}: finished with other settings: {'; '.join(changed)}; choose another folder to keep both",
+                argument="out",
             )
-        other = sorted(name for name in run.rows.keys() | found.keys() if run.rows.get(name) != found.get(name))
+        names = run.rows.keys() | checksums.keys()
+        other = sorted(name for name in names if run.rows.get(name) != checksums.get(name))
         if other:
-            raise SwissbertError(f"{path}: finished with other rows of {', '.join(other)}; another --out keeps both")
+            raise SwissbertError(
+                f"{path}: finished with other rows of {', '.join(other)}; choose another folder to keep both",
+                argument="out",
+            )

@@ -230,9 +230,7 @@ def count_classes(labels: Array, decisions: Array, classes: int) -> list[list[in
 
 
 def _is_several(labels: Sequence[str], cell: object) -> bool:
-    """Whether a cell that is no label is a list, or known labels with a separator between."""
-    if isinstance(cell, list | tuple | set | frozenset | np.ndarray):
-        return True
+    """Whether a cell that is not a label is several known labels with a separator between."""
     parts = ([part.strip() for part in str(cell).split(separator)] for separator in SEPARATORS)
     return any(len(names) > 1 and all(name in labels for name in names) for names in parts)
 

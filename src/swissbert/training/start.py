@@ -34,7 +34,7 @@ def stored_config(out: Path) -> RunConfig:
     """
     path = out / layout.RUN_CONFIG
     if not path.is_file():
-        raise SwissbertError(f"{out}: there is no run to resume (no {layout.RUN_CONFIG})")
+        raise SwissbertError(f"{out}: there is no run to resume (no {layout.RUN_CONFIG})", argument="out")
     return make_config(read_toml(path), str(path))
 
 
@@ -47,7 +47,7 @@ def check_settings(config: RunConfig, out: Path, resume: bool) -> None:
             )
         return
     if not resume:
-        raise SwissbertError(f"{out}: holds a run already; resume = true goes on with it, another out keeps it")
+        raise SwissbertError(f"{out}: holds a run already; resume it, or choose another folder", argument="resume")
     changed = [line for line in differences(stored_config(out), config) if not line.startswith(FREE_TO_CHANGE)]
     if changed:
         raise SwissbertError(f"{out}: settings differ from those the run began with: {'; '.join(changed)}")

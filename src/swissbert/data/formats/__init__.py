@@ -11,7 +11,6 @@ from swissbert.data.formats.jsonl import JsonLines
 from swissbert.data.formats.parquet import Parquet
 from swissbert.data.formats.text import PlainText
 from swissbert.errors import SwissbertError, nearest
-from swissbert.settings import shown
 
 FORMATS: dict[str, Format] = {
     format.name: format
@@ -47,16 +46,19 @@ def find_format(path: Path, format: Format | str = "auto") -> Format:
         if ending not in ENDINGS:
             raise SwissbertError(
                 f"{path}: no format is known by the ending '{ending}' (known: {', '.join(ENDINGS)}); "
-                f"set the format by name: {', '.join(FORMATS)}"
+                f"set the format by name: {', '.join(FORMATS)}",
+                argument="format",
             )
         return ENDINGS[ending]
     if format not in FORMATS:
-        raise SwissbertError(f"{path}: {unknown_format(format)}")
+        raise SwissbertError(f"{path}: {unknown_format(format)}", argument="format")
     return FORMATS[format]
 
 
 def unknown_format(name: object) -> str:
     """Word the error for a value that names no format."""
+    from swissbert.settings import shown  # imports pydantic, which the names of formats do without
+
     return (
         f"{shown(name)} is not a file format; the formats are auto, {', '.join(FORMATS)}{nearest(str(name), FORMATS)}"
     )

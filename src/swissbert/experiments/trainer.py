@@ -1,0 +1,123 @@
+"""Calls of the experiments to `swissbert.training`: load splits, plan steps, time steps, train."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from swissbert.config import RunConfig
+from swissbert.data.dataset import TaskData
+from swissbert.data.tokens import Tokenizer
+from swissbert.display import Display
+from swissbert.model_folder.layout import CHECKPOINTS, RUN_RECORD
+from swissbert.training.loop import train
+from swissbert.training.plan import plan_steps
+from swissbert.training.prepare import fingerprints, load_splits, prepare
+from swissbert.training.state import checkpoints, recorded_rows
+
+
+class Splits(NamedTuple):
+    """The splits of a run.
+
+    Attributes:
+        train: Train rows by task.
+        dev: Dev rows of every task.
+        checksums: SHA-256 checksum of each split, by ``task.split``.
+    """
+
+    train: dict[str, TaskData]
+    dev: list[TaskData]
+    checksums: dict[str, str]
+
+
+class StepCounts(NamedTuple):
+    """Planned work of a run.
+
+    Attributes:
+        steps: Number of optimizer steps.
+        evaluations: Number of evaluations, one after each epoch.
+        draws: Number of batches of each task.
+    """
+
+    steps: int
+    evaluations: int
+    draws: dict[str, int]
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A finished run.
+
+    Attributes:
+        model: Folder of the best model.
+        steps: Number of optimizer steps.
+        best_step: Step of the best evaluation.
+        tokens: Number of tokens read.
+        seconds: Time in steps.
+        checksums: SHA-256 checksum of each split, as recorded at the start of the run.
+    """
+
+    model: Path
+    steps: int
+    best_step: int
+    tokens: int
+    seconds: float
+    checksums: dict[str, str]
+
+
+def read_splits(config: RunConfig, tokenizer: Tokenizer, display: Display) -> Splits:
+    """Load and tokenize the splits of a run.
+
+    Raises:
+        SwissbertError: If a split cannot be read.
+    """
+    train_rows, dev = load_splits(config, tokenizer, display)
+    return Splits(train_rows, dev, fingerprints(train_rows, dev))
+
+
+def count_steps(config: RunConfig, train_rows: dict[str, TaskData]) -> StepCounts:
+    """Count the steps, evaluations and batches of a run.
+
+    Raises:
+        SwissbertError: If no step fits into an epoch.
+    """
+    plan = plan_steps(config, train_rows)
+    draws = dict.fromkeys(train_rows, 0)
+    for step in plan.steps:
+        for name, _ in step:
+            draws[name] += 1
+    return StepCounts(len(plan.steps), len(plan.ends), draws)
+
+
+def last_checkpoint(folder: Path) -> int:
+    """Return the step of the last checkpoint in a run folder; 0 if there is none."""
+    return (checkpoints(folder / CHECKPOINTS) or [0])[-1]
+
+
+def tokens_per_second(config: RunConfig, display: Display) -> float:
+    """Measure the training speed on this machine by two steps, of which the first warms up. No result is kept."""
+    prepared = prepare(config, Display(quiet=True))
+    display.say("timing a few steps ...")
+    step, batches = prepared.training_step(), prepared.batches()
+    prepared.network.train()
+    records = [step(number, batches(number % prepared.total)) for number in range(2)]
+    return records[-1].tokens / records[-1].seconds
+
+
+def train_run(config: RunConfig, folder: Path, display: Display) -> TrainedRun:
+    """Train a run, or resume it where it was interrupted.
+
+    Raises:
+        Stopped: After Ctrl-C or SIGTERM, when the state is saved.
+        SwissbertError: If the run cannot be trained.
+    """
+    result = train(config, folder, resume=True, display=display)
+    progress = result.progress
+    assert progress.best_step is not None, "a run ends with an evaluation"
+    return TrainedRun(
+        result.model,
+        progress.step,
+        progress.best_step,
+        progress.tokens,
+        progress.seconds,
+        recorded_rows(folder / RUN_RECORD),
+    )

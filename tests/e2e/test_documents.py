@@ -1,0 +1,116 @@
+"""The commands and examples of README and documentation run as written."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT, SHARED
+
+DOCUMENTS = ["README.md", "docs/training.md", "docs/own-data.md", "docs/using.md"]
+SHORT = "--set train.max_steps=2 --set data.limit=48 --set train.tensorboard=false"
+
+
+def blocks(document: str, language: str) -> list[str]:
+    """Return the code blocks of a document in one language, in order."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def commands(document: str) -> list[str]:
+    """Return the lines of the shell blocks of a document."""
+    return [line for block in blocks(document, "sh") for line in block.splitlines()]
+
+
+def run(command: str, cwd: Path) -> str:
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-ec", command], cwd=cwd, env=environment, capture_output=True, text=True, timeout=500, check=False
+    )
+    assert done.returncode == 0, f"{command}\n{done.stderr[-2000:]}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Create a working directory with what the README expects: the first rows of the data sets, where they exist, and a CSV."""
+    folder = tmp_path_factory.mktemp("readme")
+    for name in ("cs224n", "own_tasks"):
+        if (SHARED / "data" / name).is_dir():
+            (folder / name).mkdir()
+            for file in (SHARED / "data" / name).iterdir():
+                lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+                (folder / name / file.name).write_text("".join(lines[:65]), encoding="utf-8")
+    (folder / "mydata").mkdir()
+    rows = [
+        f"{'please' if n % 2 else 'now'} look at number {n},{['low', 'normal', 'high'][n % 3]}\n" for n in range(90)
+    ]
+    (folder / "mydata" / "messages.csv").write_text("message,level\n" + "".join(rows))
+    [declaration] = blocks("README.md", "toml")
+    tomllib.loads(declaration)
+    (folder / "mytask.toml").write_text(declaration)
+    return folder
+
+
+def test_the_readme_opens_with_the_two_commands_and_the_makefile_does_what_it_says() -> None:
+    assert commands("README.md")[:2] == ["make quickstart", "make test"]
+    for target, command in (("quickstart", "swissbert quickstart"), ("test", "python -m pytest")):
+        plan = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        assert command in plan
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_quickstart_learns_all_three_tasks(place: Path) -> None:
+    assert "Predictions" in run("swissbert quickstart", place)  # what `make quickstart` runs after setting up
+    scores = json.loads(run("swissbert evaluate runs/quickstart --json", place))["tasks"]
+    assert scores["sst"]["metrics"]["accuracy"] >= 0.40
+    assert scores["para"]["metrics"]["accuracy"] >= 0.68
+    assert scores["sts"]["metrics"]["pearson"] >= 0.70
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_command_runs_in_the_order_of_the_document(place: Path, document: str) -> None:
+    missing = [name for name in ("cs224n", "own_tasks") if not (place / name).exists()]
+    needs = {"cs224n": ("cs224n", "runs/minilm", "runs/paper"), "own_tasks": ("own_tasks",)}
+    lines = [line for line in commands(document) if not line.startswith(("make ", ". .venv"))]
+    runnable = [line for line in lines if not any(word in line for name in missing for word in needs[name])]
+    for line in runnable:
+        trains = line.startswith(("swissbert train", "swissbert reproduce")) and "--resume" not in line
+        assert run(f"{line} {SHORT}" if trains else line, place), f"{line} printed nothing"
+    if runnable != lines:
+        pytest.skip(f"ran {len(runnable)} of {len(lines)} commands; the others need {' and '.join(missing)}")
+    if document == "docs/training.md":
+        assert (place / "predictions" / "sst-test-output.csv").is_file()
+
+
+@pytest.mark.parametrize(
+    ("document", "number"), [(document, i) for document in DOCUMENTS for i in range(len(blocks(document, "python")))]
+)
+def test_every_python_example_runs(place: Path, document: str, number: int) -> None:
+    assert run(f"python - <<'END'\n{blocks(document, 'python')[number]}\nEND", place)
+
+
+def test_the_first_example_of_the_readme_is_answered_right(place: Path) -> None:
+    lines = run(f"python - <<'END'\n{blocks('README.md', 'python')[0]}\nEND", place).splitlines()
+    assert lines[0] == "positive"
+    assert float(lines[1]) > float(lines[2])
+    assert lines[-1].startswith("{'para': Answer(")
+
+
+def test_the_readme_is_short_and_every_link_leads_somewhere() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 130
+    for document in [
+        *DOCUMENTS,
+        "docs/architecture.md",
+        "CONTRIBUTING.md",
+        "results/README.md",
+        "benchmarks/README.md",
+    ]:
+        text = (ROOT / document).read_text(encoding="utf-8")
+        for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
+            assert link.startswith("http") or ((ROOT / document).parent / link).exists(), f"{document}: {link}"

@@ -1,0 +1,86 @@
+"""The programs of `benchmarks` run on a few rows, and print what `bench.py` reads."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conftest import ROOT
+
+BENCHMARKS = ROOT / "benchmarks"
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of files in the layout of the course, with invented rows."""
+    folder = tmp_path_factory.mktemp("course")
+    columns: dict[str, tuple[list[str], Callable[[int], list[object]]]] = {
+        "ids-sst": (["id", "sentence", "sentiment"], lambda n: [n, f"a film with number {n}", n % 5]),
+        "quora": (
+            ["id", "sentence1", "sentence2", "is_duplicate"],
+            lambda n: [n, f"what is {n}", f"is {n} what", float(n % 2)],
+        ),
+        "sts": (
+            ["id", "sentence1", "sentence2", "similarity"],
+            lambda n: [n, f"a dog and {n}", f"{n} and a cat", float(n % 6)],
+        ),
+    }
+    for name, (header, cells) in columns.items():
+        for split in ("train", "dev"):
+            with (folder / f"{name}-{split}.csv").open("w", encoding="utf-8", newline="") as file:
+                writer = csv.writer(file, delimiter="\t")
+                writer.writerow(header)
+                writer.writerows(cells(n) for n in range(96))
+    return folder
+
+
+def figures(program: str, *arguments: object) -> dict[str, object]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(BENCHMARKS / program), *map(str, arguments)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    line = json.loads(done.stdout.splitlines()[-1])
+    assert isinstance(line, dict)
+    return line
+
+
+def test_training_steps_of_both_are_measured_alike(course: Path) -> None:
+    options = ("--data", course, "--steps", 1, "--warmup", 1, "--threads", 1)
+    ours = figures("train_step.py", *options, "--peak", 50)
+    theirs = figures("peers/train_step.py", *options, "--group-by-length")
+    assert ours.keys() == theirs.keys()
+    assert theirs["program"] == "transformers fp32, grouped"
+    for measured in (ours, theirs):
+        assert float(str(measured["sequences_per_s"])) > 0
+
+
+def test_scoring_of_both_is_measured_alike(course: Path) -> None:
+    ours = figures("score.py", "--data", course, "--precision", "fp32", "--threads", 1)
+    theirs = figures("peers/inference.py", "--data", course, "--peer", "pipeline", "--threads", 1, "--limit", 8)
+    assert ours.keys() == theirs.keys()
+    assert float(str(ours["pairs_per_s"])) > 0
+
+
+def test_the_published_figures_are_those_of_the_results() -> None:
+    code = "import json, tables; print(tables.markdown(json.load(open('results.json'))), end='')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=BENCHMARKS, capture_output=True, text=True, check=True)
+    page = (BENCHMARKS / "README.md").read_text(encoding="utf-8")
+    assert page.partition("<!-- results -->\n\n")[2] == done.stdout
+
+
+@pytest.mark.parametrize("program", ["growth.py", "surgery.py", "accuracy.py", "peers/peak.py", "peers/server.py"])
+def test_every_other_program_explains_itself(program: str) -> None:
+    command = [sys.executable, str(BENCHMARKS / program), "--help"]
+    assert "--" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_peers_use_nothing_of_this_project() -> None:
+    for path in (BENCHMARKS / "peers").glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert "import swissbert" not in text, path.name
+        assert "from swissbert" not in text, path.name

@@ -1,0 +1,199 @@
+"""Tab- and comma-separated files."""
+
+import csv
+
+import numpy as np
+import pytest
+from declared import Writer, bad, declare, outcomes, texts
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from swissbert.data.formats import read_cells
+from swissbert.data.rows import BadRow, Row, labels_of
+from swissbert.data.splits import read_split
+from swissbert.errors import SwissbertError
+from swissbert.tasks import find_task
+
+
+def test_the_course_format_ignores_the_index_column_and_reads_quotes(write: Writer) -> None:
+    content = '\tid\tsentence\tsentiment\n0\tx1\t "Say ""hi"" now" ends\t3\n1\tx2\t"A ""b"" c"\t0\n'
+    rows = read_split(
+        find_task("sst").model_copy(update={"files": {"train": "rows.csv"}}), "train", write(content, "rows.csv")
+    )
+    assert [(row.number, row.id, row.text, row.label) for row in rows.rows] == [
+        (2, "x1", '"Say ""hi"" now" ends', 3.0),  # the quote is not the first character: plain text
+        (3, "x2", 'A "b" c', 0.0),
+    ]
+
+
+def test_a_header_that_is_shifted_as_in_the_course_test_files_is_read_by_name(write: Writer) -> None:
+    content = "0\t\tid\tsentence\n1\t0.0\tc91\t Effective but tepid\n2\t1.0\td17\t A good place to start .\n"
+    task = find_task("sst").model_copy(update={"files": {"test": "rows.csv"}})
+    rows = read_split(task, "test", write(content, "rows.csv"))
+    assert [(row.id, row.text, row.label) for row in rows.rows] == [
+        ("c91", "Effective but tepid", None),
+        ("d17", "A good place to start .", None),
+    ]
+    assert np.isnan(labels_of(rows.rows)).all()
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("last", [True, False])
+def test_all_line_ends_give_the_same_rows(write: Writer, end: str, last: bool) -> None:
+    content = end.join(["text\tlabel", "fine\t1", "dull\t0"]) + (end if last else "")
+    rows = read_split(declare(), "train", write(content))
+    assert [(row.number, row.text, row.label) for row in rows.rows] == [(2, "fine", 1.0), (3, "dull", 0.0)]
+
+
+def test_bytes_that_are_not_utf8_in_an_unused_column_are_ignored(write: Writer) -> None:
+    rows = read_split(declare(), "train", write(b"text\tlabel\tnote\nfine\t1\tcaf\xe9\n"))
+    assert texts(rows) == ["fine"]
+
+
+def test_quotes_in_tab_separated_files_are_text_unless_declared_otherwise(write: Writer) -> None:
+    folder = write('text\tlabel\n"a "b" c\t1\n"whole"\t0\n')
+    assert texts(read_split(declare(), "train", folder)) == ['"a "b" c', '"whole"']
+    assert texts(read_split(declare(quotes=True), "train", folder)) == ['a b" c', "whole"]
+
+
+def test_quotes_in_comma_separated_files_are_text_if_declared_so(write: Writer) -> None:
+    folder = write('text,label\n"a",1\n', "rows.csv")
+    assert texts(read_split(declare("rows.csv"), "train", folder)) == ["a"]
+    assert texts(read_split(declare("rows.csv", quotes=False), "train", folder)) == ['"a"']
+
+
+def test_quoted_newlines_stay_in_the_cell_and_later_rows_keep_their_line_numbers(write: Writer) -> None:
+    content = 'text,label\n"one\ntwo, three",1\n\nfine,0\n"four\r\nfive",good\nlast,7\n'
+    rows = read_split(declare("rows.csv"), "train", write(content, "rows.csv"))
+    assert [(row.number, row.text, row.label) for row in rows.rows] == [
+        (2, "one\ntwo, three", 1.0),
+        (5, "fine", 0.0),
+        (6, "four\r\nfive", 1.0),
+    ]
+    assert [row.number for row in rows.bad] == [8]
+
+
+def test_an_unclosed_quote_affects_its_own_line_only(write: Writer) -> None:
+    content = '\tid\tsentence\tsentiment\n0\ta\tfine\t3\n1\tb\t"never closed\t1\n2\tc\tdull\t0\n3\td\tgood\t4\n'
+    task = find_task("sst").model_copy(update={"files": {"train": "rows.csv"}})
+    rows = read_split(task, "train", write(content, "rows.csv"))
+    assert [(row.number, row.id) for row in rows.rows] == [(2, "a"), (4, "c"), (5, "d")]
+    reason = "3 cells where the header has 4; a quote on this line is not closed as it should be"
+    assert bad(rows) == [(3, reason)]
+
+
+@pytest.mark.parametrize("closing", ['"odd" end', 'ends in one"', '"'])
+def test_two_stray_quotes_do_not_merge_the_rows_between_them(write: Writer, closing: str) -> None:
+    content = f'\tid\tsentence\tsentiment\n0\ta\t"open\t3\n1\tb\tbetween\t1\n2\tc\t{closing}\t0\n3\td\tgood\t4\n'
+    task = find_task("sst").model_copy(update={"files": {"train": "rows.csv"}})
+    results = outcomes(task.model_copy(update={"format": "cs224n"}), write(content, "rows.csv") / "rows.csv")
+    assert [row.number for row in results] == [2, 3, 4, 5]
+    assert isinstance(results[0], BadRow)
+    assert isinstance(results[1], Row)
+    assert results[1].text == "between"
+    assert results[3] == Row(5, "d", "good", None, 4.0)
+
+
+def test_an_unclosed_quote_in_the_last_cell_ends_with_its_line(write: Writer) -> None:
+    rows = read_split(declare(quotes=True), "train", write('label\ttext\n1\t"open\n0\tdull\n'))
+    assert [(row.number, row.text) for row in rows.rows] == [(2, "open"), (3, "dull")]
+
+
+def test_a_wrong_number_of_cells_is_reported_with_both_numbers(write: Writer) -> None:
+    rows = read_split(declare(), "train", write("text\tlabel\nfine\t1\nno label\na\tb\tc\n   \nfine\t0\n"))
+    assert bad(rows) == [
+        (3, "1 cells where the header has 2"),
+        (4, "3 cells where the header has 2"),
+        (5, "1 cells where the header has 2"),
+    ]
+    assert [row.number for row in rows.rows] == [2, 6]
+
+
+def test_a_text_of_a_megabyte_is_read_whole(write: Writer) -> None:
+    long = "word " * 200_000 + "end"
+    content = f'text,label\n"{long}",1\n{long},0\n"open {long},0\n'
+    rows = read_split(declare("rows.csv"), "train", write(content, "rows.csv"))
+    assert texts(rows) == [long, long]
+    assert [row.number for row in rows.bad] == [4]
+
+
+@pytest.mark.parametrize("content", ["text\tlabel\ttext\nfine\t1\tx\n", "text\tlabel\ttext \nfine\t1\tx\n"])
+def test_a_header_that_names_a_column_twice_is_an_error(write: Writer, content: str) -> None:
+    with pytest.raises(SwissbertError, match=r"rows\.tsv: the header names column 'text' twice"):
+        read_split(declare(), "train", write(content))
+
+
+def test_several_columns_may_have_no_name(write: Writer) -> None:
+    assert texts(read_split(declare(), "train", write("\t\ttext\tlabel\n1\t2\tfine\t1\n"))) == ["fine"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_header_that_is_not_utf8_is_an_error(write: Writer, encoding: str) -> None:
+    folder = write("text\tétiquette\nfine\t1\n".encode(encoding))
+    with pytest.raises(SwissbertError, match=r"rows\.tsv: the header has .*; save the file as UTF-8 text"):
+        read_split(declare(), "train", folder)
+
+
+def test_blank_lines_before_the_header_are_ignored(write: Writer) -> None:
+    assert [row.number for row in read_split(declare(), "train", write("\n\ntext\tlabel\n\nfine\t1\n")).rows] == [5]
+
+
+messy = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\t\r\n") | st.sampled_from("\"', \0\udcff\u2028é0123"),
+    max_size=8,
+)
+
+
+@given(
+    lines=st.lists(st.lists(messy, min_size=1, max_size=4).map("\t".join), max_size=12),
+    end=st.sampled_from(["\n", "\r\n"]),
+)
+@settings(deadline=None, max_examples=120)
+def test_every_line_of_a_messy_tsv_is_a_row_or_a_bad_row(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[str], end: str
+) -> None:
+    path = tmp_path_factory.mktemp("messy") / "rows.tsv"
+    path.write_bytes((end.join(["label\ttext", *lines]) + end).encode("utf-8", "surrogateescape"))
+    results = outcomes(declare(), path)
+    assert [row.number for row in results] == [number for number, line in enumerate(lines, 2) if line]
+    for row in results:
+        cells = lines[row.number - 2].split("\t")
+        assert isinstance(row, BadRow) or (len(cells) == 2 and row.text == cells[1].strip())
+
+
+word = st.text("ab c", min_size=1, max_size=5)
+
+
+@given(
+    rows=st.lists(st.tuples(word, word, st.sampled_from(["0", "1"]), st.sampled_from([None, 0, 1, 2])), max_size=10),
+    ending=st.sampled_from(["rows.csv", "rows.tsv"]),
+)
+@settings(deadline=None, max_examples=120)
+def test_stray_quotes_never_affect_another_row(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str, str, int | None]], ending: str
+) -> None:
+    path = tmp_path_factory.mktemp("stray") / ending
+    sign = "," if ending == "rows.csv" else "\t"
+    lines = []
+    for a, b, label, stray in rows:
+        cells = [f"a{a}", f"b{b}", label]
+        if stray is not None:
+            cells[stray] = f'"{cells[stray]}'
+        lines.append(sign.join(cells))
+    path.write_text("\n".join([f"text{sign}other{sign}label", *lines]) + "\n", encoding="utf-8")
+    results = outcomes(declare(ending, quotes=True), path)
+    assert [row.number for row in results] == list(range(2, len(rows) + 2))
+    for (a, _, label, stray), row in zip(rows, results, strict=True):
+        if stray is None:
+            assert row == Row(row.number, str(row.number), f"a{a}".strip(), None, float(label))
+
+
+@given(rows=st.lists(st.tuples(st.text('a,"\n\r \t', max_size=6), st.sampled_from("01")), min_size=1, max_size=8))
+@settings(deadline=None, max_examples=120)
+def test_what_a_csv_writer_writes_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]
+) -> None:
+    path = tmp_path_factory.mktemp("written") / "rows.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("text", "label"), *rows])
+    assert [cells for _, cells in read_cells(path)] == [{"text": text, "label": label} for text, label in rows]

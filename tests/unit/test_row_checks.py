@@ -1,0 +1,46 @@
+"""Checks of cells: which rows are usable, and the reasons for the others."""
+
+import pytest
+from declared import Writer, bad, declare, pairs, scores
+
+from swissbert.data.rows import Row, labels_of
+from swissbert.data.splits import read_split
+
+
+def test_a_nul_character_makes_a_bad_row(write: Writer) -> None:
+    rows = read_split(declare(), "train", write("text\tlabel\nfi\0ne\t1\nfine\t1\n"))
+    assert bad(rows) == [(2, "column 'text' has a NUL character")]
+    folder = write('{"text": "fi\\u0000ne", "label": 1}\n{"text": "fine", "label": 1}\n', "rows.jsonl")
+    assert bad(read_split(declare("rows.jsonl"), "train", folder)) == [(1, "column 'text' has a NUL character")]
+
+
+@pytest.mark.parametrize("blank", ["", "   ", "\u00a0\u3000"])
+def test_an_empty_text_is_reported_for_either_text_of_a_pair(write: Writer, blank: str) -> None:
+    content = f"id\ta\tb\tlabel\n1\t{blank}\ty\t1\n2\tx\t{blank}\t1\n3\tx\ty\t1\n"
+    assert bad(read_split(pairs(), "train", write(content))) == [(2, "column 'a' is empty"), (3, "column 'b' is empty")]
+
+
+def test_labels_that_are_missing_or_not_declared_are_reported(write: Writer) -> None:
+    values = ["", "  ", "fine", "2", "-1", "0.5", "nan", "inf", "-inf", "1e999", "Good", "None"]
+    rows = read_split(declare(), "train", write("text\tlabel\nok\t1\n" + "".join(f"x\t{value}\n" for value in values)))
+    assert [row.number for row in rows.rows] == [2]
+    assert bad(rows)[:3] == [
+        (3, "column 'label' is empty"),
+        (4, "column 'label' is empty"),
+        (5, "label 'fine' is not one of bad, good or 0 to 1"),
+    ]
+    assert [row.reason.split()[1] for row in rows.bad[2:]] == [repr(value) for value in values[2:]]
+
+
+@pytest.mark.parametrize("value", ["5.01", "-0.1", "nan", "inf", "-inf", "four", "4,5", "NaN"])
+def test_a_score_outside_the_range_is_reported(write: Writer, value: str) -> None:
+    rows = read_split(scores(), "train", write(f"text\tlabel\nx\t{value}\nlow\t0\nhigh\t5.0\n"))
+    assert bad(rows) == [(2, f"label {value!r} is not a number from 0 to 5")]
+    assert labels_of(rows.rows).tolist() == [0.0, 5.0]
+
+
+def test_labels_of_a_test_split_are_optional_and_checked(write: Writer) -> None:
+    assert read_split(declare(), "test", write("text\nfine\n")).rows == [Row(2, "2", "fine", None, None)]
+    rows = read_split(declare(), "test", write("text\tlabel\nfine\t\nfine\tgood\nfine\tother\n"))
+    assert [row.label for row in rows.rows] == [None, 1.0]
+    assert [row.number for row in rows.bad] == [4]
