@@ -162,6 +162,8 @@ def test_data_check_reports_rows_and_bad_rows(cs224n: Path) -> None:
         (["quickstart", "--out", "x" * 300], "cannot be used (File name too long)"),
         (["evaluate", "x" * 300], "cannot be used (File name too long)"),
         (["train", "minilm", "--data", "no/🙂"], "no/🙂: there is no such data directory"),
+        (["predict", "mini", "x"], "its tasks are sst, para, sts (on the command line: --task)"),
+        (["predict", "mini", "--task", "sst", "--input", "x.csv", "--format", "xls"], "'xls' is not a file format"),
     ],
 )
 def test_a_mistake_ends_in_one_line_and_status_2(arguments: list[str], message: str, tmp_path: Path) -> None:
@@ -350,7 +352,7 @@ def test_analyse_does_not_overwrite_other_files(run: Path, tmp_path: Path) -> No
     (tmp_path / "mine").write_text("mine")
     taken = swissbert("analyse", run, "--out", tmp_path)
     assert taken.returncode == 2
-    assert taken.stderr == f"error: {tmp_path}: holds something that is no report; another --out keeps it\n"
+    assert taken.stderr == f"error: {tmp_path}: not empty and not a report; choose another folder\n"
 
 
 def test_a_library_that_is_not_installed_is_named_with_its_extra() -> None:

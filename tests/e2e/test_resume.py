@@ -249,7 +249,7 @@ def test_ctrl_c_and_sigterm_save_the_state_and_a_second_process_is_refused(
         assert output == ""
         program = shlex.join([sys.executable, "-m", "swissbert"])
         assert errors.splitlines()[-1] == (
-            f"stopped after step {step} of {STEPS}; go on with: {program} train --resume --out '{out}'"
+            f"stopped after step {step} of {STEPS}; resume with: {program} train --resume --out '{out}'"
         )
         assert behind < step < STEPS
         assert f"step-{step}" in checkpoints(out)

@@ -24,6 +24,7 @@ from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.checkpoint import read_encoder
 from swissbert.errors import SwissbertError
 from swissbert.inference.model import load
+from swissbert.metrics import METRICS
 from swissbert.model_folder.card import card
 from swissbert.model_folder.description import Description
 from swissbert.model_folder.hub import is_hub_id
@@ -493,6 +494,28 @@ def test_any_text_leaves_the_card_valid(text: str) -> None:
     assert data.model_name == text
     assert len(data.eval_results or []) == 4
     assert words.strip().startswith("# swissBERT model\n")
+
+
+def test_the_card_has_labels_and_scores_of_a_multilabel_task() -> None:
+    topics = Task.model_validate(
+        {
+            "name": "topics",
+            "kind": "multilabel",
+            "columns": {"text": "t", "label": "l"},
+            "labels": [f"a|{number}" for number in range(9)],
+            "loss": "binary_cross_entropy",
+            "metric": "average_precision",
+            "files": {"train": "x.csv"},
+        }
+    )
+    scores = {f"topics.{metric}": 0.25 for metric in topics.kind.metrics}
+    data, text = read(card(described().model_copy(update={"tasks": [topics], "scores": scores})))
+    assert "| topics | multilabel: a\\|0, a\\|1, " in text
+    assert ", a\\|7, ... | sentence | average_precision | 0.250 |" in text
+    assert "for 1 sentence-level task with" in text
+    assert {result.metric_name for result in data.eval_results or []} == {
+        f"topics {name}" for name in topics.kind.metrics if METRICS[name].hub_name
+    }
 
 
 def test_the_card_names_no_local_path(tmp_path: Path) -> None:
