@@ -27,7 +27,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def need_name(out: Path, example: str) -> None:
-    """Check that a folder to create has a name of its own, which ``.``, ``..`` and ``/`` have not.
+    """Check that the last part of a path is the name of a folder to create, not ``.``, ``..`` or empty.
 
     Args:
         out: The folder to create.
@@ -38,7 +38,8 @@ def need_name(out: Path, example: str) -> None:
     """
     if out.name in ("", ".."):
         raise SwissbertError(
-            f"out is '{out}', but it must be the path of a folder to create, for instance {example}", argument="out"
+            f"out is '{out}', which is not the name of a folder to create; give one, for instance {example}",
+            argument="out",
         )
 
 

@@ -171,7 +171,7 @@ def test_rows_without_labels_are_an_error(tiny_run: Path, data: Path, tmp_path: 
     (tmp_path / "ids-sst-test-student.csv").write_text("id\tsentence\tsentiment\na\tfine\t\n")
     with pytest.raises(SwissbertError, match="the test rows of task 'sst' have no labels to score against"):
         analyse(loaded(tiny_run), tmp_path, tmp_path / "report", split="test")
-    with pytest.raises(SwissbertError, match="must be the path of a folder to create"):
+    with pytest.raises(SwissbertError, match="is not the name of a folder to create"):
         analyse(loaded(tiny_run), data, Path())
     assert not (tmp_path / "report").exists()
 

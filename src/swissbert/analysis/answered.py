@@ -1,4 +1,4 @@
-"""Answers of a model to a labelled split, with what the figures need of each row.
+"""Answers of a model to a labelled split, and the values per row that figures use.
 
 The split is read and answered in chunks, and only tens of bytes per row are kept. The few texts that a report shows are
 read again afterwards.

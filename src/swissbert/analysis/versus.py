@@ -96,7 +96,7 @@ def mcnemar(first: Array, second: Array) -> float:
 def agreement(first: AnsweredSplit, second: AnsweredSplit) -> tuple[int, int, int, int]:
     """Count rows that both models, only the first, only the second and neither answers correctly.
 
-    For scores: rows with equal errors, with the smaller error by the first, by the second, and 0.
+    For scores: rows with equal errors, rows where the first is closer, rows where the second is closer, and 0.
     """
     if not first.task.kind.error_is_share:
         smaller, larger = (first.errors < second.errors).sum(), (second.errors < first.errors).sum()

@@ -1,7 +1,7 @@
 """The command line: one command per file, each a call of the library.
 
-Results go to standard output, everything else to standard error. Only this wing knows options and exit codes: 0 for
-success, 1 if checked data cannot be used, 2 for a mistake of the user, 130 after an interrupt.
+Results go to standard output, everything else to standard error. Options and exit codes are defined here only: 0
+for success, 1 if checked data cannot be used, 2 for a mistake of the user, 130 after an interrupt, 141 for a closed pipe.
 """
 
 from swissbert.cli import (

@@ -1,4 +1,4 @@
-"""What the commands share: the program, their common options, and how errors end."""
+"""The Typer application, common options and error handling."""
 
 import errno
 import gc

@@ -1,4 +1,4 @@
-"""What lies beside an ONNX file: its tokenizer, a description of its tasks, and a README."""
+"""Write the tokenizer, description and README of an ONNX export."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -68,7 +68,7 @@ def _card(task: Task) -> str:
     return f"""# swissBERT as ONNX
 
 `{ONNX_FILE}` has one output per task: probabilities of its labels, or a score. `{ONNX_DESCRIPTION}` lists the tasks with
-their labels or range. Of a `multilabel` task every label with a probability of at least 0.5 is assigned. Request only
+their labels or range. A `multilabel` task assigns every label with a probability of at least 0.5. Request only
 outputs of tasks that take the input at hand, a sentence or a pair.
 
 ```python

@@ -1,4 +1,4 @@
-"""What every export begins with: the selected tasks and a new folder; and the names of the files written."""
+"""Task selection, output folder and file names of all exports."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Binary(Classification):
-    """Sigmoid over two ``labels``, the negative one first, with binary cross-entropy."""
+    """Sigmoid over two ``labels``, the negative one first, with binary cross-entropy; else as `Classification`."""
 
     name = "binary"
     losses = ("binary_cross_entropy",)

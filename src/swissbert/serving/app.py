@@ -32,7 +32,7 @@ def make_app(model: Model, *, key: str | None = None, deadline: float = 30.0, **
 
     Args:
         model: The model.
-        key: API key that clients of ``/v1`` and ``/metrics`` must send; None for no key.
+        key: API key that clients must send for all paths except the page, ``/livez`` and ``/readyz``; None for no key.
         deadline: Seconds that a request may wait for its results.
         limits: ``token_budget``, ``max_jobs`` and ``max_tokens`` of the `Batcher`.
 

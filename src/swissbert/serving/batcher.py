@@ -75,7 +75,9 @@ class Batcher:
         return max(1, round(self._tokens / self._tokens_per_second))
 
     def check_room(self, jobs: int, custom: int = 0) -> None:
-        """Check that jobs would be accepted now, before they are tokenized. An empty queue accepts any number.
+        """Check that jobs would be accepted now, before they are tokenized.
+
+        An empty queue accepts any number of jobs without `compute`.
 
         Args:
             jobs: Number of jobs.
@@ -93,7 +95,7 @@ class Batcher:
         return sum(job.compute is not None for job in list(self._queue))  # a copy: the model thread changes the queue
 
     def submit(self, jobs: list[Job]) -> None:
-        """Queue the jobs of one request, all or none. An empty queue accepts any number.
+        """Queue the jobs of one request, all or none. An empty queue accepts any number of jobs without `compute`.
 
         Raises:
             QueueFull: If there is no room for all of them, or the batcher is closed.

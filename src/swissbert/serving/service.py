@@ -89,7 +89,7 @@ class Service:
             tasks: The tasks of each input.
 
         Raises:
-            ApiError: 422 for too many characters, 429 if there is no room or time.
+            ApiError: 422 for too many characters, 429 if the queue is full or the deadline passes.
         """
         characters = sum(given.characters for given in inputs)
         if characters > MAX_TOTAL_CHARACTERS:
@@ -107,7 +107,7 @@ class Service:
         """Return the JSON response of an attention request.
 
         Raises:
-            ApiError: 422 for a layer or head that does not exist or too many tokens, 429 if there is no room or time.
+            ApiError: 422 for a layer or head that does not exist or too many tokens, 429 if the queue is full or the deadline passes.
         """
         config = self.model.network.encoder.config
         for field, number, count in (("layer", body.layer, config.layers), ("head", body.head, config.heads)):
@@ -164,7 +164,7 @@ class Service:
         """Queue the jobs of one request and wait for their results.
 
         Raises:
-            ApiError: 429 if there is no room or time; 499 if the client disconnects.
+            ApiError: 429 if the queue is full or the deadline passes; 499 if the client disconnects.
         """
         try:
             self.batcher.submit(jobs)

@@ -13,7 +13,7 @@ class ServerMetrics:
         seconds: Seconds from a request to its response, by path.
         batch_tokens: Tokens of an encoder pass.
         batch_inputs: Inputs that share an encoder pass.
-        rejected: Requests that were answered 429.
+        rejected: Requests rejected because the queue was full.
         dropped: Inputs that were cancelled before they were computed.
         queue: Inputs that wait for an encoder pass; see `watch_queue`.
     """

@@ -151,7 +151,7 @@ def read_run_record(path: Path) -> dict[str, Any]:
             raise ValueError("it has no table of rows")
     except (OSError, ValueError, RecursionError) as error:
         raise SwissbertError(
-            f"{path}: cannot be read ({error}); without this file the run goes on, its rows not compared"
+            f"{path}: cannot be read ({error}); remove it to resume without checking that the rows are unchanged"
         ) from error
     return table
 
