@@ -157,7 +157,7 @@ def test_data_check_reports_rows_and_bad_rows(cs224n: Path) -> None:
         (["predict", "no/such/model", "--task", "sst", "x"], "there is no such model folder"),
         (["data", "check", "no/such/dir"], "there is no such directory"),
         (["quickstart", "--out", "/dev/null/x"], "cannot be written"),
-        (["quickstart", "--out", "/"], "out is '/', but it is not the name of a folder to create"),
+        (["quickstart", "--out", "/"], "out is '/', which is not the name of a folder to create"),
         (["quickstart", "--out", "."], "for instance runs/quickstart (on the command line: --out)"),
         (["quickstart", "--out", "x" * 300], "cannot be used (File name too long)"),
         (["evaluate", "x" * 300], "cannot be used (File name too long)"),

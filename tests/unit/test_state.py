@@ -218,9 +218,7 @@ def test_the_recorded_rows_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"rows": [1]}', b"\xff", b"[" * 100_000])
 def test_a_broken_record_of_rows_is_one_sentence(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "run.json").write_bytes(content)
-    with pytest.raises(
-        SwissbertError, match=r"run\.json: cannot be read \([^\n]+\); without this file the run goes on"
-    ):
+    with pytest.raises(SwissbertError, match=r"run\.json: cannot be read \([^\n]+\); remove it to resume without"):
         recorded_rows(tmp_path / "run.json")
 
 

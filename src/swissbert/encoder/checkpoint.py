@@ -219,11 +219,11 @@ def _check(encoder: Bert, shapes: dict[str, tuple[int, ...]], names: list[str], 
         rows, *rest = state[ours].shape
         expected |= {name: (rows // len(theirs), *rest) for name in theirs}
     repeated = [name for name, count in Counter(map(_plain, names)).items() if count > 1]
-    if problems := misfit(expected, shapes, repeated):
+    if problems := mismatch(expected, shapes, repeated):
         raise SwissbertError(f"{where}: the tensors do not fit its config.json: {problems}")
 
 
-def misfit(
+def mismatch(
     expected: Mapping[str, tuple[int, ...]], shapes: Mapping[str, tuple[int, ...]], repeated: Sequence[str] = ()
 ) -> str:
     """Describe how stored tensors differ from the expected ones; an empty string if they do not.

@@ -33,7 +33,7 @@ def export_hf(model: Model, out: Path, names: Sequence[str] | None = None) -> li
     Raises:
         SwissbertError: If a head is not one linear layer on one sequence, or `out` is not free.
     """
-    tasks = select_tasks(model, names, misfit, "a Hugging Face classifier")
+    tasks = select_tasks(model, names, obstacle, "a Hugging Face classifier")
 
     def fill(new: Path) -> None:
         encoder = {f"bert.{name}": tensor for name, tensor in to_hf(model.network.encoder).items()}
@@ -49,7 +49,7 @@ def export_hf(model: Model, out: Path, names: Sequence[str] | None = None) -> li
     return [out / task.name for task in tasks]
 
 
-def misfit(model: Model, task: Task) -> str | None:
+def obstacle(model: Model, task: Task) -> str | None:
     """Say in a clause why a task cannot be a ``BertForSequenceClassification``; None if it can."""
     if model.network.separate(task):
         linear = model.network.head(task.name).as_linear()

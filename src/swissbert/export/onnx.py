@@ -37,7 +37,7 @@ def export_onnx(model: Model, out: Path, names: Sequence[str] | None = None) -> 
         SwissbertError: If a task cannot be exported, `out` is not free, or the file's answers are not the model's;
             nothing is written then.
     """
-    tasks = select_tasks(model, names, misfit, "an ONNX file")
+    tasks = select_tasks(model, names, obstacle, "an ONNX file")
 
     def fill(new: Path) -> None:
         save(trace(model.network, tasks), new / ONNX_FILE)
@@ -65,7 +65,7 @@ def export_int8(
     Raises:
         SwissbertError: As `export_onnx`, if dev rows are missing, or if a score falls by more than `LARGEST_LOSS`.
     """
-    tasks = select_tasks(model, names, misfit, "an ONNX file")
+    tasks = select_tasks(model, names, obstacle, "an ONNX file")
     splits = list(model.labelled_splits("dev", data, tasks))
     scores: dict[str, tuple[float, float]] = {}
 
@@ -89,7 +89,7 @@ def export_int8(
     return scores
 
 
-def misfit(model: Model, task: Task) -> str | None:
+def obstacle(model: Model, task: Task) -> str | None:
     """Say in a clause why a task cannot be an output of the file; None if it can."""
     if task.name in INPUTS:
         return "the file has an input of that name"

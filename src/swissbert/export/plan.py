@@ -21,14 +21,14 @@ ONNX_FORMAT = "onnx"
 
 
 def select_tasks(
-    model: Model, names: Sequence[str] | None, misfit: Callable[[Model, Task], str | None], target: str
+    model: Model, names: Sequence[str] | None, obstacle: Callable[[Model, Task], str | None], target: str
 ) -> list[Task]:
     """Return the tasks to export, in the model's order.
 
     Args:
         model: The model.
         names: Names of the tasks; None or an empty list for all.
-        misfit: Returns a clause that says why a task cannot be exported; None if it can.
+        obstacle: Returns a clause that says why a task cannot be exported; None if it can.
         target: What is exported to, for the error message.
 
     Raises:
@@ -36,7 +36,7 @@ def select_tasks(
     """
     wanted = {model.task(name).name for name in names} if names else None
     tasks = [task for task in model.tasks.values() if wanted is None or task.name in wanted]
-    reasons = {task.name: misfit(model, task) for task in tasks}
+    reasons = {task.name: obstacle(model, task) for task in tasks}
     for name, reason in reasons.items():
         if reason:
             fitting = [other for other, clause in reasons.items() if not clause]

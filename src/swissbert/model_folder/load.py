@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from swissbert.data.tokens import Tokenizer
-from swissbert.encoder.checkpoint import misfit, read_encoder
+from swissbert.encoder.checkpoint import mismatch, read_encoder
 from swissbert.errors import SwissbertError
 from swissbert.kinds import Kind
 from swissbert.model.heads.base import Head
@@ -97,7 +97,7 @@ def _load_heads(network: MultitaskModel, path: Path) -> None:
     except (OSError, SafetensorError) as error:
         raise SwissbertError(f"{path}: not a readable safetensors file ({error})") from error
     modules = outside_encoder(network)
-    problems = misfit(
+    problems = mismatch(
         {name: tuple(tensor.shape) for name, tensor in modules.state_dict().items()},
         {name: tuple(tensor.shape) for name, tensor in stored.items()},
     )
