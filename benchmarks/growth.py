@@ -16,7 +16,7 @@ from pathlib import Path
 
 import swissbert
 from swissbert import RunConfig
-from swissbert.training.prepare import Prepared, prepare
+from swissbert.training.preparation import Prepared, prepare
 
 WARMUP = 2
 """Steps of each size that are not counted."""

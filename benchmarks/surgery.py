@@ -10,7 +10,7 @@ import statistics
 
 import swissbert
 from swissbert.environment import environment
-from swissbert.training.prepare import prepare
+from swissbert.training.preparation import prepare
 
 WARMUP = 2
 """Steps of each that are not counted."""

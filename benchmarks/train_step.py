@@ -11,7 +11,7 @@ import json
 import time
 
 import swissbert
-from swissbert.training.prepare import Prepared, prepare
+from swissbert.training.preparation import Prepared, prepare
 
 SEQUENCES = 96
 """Rows of a step."""

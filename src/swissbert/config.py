@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from swissbert.data.formats import Format
 from swissbert.errors import SwissbertError, nearest
+from swissbert.model.heads import HEADS
 from swissbert.mtl.methods import METHODS, method_names
 from swissbert.setting_tables import absolute_encoder, anchor
 from swissbert.setting_tables import apply_overrides as apply_overrides
@@ -59,7 +61,14 @@ class ModelSettings(Settings):
     pair_encoding: bool = True
     dropout: Probability = 0.3
     layer_sharing: bool = False
-    pair_head: Literal["linear", "cosine"] = "linear"
+    pair_head: str = "linear"
+
+    @field_validator("pair_head")
+    @classmethod
+    def _known_head(cls, name: str) -> str:
+        if name not in HEADS:
+            raise ValueError(f"'{name}' is not a head; the heads are {', '.join(HEADS)}{nearest(name, HEADS)}")
+        return name
 
     @model_validator(mode="after")
     def _no_contradiction(self) -> Self:
@@ -295,6 +304,10 @@ class RunConfig(Settings):
             raise ValueError(f"{surgery} and encoder.freeze = true exclude each other: nothing that tasks share learns")
         if self.loss.surgery and len(self.tasks) == 1:
             raise ValueError(f"{surgery} needs at least two tasks in tasks: one gradient has nothing to conflict with")
+        if self.encoder.freeze and self.model.pair_head == "cosine" and any(task.is_pair for task in self.tasks):
+            raise ValueError(
+                "encoder.freeze = true and model.pair_head = 'cosine' exclude each other: a pair task has nothing to learn"
+            )
         if self.sampling.weights and method != "weighted":
             raise ValueError(
                 f"sampling.weights is given, but sampling.method is '{method}'; only 'weighted' looks at them"
@@ -341,17 +354,27 @@ def load_config(recipe: str | Path, overrides: list[str] | None = None, data: st
     return make_config(table, str(path), sources)
 
 
-def make_config(table: dict[str, Any], where: str = "settings", overrides: dict[str, str] | None = None) -> RunConfig:
+def make_config(
+    table: dict[str, Any],
+    where: str = "settings",
+    overrides: dict[str, str] | None = None,
+    *,
+    like: RunConfig | None = None,
+) -> RunConfig:
     """Validate a table of settings.
 
     Args:
         table: Nested dictionaries, as read from TOML; ``tasks`` may hold names, paths, tables and `Task` objects.
         where: Name of the table in messages, usually a path.
         overrides: Dotted keys that came from elsewhere, with the name of that source.
+        like: Settings whose kinds and formats from outside the package may be named in the table.
 
     Raises:
         SwissbertError: Names source, key, value and what is allowed.
     """
+    known = like.tasks if like else []
+    kinds = {task.kind.name: task.kind for task in known}
+    formats = {task.format.name: task.format for task in known if isinstance(task.format, Format)}
     tasks = table.get("tasks", [])
     source = (overrides or {}).get("tasks", where)
     if not isinstance(tasks, list):
@@ -359,7 +382,7 @@ def make_config(table: dict[str, Any], where: str = "settings", overrides: dict[
     resolved = [
         find_task(task)
         if isinstance(task, str)
-        else make_task(task, f"{source}: tasks")
+        else make_task(task, f"{source}: tasks", kinds, formats)
         if isinstance(task, dict)
         else task
         for task in tasks

@@ -6,8 +6,9 @@ precisions on any machine.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from threading import Barrier
@@ -106,6 +107,16 @@ def resolve_hardware(device: str = "auto", precision: str = "auto", threads: int
     """
     chosen = pick_device(device, "train.device")
     return Hardware(chosen, pick_precision(precision, chosen), threads or torch.get_num_threads())
+
+
+@contextmanager
+def same_threads_afterwards() -> Iterator[None]:
+    """Set torch's number of threads back to what it was before the block."""
+    before = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def pick_device(name: str = "auto", setting: str = "device") -> torch.device:

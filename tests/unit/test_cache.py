@@ -24,7 +24,7 @@ from swissbert.errors import SwissbertError
 from swissbert.kinds import Label
 from swissbert.kinds.binary import Binary
 from swissbert.tasks import Task, make_task
-from swissbert.training.prepare import prepare
+from swissbert.training.preparation import prepare
 
 ROWS = ["the film was good\t1", "\t0", "a very dull plot\t0", "the man plays guitar\t9", "no\t1", "a fine film\t0"]
 READ: dict[str, Any] = {"separate": False, "max_length": 32}

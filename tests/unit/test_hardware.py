@@ -183,8 +183,9 @@ def test_the_number_of_threads_is_kept(tiny: Path, tmp_path: Path, monkeypatch: 
     torch.set_num_threads(1)
     display = Lines()
     train(config(tiny, precision="fp32"), tmp_path / "run", resume=True, display=display)
-    assert torch.get_num_threads() == 2
+    assert torch.get_num_threads() == 1, "the caller's number of threads is restored"
     assert display.about_hardware() == []
+    assert "resumed" not in json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
 
 
 # --- what cannot be kept
@@ -199,13 +200,30 @@ def test_a_bf16_run_continues_in_fp32_with_one_line_on_a_processor_without_bf16(
     display = Lines()
     result = train(config(tiny), tmp_path / "run", resume=True, display=display)
     (line,) = display.about_hardware()
-    assert line.startswith("this run began in bfloat16 on cpu with 1 thread (")
+    assert line.startswith("this run was trained in bfloat16 on cpu with 1 thread (")
     assert line.endswith(
         ") and goes on in float32 on cpu, 1 thread: losses will not be bit for bit those of an uninterrupted run"
     )
     assert result.progress.step == 4
     description = json.loads((tmp_path / "run" / "model" / "swissbert.json").read_text(encoding="utf-8"))
     assert description["provenance"]["precision"] == "float32"
+    written = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
+    assert (written["hardware"]["precision"], written["resumed"][-1]["precision"]) == ("bfloat16", "float32")
+
+
+def test_a_run_of_the_first_release_keeps_its_precision_on_a_processor_with_bf16(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWISSBERT_CPU", "plain")
+    old = interrupted(tiny, tmp_path / "run")
+    del old["hardware"]
+    (tmp_path / "run" / "run.json").write_text(json.dumps(old), encoding="utf-8")
+    monkeypatch.setenv("SWISSBERT_CPU", "bf16")
+    display = Lines()
+    train(config(tiny), tmp_path / "run", resume=True, display=display)
+    assert display.about_hardware() == []
+    written = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
+    assert written["resumed"][-1]["precision"] == "float32"
 
 
 def test_a_bf16_run_is_refused_if_the_setting_says_so_and_changing_the_setting_continues_it(
@@ -217,7 +235,7 @@ def test_a_bf16_run_is_refused_if_the_setting_says_so_and_changing_the_setting_c
     monkeypatch.setenv("SWISSBERT_CPU", "plain")
     with pytest.raises(SwissbertError) as caught:
         train(config(tiny, on_hardware_change="refuse"), tmp_path / "run", resume=True)
-    assert str(caught.value).startswith(f"{tmp_path / 'run'}: this run began in bfloat16 on cpu with 1 thread (")
+    assert str(caught.value).startswith(f"{tmp_path / 'run'}: this run was trained in bfloat16 on cpu with 1 thread (")
     assert str(caught.value).endswith("train.on_hardware_change = 'continue' allows that")
     assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before
     assert train(config(tiny), tmp_path / "run", resume=True).progress.step == 4
@@ -251,10 +269,10 @@ def test_a_gpu_that_is_gone_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None
     hardware, lines = resumed_hardware(TrainSettings(), began, Path("run"))
     assert hardware == Hardware(CPU, torch.float32, 1)
     assert lines[0].startswith(
-        "this run began in bfloat16 on cuda with 1 thread (NVIDIA H100) and goes on in float32 on"
+        "this run was trained in bfloat16 on cuda with 1 thread (NVIDIA H100) and goes on in float32 on"
     )
     assert len(lines) == 1
-    with pytest.raises(SwissbertError, match=r"^run: this run began in bfloat16 on cuda"):
+    with pytest.raises(SwissbertError, match=r"^run: this run was trained in bfloat16 on cuda"):
         resumed_hardware(TrainSettings(on_hardware_change="refuse"), began, Path("run"))
 
 
@@ -262,7 +280,7 @@ def test_more_threads_than_cores_are_not_kept(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(start, "cores", lambda: 2)
     hardware, lines = resumed_hardware(TrainSettings(device="cpu"), record(threads=16), Path("run"))
     assert hardware.threads == 1
-    assert lines[0].startswith("this run began in float32 on cpu with 16 threads (")
+    assert lines[0].startswith("this run was trained in float32 on cpu with 16 threads (")
     hardware, lines = resumed_hardware(TrainSettings(device="cpu", threads=16), record(threads=16), Path("run"))
     assert (hardware.threads, lines) == (16, [])
 
@@ -274,7 +292,7 @@ def test_another_torch_or_processor_is_one_line_and_never_refused(change: str) -
     hardware, (line,) = resumed_hardware(settings, began, Path("run"))
     assert hardware == Hardware(CPU, torch.float32, 1)
     assert ("Old Processor" if change == "processor" else "torch 2.10.0") in line
-    assert line.startswith("this run began with torch ")
+    assert line.startswith("this run was trained with torch ")
     assert line.endswith("the last digits of its losses may differ")
 
 
@@ -297,9 +315,8 @@ def test_an_old_run_without_a_record_of_its_hardware_resumes_with_one_line(
     (tmp_path / "run" / "config.toml").write_text(old, encoding="utf-8")
     display = Lines()
     train(config(tiny, **settings, on_hardware_change="refuse"), tmp_path / "run", resume=True, display=display)
-    assert display.about_hardware() == [
-        "the hardware that this run began on is not known; it goes on in float32 on cpu, 1 thread"
-    ]
+    unknown = "the hardware of this run so far is not known; it goes on in float32 on cpu, 1 thread"
+    assert display.about_hardware() == ([] if hardware is None else [unknown])  # 0.1.0 has it in words
     assert losses(tmp_path / "run") == losses(tmp_path / "whole")
     assert 'on_hardware_change = "refuse"' in (tmp_path / "run" / "config.toml").read_text(encoding="utf-8")
 

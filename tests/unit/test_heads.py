@@ -69,7 +69,7 @@ def test_a_head_fits_or_says_why_not(name: str, kind: str, separate: bool) -> No
     assert answers.shape == (5, *task.kind.answer_shape(task))
     labels = torch.ones(5, *task.kind.label_shape(task))
     assert head.loss(logits, labels).ndim == 0
-    assert head.is_fitted == (kind == "multilabel" or (name, kind) == ("cosine", "binary"))
+    assert head.can_fit == (kind == "multilabel" or (name, kind) == ("cosine", "binary"))
 
 
 @pytest.mark.parametrize("kind", KINDS)

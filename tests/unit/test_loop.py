@@ -40,7 +40,7 @@ from swissbert.training.interrupt import stop_signal
 from swissbert.training.log import MetricsLog
 from swissbert.training.loop import Result, Stopped, train
 from swissbert.training.optim import make_optimizer, schedule_factor, set_rates
-from swissbert.training.prepare import prepare
+from swissbert.training.preparation import prepare
 from swissbert.training.state import save_checkpoint
 
 STARTER = Path(swissbert.__file__).parent / "data" / "starter"

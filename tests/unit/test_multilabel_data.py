@@ -185,3 +185,9 @@ def test_a_missing_label_column_is_an_error_that_names_the_nearest(tmp_path: Pat
     (tmp_path / "rows.jsonl").write_text('{"text": "a film", "topic": ["film"]}\n', encoding="utf-8")
     with pytest.raises(SwissbertError, match=r"no column 'topics', which task 'topics' reads; did you mean 'topic'\?"):
         read_split(declare("rows.jsonl"), "train", tmp_path)
+
+
+@pytest.mark.parametrize("cell", [[0, 1, 0], np.array([1, 1, 0]), ["film", "film"]])
+def test_a_list_that_names_a_label_twice_is_a_bad_row(cell: object) -> None:
+    result = read_split(declare(), "train", MemoryRows([("ok", ["art"]), ("a", cell)], []))
+    assert "names a label twice; a list of names or numbers is expected" in result.bad[0].reason

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from ordinal import stars_task
 from torch import Tensor, nn
 
 import swissbert
@@ -16,6 +17,8 @@ from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import Scores
 from swissbert.model.heads import Head
+from swissbert.model.heads.cosine import CosineHead
+from swissbert.model.heads.linear import LinearHead
 from swissbert.mtl import Balancer, StepView
 from swissbert.tasks import Task
 from swissbert.training import Callback, Result, Run, StepRecord, build, load_splits, plan_steps, train
@@ -286,3 +289,54 @@ def test_the_parts_of_prepare_work_by_themselves(tiny: Path) -> None:
     assert (list(rows), [data.task.name for data in dev]) == (TASKS, TASKS)
     assert np.isfinite(rows["sts"].labels).all()
     assert len(plan_steps(settings, rows).steps) == 6
+
+
+def test_rows_from_iterators_are_read_once_for_train_and_dev(tiny: Path, tmp_path: Path) -> None:
+    from_iterators = train(config(tiny), tmp_path / "run", data={"sst": (iter(SST), iter(SST_DEV))})
+    assert from_iterators.scores == train(config(tiny), tmp_path / "again", data={"sst": (SST, SST_DEV)}).scores
+
+
+def test_a_run_with_a_kind_from_outside_resumes(tiny: Path, tmp_path: Path) -> None:
+    rows = [{"text": f"a {word} film {n}", "label": label} for n in range(8) for word, label in WORDS]
+    settings = config(tiny, tasks=[stars_task()])
+
+    class Interrupted(Exception):  # noqa: N818
+        pass
+
+    class StopAfterThree:
+        def on_step(self, step: int, record: StepRecord) -> None:
+            if step == 3:
+                raise Interrupted
+
+    data = {"stars": (rows, rows)}
+    with pytest.raises(Interrupted):
+        train(settings, tmp_path / "run", data=data, callbacks=[StopAfterThree()])
+    train(settings, tmp_path / "run", data=data, resume=True)
+    train(settings, tmp_path / "whole", data=data)
+    assert losses(tmp_path / "run") == losses(tmp_path / "whole")
+
+
+WORDS = [("bad", "poor"), ("fine", "fair"), ("great", "good")]
+
+
+def test_a_head_that_does_not_fit_its_task_is_refused(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        SwissbertError, match="task 'sst' cannot have the head CosineHead: a cosine needs two sentences"
+    ):
+        train(config(tiny), tmp_path / "run", heads={"sst": CosineHead})
+
+
+def test_a_model_with_a_head_from_outside_is_not_loaded_without_it(tiny: Path, tmp_path: Path) -> None:
+    result = train(config(tiny), tmp_path / "run", heads={"sst": Doubling})
+    with pytest.raises(SwissbertError, match=r"task 'sst' was trained with the head .*Doubling"):
+        swissbert.load(result.model, "cpu")
+    with pytest.raises(SwissbertError, match="heads has an entry for 'nope', but the tasks are sst, para, sts"):
+        swissbert.load(result.model, "cpu", heads={"sst": Doubling, "nope": Doubling})
+    assert swissbert.load(result.model, "cpu", heads={"sst": Doubling}).predict("sst", "fine").label is not None
+
+
+class Doubling(LinearHead):
+    """Tensors of the linear head, other logits."""
+
+    def logits(self, features: Tensor) -> Tensor:
+        return 2 * super().logits(features)

@@ -18,7 +18,7 @@ from swissbert.mtl.methods.automatic import Automatic
 from swissbert.mtl.methods.uncertainty import Uncertainty
 from swissbert.training.loop import train
 from swissbert.training.optim import make_optimizer
-from swissbert.training.prepare import prepare
+from swissbert.training.preparation import prepare
 
 TASKS = ["sst", "para", "sts"]
 NAMES = method_names("own loss")

@@ -60,7 +60,7 @@ def _show_plan(config: "RunConfig") -> None:
     """Print the effective settings, steps and parameters of a run."""
     from swissbert.config import dump_config
     from swissbert.display import Display
-    from swissbert.training.prepare import prepare
+    from swissbert.training.preparation import prepare
 
     prepared = prepare(config, Display())
     trainable = sum(p.numel() for p in prepared.network.parameters() if p.requires_grad)

@@ -151,8 +151,9 @@ class Tokenizer:
 
     def save(self, folder: Path) -> None:
         """Write ``tokenizer.json``, ``vocab.txt`` and ``tokenizer_config.json`` so that other libraries load it."""
-        self._fast.no_truncation()
-        self._fast.save(str(folder / "tokenizer.json"))
+        with self._lock:
+            self._fast.no_truncation()
+            self._fast.save(str(folder / "tokenizer.json"))
         vocabulary = sorted(self._fast.get_vocab().items(), key=lambda item: item[1])
         (folder / "vocab.txt").write_text("".join(f"{word}\n" for word, _ in vocabulary), encoding="utf-8")
         normalizer = json.loads(self._fast.to_str()).get("normalizer") or {}

@@ -5,12 +5,18 @@ from collections.abc import Sequence
 import numpy as np
 
 from swissbert.kinds import Array
-from swissbert.metrics import METRICS
+from swissbert.metrics import METRICS, Metric
 from swissbert.tasks import Task
 
 
 def intervals(
-    task: Task, labels: Array, answers: Array, *, resamples: int = 1000, seed: int = 0
+    task: Task,
+    labels: Array,
+    answers: Array,
+    *,
+    metrics: Sequence[Metric] = (),
+    resamples: int = 1000,
+    seed: int = 0,
 ) -> dict[str, tuple[float, float]]:
     """Compute 95 % percentile bootstrap intervals of every metric of a task; rows are drawn with replacement.
 
@@ -18,12 +24,13 @@ def intervals(
         task: The task.
         labels: ``[N]`` or ``[N, C]``.
         answers: Probabilities ``[N, C]`` or scores ``[N]``.
+        metrics: Further metrics, from outside the table.
         resamples: Number of bootstrap samples.
         seed: Seed of the random generator.
     """
     rng = np.random.default_rng(seed)
     decisions = task.kind.decide(answers)
-    metrics = [METRICS[name] for name in task.kind.metrics]
+    metrics = [*(METRICS[name] for name in task.kind.metrics), *metrics]
     needs_answers = any(metric.needs_answers for metric in metrics)
     values: dict[str, list[float]] = {metric.name: [] for metric in metrics}
     for _ in range(resamples):

@@ -130,9 +130,9 @@ def evaluate(
             len(data),
             len(data.bad),
             values,
-            intervals(task, labels, answers) if full else None,
+            intervals(task, labels, answers, metrics=extra) if full else None,
             task.kind.confusion(task, labels, decisions) if full else None,
             task.labels if full and task.labels else None,
-            task_scores(task, labels, baseline) if baseline is not None else None,
+            task_scores(task, labels, baseline, extra) if baseline is not None else None,
         )
     return Scores(scores, **overall({name: (s.metric, s.value) for name, s in scores.items()}))

@@ -11,7 +11,7 @@ from swissbert.display import Display
 from swissbert.model_folder.layout import CHECKPOINTS, RUN_RECORD
 from swissbert.training.loop import train
 from swissbert.training.plan import plan_steps
-from swissbert.training.prepare import fingerprints, load_splits, prepare
+from swissbert.training.preparation import fingerprints, load_splits, prepare
 from swissbert.training.state import checkpoints, recorded_rows
 
 TIMED_STEPS = 2

@@ -170,9 +170,11 @@ def _input(path: Path) -> dict[str, Any]:
 def _model(folder: Path) -> str:
     """Return a SHA-256 over the files of a model folder that its answers depend on."""
     digest = hashlib.sha256()
-    for path in (folder / name for name in MODEL_FILES):
-        if path.is_file():
-            digest.update(f"{path.name} {sha256(path)}\n".encode())
+    paths = [folder / name for name in MODEL_FILES if (folder / name).is_file()]
+    if not paths:
+        raise SwissbertError(f"{folder}: this model has no files; save it and load it, so that the job can be resumed")
+    for path in paths:
+        digest.update(f"{path.name} {sha256(path)}\n".encode())
     return digest.hexdigest()
 
 

@@ -2,7 +2,7 @@
 
 A kind holds everything that differs between, say, a classification and a regression: what a declaration must contain,
 how a cell becomes a label, which losses and metrics fit, and how the numbers of a head become a decision and an answer.
-Code outside `swissbert.kinds` never asks which kind a task is of.
+Code outside `swissbert.kinds` does not ask which kind a task is of; only the cosine head does, which is defined for two kinds.
 """
 
 from abc import ABC, abstractmethod

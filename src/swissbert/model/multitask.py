@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from swissbert.data.batches import PackedBatch
 from swissbert.encoder import Bert
+from swissbert.errors import SwissbertError
 from swissbert.model.heads import find_head
 from swissbert.model.heads.base import Head
 from swissbert.model.hidden import HiddenLayer
@@ -48,6 +49,8 @@ class MultitaskModel(nn.Module):
         for task in tasks:
             width = encoder.config.hidden_size * (2 if self.separate(task) else 1)
             head = (heads or {}).get(task.name) or self._head_class(task, pair_head)
+            if clause := head.misfit(task, self.separate(task)):
+                raise SwissbertError(f"task '{task.name}' cannot have the head {head.__name__}: {clause}")
             if layer_sharing and head.uses_hidden_layer and self._hidden_name(task) not in self.hidden:
                 self.hidden[self._hidden_name(task)] = HiddenLayer(width, dropout)
             self.heads[_key(task.name)] = head(task, width, dropout)

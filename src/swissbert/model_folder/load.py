@@ -84,11 +84,28 @@ def read_model(
     if longest > limit:
         where = folder / layout.DESCRIPTION
         raise SwissbertError(f"{where}: encoder.max_length is {longest}, but this encoder takes at most {limit} tokens")
+    _check_heads(description, heads or {}, folder)
     network = build_network(
         encoder, description.tasks, description.model, freeze=description.encoder.freeze, heads=heads
     )
     _load_heads(network, folder / layout.HEADS)
     return Stored(network.eval(), Tokenizer(base, encoder.config.vocab_size), description, folder)
+
+
+def _check_heads(description: Description, heads: Mapping[str, type[Head]], folder: Path) -> None:
+    """Raise SwissbertError if heads from outside the package are missing, are others, or belong to no task."""
+    tasks = [task.name for task in description.tasks]
+    for name in heads:
+        if name not in tasks:
+            raise SwissbertError(f"heads has an entry for '{name}', but the tasks are {', '.join(tasks)}")
+    recorded = description.provenance.get("heads", {})
+    for name, path in recorded.items() if isinstance(recorded, dict) else ():
+        expected = str(path).rpartition(".")[2]
+        if name not in heads or heads[name].__name__ != expected:
+            raise SwissbertError(
+                f"{folder}: task '{name}' was trained with the head {path}, which is not part of swissbert; pass "
+                f"heads={{'{name}': {expected}}}"
+            )
 
 
 def _load_heads(network: MultitaskModel, path: Path) -> None:

@@ -10,23 +10,25 @@ if TYPE_CHECKING:
     from swissbert.training.loop import Stopped as Stopped
     from swissbert.training.loop import train as train
     from swissbert.training.plan import plan_steps as plan_steps
-    from swissbert.training.prepare import Prepared as Prepared
-    from swissbert.training.prepare import build as build
-    from swissbert.training.prepare import load_splits as load_splits
+    from swissbert.training.preparation import Prepared as Prepared
+    from swissbert.training.preparation import build as build
+    from swissbert.training.preparation import load_splits as load_splits
+    from swissbert.training.preparation import prepare as prepare
     from swissbert.training.step import StepRecord as StepRecord
     from swissbert.training.step import TrainingStep as TrainingStep
 
 _MODULES = {
     "Callback": "callbacks",
-    "Prepared": "prepare",
+    "Prepared": "preparation",
     "Result": "loop",
     "Run": "loop",
     "StepRecord": "step",
     "Stopped": "loop",
     "TrainingStep": "step",
-    "build": "prepare",
-    "load_splits": "prepare",
+    "build": "preparation",
+    "load_splits": "preparation",
     "plan_steps": "plan",
+    "prepare": "preparation",
     "train": "loop",
 }
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "build",
     "load_splits",
     "plan_steps",
+    "prepare",
     "train",
 ]
 

@@ -15,7 +15,7 @@ def fit_heads(network: MultitaskModel, train: dict[str, TaskData]) -> None:
     """Fit the thresholds of every head that has some, in place."""
     for name, data in train.items():
         head = network.head(name)
-        if head.is_fitted:
+        if head.can_fit:
             head.reset_fit()
             rows = np.arange(min(len(data), ROWS))
             head.fit(table_answers(network, data.task, take(data.table, rows)), data.labels[rows])

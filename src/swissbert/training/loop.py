@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from swissbert.config import RunConfig, dump_config, load_config
+from swissbert.device import same_threads_afterwards
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import Scores, evaluate
@@ -22,7 +23,7 @@ from swissbert.training.callbacks import notify
 from swissbert.training.fit import fit_heads
 from swissbert.training.interrupt import stop_signal
 from swissbert.training.log import TENSORBOARD, MetricsLog
-from swissbert.training.prepare import Data, Prepared, prepare, provenance
+from swissbert.training.preparation import Data, Prepared, prepare, provenance
 from swissbert.training.start import begin, check_settings, outside_classes, resumed_hardware
 from swissbert.training.state import Progress, load_checkpoint, read_run_record, save_checkpoint
 
@@ -93,7 +94,7 @@ def train(
     """
     config = config if isinstance(config, RunConfig) else load_config(config)
     out, display = Path(out), display or Display(quiet=True)
-    with locked(out):
+    with locked(out), same_threads_afterwards():
         recover(out / layout.BEST_MODEL)
         check_settings(config, out, resume)
         record = read_run_record(out / layout.RUN_RECORD) if resume and (out / layout.RUN_RECORD).exists() else None

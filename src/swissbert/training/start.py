@@ -19,15 +19,18 @@ from swissbert.model.heads.base import Head
 from swissbert.model_folder import layout
 from swissbert.mtl.balancing import Balancer, class_name
 from swissbert.settings import read_toml
-from swissbert.training.prepare import Prepared, provenance
-from swissbert.training.state import recorded_rows
+from swissbert.training.preparation import Prepared, provenance
 
 FREE_TO_CHANGE = ("train.on_hardware_change ",)
 """Settings that a resumed run may change."""
 
 
-def stored_config(out: Path) -> RunConfig:
+def stored_config(out: Path, like: RunConfig | None = None) -> RunConfig:
     """Read the settings of a run folder.
+
+    Args:
+        out: The run folder.
+        like: Settings with the kinds and formats from outside the package that the stored ones may name.
 
     Raises:
         SwissbertError: If it has none.
@@ -35,7 +38,7 @@ def stored_config(out: Path) -> RunConfig:
     path = out / layout.RUN_CONFIG
     if not path.is_file():
         raise SwissbertError(f"{out}: there is no run to resume (no {layout.RUN_CONFIG})", argument="out")
-    return make_config(read_toml(path), str(path))
+    return make_config(read_toml(path), str(path), like=like)
 
 
 def check_settings(config: RunConfig, out: Path, resume: bool) -> None:
@@ -48,7 +51,7 @@ def check_settings(config: RunConfig, out: Path, resume: bool) -> None:
         return
     if not resume:
         raise SwissbertError(f"{out}: holds a run already; resume it, or choose another folder", argument="resume")
-    changed = [line for line in differences(stored_config(out), config) if not line.startswith(FREE_TO_CHANGE)]
+    changed = [line for line in differences(stored_config(out, config), config) if not line.startswith(FREE_TO_CHANGE)]
     if changed:
         raise SwissbertError(f"{out}: settings differ from those the run began with: {'; '.join(changed)}")
 
@@ -67,10 +70,13 @@ def resumed_hardware(train: TrainSettings, record: Mapping[str, Any], out: Path)
     Raises:
         SwissbertError: If something cannot be kept and ``train.on_hardware_change`` is ``refuse``.
     """
-    began = record.get("hardware")
+    began = _last_hardware(record)
     if not _is_complete(began):
         here = resolve_hardware(train.device, train.precision, train.threads)
-        return here, [f"the hardware that this run began on is not known; it goes on in {here}"]
+        line = f"the hardware of this run so far is not known; it goes on in {here}"
+        if train.on_hardware_change == "refuse" and "auto" in (train.precision, train.device):
+            raise SwissbertError(f"{out}: {line}; train.on_hardware_change = 'continue' allows that")
+        return here, [line]
     device = began["device"] if train.device == "auto" and is_available(began["device"]) else train.device
     threads = train.threads or _kept_threads(began["threads"])
     here = resolve_hardware(device, train.precision, threads)
@@ -81,7 +87,7 @@ def resumed_hardware(train: TrainSettings, record: Mapping[str, Any], out: Path)
     lines = []
     if any(now[name] != began[name] for name in ("device", "precision", "threads")):
         change = (
-            f"this run began in {began['precision']} on {began['device']} with {threads_text(began['threads'])} "
+            f"this run was trained in {began['precision']} on {began['device']} with {threads_text(began['threads'])} "
             f"({began.get('gpu', began['processor'])})"
         )
         if train.on_hardware_change == "refuse":
@@ -91,11 +97,31 @@ def resumed_hardware(train: TrainSettings, record: Mapping[str, Any], out: Path)
             )
         lines.append(f"{change} and goes on in {here}: losses will not be bit for bit those of an uninterrupted run")
     unit = "gpu" if "gpu" in began and "gpu" in now else "processor"
-    before = f"torch {record.get('torch')} on {began[unit]}"
+    before = f"torch {began.get('torch', record.get('torch'))} on {began[unit]}"
     after = f"torch {torch.__version__} on {now[unit]}"
     if before != after:
-        lines.append(f"this run began with {before} and goes on with {after}: the last digits of its losses may differ")
+        lines.append(
+            f"this run was trained with {before} and goes on with {after}: the last digits of its losses may differ"
+        )
     return here, lines
+
+
+def _last_hardware(record: Mapping[str, Any]) -> object:
+    """Return the hardware that a run was last trained on; records of swissbert 0.1.0 have it in words."""
+    resumed = record.get("resumed")
+    if isinstance(resumed, list) and resumed:
+        return resumed[-1]
+    if "hardware" in record:
+        return record["hardware"]
+    device, _, threads = str(record.get("device")).partition(", ")
+    machine = str(record.get("machine")).partition(", ")[2].rpartition(", ")[0]
+    count = threads.partition(" ")[0]
+    return {
+        "device": device,
+        "precision": record.get("precision"),
+        "threads": int(count) if count.isdigit() else None,
+        "processor": machine,
+    }
 
 
 def _is_complete(began: object) -> TypeGuard[dict[str, Any]]:
@@ -127,16 +153,17 @@ def begin(prepared: Prepared, classes: Mapping[str, object], out: Path, record: 
         SwissbertError: If rows or classes differ.
     """
     rows = prepared.fingerprints()
+    hardware = hardware_record(prepared.hardware) | {"torch": str(torch.__version__)}
     if record is None:
         table = {
             "rows": rows,
-            "hardware": hardware_record(prepared.hardware),
+            "hardware": hardware,
             **provenance(prepared),
             **classes,
         }
         write_text(out / layout.RUN_RECORD, json.dumps(table, indent=2) + "\n")
         return
-    stored = recorded_rows(out / layout.RUN_RECORD)
+    stored = record["rows"]
     changed = sorted(key for key in stored.keys() | rows.keys() if stored.get(key) != rows.get(key))
     if changed:
         raise SwissbertError(f"{out}: the rows of {', '.join(changed)} differ from those the run began with")
@@ -146,6 +173,9 @@ def begin(prepared: Prepared, classes: Mapping[str, object], out: Path, record: 
                 f"{out}: this run began with {name} {_shown(record.get(name))}, not {_shown(classes.get(name))}; "
                 "pass an object of the same class"
             )
+    if hardware != _last_hardware(record):
+        table = {**record, "resumed": [*record.get("resumed", []), hardware]}
+        write_text(out / layout.RUN_RECORD, json.dumps(table, indent=2) + "\n")
 
 
 def outside_classes(

@@ -58,7 +58,7 @@ class Head(nn.Module, ABC):
         return self.task.kind.answers(self.task, logits)
 
     @property
-    def is_fitted(self) -> bool:
+    def can_fit(self) -> bool:
         """Whether `fit` has something to do after each epoch."""
         return False
 

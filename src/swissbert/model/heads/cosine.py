@@ -62,7 +62,7 @@ class CosineHead(Head):
         return torch.stack([1 - positive, positive], dim=1)
 
     @property
-    def is_fitted(self) -> bool:
+    def can_fit(self) -> bool:
         """Whether the task is binary."""
         return isinstance(self.task.kind, Binary)
 
@@ -72,13 +72,13 @@ class CosineHead(Head):
 
     def fit(self, answers: Array, labels: Array) -> None:
         """Fit the threshold with the best accuracy on train rows."""
-        if self.is_fitted:
+        if self.can_fit:
             cosines = (2 * answers[:, 1] - 1).astype(float)
             self.threshold.fill_(best_threshold(cosines, labels > 0.5))
 
     def extra_metrics(self, answers: Array, labels: Array) -> dict[str, float]:
         """``accuracy_at_0`` of a binary task: the accuracy of the fixed threshold 0, beside that of the fitted one."""
-        if not self.is_fitted:
+        if not self.can_fit:
             return {}
         at_zero = self.answers(torch.zeros(1, 1, device=self.threshold.device))[0, 1].item()
         return {"accuracy_at_0": float(((answers[:, 1] >= at_zero) == (labels > 0.5)).mean())}

@@ -42,7 +42,7 @@ class LinearHead(Head):
         return super().answers(logits if self.shift is None else logits - self.shift)
 
     @property
-    def is_fitted(self) -> bool:
+    def can_fit(self) -> bool:
         """Whether the kind of task fits thresholds."""
         return self.shift is not None
 

@@ -191,9 +191,10 @@ def load_splits(
             "limit": config.data.limit,
         }
         splits: tuple[Split, ...] = ("train", "dev")
+        memory = memory_rows(data[task.name]) if data and task.name in data else None  # once: iterators end
         for split in splits:
-            if data and task.name in data:
-                rows = load_split(task, split, memory_rows(data[task.name]), tokenizer, **options)
+            if memory is not None:
+                rows = load_split(task, split, memory, tokenizer, **options)
             else:
                 load = cached_split if config.data.cache else load_split
                 rows = load(task, split, config.data.path, tokenizer, **options)
