@@ -40,7 +40,7 @@ class Lines(Display):
         self.lines.append(text)
 
     def about_hardware(self) -> list[str]:
-        return [line for line in self.lines if "began" in line]
+        return [line for line in self.lines if "was trained" in line or "hardware" in line]
 
 
 def config(tiny: Path, **settings: Any) -> RunConfig:

@@ -153,7 +153,7 @@ def begin(prepared: Prepared, classes: Mapping[str, object], out: Path, record: 
         SwissbertError: If rows or classes differ.
     """
     rows = prepared.fingerprints()
-    hardware = hardware_record(prepared.hardware) | {"torch": str(torch.__version__)}
+    hardware = hardware_record(prepared.hardware)
     if record is None:
         table = {
             "rows": rows,
@@ -173,8 +173,10 @@ def begin(prepared: Prepared, classes: Mapping[str, object], out: Path, record: 
                 f"{out}: this run began with {name} {_shown(record.get(name))}, not {_shown(classes.get(name))}; "
                 "pass an object of the same class"
             )
-    if hardware != _last_hardware(record):
-        table = {**record, "resumed": [*record.get("resumed", []), hardware]}
+    last, version = _last_hardware(record), str(torch.__version__)
+    known = last if isinstance(last, dict) else {}
+    if {**known, "torch": known.get("torch", record.get("torch"))} != {**hardware, "torch": version}:
+        table = {**record, "resumed": [*record.get("resumed", []), {**hardware, "torch": version}]}
         write_text(out / layout.RUN_RECORD, json.dumps(table, indent=2) + "\n")
 
 
