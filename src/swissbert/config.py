@@ -67,7 +67,7 @@ class ModelSettings(Settings):
     @classmethod
     def _known_head(cls, name: str) -> str:
         if name not in HEADS:
-            raise ValueError(f"'{name}' is not a head; the heads are {', '.join(HEADS)}{nearest(name, HEADS)}")
+            raise ValueError(f"model.pair_head is '{name}', but it is one of {', '.join(HEADS)}{nearest(name, HEADS)}")
         return name
 
     @model_validator(mode="after")

@@ -352,7 +352,10 @@ def test_analyse_does_not_overwrite_other_files(run: Path, tmp_path: Path) -> No
     (tmp_path / "mine").write_text("mine")
     taken = swissbert("analyse", run, "--out", tmp_path)
     assert taken.returncode == 2
-    assert taken.stderr == f"error: {tmp_path}: not empty and not a report; choose another folder\n"
+    assert (
+        taken.stderr
+        == f"error: {tmp_path}: not empty and not a report; choose another folder (on the command line: --out)\n"
+    )
 
 
 def test_a_library_that_is_not_installed_is_named_with_its_extra() -> None:

@@ -187,7 +187,7 @@ def test_a_missing_label_column_is_an_error_that_names_the_nearest(tmp_path: Pat
         read_split(declare("rows.jsonl"), "train", tmp_path)
 
 
-@pytest.mark.parametrize("cell", [[0, 1, 0], np.array([1, 1, 0]), ["film", "film"]])
-def test_a_list_that_names_a_label_twice_is_a_bad_row(cell: object) -> None:
+@pytest.mark.parametrize("cell", [[0, 1, 0], np.array([1, 1, 0]), "[1, 1, 0]"])
+def test_a_0_or_1_for_each_label_is_a_bad_row(cell: object) -> None:
     result = read_split(declare(), "train", MemoryRows([("ok", ["art"]), ("a", cell)], []))
-    assert "names a label twice; a list of names or numbers is expected" in result.bad[0].reason
+    assert "names a number twice; a list of names or numbers is expected" in result.bad[0].reason

@@ -44,11 +44,11 @@ class Multilabel(Kind):
 
         An empty list assigns no label. An empty text cell never gets here: it counts as a missing label.
         """
-        numbers = [parse_class(task.labels, item) for item in self._items(task, cell)]
-        classes = set(numbers)
-        if len(classes) < len(numbers):
+        items = self._items(task, cell)
+        classes = {parse_class(task.labels, item) for item in items}
+        if len(classes) < len(items) and not any(isinstance(item, str) for item in items):
             raise ValueError(
-                f"label {str(cell)[:40]!r} names a label twice; a list of names or numbers is expected, not a 0 or 1 per label"
+                f"label {str(cell)[:40]!r} names a number twice; a list of names or numbers is expected, not a 0 or 1 per label"
             )
         return tuple(float(number in classes) for number in range(len(task.labels)))
 
