@@ -5,12 +5,14 @@ import json
 import pickle
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
 import pytest
+import torch
 from scipy.sparse import csr_array
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.exceptions import NotFittedError
@@ -52,6 +54,15 @@ def fp32() -> Any:
 def small(tiny: Path) -> dict[str, Any]:
     """Parameters of the tiny encoder."""
     return {"encoder": str(tiny), "epochs": 6, "batch_size": 8, "lr": 3e-3, "max_length": 32, "device": "cpu"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread_in_fixtures_too() -> Iterator[None]:
+    """Pin the number of threads for fixtures of the module, which are set up before those of a test."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
