@@ -13,8 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from case_runner import case, swissbert, train_case
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+__all__ = ["case", "swissbert", "train_case"]  # fixtures
 
 # No test reaches a real hub; the tests of the hub client unset this in a process of their own.
 os.environ["HF_HUB_OFFLINE"] = "1"

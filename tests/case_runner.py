@@ -1,4 +1,4 @@
-"""Copies of the input folders, and the command line in this process."""
+"""Fixtures of the tests in `cases`: copies of the input folders, and the command line in this process."""
 
 import io
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-INPUTS = Path(__file__).parent / "inputs"
+INPUTS = Path(__file__).parent / "cases" / "inputs"
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def swissbert(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.fixture
-def train(swissbert: Command) -> Command:
+def train_case(swissbert: Command) -> Command:
     """Return a function that trains a recipe of a case for a few steps into the folder ``RUN``."""
 
     def run(
