@@ -24,6 +24,7 @@ from swissbert.model_folder.network import build_network
 from swissbert.mtl.balancing import Balancer, make_balancers
 from swissbert.mtl.sampling import Plan
 from swissbert.tasks import Split
+from swissbert.training.automatic import choose_settings
 from swissbert.training.loader import BatchLoader
 from swissbert.training.plan import plan_steps
 from swissbert.training.step import TrainingStep
@@ -44,7 +45,7 @@ class Prepared:
     """Everything that a run needs before its first step; result of `prepare`.
 
     Attributes:
-        config: The settings.
+        config: The settings, with those that a recipe leaves out filled in.
         tokenizer: The encoder's tokenizer.
         network: The network, on the device of `hardware`.
         train: Training rows by task.
@@ -126,7 +127,12 @@ def prepare(
     hardware = hardware or resolve_hardware(config.train.device, config.train.precision, config.train.threads)
     torch.set_num_threads(hardware.threads)
     network, tokenizer = build(config, hardware.device, heads)
-    train, dev = load_splits(config, tokenizer, display or Display(quiet=True), data)
+    display = display or Display(quiet=True)
+    train, dev = load_splits(config, tokenizer, display, data)
+    sizes = {name: len(rows) for name, rows in train.items()}
+    config, choices = choose_settings(config, sizes, network.encoder.config.hidden_size)
+    if choices:
+        display.say(choices)
     return Prepared(config, tokenizer, network, train, dev, hardware, plan_steps(config, train))
 
 
