@@ -7,12 +7,13 @@ returns a `RunConfig`; `dump_config` writes the effective settings back.
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from swissbert.data.formats import Format
 from swissbert.errors import SwissbertError, nearest
 from swissbert.model.heads import HEADS
 from swissbert.mtl.methods import METHODS, method_names
+from swissbert.selection import full_name, with_stratify
 from swissbert.setting_tables import absolute_encoder, anchor
 from swissbert.setting_tables import apply_overrides as apply_overrides
 from swissbert.setting_tables import differences as differences
@@ -173,7 +174,9 @@ class TrainSettings(Settings):
         threads: Thread count of torch; its own default if left out.
         on_hardware_change: What a resumed run does if it cannot keep the device, precision or thread count that it
             began with and that were left to the machine: ``continue`` with what there is, or ``refuse``.
-        best_by: The score that decides which model is kept: ``overall``, ``overall_normalised`` or ``task.metric``.
+        best_by: The score on dev rows that decides which model is kept: ``overall``, ``overall_normalised``,
+            ``task.metric`` (``metric`` alone where one task has it), ``task.loss``, or ``loss``, the sum of the losses of
+            the tasks times ``loss.scale``.
         patience: Number of evaluations without a new best after which the run stops; chosen only where `epochs` is.
         checkpoint_every: Steps between checkpoints; one is written after each epoch anyway.
         keep: Number of checkpoints that are kept.
@@ -281,6 +284,18 @@ class RunConfig(Settings):
         name = absolute_encoder(encoder.name, Path.cwd())
         return encoder if name == encoder.name else encoder.model_copy(update={"name": name})
 
+    @field_validator("tasks")
+    @classmethod
+    def _with_stratify(cls, tasks: list[Task]) -> list[Task]:
+        return with_stratify(tasks)
+
+    @field_validator("train")
+    @classmethod
+    def _with_full_name(cls, train: TrainSettings, info: ValidationInfo) -> TrainSettings:
+        tasks = info.data.get("tasks")
+        name = train.best_by if tasks is None else full_name(train.best_by, tasks)  # None: the tasks are not valid
+        return train if name == train.best_by else train.model_copy(update={"best_by": name})
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         names = [task.name for task in self.tasks]
@@ -292,11 +307,6 @@ class RunConfig(Settings):
                 if name not in names:
                     raise ValueError(f"{key} names '{name}', but the tasks are {', '.join(names)}")
         self._no_contradiction()
-        allowed = ["overall", "overall_normalised"]
-        for task in self.tasks:
-            allowed += [f"{task.name}.{metric}" for metric in task.kind.metrics]
-        if self.train.best_by not in allowed:
-            raise ValueError(f"train.best_by is '{self.train.best_by}', but it is one of {', '.join(allowed)}")
         return self
 
     def _no_contradiction(self) -> None:
@@ -311,6 +321,12 @@ class RunConfig(Settings):
         if self.encoder.freeze and self.model.pair_head == "cosine" and any(task.is_pair for task in self.tasks):
             raise ValueError(
                 "encoder.freeze = true and model.pair_head = 'cosine' exclude each other: a pair task has nothing to learn"
+            )
+        smooth = next((task.name for task in self.tasks if task.is_pair and task.label_smoothing), None)
+        if self.model.pair_head == "cosine" and smooth:
+            raise ValueError(
+                f"label_smoothing of task '{smooth}' and model.pair_head = 'cosine' exclude each other: "
+                "the loss of a cosine has no targets to smooth"
             )
         if self.sampling.weights and method != "weighted":
             raise ValueError(

@@ -196,6 +196,6 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], left
     for row in rows:
         grid.add_row(*(Text(cell) for cell in row))
     out = StringIO()
-    Console(file=out, width=200, force_terminal=False).print(grid)
+    Console(file=out, width=10_000, force_terminal=False).print(grid)  # cells are never cut
     lines = [line.rstrip() for line in out.getvalue().splitlines()]
     return "\n".join([title, *(line for line in lines if line)])

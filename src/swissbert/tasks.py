@@ -16,6 +16,7 @@ from swissbert.settings import Settings, read_toml, shown, validated
 
 Split = Literal["train", "dev", "test"]
 FileName = Annotated[str, Field(min_length=1)]
+Weight = Annotated[float, Field(ge=0, strict=True)]
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 SHIPPED = Path(__file__).parent / "tasks"
 
@@ -28,12 +29,14 @@ class Columns(Settings):
         text_pair: The second text of a pair; makes the task a pair task.
         label: The label.
         id: An id, which answers repeat; row numbers if left out.
+        weight: The weight of a train row in the loss, a number from 0; 1 for all rows if left out.
     """
 
     text: str = Field(min_length=1)
     text_pair: str | None = Field(default=None, min_length=1)
     label: str = Field(min_length=1)
     id: str | None = Field(default=None, min_length=1)
+    weight: str | None = Field(default=None, min_length=1)
 
 
 class HubData(Settings):
@@ -71,6 +74,13 @@ class Task(Settings):
         quotes: Whether quotes in delimited files are syntax; left out, the format's own default.
         holdout: Share of train rows that serves as dev split where none is declared. Rows are chosen by a hash of
             their text, so equal texts are never on both sides, and held-out rows are never trained on.
+        stratify: Whether the held-out share is taken from each label, with at least one text of a label that has two. Left
+            out, it is where rows have one label each and no other task of the run holds rows out of the same files,
+            because a text must not be a train row of one task and a dev row of another.
+        class_weights: ``balanced``, a table of labels and weights (1 for others), or a list in the order of `labels`: how
+            much the rows of a label count in the loss. Of a multilabel task, how much a label counts where a row has it.
+            Weights are divided by their mean over the train rows, so that the loss keeps its scale.
+        label_smoothing: Share of each target, from 0 to below 1, that is spread evenly over all labels.
         hub: A data set on the Hugging Face hub instead of files.
         submit_column: Header of the prediction column in the course's files.
     """
@@ -91,6 +101,9 @@ class Task(Settings):
     format: Annotated[InstanceOf[Format] | Literal["auto"], PlainSerializer(str, return_type=str)] = "auto"
     quotes: bool | None = None
     holdout: float = Field(default=0.1, gt=0, lt=1, strict=True)
+    stratify: bool | None = Field(default=None, strict=True)
+    class_weights: Literal["balanced"] | dict[str, Weight] | list[Weight] | None = None
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1, strict=True)
     hub: HubData | None = None
     submit_column: str | None = None
 
@@ -138,6 +151,11 @@ class Task(Settings):
     def holds_out(self) -> bool:
         """Whether dev rows are a share of the train rows, because no dev split is declared."""
         return "dev" not in (self.hub.splits if self.hub else self.files)
+
+    @property
+    def stratifies(self) -> bool:
+        """Whether dev rows are held out label by label; for a task outside a run, what a run of it alone would do."""
+        return self.kind.can_stratify(self) if self.stratify is None else self.stratify
 
     def source(self, split: Split) -> Split:
         """Return the split whose rows are read for `split`."""
@@ -201,6 +219,11 @@ def make_task(
         SwissbertError: Names source, key, value and what is allowed.
     """
     return validated(Task, table, where, context={"kinds": dict(kinds or {}), "formats": dict(formats or {})})
+
+
+def without_stratify(table: dict[str, Any]) -> dict[str, Any]:
+    """Return a stored declaration that says ``stratify``: those of swissbert 0.1.0 do not, and held rows out without."""
+    return {"stratify": False, **table}
 
 
 def find_task(name: str) -> Task:

@@ -20,6 +20,7 @@ LAYERS = [
     {"metrics"},
     {"kinds", "data.formats"},
     {"tasks"},
+    {"selection"},
     {"encoder"},
     {"data"},
     {"mtl"},

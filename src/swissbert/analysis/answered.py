@@ -13,9 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from swissbert.analysis.buckets import Bucket, buckets_for, overlap
+from swissbert.data.holdout import row_hash
+from swissbert.data.overlap import overlap_notes
 from swissbert.data.rows import BadRow, Row
 from swissbert.data.splits import open_split
 from swissbert.errors import SwissbertError
+from swissbert.evaluation import task_scores
+from swissbert.evaluation.notes import labels_reason, notes_on
 from swissbert.inference.model import CHUNK, Model
 from swissbert.kinds import Array
 from swissbert.tasks import Split, Task
@@ -39,6 +43,7 @@ class AnsweredSplit:
         flags: Whether each row is in each bucket, bool ``[N, len(buckets)]``.
         overlap: Word overlap of the sentences of each pair, 0 to 1, ``[N]``; None for single sentences.
         buckets: The buckets of the columns of `flags`.
+        shared: A note on rows that are train rows, if there are any.
     """
 
     task: Task
@@ -51,6 +56,18 @@ class AnsweredSplit:
     flags: Array
     overlap: Array | None
     buckets: list[Bucket]
+    shared: tuple[str, ...] = ()
+
+    @cached_property
+    def notes(self) -> list[str]:
+        """What a reader of the scores must know, as `swissbert.evaluation.TaskScores` has it."""
+        values = task_scores(self.task, self.labels, self.answers, decisions=self.decisions)
+        return [*self.shared, *notes_on(self.task, self.labels, self.decisions, values)]
+
+    @property
+    def labels_reason(self) -> str | None:
+        """Why scores on these rows are undefined whatever is answered; None if they are not."""
+        return labels_reason(self.task, self.labels)
 
     @cached_property
     def decisions(self) -> Array:
@@ -109,7 +126,7 @@ def answer_split(
     """
     source, rows = open_split(task, split, directory)
     buckets = buckets_for(task)
-    labels, answers, flags, overlaps = [], [], [], []
+    labels, answers, flags, overlaps, keys = [], [], [], [], []
     bad: list[BadRow] = []
     bad_count = 0
     while chunk := list(islice(rows, CHUNK)):
@@ -123,6 +140,7 @@ def answer_split(
             answers.append(model.answer_rows(task, good))
             flags.append(np.array([[bucket.matches(row) for bucket in buckets] for row in good]))
             overlaps.append(np.array([overlap(row) for row in good], np.float32))
+            keys += [row_hash(row) for row in good]
         on_progress(len(chunk))
     if not labels:
         raise SwissbertError(f"{source}: no usable row for task '{task.name}'")
@@ -137,6 +155,7 @@ def answer_split(
         np.concatenate(flags),
         np.concatenate(overlaps) if task.is_pair else None,
         buckets,
+        tuple(overlap_notes(task, split, directory, keys)),
     )
 
 

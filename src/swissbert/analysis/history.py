@@ -1,6 +1,7 @@
 """Training curves from the log of a run: losses, dev scores, task weights, cosines of task gradients."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,7 +76,7 @@ def _append(series: Series, step: int, record: dict[str, Any]) -> None:
     for name, value in record.items():
         steps, values = series.setdefault(name, ([], []))
         steps.append(step)
-        values.append(float(value))
+        values.append(math.nan if value is None else float(value))
 
 
 def moving_average(values: list[float], window: int) -> Array:

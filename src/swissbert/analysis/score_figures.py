@@ -12,7 +12,7 @@ from swissbert.analysis.answered import AnsweredSplit
 from swissbert.analysis.style import COLOURS, HEAT, INK, SOFT, axes_row, hide_grid, in_style
 from swissbert.evaluation import intervals, task_scores
 from swissbert.kinds import Array
-from swissbert.metrics import METRICS, pearson
+from swissbert.metrics import METRICS, higher_is_better, pearson, shown
 
 MOST_POINTS = 4000
 """Rows up to which each one is a point of a scatter plot; more are shown as a density."""
@@ -26,8 +26,8 @@ class MetricScore:
         task: Name of the task.
         metric: Name of the metric.
         declared: Whether it is the metric that the task declares.
-        value: Its value.
-        interval: 95 % bootstrap interval.
+        value: Its value; NaN where it is undefined.
+        interval: 95 % bootstrap interval; NaN where the value is undefined.
         chance: Value of the best constant answer, 0 for a correlation; NaN where neither is defined.
         rows: Number of rows scored.
     """
@@ -56,7 +56,15 @@ def metric_scores(answered: AnsweredSplit, resamples: int = 1000) -> list[Metric
     spans = intervals(task, answered.labels, answered.answers, resamples=resamples)
     chance, rows = chance_scores(answered), len(answered.labels)
     return [
-        MetricScore(task.name, name, name == task.metric, value, spans[name], chance.get(name, math.nan), rows)
+        MetricScore(
+            task.name,
+            name,
+            name == task.metric,
+            value,
+            spans.get(name, (math.nan, math.nan)),
+            chance.get(name, math.nan),
+            rows,
+        )
         for name, value in values.items()
     ]
 
@@ -72,12 +80,15 @@ def scores_figure(scores: Sequence[MetricScore]) -> Figure:
         axes.plot(score.interval, [i, i], color=COLOURS[0], linewidth=3, solid_capstyle="round", alpha=0.45)
         axes.plot(score.value, i, "o", color=COLOURS[0], markersize=8, label=labels[0])
         axes.plot(score.chance, i, "|", color=SOFT, markersize=14, markeredgewidth=2, label=labels[1])
-        at = (score.value, i)
-        axes.annotate(f"{score.value:.3f}", at, (0, 9), textcoords="offset points", ha="center", color=INK)
-        names.append(f"{score.task}\n{score.metric.replace('_', ' ')}, {score.rows:,} rows")
+        at = (0.0 if math.isnan(score.value) else score.value, i)
+        axes.annotate(shown(score.value), at, (0, 9), textcoords="offset points", ha="center", color=INK)
+        direction = "" if higher_is_better(score.metric) else ", lower is better"
+        names.append(f"{score.task}\n{score.metric.replace('_', ' ')}, {score.rows:,} rows{direction}")
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.6)
-    axes.set_xlim(min(0.0, axes.get_xlim()[0]), 1)
+    left, right = axes.get_xlim()
+    in_units = any(not higher_is_better(score.metric) for score in declared)  # errors have no upper limit
+    axes.set_xlim(min(0.0, left), max(1.0, right) if in_units else 1)
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
     hide_grid(axes, keep="x")
     return figure
@@ -89,7 +100,7 @@ def scatter_figure(answered: AnsweredSplit) -> Figure:
     task, true, predicted = answered.task, answered.labels, answered.answers.astype(float)
     r = pearson(true, predicted, predicted)
     low, high = task.range or (min(true.min(), predicted.min()), max(true.max(), predicted.max()))
-    figure, (axes,) = axes_row(f"{task.name}: predicted against true score, Pearson r {r:.3f}", 1, 8.4, 5)
+    figure, (axes,) = axes_row(f"{task.name}: predicted against true score, Pearson r {shown(r)}", 1, 8.4, 5)
     if len(true) > MOST_POINTS:
         box = (low, high, low, high)
         density = axes.hexbin(true, predicted, gridsize=40, bins="log", cmap=HEAT, extent=box, mincnt=1)

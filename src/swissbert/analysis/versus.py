@@ -10,6 +10,7 @@ from swissbert.analysis.style import COLOURS, SOFT, axes_row, hide_grid, in_styl
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import percentiles, task_scores
 from swissbert.kinds import Array
+from swissbert.metrics import higher_is_better
 
 MCNEMAR_METRICS = ("accuracy", "exact_match")
 """Metrics that are the share of rows without error, which McNemar's test compares."""
@@ -78,6 +79,11 @@ def compare(first: AnsweredSplit, second: AnsweredSplit, *, resamples: int = 100
     ]
 
 
+def _axis_label(difference: Difference) -> str:
+    name = f"{difference.task} {difference.metric.replace('_', ' ')}"
+    return name if higher_is_better(difference.metric) else f"{name} (sign reversed)"
+
+
 def mcnemar(first: Array, second: Array) -> float:
     """Return the p-value of McNemar's exact two-sided test of equal accuracies.
 
@@ -116,16 +122,20 @@ def disagreements(better: AnsweredSplit, worse: AnsweredSplit, count: int) -> li
 
 @in_style
 def versus_figure(differences: list[Difference], names: tuple[str, str]) -> Figure:
-    """Draw the difference of every metric with its interval; above 0 the first model is better."""
+    """Draw the difference of every metric with its interval; above 0 the first model is better.
+
+    Differences of metrics of which lower values are better are drawn with the opposite sign.
+    """
     title = f"{names[0]} against {names[1]}: difference with 95 % interval"
     figure, (axes,) = axes_row(title, 1, 8, 1.4 + 0.42 * len(differences))
     axes.axvline(0, color=SOFT, linewidth=1)
     for i, item in enumerate(differences):
-        low, high = item.interval
+        sign = 1 if higher_is_better(item.metric) else -1
+        low, high = sorted(sign * end for end in item.interval)
         colour = COLOURS[0] if low > 0 else COLOURS[1] if high < 0 else COLOURS[7]
         axes.plot([low, high], [i, i], color=colour, linewidth=3, alpha=0.45, solid_capstyle="round")
-        axes.plot(item.difference, i, "o", color=colour, markersize=8)
-    axes.set_yticks(range(len(differences)), [f"{d.task} {d.metric.replace('_', ' ')}" for d in differences])
+        axes.plot(sign * item.difference, i, "o", color=colour, markersize=8)
+    axes.set_yticks(range(len(differences)), [_axis_label(d) for d in differences])
     axes.set_ylim(len(differences) - 0.5, -0.5)
     axes.set_xlabel(f"← {names[1]} better | {names[0]} better →")
     hide_grid(axes, keep="x")

@@ -51,10 +51,12 @@ def export(
         print(export_onnx(loaded, out, task))
     else:
         from swissbert.export.onnx import export_int8
+        from swissbert.metrics import shown
 
         for name, (exact, rounded) in export_int8(loaded, out, task, directory_of(loaded, data)).items():
             metric = loaded.task(name).metric
-            print(f"{name} {metric} on dev rows: {rounded:.4f}, {exact:.4f} before rounding", file=sys.stderr)
+            after, before = shown(rounded, 4), shown(exact, 4)
+            print(f"{name} {metric} on dev rows: {after}, {before} before rounding", file=sys.stderr)
         print(out / "model.onnx")
 
 

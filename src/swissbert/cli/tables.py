@@ -1,12 +1,19 @@
 """Tables of scores and data checks for the terminal."""
 
+import math
+
 from swissbert.data.check import Report, Shared
 from swissbert.display import table
 from swissbert.evaluation import Scores, TaskScores
-from swissbert.metrics import METRICS
+from swissbert.evaluation.confused import MANY_LABELS, most_confused, worst_labels
+from swissbert.metrics import METRICS, higher_is_better, shown
 
 BAD_SHOWN = 20
 """Largest number of bad rows that are listed for each split."""
+MATRIX_WIDTH = 140
+"""Characters that the labels of a confusion matrix may have together."""
+ENDS = 3
+"""Most frequent labels, and as many least frequent ones, whose shares are shown of many."""
 
 
 def scores_table(scores: Scores) -> str:
@@ -19,32 +26,56 @@ def scores_table(scores: Scores) -> str:
                 [
                     name,
                     metric + (" *" if metric == task.metric else ""),
-                    f"{value:.3f}",
+                    shown(value),
                     f"{span[0]:.3f} to {span[1]:.3f}" if span else "",
                     _chance(task, metric),
                     f"{task.rows:,}",
                 ]
             )
-    rows.append(["overall", "mean of *", f"{scores.overall:.3f}", "", "", ""])
-    rows.append(["overall_normalised", "mean of *, r as (r+1)/2", f"{scores.overall_normalised:.3f}", "", "", ""])
+    if any(higher_is_better(task.metric) for task in scores.tasks.values()):
+        rows.append(["overall", "mean of *", shown(scores.overall), "", "", ""])
+        rows.append(["overall_normalised", "mean of *, r as (r+1)/2", shown(scores.overall_normalised), "", "", ""])
     parts = [table("Scores", ["task", "metric", "score", "95 % interval", "chance", "rows"], rows, left=2)]
+    parts += [_block("On these scores", scores.all_notes())]
     parts += [confusion_table(name, task) for name, task in scores.tasks.items() if task.confusion]
-    return "\n\n".join(parts)
+    return "\n\n".join(part for part in parts if part)
 
 
 def _chance(task: TaskScores, metric: str) -> str:
     """Format the score of the best constant answer; 0 for correlations; empty where neither is defined."""
     if metric in METRICS and METRICS[metric].is_correlation:
         return "0.000"
-    return f"{task.baseline[metric]:.3f}" if task.baseline and metric in task.baseline else ""
+    value = task.baseline.get(metric, math.nan) if task.baseline else math.nan
+    return "" if math.isnan(value) else f"{value:.3f}"
 
 
 def confusion_table(name: str, task: TaskScores) -> str:
-    """Format counts of true (rows) against predicted (columns) labels."""
+    """Format counts of true (rows) against predicted (columns) labels; of many labels those that are most confused."""
     assert task.confusion is not None
     assert task.labels is not None
+    if len(task.labels) > MANY_LABELS or sum(map(len, task.labels)) > MATRIX_WIDTH:
+        return _confused(name, task.labels, task.confusion)
     rows = [[label, *map(str, counts)] for label, counts in zip(task.labels, task.confusion, strict=True)]
     return table(f"{name}: true label by row, predicted by column", ["", *task.labels], rows)
+
+
+def _confused(name: str, labels: list[str], confusion: list[list[int]]) -> str:
+    """Format the most confused pairs of labels, and the labels with the smallest share of right rows."""
+    pairs = most_confused(labels, confusion)
+    worst = worst_labels(labels, confusion)
+    count = f"{len(labels)} labels; the JSON has the whole table"
+    confused = table(
+        f"{name}: labels most often confused ({count})",
+        ["true", "predicted", "rows"],
+        [[true, predicted, str(rows)] for true, predicted, rows in pairs],
+        left=2,
+    )
+    fewest = table(
+        f"{name}: labels with the smallest share of right rows",
+        ["label", "rows", "right", "share"],
+        [[label, str(rows), str(right), f"{share:.3f}"] for label, rows, right, share in worst],
+    )
+    return "\n\n".join([*([confused] if pairs else [f"{name}: no labels are confused ({count})"]), fewest])
 
 
 def check_text(report: Report) -> str:
@@ -81,12 +112,20 @@ def _files(report: Report) -> str:
 
 
 def _balances(report: Report) -> str:
-    rows = [
-        [split.task, split.split, "  ".join(f"{label} {share:.0%}" for label, share in split.balance.items())]
-        for split in report.splits
-        if split.balance
-    ]
+    rows = [[split.task, split.split, _shares(split.balance)] for split in report.splits if split.balance]
     return table("Labels", ["task", "split", "share of rows"], rows, left=3) if rows else ""
+
+
+def _shares(balance: dict[str, float]) -> str:
+    """Format the share of each label; of many labels the most and the least frequent ones."""
+    parts = [f"{label} {share:.0%}" for label, share in balance.items()]
+    if len(parts) <= MANY_LABELS:
+        return "  ".join(parts)
+    order = sorted(balance, key=lambda label: -balance[label])
+    absent = sum(not share for share in balance.values())
+    ends = [[f"{label} {balance[label]:.1%}" for label in some] for some in (order[:ENDS], order[-ENDS:])]
+    missing = f"; {absent} of {len(parts)} labels have no row" if absent else ""
+    return f"{'  '.join(ends[0])}  ... {len(parts) - 2 * ENDS} more ...  {'  '.join(ends[1])}{missing}"
 
 
 def _bad_rows(report: Report) -> str:

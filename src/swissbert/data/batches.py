@@ -19,12 +19,14 @@ class PackedBatch:
         token_type_ids: Token types, int64 ``[T]``.
         lengths: Tokens of each sequence.
         labels: Labels, fp32 ``[B]`` or ``[B, C]``; NaN where a row has none.
+        weights: Weights in the loss, fp32 in the shape of the labels; None for the plain mean.
     """
 
     input_ids: torch.Tensor
     token_type_ids: torch.Tensor
     lengths: list[int]
     labels: torch.Tensor
+    weights: torch.Tensor | None = None
 
     @property
     def tokens(self) -> int:
@@ -40,6 +42,7 @@ class PackedBatch:
             self.token_type_ids.to(device),
             self.lengths,
             self.labels.to(device),
+            None if self.weights is None else self.weights.to(device),
         )
 
 
@@ -51,13 +54,16 @@ def take(table: TokenTable, rows: np.ndarray) -> TokenTable:
     return TokenTable(np.concatenate(parts), table.first[sequences], offsets, table.per_row)
 
 
-def pack(table: TokenTable, rows: np.ndarray, labels: np.ndarray | None = None) -> PackedBatch:
+def pack(
+    table: TokenTable, rows: np.ndarray, labels: np.ndarray | None = None, weights: np.ndarray | None = None
+) -> PackedBatch:
     """Pack rows of a table.
 
     Args:
         table: Tokens of N rows.
         rows: Row numbers, int64 ``[B]``.
         labels: Labels of the whole table, ``[N]`` or ``[N, C]``; None packs NaN ``[B]``.
+        weights: Weights of the rows of the batch, ``[B]`` or ``[B, C]``; None for the plain mean.
     """
     sequences = (rows[None, :] * table.per_row + np.arange(table.per_row)[:, None]).reshape(-1)
     starts = table.offsets[sequences]
@@ -68,7 +74,11 @@ def pack(table: TokenTable, rows: np.ndarray, labels: np.ndarray | None = None) 
     types = (within >= np.repeat(table.first[sequences], lengths)).astype(np.int64)
     chosen = np.full(len(rows), np.nan) if labels is None else labels[rows]  # [B] or [B, C]
     return PackedBatch(
-        torch.from_numpy(ids), torch.from_numpy(types), lengths.tolist(), torch.from_numpy(chosen.astype(np.float32))
+        torch.from_numpy(ids),
+        torch.from_numpy(types),
+        lengths.tolist(),
+        torch.from_numpy(chosen.astype(np.float32)),
+        None if weights is None else torch.from_numpy(weights.astype(np.float32)),
     )
 
 

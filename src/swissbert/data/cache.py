@@ -30,11 +30,18 @@ from swissbert.files import read_object, sha256
 from swissbert.kinds import KINDS
 from swissbert.tasks import Split, Task
 
-VERSION = 1
+VERSION = 2
 """Part of every key. Raise it with any change to how files are read, rows are checked, labels are parsed, dev rows are
 held out, texts are tokenized and cut, or entries are laid out: it makes entries of earlier versions unused."""
-ARRAYS = {"ids": np.int32, "first": np.int32, "offsets": np.int64, "labels": np.float64}
-"""Files of an entry, ``NAME.bin``, and their types. Labels are ``[N]`` or ``[N, C]``."""
+ARRAYS = {
+    "ids": np.int32,
+    "first": np.int32,
+    "offsets": np.int64,
+    "labels": np.float64,
+    "keys": np.uint64,
+    "weights": np.float64,
+}
+"""Files of an entry, ``NAME.bin``, and their types. Labels are ``[N]`` or ``[N, C]``; weights are empty without any."""
 RECORD = "about.json"
 """File of an entry with everything but arrays; its modification time is when the entry was last used."""
 KEPT = 60 * 24 * 3600
@@ -132,11 +139,13 @@ def _write(entry: Path, parts: Tokenizing) -> None:
     with ExitStack() as stack:
         files = {name: stack.enter_context((entry / f"{name}.bin").open("wb")) for name in ARRAYS}
         np.zeros(1, np.int64).tofile(files["offsets"])
-        for table, labels in parts:
+        for table, labels, keys, weights in parts:
             table.ids.tofile(files["ids"])
             table.first.tofile(files["first"])
             (table.offsets[1:] + total).tofile(files["offsets"])
             labels.tofile(files["labels"])
+            keys.tofile(files["keys"])
+            weights.tofile(files["weights"])
             total, per_row = total + len(table.ids), table.per_row
         for file in files.values():
             file.flush()
@@ -159,12 +168,13 @@ def _open(entry: Path, task: Task) -> TaskData | None:
         paths = {name: entry / f"{name}.bin" for name in ARRAYS}
         if {name: path.stat().st_size for name, path in paths.items()} != record["bytes"]:
             return None
-        maps = {name: np.memmap(path, ARRAYS[name], "r") for name, path in paths.items()}
-        ids, first, offsets = (np.asarray(maps[name]) for name in ("ids", "first", "offsets"))
+        maps = {name: np.memmap(path, ARRAYS[name], "r") for name, path in paths.items() if record["bytes"][name]}
+        ids, first, offsets, keys = (np.asarray(maps[name]) for name in ("ids", "first", "offsets", "keys"))
+        weights = np.asarray(maps["weights"]) if "weights" in maps else None
         table = TokenTable(ids, first, offsets, int(record["per_row"]))
         labels = np.asarray(maps["labels"].reshape(len(table), *map(int, record["label_shape"])))
         bad = [BadRow(**row) for row in record["bad"]]
-        data = TaskData(task, str(record["source"]), bad, table, labels, str(record["rows_digest"]))
+        data = TaskData(task, str(record["source"]), bad, table, labels, str(record["rows_digest"]), keys, weights)
         with suppress(OSError):
             os.utime(entry / RECORD)
     except (SwissbertError, OSError, ValueError, TypeError, KeyError):

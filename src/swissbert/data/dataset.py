@@ -4,14 +4,16 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TypedDict, Unpack
+from typing import NamedTuple, TypedDict, Unpack
 
 import numpy as np
 
 from swissbert.data.batches import PackedBatch, pack, shuffled_batches
+from swissbert.data.holdout import row_hash
 from swissbert.data.rows import BadRow, Row, labels_of
 from swissbert.data.splits import Reading, Source
 from swissbert.data.tokens import Tokenizer, TokenTable
+from swissbert.data.weighting import Weighting
 from swissbert.tasks import Split, Task
 
 CHUNK = 4096
@@ -28,7 +30,11 @@ class TaskData:
         bad: Rows that could not be used.
         table: Tokens of the rows.
         labels: Labels, float64 ``[N]`` or ``[N, C]``, NaN where a row has none.
-        rows_digest: SHA-256 of ids, texts and labels.
+        rows_digest: SHA-256 of ids, texts, labels and weights.
+        keys: A hash of the texts of each row, uint64 ``[N]`` (see `swissbert.data.holdout.row_hash`).
+        row_weights: Weights of the rows, float64 ``[N]``; None where the task has no column of them.
+        weighting: How rows are weighted in the loss; None for the plain mean.
+        notes: What a reader of scores on these rows must know.
     """
 
     task: Task
@@ -37,6 +43,10 @@ class TaskData:
     table: TokenTable
     labels: np.ndarray
     rows_digest: str
+    keys: np.ndarray
+    row_weights: np.ndarray | None = None
+    weighting: Weighting | None = None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -51,7 +61,12 @@ class TaskData:
 
     def batch(self, rows: np.ndarray) -> PackedBatch:
         """Pack the rows of the given numbers, int64 ``[B]``."""
-        return pack(self.table, rows, self.labels)
+        chosen = None if self.row_weights is None else self.row_weights[rows]
+        return pack(self.table, rows, self.labels, self.weights_of(self.labels[rows], chosen))
+
+    def weights_of(self, labels: np.ndarray, rows: np.ndarray | None) -> np.ndarray | None:
+        """Return the weights of rows with labels ``[B]`` or ``[B, C]`` and weights `rows` ``[B]``; None for the plain mean."""
+        return None if self.weighting is None else self.weighting.of(labels, rows)
 
     def shuffled(self, size: int, bucket: int, seed: Sequence[int]) -> list[np.ndarray]:
         """Return the row numbers of every batch of one pass; arguments as for `shuffled_batches`, order by `seed`."""
@@ -86,8 +101,17 @@ class SplitOptions(TokenOptions, total=False):
     limit: int | None
 
 
+class Chunk(NamedTuple):
+    """Some rows of a split: tokens, labels ``[n]`` or ``[n, C]``, hashes of their texts ``[n]``, weights ``[n]`` or ``[0]``."""
+
+    table: TokenTable
+    labels: np.ndarray
+    keys: np.ndarray
+    weights: np.ndarray
+
+
 class Tokenizing:
-    """A split in chunks of `CHUNK` rows. Iterating, once, yields the tokens and labels of each chunk.
+    """A split in chunks of `CHUNK` rows. Iterating, once, yields each `Chunk`.
 
     Args:
         reading: The split.
@@ -101,14 +125,19 @@ class Tokenizing:
         self._options: TokenOptions = {"separate": separate, "max_length": max_length}
         self._digest = hashlib.sha256()
 
-    def __iter__(self) -> Iterator[tuple[TokenTable, np.ndarray]]:
-        """Yield tables with the labels of their rows, ``[n]`` or ``[n, C]``."""
+    def __iter__(self) -> Iterator[Chunk]:
+        """Yield the rows; weights are empty where the split has none."""
         task, rows = self.reading.task, iter(self.reading)
         shape = task.kind.label_shape(task)
         while chunk := list(islice(rows, CHUNK)):
             for row in chunk:
                 self._digest.update(row.digested())
-            yield tokenize(self.tokenizer, task, chunk, **self._options), labels_of(chunk, shape)
+            yield Chunk(
+                tokenize(self.tokenizer, task, chunk, **self._options),
+                labels_of(chunk, shape),
+                np.array([row_hash(row) for row in chunk], np.uint64),
+                np.array([row.weight for row in chunk if self.reading.is_weighted], np.float64),
+            )
 
     def rows_digest(self) -> str:
         """Return the SHA-256 of the rows read so far."""
@@ -139,7 +168,9 @@ def load_split(
 ) -> TaskData:
     """Read, check and tokenize a split into memory; arguments and errors as for `tokenizing`."""
     parts = tokenizing(task, split, source, tokenizer, **options)
-    tables, labels = zip(*parts, strict=True)
+    tables, *columns = zip(*parts, strict=True)
     reading = parts.reading
-    table = TokenTable.join(tables)
-    return TaskData(task, reading.source, reading.bad, table, np.concatenate(labels), parts.rows_digest())
+    labels, keys, weights = (np.concatenate(column) for column in columns)
+    table, digest = TokenTable.join(tables), parts.rows_digest()
+    row_weights = weights if len(weights) else None
+    return TaskData(task, reading.source, reading.bad, table, labels, digest, keys, row_weights)

@@ -1,5 +1,6 @@
 """From cells to checked rows: columns get their roles, and every row that cannot be used is reported with a reason."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,7 +14,9 @@ SHOWN = 40
 """Characters of a bad cell that a message shows."""
 
 
-def check_rows(raw: Iterator[NumberedCells], task: Task, source: str, *, labelled: bool) -> Iterator[Row | BadRow]:
+def check_rows(
+    raw: Iterator[NumberedCells], task: Task, source: str, *, labelled: bool, weighted: bool = False
+) -> Iterator[Row | BadRow]:
     """Map cells to the roles of a task and check them.
 
     Args:
@@ -21,6 +24,7 @@ def check_rows(raw: Iterator[NumberedCells], task: Task, source: str, *, labelle
         task: Says which columns to read and what a label may be.
         source: Name of the file or other source in messages.
         labelled: Whether a row needs a label. Labels of other rows are checked where there are some.
+        weighted: Whether weights are read, if the task has a column of them.
 
     Yields:
         A `Row` for every row that can be used and a `BadRow` for every other one, in order.
@@ -34,10 +38,12 @@ def check_rows(raw: Iterator[NumberedCells], task: Task, source: str, *, labelle
             yield BadRow(source, number, cells)
             continue
         if not columns_checked:
-            _check_columns(cells, task, source, labelled)
+            _check_columns(cells, task, source, labelled, weighted)
             columns_checked = True
         try:
             row = _row(number, cells, task, labelled)
+            if weighted and task.columns.weight:
+                row = row._replace(weight=_weight(cells.get(task.columns.weight), task.columns.weight))
         except ValueError as error:
             yield BadRow(source, number, str(error))
         else:
@@ -54,9 +60,10 @@ def with_ids(raw: Iterator[NumberedCells], task: Task) -> Iterator[NumberedCells
             yield number, cells
 
 
-def _check_columns(cells: Cells, task: Task, source: str, labelled: bool) -> None:
+def _check_columns(cells: Cells, task: Task, source: str, labelled: bool, weighted: bool) -> None:
     columns = task.columns
-    for name in [columns.text, columns.text_pair, columns.label if labelled else None, columns.id]:
+    needed = [columns.text, columns.text_pair, columns.label if labelled else None, columns.id]
+    for name in [*needed, columns.weight if weighted else None]:
         if name and name not in cells:
             available = ", ".join(repr(column) for column in cells)
             raise SwissbertError(
@@ -84,6 +91,24 @@ def _row(number: int, cells: Cells, task: Task, labelled: bool) -> Row:
         cell = cells.get(columns.id)
         identity = _text(None if cell is None else str(cell), columns.id)
     return Row(number, identity, text, pair, label)
+
+
+def _weight(cell: object, column: str) -> float:
+    """Turn a cell into a weight.
+
+    Raises:
+        ValueError: If it is not a finite number from 0.
+    """
+    text = "" if cell is None else str(cell).strip()
+    if not text:
+        raise ValueError(f"column '{column}' is empty")
+    try:
+        weight = math.nan if isinstance(cell, bool) else float(text)
+    except ValueError:
+        weight = math.nan
+    if not 0 <= weight < math.inf:
+        raise ValueError(f"column '{column}' is {_shown(cell)}, but a weight is a number from 0")
+    return weight
 
 
 def _label_cell(cell: object, task: Task) -> object:

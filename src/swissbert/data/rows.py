@@ -18,6 +18,7 @@ class Row(NamedTuple):
         text: The text, stripped.
         text_pair: The second text of a pair, else None.
         label: The parsed label; None where there is none.
+        weight: Weight of the row in the loss.
     """
 
     number: int
@@ -25,10 +26,12 @@ class Row(NamedTuple):
     text: str
     text_pair: str | None
     label: Label | None
+    weight: float = 1.0
 
     def digested(self) -> bytes:
         """Return the bytes that a fingerprint is made of: equal rows give equal bytes, wherever they are stored."""
-        return json.dumps([self.id, self.text, self.text_pair, self.label]).encode()
+        weight = [] if self.weight == 1 else [self.weight]
+        return json.dumps([self.id, self.text, self.text_pair, self.label, *weight]).encode()
 
 
 class BadRow(NamedTuple):

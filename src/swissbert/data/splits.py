@@ -32,6 +32,7 @@ class Reading:
     Attributes:
         source: Name of the file, data set or rows.
         bad: Rows that cannot be used; filled while iterating.
+        is_weighted: Whether rows have weights of their own.
 
     Raises:
         SwissbertError: At once if there is no such file; while iterating if the rows are unreadable, lack a column or
@@ -44,6 +45,7 @@ class Reading:
         self.task, self.split, self.refuse, self.limit = task, split, refuse, limit
         self.source, self._checked = open_split(task, split, source)
         self._held_out = split == "dev" and holds_out(task, source)
+        self.is_weighted = split == "train" and task.columns.weight is not None
         self.bad: list[BadRow] = []
 
     def __iter__(self) -> Iterator[Row]:
@@ -101,6 +103,14 @@ def open_split(task: Task, split: Split, source: Source) -> tuple[str, Iterator[
     """
     held_out = split != "test" and holds_out(task, source)
     stored: Split = "train" if held_out else split
+    name, rows = _open_stored(task, stored, source)
+    if not held_out:
+        return name, rows
+    return name, rows_of_side(rows, split, task, lambda: _open_stored(task, stored, source)[1])
+
+
+def _open_stored(task: Task, stored: Split, source: Source) -> tuple[str, Iterator[Row | BadRow]]:
+    """Open the rows that are stored as a split; see `open_split`."""
     if isinstance(source, MemoryRows):
         name, raw = source.name(task, stored), with_ids(source.cells(task, stored), task)
     elif task.hub is not None:
@@ -112,8 +122,7 @@ def open_split(task: Task, split: Split, source: Source) -> tuple[str, Iterator[
         name, raw = path.name, read_cells(path, format, task.read_options)
         if not format.has_columns:
             raw = with_ids(raw, task)
-    rows = check_rows(raw, task, name, labelled=split != "test")
-    return name, rows_of_side(rows, split, task.holdout) if held_out else rows
+    return name, check_rows(raw, task, name, labelled=stored != "test", weighted=stored == "train")
 
 
 def holds_out(task: Task, source: Source) -> bool:

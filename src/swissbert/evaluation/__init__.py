@@ -2,7 +2,7 @@
 
 from swissbert.evaluation.intervals import intervals, percentiles
 from swissbert.evaluation.predictions import table_answers, tables_answers
-from swissbert.evaluation.scores import Scores, TaskScores, evaluate, overall, task_scores
+from swissbert.evaluation.scores import Scores, TaskScores, evaluate, overall, task_scores, with_overall
 
 __all__ = [
     "Scores",
@@ -14,4 +14,5 @@ __all__ = [
     "table_answers",
     "tables_answers",
     "task_scores",
+    "with_overall",
 ]

@@ -1,5 +1,6 @@
 """Bootstrap intervals of metrics."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,6 +21,9 @@ def intervals(
 ) -> dict[str, tuple[float, float]]:
     """Compute 95 % percentile bootstrap intervals of every metric of a task; rows are drawn with replacement.
 
+    Samples for which a metric is undefined are left out of its interval. Metrics that are undefined for the rows
+    themselves have no interval.
+
     Args:
         task: The task.
         labels: ``[N]`` or ``[N, C]``.
@@ -38,9 +42,13 @@ def intervals(
         drawn = labels[rows], decisions[rows], answers[rows] if needs_answers else answers
         for metric in metrics:
             values[metric.name].append(metric.compute(*drawn))
-    return {name: percentiles(column) for name, column in values.items()}
+    defined = {metric.name for metric in metrics if not math.isnan(metric.compute(labels, decisions, answers))}
+    return {name: percentiles(column) for name, column in values.items() if name in defined}
 
 
 def percentiles(values: Sequence[float]) -> tuple[float, float]:
-    """Return where the middle 95 % of resampled values begin and end."""
-    return float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))
+    """Return where the middle 95 % of resampled values begin and end; NaN among them is left out."""
+    defined = [value for value in values if not math.isnan(value)]
+    if not defined:
+        return math.nan, math.nan
+    return float(np.quantile(defined, 0.025)), float(np.quantile(defined, 0.975))

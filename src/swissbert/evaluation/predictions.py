@@ -1,6 +1,6 @@
 """Answers of a model to tables of tokens, in batches of like length."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -37,6 +37,36 @@ def tables_answers(model: MultitaskModel, tasks: Sequence[Task], table: TokenTab
     Raises:
         SwissbertError: If an answer is NaN or infinite.
     """
+    parts = _each_row(model, table, lambda pooled: [model.answers_of(pooled, task.name) for task in tasks])
+    answers = {task.name: part for task, part in zip(tasks, parts, strict=True)}
+    for name, values in answers.items():
+        _refuse_infinite(name, values)
+    return answers
+
+
+def answers_and_logits(model: MultitaskModel, task: Task, table: TokenTable) -> tuple[Array, Array]:
+    """Answer every row of a table, with one encoder pass.
+
+    Returns:
+        Answers as `table_answers` gives them, and the logits that they are made of, fp32 ``[N, outputs]``.
+
+    Raises:
+        SwissbertError: If an answer is NaN or infinite.
+    """
+
+    def both(pooled: torch.Tensor) -> list[torch.Tensor]:
+        with torch.inference_mode():
+            return [model.answers_of(pooled, task.name), model.logits(pooled, task.name)]
+
+    answers, logits = _each_row(model, table, both)
+    _refuse_infinite(task.name, answers)
+    return answers, logits
+
+
+def _each_row(
+    model: MultitaskModel, table: TokenTable, compute: Callable[[torch.Tensor], list[torch.Tensor]]
+) -> list[Array]:
+    """Compute arrays from the pooled outputs of every row, in batches; their first axis is in the order of the table."""
     device = next(model.parameters()).device
     on_cpu = device.type == "cpu"
     batches = batches_by_tokens(table.lengths, CORE_BUDGET if on_cpu else TOKEN_BUDGET)
@@ -44,7 +74,7 @@ def tables_answers(model: MultitaskModel, tasks: Sequence[Task], table: TokenTab
     def answer(rows: np.ndarray) -> list[Array]:
         with torch.inference_mode():
             pooled = model.pool(pack(table, rows).to(device))
-        return [model.answers_of(pooled, task.name).cpu().numpy() for task in tasks]
+        return [part.cpu().numpy() for part in compute(pooled)]
 
     was_training = model.training
     model.eval()
@@ -53,8 +83,9 @@ def tables_answers(model: MultitaskModel, tasks: Sequence[Task], table: TokenTab
     finally:
         model.train(was_training)
     order = np.argsort(np.concatenate(batches))  # back from the order of batches to that of rows
-    answers = {task.name: np.concatenate([part[i] for part in parts])[order] for i, task in enumerate(tasks)}
-    for name, values in answers.items():
-        if not np.isfinite(values).all():
-            raise SwissbertError(f"predictions for task '{name}' contain NaN or infinity")
-    return answers
+    return [np.concatenate(column)[order] for column in zip(*parts, strict=True)]
+
+
+def _refuse_infinite(name: str, answers: Array) -> None:
+    if not np.isfinite(answers).all():
+        raise SwissbertError(f"predictions for task '{name}' contain NaN or infinity")

@@ -156,7 +156,8 @@ def _evaluations(path: Path) -> Iterator[Evaluation]:
     for line in path.read_text(encoding="utf-8").splitlines():
         entry = json.loads(line)
         if "dev" in entry:
-            yield Evaluation(step=entry["step"], scores=entry["dev"])
+            defined = {name: value for name, value in entry["dev"].items() if value is not None}
+            yield Evaluation(step=entry["step"], scores=defined)
 
 
 def _row_scores(row: TableRow, runs: list[RunRecord]) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """Write the tokenizer, description and README of an ONNX export."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def describe(
         "precision": precision,
         "max_length": longest,
         "inputs": INPUTS,
-        "tasks": {task.name: _task(task, scores.get(task.name)) for task in tasks},
+        "tasks": {task.name: _task(task, scores.get(task.name, math.nan)) for task in tasks},
     }
     text = json.dumps(table, indent=2, ensure_ascii=False)
     (folder / ONNX_DESCRIPTION).write_text(text + "\n", encoding="utf-8")
@@ -52,13 +53,13 @@ def _write_tokenizer(model: Model, folder: Path, longest: int) -> None:
     tokenizer.save(str(folder / TOKENIZER))
 
 
-def _task(task: Task, score: float | None) -> dict[str, object]:
+def _task(task: Task, score: float) -> dict[str, object]:
     return {
         "kind": task.kind.name,
         "input": "pair" if task.is_pair else "sentence",
         **({"labels": task.labels} if task.kind.has_labels else {"range": task.range}),
         "metric": task.metric,
-        "dev_score": score,
+        "dev_score": None if math.isnan(score) else score,
     }
 
 

@@ -5,6 +5,7 @@ output per task under the task's name: probabilities ``[batch, labels]`` or scor
 from the padded model; its answers are compared with those of the packed model before the folder appears.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,10 +17,12 @@ from swissbert.export.quantize import quantize
 from swissbert.export.trace import INPUTS, save, trace
 from swissbert.export.verify import check_answers, file_answers, open_session
 from swissbert.inference.model import Model
+from swissbert.metrics import higher_is_better
 from swissbert.tasks import Task
 
 LARGEST_LOSS = 0.003
-"""How far an int8 file's dev score may lie below the model's. With few rows, two changed rows are allowed for."""
+"""How much worse than the model's an int8 file's dev score may be, as a share of the range for errors in the unit of the
+labels. With few rows, two changed rows are allowed for."""
 
 
 def export_onnx(model: Model, out: Path, names: Sequence[str] | None = None) -> Path:
@@ -97,8 +100,13 @@ def obstacle(model: Model, task: Task) -> str | None:
 
 
 def _check_loss(task: Task, exact: float, rounded: float, rows: int) -> None:
-    if not rounded >= exact - max(LARGEST_LOSS, 2 / rows):
+    room = max(LARGEST_LOSS, 2 / rows)
+    if higher_is_better(task.metric):
+        verb, is_worse = "falls", rounded < exact - room
+    else:
+        verb, is_worse = "rises", rounded > exact + room * task.kind.answer_span(task)
+    if is_worse or math.isnan(exact) != math.isnan(rounded):
         raise SwissbertError(
-            f"task '{task.name}': {task.metric} on dev rows falls from {exact:.4f} to {rounded:.4f} with int8 products,"
+            f"task '{task.name}': {task.metric} on dev rows {verb} from {exact:.4f} to {rounded:.4f} with int8 products,"
             " which is too much; export in fp32 instead"
         )

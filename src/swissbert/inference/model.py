@@ -1,6 +1,7 @@
 """Load a trained model, predict and evaluate."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Literal, get_args, overload
@@ -9,6 +10,7 @@ import numpy as np
 
 from swissbert.config import data_path
 from swissbert.data.dataset import TaskData, TokenOptions, load_split, tokenize
+from swissbert.data.overlap import overlap_notes
 from swissbert.data.rows import Row
 from swissbert.data.tokens import Tokenizer
 from swissbert.device import pick_device
@@ -193,7 +195,7 @@ class Model:
             data = load_split(task, split, directory, self.tokenizer, **self.token_options(task))
             if np.isnan(data.labels).any():
                 raise SwissbertError(f"{data.source}: {split} rows of task '{task.name}' have no labels")
-            yield data
+            yield replace(data, notes=tuple(overlap_notes(task, split, directory, data.keys)))
 
 
 def load(

@@ -68,6 +68,10 @@ class Kind(ABC):
     """Whether `error` is a share from 0 to 1 (else it is in units of the label)."""
     error_name: ClassVar[str] = "error rate"
     """What the mean of `error` is called in reports."""
+    takes_class_weights: ClassVar[bool] = False
+    """Whether a task may have ``class_weights``."""
+    takes_smoothing: ClassVar[bool] = False
+    """Whether a task may have ``label_smoothing``."""
 
     def __eq__(self, other: object) -> bool:
         """Kinds are equal if they are of the same class, so that copied or unpickled tasks stay equal."""
@@ -100,6 +104,7 @@ class Kind(ABC):
             if task.range is not None:
                 raise ValueError(f"a {self.name} task has labels and no range")
             self._check_labels(task.labels)
+        check_weighting(self, task)
 
     def _check_labels(self, labels: Sequence[str]) -> None:
         if len(labels) < 2:
@@ -110,6 +115,42 @@ class Kind(ABC):
     @abstractmethod
     def outputs(self, task: "Task") -> int:
         """Return the width of the head's last layer."""
+
+    def can_stratify(self, task: "Task") -> bool:
+        """Whether each row has one label, so that dev rows can be held out class by class."""
+        return self.has_labels and self.label_shape(task) == ()
+
+    def class_weights(self, task: "Task", labels: Array) -> Array | None:
+        """Return the factor of each class, float64 ``[C]``; None without ``class_weights``.
+
+        ``balanced`` gives every class that occurs the same part of the loss: the weight of a class with n of N rows, of
+        K classes that occur, is N / (K n).
+
+        Args:
+            task: The task.
+            labels: Labels of all train rows, ``[N]``.
+        """
+        given = task.class_weights
+        if given is None:
+            return None
+        if isinstance(given, list):
+            return np.array(given, np.float64)
+        if isinstance(given, dict):
+            return np.array([given.get(label, 1.0) for label in task.labels], np.float64)
+        counts = np.bincount(labels.astype(int), minlength=len(task.labels))
+        return np.where(counts > 0, len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1)), 1.0)
+
+    def weights(self, task: "Task", labels: Array, factors: Array | None, rows: Array | None) -> Array:
+        """Return the weight of each row ``[B]``, or of each label of each row ``[B, C]``.
+
+        Args:
+            task: The task.
+            labels: ``[B]`` or ``[B, C]``.
+            factors: Result of `class_weights`.
+            rows: Weights of the rows ``[B]``; None if there are none.
+        """
+        weights = np.ones(len(labels)) if rows is None else rows.astype(np.float64)
+        return weights if factors is None else weights * factors[labels.astype(int)]
 
     def label_shape(self, task: "Task") -> tuple[int, ...]:
         """Return the shape of one label: ``()``, or ``(C,)`` for several labels per row."""
@@ -140,6 +181,18 @@ class Kind(ABC):
             logits: fp32 ``[B, outputs]``.
             labels: fp32 ``[B]``, or ``[B, C]`` for several labels per row.
         """
+
+    def row_losses(self, task: "Task", logits: "Tensor", labels: "Tensor") -> "Tensor":
+        """Return the loss of each row ``[B]``, or of each label of each row ``[B, C]``, whose mean is `loss`.
+
+        Only tasks with weights need it; a kind without it cannot have weights.
+        """
+        raise NotImplementedError
+
+    @property
+    def has_row_losses(self) -> bool:
+        """Whether `row_losses` belongs to `loss`: a class that overrides `loss` alone has none."""
+        return overrides_together(type(self), "loss", "row_losses") and type(self).row_losses is not Kind.row_losses
 
     @abstractmethod
     def answers(self, task: "Task", logits: "Tensor") -> "Tensor":
@@ -201,6 +254,45 @@ class Kind(ABC):
             bias: fp32 ``[outputs]``.
         """
         return f"transformers has no classifier for a {self.name} task"
+
+
+def overrides_together(owner: type, first: str, second: str) -> bool:
+    """Return whether a class has the method `second` from the same class as `first`, or from a subclass of it."""
+    depth = {name: next(i for i, base in enumerate(owner.__mro__) if name in vars(base)) for name in (first, second)}
+    return depth[second] <= depth[first]
+
+
+def check_weighting(kind: Kind, task: "Task") -> None:
+    """Check ``class_weights``, ``label_smoothing``, ``stratify`` and ``columns.weight`` of a declaration.
+
+    Raises:
+        ValueError: Names the key, the value and what is allowed.
+    """
+    given, column = task.class_weights, task.columns.weight
+    if given is not None and not kind.takes_class_weights:
+        raise ValueError(f"class_weights is given, but a {kind.name} task has no classes to weight")
+    if task.label_smoothing and not (kind.takes_smoothing and kind.has_row_losses):
+        raise ValueError(f"label_smoothing is {task.label_smoothing:g}, but a {kind.name} task takes none")
+    if task.stratify and not kind.can_stratify(task):
+        raise ValueError(f"stratify is true, but rows of a {kind.name} task do not have one label each")
+    if (given is not None or column is not None) and not kind.has_row_losses:
+        key = "class_weights" if given is not None else "columns.weight"
+        raise ValueError(f"{key} is given, but the kind '{kind.name}' has no row_losses, which weights need")
+    if isinstance(given, dict):
+        for name in given:
+            if name not in task.labels:
+                raise ValueError(f"class_weights names '{name}', but the labels are {', '.join(task.labels)}")
+    if isinstance(given, list) and len(given) != len(task.labels):
+        raise ValueError(
+            f"class_weights has {len(given)} numbers, but the task has {len(task.labels)} labels; "
+            "a table { name = 2.0 } names those that differ from 1"
+        )
+    if (
+        isinstance(given, list | dict)
+        and (len(given) == len(task.labels))
+        and not any(given.values() if isinstance(given, dict) else given)
+    ):
+        raise ValueError("class_weights are all 0, but at least one must be greater")
 
 
 def parse_class(labels: Sequence[str], cell: object) -> int:

@@ -28,10 +28,16 @@ class Binary(Classification):
         return 1
 
     def loss(self, task: "Task", logits: "Tensor", labels: "Tensor") -> "Tensor":
-        """Binary cross-entropy."""
+        """Binary cross-entropy; with ``label_smoothing`` e the targets are e/2 and 1 - e/2."""
         import torch.nn.functional as F
 
-        return F.binary_cross_entropy_with_logits(logits[:, 0], labels)
+        return F.binary_cross_entropy_with_logits(logits[:, 0], _targets(task, labels))
+
+    def row_losses(self, task: "Task", logits: "Tensor", labels: "Tensor") -> "Tensor":
+        """Binary cross-entropy of each row, ``[B]``."""
+        import torch.nn.functional as F
+
+        return F.binary_cross_entropy_with_logits(logits[:, 0], _targets(task, labels), reduction="none")
 
     def answers(self, task: "Task", logits: "Tensor") -> "Tensor":
         """Probabilities of the negative and the positive label, ``[B, 2]``."""
@@ -47,3 +53,8 @@ class Binary(Classification):
         zero = torch.zeros_like(weight), torch.zeros_like(bias)
         two = torch.cat([zero[0], weight]), torch.cat([zero[1], bias])
         return HFHead(*two, task.labels, "single_label_classification")
+
+
+def _targets(task: "Task", labels: "Tensor") -> "Tensor":
+    smoothing = task.label_smoothing
+    return labels * (1 - smoothing) + smoothing / 2 if smoothing else labels

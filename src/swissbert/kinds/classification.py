@@ -19,6 +19,8 @@ class Classification(Kind):
 
     name = "classification"
     losses = ("cross_entropy",)
+    takes_class_weights = True
+    takes_smoothing = True
 
     def outputs(self, task: "Task") -> int:
         """One logit per label."""
@@ -33,10 +35,16 @@ class Classification(Kind):
         return float(parse_class(task.labels, cell))
 
     def loss(self, task: "Task", logits: "Tensor", labels: "Tensor") -> "Tensor":
-        """Cross-entropy."""
+        """Cross-entropy, with ``label_smoothing`` as in torch."""
         import torch.nn.functional as F
 
-        return F.cross_entropy(logits, labels.long())
+        return F.cross_entropy(logits, labels.long(), label_smoothing=task.label_smoothing)
+
+    def row_losses(self, task: "Task", logits: "Tensor", labels: "Tensor") -> "Tensor":
+        """Cross-entropy of each row, ``[B]``."""
+        import torch.nn.functional as F
+
+        return F.cross_entropy(logits, labels.long(), reduction="none", label_smoothing=task.label_smoothing)
 
     def answers(self, task: "Task", logits: "Tensor") -> "Tensor":
         """Softmax, ``[B, C]``."""

@@ -26,6 +26,7 @@ class Multilabel(Kind):
     losses = ("binary_cross_entropy",)
     fits_threshold = True
     error_name = "Hamming loss"
+    takes_class_weights = True
 
     def outputs(self, task: "Task") -> int:
         """One logit per label."""
@@ -77,6 +78,25 @@ class Multilabel(Kind):
         import torch.nn.functional as F
 
         return F.binary_cross_entropy_with_logits(logits, labels)
+
+    def row_losses(self, task: "Task", logits: "Tensor", labels: "Tensor") -> "Tensor":
+        """Binary cross-entropy of each label of each row, ``[B, C]``."""
+        import torch.nn.functional as F
+
+        return F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+
+    def class_weights(self, task: "Task", labels: Array) -> Array | None:
+        """Weights of the rows that have a label, ``[C]``; ``balanced`` is the number of rows without it over those with it."""
+        if task.class_weights != "balanced":
+            return super().class_weights(task, labels)
+        positive = labels.sum(0)
+        negative = len(labels) - positive
+        return np.where((positive > 0) & (negative > 0), negative / np.maximum(positive, 1), 1.0)
+
+    def weights(self, task: "Task", labels: Array, factors: Array | None, rows: Array | None) -> Array:
+        """A weight for each label of each row, ``[B, C]``: its factor where the row has it, else 1."""
+        cells = np.ones(labels.shape) if factors is None else np.where(labels > 0.5, factors, 1.0)
+        return cells if rows is None else cells * rows[:, None]
 
     def answers(self, task: "Task", logits: "Tensor") -> "Tensor":
         """A probability for each label, ``[B, C]``; they need not add up to 1."""

@@ -71,6 +71,17 @@ class Regression(Kind):
 
         return F.l1_loss(scores, labels) if task.loss == "mae" else F.mse_loss(scores, labels)
 
+    def row_losses(self, task: "Task", logits: "Tensor", labels: "Tensor") -> "Tensor":
+        """Squared or absolute error of each row, ``[B]``."""
+        return self.score_losses(task, self._scores(task, logits), labels)
+
+    def score_losses(self, task: "Task", scores: "Tensor", labels: "Tensor") -> "Tensor":
+        """Errors of scores ``[B]``, one for each row; their mean is `score_loss`."""
+        import torch.nn.functional as F
+
+        loss = F.l1_loss if task.loss == "mae" else F.mse_loss
+        return loss(scores, labels, reduction="none")
+
     def answers(self, task: "Task", logits: "Tensor") -> "Tensor":
         """Scores ``[B]``, inside the range."""
         return self._scores(task, logits).clamp(*_range(task))
@@ -94,8 +105,8 @@ class Regression(Kind):
         return distance
 
     def baseline(self, task: "Task", labels: Array) -> Array | None:
-        """None: a constant has no correlation with anything."""
-        return None
+        """Always the mean, which no constant beats in squared error; it has no correlation with anything."""
+        return np.full(len(labels), labels.mean())
 
     def groups(self, task: "Task", bins: int = 10) -> list[str]:
         """Equal bins of the range."""

@@ -126,7 +126,10 @@ class MultitaskModel(nn.Module):
 
     def loss(self, batch: PackedBatch, name: str) -> Tensor:
         """Return the mean loss of one task over a labelled batch, a scalar (paper, Section 5.2)."""
-        return self.head(name).loss(self(batch, name), batch.labels)
+        head, logits = self.head(name), self(batch, name)
+        if batch.weights is None:
+            return head.loss(logits, batch.labels)
+        return head.weighted_loss(logits, batch.labels, batch.weights)
 
     @torch.inference_mode()
     def answers(self, batch: PackedBatch, name: str) -> Tensor:

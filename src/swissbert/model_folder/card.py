@@ -4,7 +4,7 @@ import os.path
 import re
 from typing import TYPE_CHECKING
 
-from swissbert.metrics import METRICS
+from swissbert.metrics import METRICS, higher_is_better
 from swissbert.model_folder.description import Description, without_paths
 from swissbert.model_folder.hub import is_hub_id
 from swissbert.tasks import Task
@@ -57,13 +57,24 @@ def _table(description: Description) -> str:
     lines = ["| task | answer | input | metric | dev score |", "|---|---|---|---|---|"]
     for task in description.tasks:
         value = description.scores.get(f"{task.name}.{task.metric}")
-        score = "not measured" if value is None else f"{value:.3f}"
+        notes = (description.notes or {}).get(task.name)
+        score = f"{value:.3f}" if value is not None else "undefined" if notes else "not measured"
         lines.append(
             f"| {task.name} | {_answer(task)} | {'pair' if task.is_pair else 'sentence'} | {task.metric} | {score} |"
         )
     if "overall" in description.scores:
-        lines += ["", f"Overall on dev rows: {description.scores['overall']:.3f} (mean of the metrics above)."]
+        counted = [task.metric for task in description.tasks if f"{task.name}.{task.metric}" in description.scores]
+        complete = len(counted) == len(description.tasks) and all(map(higher_is_better, counted))
+        which = "the metrics above" if complete else "those metrics above that are defined and the better the higher"
+        lines += ["", f"Overall on dev rows: {description.scores['overall']:.3f} (mean of {which})."]
+    lines += _notes(description)
     return "\n".join(lines)
+
+
+def _notes(description: Description) -> list[str]:
+    """Return what a reader of the scores must know, as a list."""
+    notes = [f"- {task}: {_line(note)}." for task, notes in (description.notes or {}).items() for note in notes]
+    return ["", "On these scores:", "", *notes] if notes else []
 
 
 def _answer(task: Task) -> str:
@@ -71,7 +82,8 @@ def _answer(task: Task) -> str:
     if task.range is not None:
         return f"{task.kind.name}, {task.range[0]:g} to {task.range[1]:g}"
     labels = [_line(label).replace("|", "\\|") for label in task.labels[:LABELS]]
-    return f"{task.kind.name}: {', '.join(labels)}{', ...' if len(task.labels) > LABELS else ''}"
+    more = f" and {len(task.labels) - LABELS} more" if len(task.labels) > LABELS else ""
+    return f"{task.kind.name}: {', '.join(labels)}{more}"
 
 
 def _metadata(description: Description) -> str:

@@ -14,7 +14,7 @@ from swissbert.kinds import Kind
 from swissbert.model_folder.encoders import is_local
 from swissbert.model_folder.layout import DESCRIPTION
 from swissbert.settings import Settings, shown, validated
-from swissbert.tasks import Task
+from swissbert.tasks import Task, without_stratify
 
 FORMAT = 1
 """Version of the model folder's layout."""
@@ -29,7 +29,8 @@ class Description(Settings):
         encoder: The encoder settings of the run. `save_model` writes the name of an encoder that is a folder without
             the folders above it.
         model: The settings of heads and pair encoding.
-        scores: Scores on dev rows by dotted name.
+        scores: Scores on dev rows by dotted name; those that are undefined are left out.
+        notes: What a reader of the scores must know, by task.
         provenance: Versions, machine, recipe, seed and date; free keys.
         compact: SHA-256 checksums of a compact folder; None for a full one.
     """
@@ -39,6 +40,7 @@ class Description(Settings):
     encoder: EncoderSettings
     model: ModelSettings
     scores: dict[str, float] = Field(default={})
+    notes: dict[str, list[str]] | None = None
     provenance: dict[str, Any] = Field(default={})
     compact: dict[str, str] | None = None
 
@@ -62,6 +64,8 @@ def read_description(folder: Path, kinds: Mapping[str, Kind] | None = None) -> D
         SwissbertError: If it is missing, damaged, of another format, or belongs to an exported ONNX folder.
     """
     table = without_paths(read_table(folder))
+    if isinstance(tasks := table.get("tasks"), list):
+        table["tasks"] = [without_stratify(task) if isinstance(task, dict) else task for task in tasks]
     return validated(
         Description, table, str(folder / DESCRIPTION), context={"kinds": dict(kinds or {}), "any_format": True}
     )

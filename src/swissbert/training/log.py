@@ -3,12 +3,15 @@
 import errno
 import importlib.util
 import json
+import math
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from swissbert.evaluation import Scores
 from swissbert.files import writing
+from swissbert.metrics import higher_is_better, shown
 from swissbert.model_folder import layout
 
 TENSORBOARD = importlib.util.find_spec("tensorboard") is not None
@@ -60,6 +63,32 @@ class MetricsLog:
             self._file.close()
             if self._board is not None:
                 self._board.close()
+
+
+def dev_entry(step: int, scores: Scores) -> dict[str, object]:
+    """Return the entry of ``metrics.jsonl`` for an evaluation: null for scores that are undefined, and notes if any."""
+    dev = {name: None if math.isnan(value) else value for name, value in scores.flat().items()}
+    notes = scores.all_notes()
+    return {"step": step, "dev": dev, **({"notes": notes} if notes else {})}
+
+
+def dev_line(step: int, scores: Scores, best_by: str, *, is_best: bool) -> str:
+    """Word an evaluation: ``dev after step 9: overall 0.912  mood accuracy 0.912  best so far``.
+
+    Args:
+        step: Number of steps done.
+        scores: The scores.
+        best_by: Name of the score that decides which model is kept.
+        is_best: Whether the model is the best so far, or the latest while that score is undefined.
+    """
+    values = {f"{name} {task.metric}": task.value for name, task in scores.tasks.items()}
+    if any(higher_is_better(task.metric) for task in scores.tasks.values()):
+        values = {"overall": scores.overall, **values}
+    value = scores.by_name(best_by)
+    values.setdefault(best_by.replace(".", " "), value)
+    text = "  ".join(f"{name} {shown(value)}" for name, value in values.items())
+    mark = f"  kept, as {best_by} is undefined so far" if math.isnan(value) else "  best so far"
+    return f"dev after step {step}: {text}{mark if is_best else ''}"
 
 
 class _Board:

@@ -19,11 +19,12 @@ from swissbert.model_folder.description import FORMAT, Description
 from swissbert.model_folder.load import resolve_folder
 from swissbert.model_folder.save import save_model
 from swissbert.mtl.balancing import Balancer
+from swissbert.selection import is_better_higher
 from swissbert.training.automatic import adopt_choices
 from swissbert.training.callbacks import notify
 from swissbert.training.fit import fit_heads
 from swissbert.training.interrupt import stop_signal
-from swissbert.training.log import TENSORBOARD, MetricsLog
+from swissbert.training.log import TENSORBOARD, MetricsLog, dev_entry, dev_line
 from swissbert.training.preparation import Data, Prepared, prepare, provenance
 from swissbert.training.start import begin, check_settings, outside_classes, resumed_hardware, stored_config
 from swissbert.training.state import Progress, load_checkpoint, read_run_record, save_checkpoint
@@ -140,6 +141,7 @@ class Run:
         self.classes = outside_classes(balancer, heads)
         self._display, self._callbacks = display, callbacks
         self._checkpoints = out / layout.CHECKPOINTS
+        self._notes: set[str] = set()  # those that have been shown
 
     @property
     def network(self) -> MultitaskModel:
@@ -222,14 +224,19 @@ class Run:
         """Score the dev rows, and save the model if it is the best so far."""
         prepared = self.prepared
         fit_heads(prepared.network, prepared.train)
-        scores = evaluate(prepared.network, prepared.dev)
-        self.progress = self.progress.judged(scores.by_name(self.config.train.best_by))
+        best_by = self.config.train.best_by
+        loss_scale = self.config.loss.scale if best_by.rpartition(".")[2] == "loss" else None
+        scores = evaluate(prepared.network, prepared.dev, loss_scale=loss_scale)
+        value = scores.by_name(best_by)
+        self.progress = self.progress.judged(value, higher_is_better=is_better_higher(best_by))
         step = self.progress.step
-        log.write({"step": step, "dev": scores.flat()})
-        values = "  ".join(f"{name} {task.metric} {task.value:.3f}" for name, task in scores.tasks.items())
+        log.write(dev_entry(step, scores))
         is_best = self.progress.best_step == step
-        mark = "  best so far" if is_best else ""
-        self._display.say(f"dev after step {step}: overall {scores.overall:.3f}  {values}{mark}")
+        self._display.say(dev_line(step, scores, best_by, is_best=is_best))
+        for note in scores.all_notes():
+            if note not in self._notes:
+                self._display.say(f"  {note}")
+        self._notes.update(scores.all_notes())
         if is_best:
             self._save_model(scores)
         notify(self._callbacks, "on_evaluation", step, scores)
@@ -242,7 +249,8 @@ class Run:
             tasks=config.tasks,
             encoder=config.encoder,
             model=config.model,
-            scores=scores.flat(),
+            scores=scores.defined(),
+            notes={name: task.notes for name, task in scores.tasks.items() if task.notes} or None,
             provenance=provenance(prepared)
             | self.classes
             | {"step": self.progress.step, "train_seconds": round(self.progress.seconds)},

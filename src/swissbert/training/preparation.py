@@ -25,6 +25,7 @@ from swissbert.mtl.balancing import Balancer, make_balancers
 from swissbert.mtl.sampling import Plan
 from swissbert.tasks import Split
 from swissbert.training.automatic import choose_settings
+from swissbert.training.labels import annotated, weighted
 from swissbert.training.loader import BatchLoader
 from swissbert.training.plan import plan_steps
 from swissbert.training.step import TrainingStep
@@ -129,6 +130,11 @@ def prepare(
     network, tokenizer = build(config, hardware.device, heads)
     display = display or Display(quiet=True)
     train, dev = load_splits(config, tokenizer, display, data)
+    train = {name: weighted(rows, network.head(name), display) for name, rows in train.items()}
+    dev = [annotated(rows, train[rows.task.name]) for rows in dev]
+    for rows in dev:
+        for note in rows.notes:
+            display.say(f"  {rows.task.name}: {note}")
     sizes = {name: len(rows) for name, rows in train.items()}
     config, choices = choose_settings(config, sizes, network.encoder.config.hidden_size)
     if choices:

@@ -19,6 +19,7 @@ from swissbert.model.heads.base import Head
 from swissbert.model_folder import layout
 from swissbert.mtl.balancing import Balancer, class_name
 from swissbert.settings import read_toml
+from swissbert.tasks import without_stratify
 from swissbert.training.preparation import Prepared, provenance
 
 FREE_TO_CHANGE = ("train.on_hardware_change ",)
@@ -38,7 +39,10 @@ def stored_config(out: Path, like: RunConfig | None = None) -> RunConfig:
     path = out / layout.RUN_CONFIG
     if not path.is_file():
         raise SwissbertError(f"{out}: there is no run to resume (no {layout.RUN_CONFIG})", argument="out")
-    return make_config(read_toml(path), str(path), like=like)
+    table = read_toml(path)
+    if isinstance(tasks := table.get("tasks"), list):
+        table["tasks"] = [without_stratify(task) if isinstance(task, dict) else task for task in tasks]
+    return make_config(table, str(path), like=like)
 
 
 def check_settings(config: RunConfig, out: Path, resume: bool) -> None:

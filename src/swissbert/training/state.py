@@ -5,6 +5,7 @@ optimizer moments, balancing methods and the step determine all that follows.
 """
 
 import json
+import math
 import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -29,7 +30,7 @@ class Progress:
         step: Steps done.
         tokens: Tokens read.
         seconds: Time spent in steps.
-        best: Best dev value so far; None before the first evaluation.
+        best: Best dev value so far; None before the first evaluation, or if it has not been defined.
         best_step: Step of that evaluation.
         stale: Number of evaluations since then.
     """
@@ -45,9 +46,15 @@ class Progress:
         """Return the progress after one more step."""
         return replace(self, step=self.step + 1, tokens=self.tokens + tokens, seconds=self.seconds + seconds)
 
-    def judged(self, value: float) -> "Progress":
-        """Return the progress after an evaluation that gave `value` at the present step."""
-        if self.best is None or value > self.best:
+    def judged(self, value: float, *, higher_is_better: bool = True) -> "Progress":
+        """Return the progress after an evaluation that gave `value` at the present step.
+
+        A value that is undefined, NaN, is worse than any other; while there is no other, the latest model is kept.
+        """
+        is_defined = not math.isnan(value)
+        if self.best is None:
+            return replace(self, best=value if is_defined else None, best_step=self.step, stale=0)
+        if is_defined and (value > self.best if higher_is_better else value < self.best):
             return replace(self, best=value, best_step=self.step, stale=0)
         return replace(self, stale=self.stale + 1)
 

@@ -1,14 +1,16 @@
 """Section of scores: every metric, confusion matrices or scores by label, calibration, scatter plots."""
 
-from collections.abc import Mapping
-
-import numpy as np
+import math
+from collections.abc import Mapping, Sequence
 
 from swissbert.analysis.answered import AnsweredSplit
 from swissbert.analysis.calibration import calibration_bins, calibration_figure, decisions_name
 from swissbert.analysis.label_figures import confusion_figure, label_figure, label_scores
 from swissbert.analysis.page import Part, Picture, Section, Table
-from swissbert.analysis.score_figures import metric_scores, scatter_figure, scores_figure
+from swissbert.analysis.score_figures import MetricScore, metric_scores, scatter_figure, scores_figure
+from swissbert.evaluation import TaskScores, with_overall
+from swissbert.evaluation.confused import MANY_LABELS, most_confused
+from swissbert.metrics import higher_is_better, shown
 from swissbert.tasks import Split
 
 
@@ -20,9 +22,18 @@ def scores_section(splits: Mapping[str, AnsweredSplit], split: Split) -> Section
         split: Name of that split.
     """
     scores = [score for answered in splits.values() for score in metric_scores(answered)]
-    overall = float(np.mean([score.value for score in scores if score.declared]))
     header = ["task", "metric", "score", "from", "to", "chance", "rows"]
-    rows = [[s.task, s.metric + (" *" if s.declared else ""), s.value, *s.interval, s.chance, s.rows] for s in scores]
+    rows = [
+        [
+            s.task,
+            s.metric + (" *" if s.declared else ""),
+            "undefined" if math.isnan(s.value) else s.value,
+            *s.interval,
+            s.chance,
+            s.rows,
+        ]
+        for s in scores
+    ]
     parts: list[Part] = [
         Picture("scores", scores_figure(scores), "Scores of every task with 95 % intervals"),
         Table("scores", "All metrics with 95 % intervals (bootstrap over rows)", header, rows),
@@ -33,8 +44,27 @@ def scores_section(splits: Mapping[str, AnsweredSplit], split: Split) -> Section
     if bad:
         reasons = [[row.file, row.number, row.reason] for answered in splits.values() for row in answered.bad]
         parts.append(Table("left-out", "Bad rows (the first of each task)", ["file", "row", "reason"], reasons))
-    text = f"On the {split} rows. The overall score, the mean of the metrics marked *, is {overall:.3f}."
-    return Section("scores", "Scores", text + (f" {bad:,} bad row(s) were left out." if bad else ""), parts)
+    sentences = [f"On the {split} rows.", _overall_sentence(splits, scores)]
+    sentences += [f"{name}: {note}." for name, answered in splits.items() for note in answered.notes]
+    sentences += [f"{bad:,} bad row(s) were left out."] if bad else []
+    return Section("scores", "Scores", " ".join(filter(None, sentences)), parts)
+
+
+def _overall_sentence(splits: Mapping[str, AnsweredSplit], scores: Sequence[MetricScore]) -> str:
+    """Word the overall score and which tasks it leaves out; empty if no task counts."""
+    tasks = {
+        name: TaskScores(answered.task.metric, len(answered.labels), answered.bad_count, _values(name, scores))
+        for name, answered in splits.items()
+    }
+    result = with_overall(tasks, {name: answered.labels_reason for name, answered in splits.items()})
+    if math.isnan(result.overall) and not any(higher_is_better(task.metric) for task in tasks.values()):
+        return ""
+    value = f"The overall score, the mean of the metrics marked *, is {shown(result.overall)}."
+    return " ".join([value, *(f"{note[0].upper()}{note[1:]}." for note in result.notes)])
+
+
+def _values(task: str, scores: Sequence[MetricScore]) -> dict[str, float]:
+    return {score.metric: score.value for score in scores if score.task == task}
 
 
 def _task_parts(answered: AnsweredSplit) -> list[Part]:
@@ -53,13 +83,19 @@ def _task_parts(answered: AnsweredSplit) -> list[Part]:
 
 def _label_parts(answered: AnsweredSplit) -> list[Part]:
     task, name = answered.task, answered.task.name
+    parts: list[Part]
     picture = (
         Picture(f"label-scores-{name}", label_figure(answered), f"Precision, recall and F1 of the labels of {name}")
         if task.kind.confusion(task, answered.labels, answered.decisions) is None
         else Picture(f"confusion-{name}", confusion_figure(answered), f"Confusion matrix of {name}")
     )
     header = ["label", "rows", "precision", "recall", "F1"]
-    return [picture, Table(f"classes-{name}", f"{name}: scores by label", header, label_scores(answered))]
+    parts = [picture, Table(f"classes-{name}", f"{name}: scores by label", header, label_scores(answered))]
+    counts = task.kind.confusion(task, answered.labels, answered.decisions)
+    if counts is not None and len(task.labels) > MANY_LABELS and (pairs := most_confused(task.labels, counts)):
+        title = f"{name}: labels that are most often confused"
+        parts.append(Table(f"confused-{name}", title, ["true", "predicted", "rows"], pairs))
+    return parts
 
 
 def _calibration_parts(answered: AnsweredSplit) -> list[Part]:

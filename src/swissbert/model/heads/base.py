@@ -6,6 +6,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from swissbert.kinds import Array
+from swissbert.kinds.base import overrides_together
 from swissbert.tasks import Task
 
 
@@ -52,6 +53,28 @@ class Head(nn.Module, ABC):
     def loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return the mean loss, a scalar; ``labels`` are ``[B]``, or ``[B, C]`` for several labels per row."""
         return self.task.kind.loss(self.task, logits, labels)
+
+    def weighted_loss(self, logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+        """Return the mean over rows (and labels) of weight times loss, a scalar.
+
+        Weights have mean 1 over all train rows, so that the expected loss of a batch does not depend on their scale; a
+        batch whose weights are all 0 has the loss 0.
+
+        Args:
+            logits: ``[B, outputs]``.
+            labels: ``[B]`` or ``[B, C]``.
+            weights: In the shape of the labels.
+        """
+        return (self.row_losses(logits, labels) * weights).mean()
+
+    def row_losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of each row ``[B]``, or of each label of each row ``[B, C]``, whose mean is `loss`."""
+        return self.task.kind.row_losses(self.task, logits, labels)
+
+    @property
+    def has_row_losses(self) -> bool:
+        """Whether `row_losses` belongs to `loss`: a class that overrides `loss` alone has none."""
+        return overrides_together(type(self), "loss", "row_losses")
 
     def answers(self, logits: Tensor) -> Tensor:
         """Turn logits ``[B, outputs]`` into probabilities ``[B, C]`` or scores ``[B]``."""

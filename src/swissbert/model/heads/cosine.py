@@ -49,6 +49,13 @@ class CosineHead(Head):
             return self.task.kind.score_loss(self.task, self._rescaled(cosine), labels)
         return torch.where(labels > 0.5, 1 - cosine, cosine.clamp(min=0)).mean()
 
+    def row_losses(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Losses of cosines ``[B, 1]``, one for each row ``[B]``."""
+        cosine = logits[:, 0]
+        if isinstance(self.task.kind, Regression):
+            return self.task.kind.score_losses(self.task, self._rescaled(cosine), labels)
+        return torch.where(labels > 0.5, 1 - cosine, cosine.clamp(min=0))
+
     def answers(self, logits: Tensor) -> Tensor:
         """Probabilities ``[B, 2]`` or scores ``[B]`` of cosines ``[B, 1]``.
 

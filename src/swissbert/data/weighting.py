@@ -1,0 +1,50 @@
+"""Weights of rows in the loss: class weights of a task times the weights of rows, with mean 1 over the train rows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from swissbert.errors import SwissbertError
+from swissbert.kinds import Array
+from swissbert.tasks import Task
+
+
+@dataclass(frozen=True)
+class Weighting:
+    """How the rows of a task are weighted.
+
+    Attributes:
+        task: The task.
+        factors: Factor of each class, float64 ``[C]``; None without class weights.
+        mean: Mean of all weights of the train rows, by which they are divided.
+    """
+
+    task: Task
+    factors: Array | None
+    mean: float
+
+    def of(self, labels: Array, rows: Array | None) -> Array:
+        """Return the weights of rows, float64 ``[B]`` or ``[B, C]``; arguments as in `swissbert.kinds.Kind.weights`."""
+        return self.task.kind.weights(self.task, labels, self.factors, rows) / self.mean
+
+
+def make_weighting(task: Task, labels: Array, rows: Array | None, source: str) -> Weighting | None:
+    """Return the weighting of a task; None where every weight is the same, so that the loss is the plain mean.
+
+    Args:
+        task: The task.
+        labels: Labels of all train rows, ``[N]`` or ``[N, C]``.
+        rows: Weights of the train rows ``[N]``; None without a column of weights.
+        source: Name of the train rows, for the message.
+
+    Raises:
+        SwissbertError: If all weights are 0.
+    """
+    if task.class_weights is None and rows is None:
+        return None
+    factors = task.kind.class_weights(task, labels)
+    weights = task.kind.weights(task, labels, factors, rows)
+    if not weights.any():
+        column = f"column '{task.columns.weight}'" if task.columns.weight else "class_weights"
+        raise SwissbertError(f"{source}: {column} gives every train row of task '{task.name}' the weight 0")
+    return None if np.ptp(weights) == 0 else Weighting(task, factors, float(weights.mean()))

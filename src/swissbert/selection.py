@@ -1,0 +1,86 @@
+"""Which score of a run decides which model is kept, and which tasks hold dev rows out label by label."""
+
+from collections.abc import Sequence
+
+from swissbert.metrics import higher_is_better
+from swissbert.tasks import Task
+
+OVERALL = ("overall", "overall_normalised")
+LOSS_NAMES = ("loss", "eval_loss", "val_loss", "dev_loss")
+"""Names of the sum of all losses on dev rows; the first is the one that is stored."""
+
+
+def known_scores(tasks: Sequence[Task]) -> list[str]:
+    """Return the values of ``train.best_by``."""
+    names = [*OVERALL, LOSS_NAMES[0]]
+    for task in tasks:
+        names += [f"{task.name}.{metric}" for metric in [*task.kind.metrics, "loss"]]
+    return names
+
+
+def full_name(name: str, tasks: Sequence[Task]) -> str:
+    """Return the score that a value of ``train.best_by`` stands for.
+
+    ``macro_f1`` or ``eval_macro_f1`` is that metric of the only task that has it. ``overall`` of a single task whose
+    metric is the better the lower is that metric.
+
+    Raises:
+        ValueError: If there is no such score, several tasks have it, or ``overall`` does not judge every task.
+    """
+    known = known_scores(tasks)
+    if name in OVERALL:
+        return _checked_overall(name, tasks)
+    if name in LOSS_NAMES:
+        return LOSS_NAMES[0]
+    if name in known:
+        return name
+    short = name.removeprefix("eval_")
+    fitting = [score for score in known if score.partition(".")[2] == short]
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        raise ValueError(f"train.best_by is '{name}', which several tasks have; name one: {', '.join(fitting)}")
+    raise ValueError(f"train.best_by is '{name}', but it is one of {', '.join(known)}")
+
+
+def _checked_overall(name: str, tasks: Sequence[Task]) -> str:
+    errors = [task for task in tasks if not higher_is_better(task.metric)]
+    if not errors:
+        return name
+    task = errors[0]
+    if len(tasks) == 1:
+        return f"{task.name}.{task.metric}"
+    raise ValueError(
+        f"train.best_by is '{name}', a mean of figures of which higher ones are better, but the metric of task "
+        f"'{task.name}' is {task.metric}; 'loss' or '{task.name}.{task.metric}' can decide, or another metric of the task"
+    )
+
+
+def is_better_higher(name: str) -> bool:
+    """Return whether larger values of a full name are better."""
+    metric = name.rpartition(".")[2]
+    return metric != LOSS_NAMES[0] and higher_is_better(metric)
+
+
+def with_stratify(tasks: Sequence[Task]) -> list[Task]:
+    """Fill in ``stratify`` where tasks leave it out.
+
+    It is true for a task that holds dev rows out of train rows with one label each, unless another task of the run reads
+    one of the same files: a text must not be a train row of one task and a dev row of another. Tasks without files of
+    their own, whose rows are given in memory, count as reading the same.
+    """
+    filled = []
+    for task in tasks:
+        if task.stratify is None:
+            others = [other for other in tasks if other is not task and _sources(other) & _sources(task)]
+            automatic = task.holds_out and task.kind.can_stratify(task) and not others
+            task = task.model_copy(update={"stratify": automatic})
+        filled.append(task)
+    return filled
+
+
+def _sources(task: Task) -> set[str]:
+    """Return what the train rows of a task are read from."""
+    if task.hub is not None:
+        return {f"{task.hub.dataset} on the hub"}
+    return set(task.candidates("train")) or {"rows in memory"}

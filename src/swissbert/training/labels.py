@@ -1,0 +1,76 @@
+"""Labels of the rows of a run: classes without train rows, weights in the loss, and dev rows that are train rows."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from swissbert.data.dataset import TaskData
+from swissbert.data.overlap import overlap_note
+from swissbert.data.weighting import make_weighting
+from swissbert.display import Display
+from swissbert.errors import SwissbertError
+from swissbert.evaluation.notes import absent_labels, label_counts, labels_reason
+from swissbert.model.heads.base import Head
+from swissbert.tasks import Task
+
+SHOWN = 6
+"""Labels that a message names; of balanced weights, so many of the largest and of the smallest."""
+
+
+def weighted(train: TaskData, head: Head, display: Display) -> TaskData:
+    """Check the labels of train rows, and give the rows their weights in the loss.
+
+    Args:
+        train: Train rows of a task.
+        head: Its head.
+        display: Receives a line on labels that do not occur, and one on balanced weights.
+
+    Raises:
+        SwissbertError: If rows of a task with one label per row all have the same, all weights are 0, or the head has no
+            loss for each row that could be weighted.
+    """
+    task = train.task
+    counts, reason = label_counts(task, train.labels), labels_reason(task, train.labels)
+    if counts is not None and reason:
+        raise SwissbertError(
+            f"{train.source}: {reason}, so task '{task.name}' has nothing to tell apart; train rows of at least two of its "
+            f"labels ({_some(task)}) are needed"
+        )
+    if reason:
+        display.say(f"  {task.name}: {reason}, so there is nothing to learn from the train rows")
+    for sentence in [] if counts is None else absent_labels(task, counts, "train row"):
+        display.say(f"  {task.name}: {sentence}")
+    weighting = make_weighting(task, train.labels, train.row_weights, train.source)
+    if weighting is None:
+        return train
+    if not head.has_row_losses:
+        key = "class_weights" if task.class_weights is not None else "columns.weight"
+        raise SwissbertError(
+            f"{key} of task '{task.name}' needs losses of single rows, but its head {type(head).__name__} has a loss of "
+            "its own and no row_losses"
+        )
+    if task.class_weights == "balanced" and weighting.factors is not None:
+        display.say(f"  {task.name} class_weights: {_in_words(task, weighting.factors)}")
+    return replace(train, weighting=weighting)
+
+
+def annotated(dev: TaskData, train: TaskData) -> TaskData:
+    """Give dev rows the class weights of the task and a note on those that are train rows."""
+    shared = int(np.isin(dev.keys, train.keys).sum())
+    weighting = train.weighting if train.weighting is not None and train.weighting.factors is not None else None
+    return replace(dev, weighting=weighting, row_weights=None, notes=tuple(overlap_note(shared, len(dev), "dev")))
+
+
+def _some(task: Task) -> str:
+    """Name the first labels of a task."""
+    more = f" and {len(task.labels) - SHOWN} more" if len(task.labels) > SHOWN else ""
+    return ", ".join(f"'{label}'" for label in task.labels[:SHOWN]) + more
+
+
+def _in_words(task: Task, factors: np.ndarray) -> str:
+    """List classes with their weights, the highest first; of many classes both ends."""
+    order = np.argsort(-factors, kind="stable")
+    parts = [f"{task.labels[i]} {factors[i]:.3g}" for i in order]
+    if len(parts) > 2 * SHOWN:
+        parts = [*parts[:SHOWN], "...", *parts[-SHOWN:]]
+    return ", ".join(parts)
