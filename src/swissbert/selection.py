@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from swissbert.metrics import higher_is_better
+from swissbert.metrics import METRICS, higher_is_better
 from swissbert.tasks import Task
 
 OVERALL = ("overall", "overall_normalised")
@@ -40,7 +40,9 @@ def full_name(name: str, tasks: Sequence[Task]) -> str:
         return fitting[0]
     if fitting:
         raise ValueError(f"train.best_by is '{name}', which several tasks have; name one: {', '.join(fitting)}")
-    raise ValueError(f"train.best_by is '{name}', but it is one of {', '.join(known)}")
+    kinds = " and ".join(METRICS[short].kinds) if short in METRICS else ""
+    hint = f" ('{short}' is a metric of {kinds} tasks)" if kinds else ""
+    raise ValueError(f"train.best_by is '{name}', but it is one of {', '.join(known)}{hint}")
 
 
 def _checked_overall(name: str, tasks: Sequence[Task]) -> str:
