@@ -1,13 +1,14 @@
 """Multilabel classification: any number of several labels, none included."""
 
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from swissbert.kinds.answer import Answer
 from swissbert.kinds.base import SEPARATORS, Array, HFHead, Kind, Label, parse_class
+from swissbert.kinds.label_names import names_in, sorted_names
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,6 +27,10 @@ class Multilabel(Kind):
     losses = ("binary_cross_entropy",)
     fits_threshold = True
     error_name = "Hamming loss"
+
+    def infer(self, task: "Task", cells: Iterable[object]) -> dict[str, Any]:
+        """The different names in all rows, sorted."""
+        return {"labels": sorted_names(names_in(item for cell in cells for item in self._items(task, cell)))}
 
     def outputs(self, task: "Task") -> int:
         """One logit per label."""

@@ -24,7 +24,7 @@ from swissbert.training.callbacks import notify
 from swissbert.training.fit import fit_heads
 from swissbert.training.interrupt import stop_signal
 from swissbert.training.log import TENSORBOARD, MetricsLog
-from swissbert.training.preparation import Data, Prepared, prepare, provenance
+from swissbert.training.preparation import Data, Prepared, complete, in_memory, prepare, provenance
 from swissbert.training.start import begin, check_settings, outside_classes, resumed_hardware, stored_config
 from swissbert.training.state import Progress, load_checkpoint, read_run_record, save_checkpoint
 
@@ -97,6 +97,8 @@ def train(
     out, display = Path(out), display or Display(quiet=True)
     with locked(out), same_threads_afterwards():
         recover(out / layout.BEST_MODEL)
+        data = in_memory(data)
+        config = complete(config, display, data)
         if resume and (out / layout.RUN_CONFIG).exists():
             config = adopt_choices(config, stored_config(out, config))
         check_settings(config, out, resume)
