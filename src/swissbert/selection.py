@@ -35,7 +35,7 @@ def full_name(name: str, tasks: Sequence[Task]) -> str:
     if name in known:
         return name
     short = name.removeprefix("eval_")
-    fitting = [score for score in known if score.partition(".")[2] == short]
+    fitting = [score for score in known if "." in score and score.partition(".")[2] == short]
     if len(fitting) == 1:
         return fitting[0]
     if fitting:

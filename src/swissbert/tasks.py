@@ -132,6 +132,19 @@ class Task(Settings):
         kind = info.data.get("kind")
         return metric or (kind.metrics[0] if kind else "")
 
+    @field_validator("class_weights", mode="before")
+    @classmethod
+    def _numbers_from_0(cls, value: object) -> object:
+        numbers = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+        if numbers is None and value in ("balanced", None):
+            return value
+        if numbers is None or any(isinstance(n, bool) or not isinstance(n, int | float) or not n >= 0 for n in numbers):
+            raise ValueError(
+                f"class_weights is {shown(value)}, but it is 'balanced', a table {{ label = 2.0 }}, or a list of numbers from "
+                "0 in the order of labels"
+            )
+        return value
+
     @field_validator("format", mode="before")
     @classmethod
     def _find_format(cls, value: object, info: ValidationInfo) -> object:

@@ -168,8 +168,8 @@ BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
     ("train.threads", [1], [0, True, 10**6, 10**23]),
     (
         "train.best_by",
-        ["overall", "overall_normalised", "sst.accuracy", "sst.macro_f1", "sts.pearson", "sts.spearman"],
-        ["sst.pearson", "sts.accuracy", "para.accuracy", "accuracy", ""],
+        ["overall", "overall_normalised", "loss", "sst.accuracy", "sst.macro_f1", "sts.pearson", "sts.loss", "sts.mae"],
+        ["sst.pearson", "sts.accuracy", "para.accuracy", "micro_f1", ""],
     ),
     ("train.patience", [1], [0]),
     ("train.checkpoint_every", [1], [0, True]),
@@ -323,7 +323,8 @@ def test_a_repeated_task_is_refused() -> None:
 def test_best_by_takes_metrics_of_the_tasks_alone() -> None:
     assert problem({"train": {"best_by": "sst.pearson"}}) == (
         "train.best_by is 'sst.pearson', but it is one of "
-        "overall, overall_normalised, sst.accuracy, sst.macro_f1, sts.pearson, sts.spearman"
+        "overall, overall_normalised, loss, sst.accuracy, sst.macro_f1, sst.balanced_accuracy, sst.mcc, sst.loss, "
+        "sts.pearson, sts.spearman, sts.mae, sts.rmse, sts.loss"
     )
 
 

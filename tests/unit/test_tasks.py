@@ -120,8 +120,17 @@ def test_loss_metric_labels_and_range_may_be_left_out(kind: str) -> None:
         ("classification", {"loss": "mse"}, "loss is 'mse', but a classification task takes cross_entropy"),
         ("binary", {"loss": "cross_entropy"}, "loss is 'cross_entropy', but a binary task takes binary_cross_entropy"),
         ("regression", {"loss": "cross_entropy"}, "loss is 'cross_entropy', but a regression task takes mse or mae"),
-        ("regression", {"metric": "accuracy"}, "metric is 'accuracy', but a regression task takes pearson or spearman"),
-        ("binary", {"metric": "pearson"}, "metric is 'pearson', but a binary task takes accuracy or macro_f1"),
+        (
+            "regression",
+            {"metric": "accuracy"},
+            "metric is 'accuracy', but a regression task takes pearson or spearman or mae or rmse",
+        ),
+        (
+            "binary",
+            {"metric": "pearson"},
+            "metric is 'pearson', but a binary task takes accuracy or macro_f1 or f1 or precision or recall or "
+            "balanced_accuracy or mcc or roc_auc or average_precision",
+        ),
         ("regression", {"labels": ["a", "b"]}, "a regression task has a range = [low, high] and no labels"),
         ("regression", {"range": [5, 0]}, "range is [5.0, 0.0], but low must be below high"),
         ("regression", {"range": [1, 1]}, "range is [1.0, 1.0], but low must be below high"),
@@ -137,7 +146,6 @@ def test_loss_metric_labels_and_range_may_be_left_out(kind: str) -> None:
         ("classification", {"labels": ["a", ""]}, "labels must be different, not empty and without space around them"),
         ("binary", {"labels": ["a", " b"]}, "labels must be different, not empty and without space around them"),
         ("classification", {"loss": "hinge"}, "loss is 'hinge', but a classification task takes cross_entropy"),
-        ("binary", {"metric": "bleu"}, "metric is 'bleu', but a binary task takes accuracy or macro_f1"),
         (
             "classification",
             {"hub": {"dataset": "a/b"}},
@@ -233,7 +241,7 @@ def test_a_missing_column_is_named() -> None:
         ),
         (
             {"columns": {"text": "t", "label": "l", "zzz": "p"}},
-            "unknown key 'columns.zzz' (the keys here are text, text_pair, label, id)",
+            "unknown key 'columns.zzz' (the keys here are text, text_pair, label, id, weight)",
         ),
     ],
 )

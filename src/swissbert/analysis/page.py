@@ -126,7 +126,7 @@ def write_page(out: Path, title: str, facts: Sequence[tuple[str, str]], sections
                 (folder / "figures" / f"{part.name}.png").write_bytes(render(part.figure, "png"))
             else:
                 with (folder / "tables" / f"{part.name}.csv").open("w", encoding="utf-8", newline="") as file:
-                    csv.writer(file).writerows([part.header, *part.rows])
+                    csv.writer(file).writerows([part.header, *(map(_csv_cell, row) for row in part.rows)])
         (folder / "index.html").write_text(page, encoding="utf-8")
         (folder / MARK).write_text("{}\n", encoding="utf-8")
 
@@ -143,6 +143,11 @@ def check_out(out: Path) -> None:
     need_name(out, "report")
     if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / MARK).is_file())):
         raise SwissbertError(f"{out}: not empty and not a report; choose another folder", argument="out")
+
+
+def _csv_cell(value: object) -> object:
+    """Return a cell of a CSV file: empty for NaN."""
+    return "" if value != value else value
 
 
 def cell(value: Any, digits: int) -> str:

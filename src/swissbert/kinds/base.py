@@ -237,10 +237,7 @@ class Kind(ABC):
 
     @abstractmethod
     def baseline(self, task: "Task", labels: Array) -> Array | None:
-        """Return the best constant answers ``[N, C]`` or ``[N]`` for these labels: what chance gives.
-
-        None where a constant answer has no score, as for correlations.
-        """
+        """Return the best constant answers ``[N, C]`` or ``[N]`` for these labels: what chance gives; None for none."""
 
     def linear_answers(self, task: "Task", features: Any, labels: Array, others: Any) -> Array | None:
         """Fit a linear model and return its answers to other rows; None where there is none, or nothing to fit.

@@ -1,5 +1,6 @@
 """Section that compares two models on the same rows."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,7 +29,14 @@ def comparison_section(
         names = (f"{names[0]} (1)", f"{names[1]} (2)")
     differences = [difference for pair in pairs for difference in compare(*pair)]
     rows = [
-        [d.task, d.metric, d.first, d.second, d.difference, *d.interval, "" if d.p is None else d.p]
+        [
+            d.task,
+            d.metric,
+            *("undefined" if math.isnan(value) else value for value in (d.first, d.second)),
+            d.difference,
+            *d.interval,
+            "" if d.p is None else d.p,
+        ]
         for d in differences
     ]
     header = ["task", "metric", *names, "difference", "from", "to", "McNemar p"]
