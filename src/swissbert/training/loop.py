@@ -27,7 +27,14 @@ from swissbert.training.fit import fit_heads
 from swissbert.training.interrupt import stop_signal
 from swissbert.training.log import TENSORBOARD, MetricsLog, dev_entry, dev_line
 from swissbert.training.preparation import Data, Prepared, complete, in_memory, prepare, provenance
-from swissbert.training.start import begin, check_settings, outside_classes, resumed_hardware, stored_config
+from swissbert.training.start import (
+    begin,
+    check_settings,
+    outside_classes,
+    resumed_hardware,
+    stored_config,
+    with_stored_holdout,
+)
 from swissbert.training.state import Progress, load_checkpoint, read_run_record, save_checkpoint
 
 
@@ -105,7 +112,7 @@ def train(
         data = in_memory(data)
         config = complete(config, display, data)
         if resume and (out / layout.RUN_CONFIG).exists():
-            config = adopt_choices(config, stored_config(out, config))
+            config = with_stored_holdout(adopt_choices(config, stored_config(out, config)), out)
         check_settings(config, out, resume)
         record = read_run_record(out / layout.RUN_RECORD) if resume and (out / layout.RUN_RECORD).exists() else None
         hardware = None

@@ -45,6 +45,19 @@ def stored_config(out: Path, like: RunConfig | None = None) -> RunConfig:
     return make_config(table, str(path), like=like)
 
 
+def with_stored_holdout(config: RunConfig, out: Path) -> RunConfig:
+    """Return settings that hold dev rows out as a run of swissbert 0.1.0 did, whose stored tasks do not say ``stratify``.
+
+    Args:
+        config: Settings of the run that is resumed.
+        out: Its folder.
+    """
+    stored = read_toml(out / layout.RUN_CONFIG).get("tasks", [])
+    old = {task.get("name") for task in stored if isinstance(task, dict) and "stratify" not in task}
+    tasks = [task.model_copy(update={"stratify": False}) if task.name in old else task for task in config.tasks]
+    return config.model_copy(update={"tasks": tasks})
+
+
 def check_settings(config: RunConfig, out: Path, resume: bool) -> None:
     """Raise SwissbertError if a run folder is taken, or a resumed run has other settings than it began with."""
     if not (out / layout.RUN_CONFIG).exists():

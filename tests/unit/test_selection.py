@@ -1,0 +1,225 @@
+"""The score that decides which model is kept: names, directions, undefined values, and losses on dev rows."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swissbert.config import RunConfig, make_config
+from swissbert.data.holdout import row_hash
+from swissbert.data.memory import MemoryRows
+from swissbert.data.overlap import overlap_notes
+from swissbert.data.splits import read_split
+from swissbert.errors import SwissbertError
+from swissbert.evaluation import evaluate
+from swissbert.evaluation.predictions import answers_and_logits, table_answers
+from swissbert.model_folder.description import read_description
+from swissbert.selection import full_name, is_better_higher
+from swissbert.tasks import Task, make_task
+from swissbert.training.loop import train
+from swissbert.training.preparation import prepare
+from swissbert.training.start import stored_config
+from swissbert.training.state import Progress
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def task(name: str, kind: str = "classification", **more: object) -> Task:
+    shape: dict[str, object] = {"range": [0, 5]} if kind == "regression" else {"labels": ["a", "b"]}
+    columns = {"text": "text", "label": "label", **more.pop("columns", {})}  # type: ignore[dict-item]
+    return make_task({"name": name, "kind": kind, "columns": columns, **shape, **more}, "here")
+
+
+def config(tiny: Path, *tasks: Task, **train_settings: object) -> RunConfig:
+    pinned = {"device": "cpu", "precision": "fp32", "threads": 1, "tensorboard": False, "baseline": False}
+    settings = {**pinned, "epochs": 2, "batch_size": 4, "lr": 1e-3, **train_settings}
+    encoder = {"name": str(tiny), "max_length": 16}
+    return make_config({"tasks": list(tasks), "encoder": encoder, "train": settings}, "here")
+
+
+ROWS = [(f"row {i} is {'good' if i % 3 else 'bad'}", "b" if i % 3 else "a") for i in range(24)]
+
+
+@pytest.mark.parametrize(
+    ("name", "full", "higher"),
+    [
+        ("overall", "overall", True),
+        ("loss", "loss", False),
+        ("eval_loss", "loss", False),
+        ("val_loss", "loss", False),
+        ("x.loss", "x.loss", False),
+        ("y.mae", "y.mae", False),
+        ("rmse", "y.rmse", False),
+        ("eval_pearson", "y.pearson", True),
+        ("macro_f1", "x.macro_f1", True),
+    ],
+)
+def test_short_names_stand_for_the_only_score_of_that_name(name: str, full: str, higher: bool) -> None:
+    assert full_name(name, [task("x"), task("y", "regression")]) == full
+    assert is_better_higher(full) == higher
+
+
+def test_a_short_name_of_several_tasks_is_answered_with_them() -> None:
+    with pytest.raises(ValueError, match=r"'accuracy', which several tasks have; name one: x\.accuracy, z\.accuracy"):
+        full_name("accuracy", [task("x"), task("z")])
+
+
+def test_a_metric_of_another_kind_of_task_is_answered_with_that_kind() -> None:
+    with pytest.raises(ValueError, match=r"x\.loss \('f1' is a metric of binary tasks\)"):
+        full_name("f1", [task("x")])
+
+
+def test_overall_of_one_task_with_an_error_is_that_error_and_of_several_is_refused(tiny: Path) -> None:
+    grade = task("grade", "regression", metric="mae")
+    assert config(tiny, grade).train.best_by == "grade.mae"
+    assert config(tiny, grade, task("x"), best_by="loss").train.best_by == "loss"
+    with pytest.raises(SwissbertError, match=r"metric of task 'grade' is mae; 'loss' or 'grade\.mae' can decide"):
+        config(tiny, grade, task("x"))
+
+
+VALUES = st.lists(st.one_of(st.just(math.nan), st.sampled_from([0.0, 0.5, 1.0, -2.0])), min_size=1, max_size=12)
+
+
+@given(VALUES, st.booleans())
+def test_the_best_defined_value_is_kept_else_the_latest(values: list[float], higher: bool) -> None:
+    progress = Progress()
+    for step, value in enumerate(values, 1):
+        progress = Progress(**{**vars(progress), "step": step}).judged(value, higher_is_better=higher)
+    defined = [value for value in values if not math.isnan(value)]
+    if not defined:
+        assert (progress.best, progress.best_step, progress.stale) == (None, len(values), 0)
+        return
+    best = max(defined) if higher else min(defined)
+    assert (progress.best, progress.best_step) == (best, values.index(best) + 1)
+    assert progress.stale == len(values) - progress.best_step
+    json.dumps(vars(progress), allow_nan=False)
+
+
+@pytest.mark.parametrize("kind", ["classification", "binary", "regression"])
+def test_the_loss_on_dev_rows_equals_that_of_a_batch_without_dropout(tiny: Path, kind: str) -> None:
+    rows = [(text, 2.0 if label == "b" else 3.5) if kind == "regression" else (text, label) for text, label in ROWS]
+    prepared = prepare(config(tiny, task("x", kind), task("z")), data={"x": (rows, rows), "z": (ROWS, ROWS)})
+    network, dev = prepared.network, prepared.dev
+    network.eval()
+    with torch.no_grad():
+        expected = [float(network.loss(data.batch(np.arange(len(data))), data.task.name)) for data in dev]
+    scores = evaluate(network, dev, loss_scale={"z": 0.5})
+    assert scores.by_name("x.loss") == pytest.approx(expected[0], rel=1e-5)
+    assert scores.by_name("loss") == pytest.approx(expected[0] + 0.5 * expected[1], rel=1e-5)
+    assert "loss" not in evaluate(network, dev).flat()
+    answers, _ = answers_and_logits(network, dev[0].task, dev[0].table)
+    assert (answers == table_answers(network, dev[0].task, dev[0].table)).all()
+
+
+def test_weights_change_the_gradient_and_equal_weights_leave_it_bit_for_bit(tiny: Path, tmp_path: Path) -> None:
+    rows = [{"text": text, "label": label, "weight": 1 + i % 2} for i, (text, label) in enumerate(ROWS)]
+    same = [{**row, "weight": 7} for row in rows]
+    plain, weighted = task("x"), task("x", columns={"weight": "weight"})
+
+    def losses(name: str, task: Task, rows: object) -> list[float]:
+        train(config(tiny, task), tmp_path / name, data={"x": (rows, ROWS if task is plain else rows)})
+        lines = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
+        return [json.loads(line)["loss"]["x"] for line in lines if "loss" in json.loads(line)]
+
+    first = losses("plain", plain, rows)
+    assert losses("equal", weighted, same) == first
+    assert losses("unequal", weighted, rows) != first
+    assert losses("balanced", task("x", class_weights="balanced"), rows) != first
+
+
+def test_a_weighted_run_resumes_bit_for_bit(tiny: Path, tmp_path: Path) -> None:
+    settings = config(tiny, task("x", class_weights="balanced", label_smoothing=0.1), max_steps=6)
+    train(settings, tmp_path / "whole", data={"x": (ROWS, ROWS)})
+
+    class Interrupt:
+        def on_step(self, step: int, record: object) -> None:
+            if step == 5:
+                raise RuntimeError
+
+    every = settings.model_copy(update={"train": settings.train.model_copy(update={"checkpoint_every": 2})})
+    with pytest.raises(RuntimeError):
+        train(every, tmp_path / "cut", data={"x": (ROWS, ROWS)}, callbacks=[Interrupt()])
+    train(every, tmp_path / "cut", data={"x": (ROWS, ROWS)}, resume=True)
+    whole, cut = (
+        [entry.get("loss") for entry in map(json.loads, (tmp_path / name / "metrics.jsonl").read_text().splitlines())]
+        for name in ("whole", "cut")
+    )
+    assert whole == cut
+
+
+def test_a_loss_that_rises_ends_a_run(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = iter([0.5, 0.4, 0.6, 0.7, 0.1])
+    monkeypatch.setattr("swissbert.evaluation.scores.dev_loss", lambda *_: next(values))
+    settings = config(tiny, task("x"), best_by="loss", patience=2, epochs=5)
+    progress = train(settings, tmp_path, data={"x": (ROWS, ROWS)}).progress
+    assert (progress.best, progress.best_step, progress.step) == (0.4, 12, 24)
+
+
+def test_a_run_whose_score_is_never_defined_keeps_the_latest_model(tiny: Path, tmp_path: Path) -> None:
+    dev = [(text, "b") for text, _ in ROWS]
+    result = train(config(tiny, task("x", metric="macro_f1")), tmp_path, data={"x": (ROWS, dev)})
+    assert result.progress.best_step == result.progress.step == 12
+    assert "x.macro_f1" not in result.scores
+    assert result.scores["x.accuracy"] >= 0
+    notes = read_description(result.model).notes
+    assert notes is not None
+    assert any("all 24 rows have the label 'b'" in note for note in notes["x"])
+    assert any("all 24 dev rows are train rows" in note for note in notes["x"])
+    assert train(config(tiny, task("x", metric="macro_f1")), tmp_path, data={"x": (ROWS, dev)}, resume=True) == result
+
+
+@pytest.mark.parametrize("kind", ["classification", "binary"])
+def test_train_rows_of_one_label_are_refused(tiny: Path, tmp_path: Path, kind: str) -> None:
+    with pytest.raises(SwissbertError, match="all 24 rows have the label 'b', so task 'x' has nothing to tell apart"):
+        train(config(tiny, task("x", kind)), tmp_path, data={"x": ([(text, "b") for text, _ in ROWS], ROWS)})
+
+
+def test_rows_that_are_train_rows_are_counted_whatever_their_case() -> None:
+    held, own = task("x"), MemoryRows(ROWS, [("ROW  0 is bad", "a"), ("row 0 is bad", "b"), ("new", "a")])
+    keys = [row_hash(row) for row in read_split(held, "dev", own).rows]
+    assert overlap_notes(held, "dev", own, keys) == [
+        "2 of 3 dev rows are train rows, so the scores do not show what the model does with new texts"
+    ]
+    assert overlap_notes(held, "dev", MemoryRows(ROWS, ROWS[:0] or [("new", "a")]), keys[2:]) == []
+    assert overlap_notes(held, "dev", MemoryRows(ROWS), keys) == []  # held out: none is shared
+
+
+def test_stored_settings_without_stratify_hold_rows_out_as_before(tiny: Path, tmp_path: Path) -> None:
+    train(config(tiny, task("x"), max_steps=1), tmp_path, data={"x": ROWS})
+    assert stored_config(tmp_path).tasks[0].stratify is True
+    path = tmp_path / "config.toml"
+    path.write_text(path.read_text().replace("stratify = true\n", ""))
+    assert stored_config(tmp_path).tasks[0].stratify is False
+    path = tmp_path / "model" / "swissbert.json"
+    table: dict[str, Any] = json.loads(path.read_text())
+    del table["tasks"][0]["stratify"]
+    path.write_text(json.dumps(table))
+    assert read_description(tmp_path / "model").tasks[0].stratify is False
+
+
+def test_a_run_of_an_earlier_version_resumes_with_the_dev_rows_that_it_began_with(tiny: Path, tmp_path: Path) -> None:
+    old = config(tiny, task("x", stratify=False), max_steps=2)
+    first = train(old, tmp_path, data={"x": ROWS})
+    path = tmp_path / "config.toml"
+    path.write_text(path.read_text().replace("stratify = false\n", ""))  # as 0.1.0 wrote it
+    assert train(config(tiny, task("x"), max_steps=2), tmp_path, data={"x": ROWS}, resume=True) == first
+
+
+def test_weights_on_a_head_with_its_own_loss_are_refused(tiny: Path, tmp_path: Path) -> None:
+    from swissbert.model.heads.linear import LinearHead
+
+    class OwnLoss(LinearHead):
+        def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+            return super().loss(logits, labels) * 2
+
+    settings = config(tiny, task("x", class_weights="balanced"))
+    with pytest.raises(
+        SwissbertError, match="class_weights of task 'x' needs losses of single rows, but its head OwnLoss"
+    ):
+        train(settings, tmp_path, data={"x": (ROWS, ROWS)}, heads={"x": OwnLoss})
