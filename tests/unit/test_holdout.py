@@ -1,6 +1,7 @@
 """Dev rows held out of the train rows, where no dev split is declared."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,9 @@ from swissbert.data.splits import read_split
 from swissbert.errors import SwissbertError
 from swissbert.kinds import KINDS
 from swissbert.selection import with_stratify
-from swissbert.tasks import Columns, Task, make_task
+from swissbert.tasks import Columns, Split, Task, make_task
+
+SIDES: tuple[Split, ...] = ("train", "dev")
 
 
 def read(directory: Path, texts: list[str], **more: object) -> dict[str, Rows]:
@@ -88,7 +91,7 @@ def test_a_rare_label_is_on_both_sides_and_rows_stay_in_order(tmp_path: Path) ->
         },
         "here",
     )
-    train, dev = (read_split(task, split, tmp_path).rows for split in ("train", "dev"))  # type: ignore[arg-type]
+    train, dev = (read_split(task, split, tmp_path).rows for split in SIDES)
     assert len(train) + len(dev) == 204
     assert all(any(row.label == 1 for row in rows) for rows in (train, dev))
     assert len(dev) == 21 + sum(row.text == "ALARM  0" for row in dev)
@@ -97,7 +100,7 @@ def test_a_rare_label_is_on_both_sides_and_rows_stay_in_order(tmp_path: Path) ->
         assert [row.number for row in rows] == sorted(row.number for row in rows)
 
 
-def table(name: str, kind: str = "classification", **more: object) -> Task:
+def table(name: str, kind: str = "classification", **more: Any) -> Task:
     labels = {} if kind == "regression" else {"labels": ["a", "b"]}
     scored = {"range": [0, 1]} if kind == "regression" else {}
     columns = {"text": "text", "label": name}
@@ -105,7 +108,8 @@ def table(name: str, kind: str = "classification", **more: object) -> Task:
 
 
 def test_stratify_is_automatic_where_no_other_task_reads_the_same_rows() -> None:
-    one, two = {"files": {"train": "a.csv"}}, {"files": {"train": "b.csv"}}
+    one: dict[str, Any] = {"files": {"train": "a.csv"}}
+    two: dict[str, Any] = {"files": {"train": "b.csv"}}
     cases = [
         ([table("x", **one)], [True]),
         ([table("x", **one), table("y", **two)], [True, True]),

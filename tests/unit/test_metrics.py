@@ -180,7 +180,7 @@ def test_overall_is_undefined_where_the_model_answers_the_same_to_everything() -
     """Else a model that has collapsed on one task would be compared by the others alone, and might win."""
     scores = {"sst": result("accuracy", 0.5), "sts": result("pearson", math.nan)}
     assert math.isnan(with_overall(scores, {"sst": None, "sts": None}).overall)
-    assert "sts.pearson" not in with_overall(scores, {"sst": None, "sts": None}).defined()
+    assert "sts.pearson" not in with_overall(scores, {"sst": None, "sts": None}).flat()
 
 
 @pytest.mark.parametrize(

@@ -96,8 +96,8 @@ def test_the_best_defined_value_is_kept_else_the_latest(values: list[float], hig
         assert (progress.best, progress.best_step, progress.stale) == (None, len(values), 0)
         return
     best = max(defined) if higher else min(defined)
-    assert (progress.best, progress.best_step) == (best, values.index(best) + 1)
-    assert progress.stale == len(values) - progress.best_step
+    first = values.index(best) + 1
+    assert (progress.best, progress.best_step, progress.stale) == (best, first, len(values) - first)
     json.dumps(vars(progress), allow_nan=False)
 
 

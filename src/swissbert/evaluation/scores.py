@@ -72,18 +72,18 @@ class Scores:
 
     def by_name(self, name: str) -> float:
         """Return ``overall``, ``overall_normalised``, ``loss``, ``task.metric`` or ``task.loss``."""
-        return self.flat()[name]
+        return self.figures()[name]
 
-    def flat(self) -> dict[str, float]:
+    def figures(self) -> dict[str, float]:
         """Return every score under its dotted name, NaN where it is undefined."""
         scores = {f"{name}.{metric}": v for name, task in self.tasks.items() for metric, v in task.metrics.items()}
         scores |= {f"{name}.loss": task.loss for name, task in self.tasks.items() if task.loss is not None}
         scores |= {"overall": self.overall, "overall_normalised": self.overall_normalised}
         return scores if self.loss is None else scores | {"loss": self.loss}
 
-    def defined(self) -> dict[str, float]:
+    def flat(self) -> dict[str, float]:
         """Return every score that is defined, under its dotted name."""
-        return {name: value for name, value in self.flat().items() if not math.isnan(value)}
+        return {name: value for name, value in self.figures().items() if not math.isnan(value)}
 
     def all_notes(self) -> list[str]:
         """Return all notes, those of a task after its name."""

@@ -265,7 +265,7 @@ class Run:
             tasks=config.tasks,
             encoder=config.encoder,
             model=config.model,
-            scores=scores.defined(),
+            scores=scores.flat(),
             notes={name: task.notes for name, task in scores.tasks.items() if task.notes} or None,
             provenance=provenance(prepared)
             | self.classes
