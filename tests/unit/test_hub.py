@@ -511,7 +511,7 @@ def test_the_card_has_labels_and_scores_of_a_multilabel_task() -> None:
     scores = {f"topics.{metric}": 0.25 for metric in topics.kind.metrics}
     data, text = read(card(described().model_copy(update={"tasks": [topics], "scores": scores})))
     assert "| topics | multilabel: a\\|0, a\\|1, " in text
-    assert ", a\\|7, ... | sentence | average_precision | 0.250 |" in text
+    assert ", a\\|7 and 1 more | sentence | average_precision | 0.250 |" in text
     assert "for 1 sentence-level task with" in text
     assert {result.metric_name for result in data.eval_results or []} == {
         f"topics {name}" for name in topics.kind.metrics if METRICS[name].hub_name

@@ -167,7 +167,10 @@ def _row_scores(row: TableRow, runs: list[RunRecord]) -> dict[str, float]:
         scores |= run.scores
     if row.apart:
         for name in ("overall", "overall_normalised"):
-            scores[name] = float(np.mean([run.scores[name] for run in runs]))
+            values = [run.scores.get(name) for run in runs]
+            scores.pop(name, None)
+            if None not in values:  # else one of them is undefined
+                scores[name] = float(np.mean([value for value in values if value is not None]))
     return scores
 
 
