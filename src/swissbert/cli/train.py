@@ -60,6 +60,7 @@ def _show_plan(config: "RunConfig") -> None:
     """Print the effective settings, steps and parameters of a run."""
     from swissbert.config import dump_config
     from swissbert.display import Display
+    from swissbert.training.coverage import coverage_lines
     from swissbert.training.preparation import prepare
 
     prepared = prepare(config, Display())
@@ -67,6 +68,8 @@ def _show_plan(config: "RunConfig") -> None:
     print(dump_config(config))
     epochs = len(prepared.plan.ends)
     print(f"# {prepared.total:,} steps in {epochs} epochs; {trainable:,} trainable parameters")
+    for line in coverage_lines(config, prepared.train, prepared.plan):
+        print(f"# {line}")
 
 
 def run(config: "RunConfig", out: Path, *, resume: bool) -> Path:

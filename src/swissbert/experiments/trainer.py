@@ -100,9 +100,9 @@ def tokens_per_second(config: RunConfig, display: Display) -> float:
     """Measure how fast the first steps of a run are. The network is discarded."""
     prepared = prepare(config, Display(quiet=True))
     display.say("timing a few steps ...")
-    step, batches = prepared.training_step(), prepared.batches()
-    step(0, batches(0))  # warm-up
-    records = [step(number, batches(number)) for number in range(min(TIMED_STEPS, prepared.total))]
+    step, batches, rounds = prepared.training_step(), prepared.batches(), prepared.plan.rounds
+    step(0, batches(0), rounds(0))  # warm-up
+    records = [step(number, batches(number), rounds(number)) for number in range(min(TIMED_STEPS, prepared.total))]
     return sum(record.tokens for record in records) / sum(record.seconds for record in records)
 
 

@@ -20,12 +20,15 @@ from swissbert.model_folder.load import resolve_folder
 from swissbert.model_folder.save import save_model
 from swissbert.mtl.balancing import Balancer
 from swissbert.training.callbacks import notify
+from swissbert.training.coverage import coverage_lines
 from swissbert.training.fit import fit_heads
 from swissbert.training.interrupt import stop_signal
+from swissbert.training.loader import BatchLoader
 from swissbert.training.log import TENSORBOARD, MetricsLog
 from swissbert.training.preparation import Data, Prepared, prepare, provenance
 from swissbert.training.start import begin, check_settings, outside_classes, resumed_hardware
 from swissbert.training.state import Progress, load_checkpoint, read_run_record, save_checkpoint
+from swissbert.training.step import StepRecord
 
 
 class Stopped(Exception):  # noqa: N818 (a stop on request is no error)
@@ -188,6 +191,8 @@ class Run:
             f"{train.batch_size} rows a batch), {prepared.hardware}"
             + (f", going on after step {self.progress.step}" if self.progress.step else "")
         )
+        for line in coverage_lines(self.config, prepared.train, prepared.plan):
+            self._display.say(line)
         if train.tensorboard and not TENSORBOARD:
             self._display.say(
                 f"tensorboard is not installed; {layout.METRICS_LOG} has the same numbers (pip install 'swissbert[track]')"
@@ -199,7 +204,7 @@ class Run:
         batches = self.prepared.batches()
         with stop_signal(self._display) as stop, self._display.steps(self.total, self.progress.step) as bar:
             while not self.is_complete:
-                record = self.training_step(self.progress.step, batches(self.progress.step))
+                record = self._step(batches)
                 self.progress = self.progress.after_step(record.tokens, record.seconds)
                 done = self.progress.step
                 log.write({"step": done, **record.log_entry()})
@@ -214,6 +219,11 @@ class Run:
                     bar.pause()
                 if stopping and not self.is_complete:
                     raise Stopped(done, self.total, self.out)
+
+    def _step(self, batches: BatchLoader) -> StepRecord:
+        """Run the next optimizer step."""
+        step = self.progress.step
+        return self.training_step(step, batches(step), self.prepared.plan.rounds(step))
 
     def _evaluate(self, log: MetricsLog) -> None:
         """Score the dev rows, and save the model if it is the best so far."""
