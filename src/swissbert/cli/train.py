@@ -21,6 +21,7 @@ def train(
     data: DataOption = None,
     out: Annotated[Path | None, typer.Option(help="Run folder, runs/NAME if not given.")] = None,
     settings: SetOption = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs, as train.epochs; more of them with --resume.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume the run in --out.")] = False,
     dry_run: Annotated[
         bool,
@@ -28,7 +29,8 @@ def train(
     ] = False,
 ) -> None:
     """Train one encoder on the tasks of a recipe."""
-    config = _config(recipe, data, out, settings, resume)
+    overrides = [*(settings or []), *([] if epochs is None else [f"train.epochs={epochs}"])]
+    config = _config(recipe, data, out, overrides, resume)
     if dry_run:
         _show_plan(config)
         return
@@ -40,15 +42,14 @@ def _config(
 ) -> "RunConfig":
     """Return the settings of a recipe, or without one those of the run that is resumed."""
     from swissbert.config import load_config
-    from swissbert.training.start import stored_config
 
     if recipe is not None:
         return load_config(recipe, settings, data_argument(data))
     if not (resume and out):
         raise SwissbertError("train needs a recipe (see 'swissbert recipes'), or --resume with --out RUN")
-    if settings or data:
-        raise SwissbertError("--set and --data need a recipe; a run that is resumed without one keeps its settings")
-    return stored_config(out)
+    from swissbert.training.resume import resumable_config
+
+    return resumable_config(out, settings, data_argument(data))
 
 
 def data_argument(data: str | None) -> str | None:

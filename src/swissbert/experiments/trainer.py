@@ -12,6 +12,7 @@ from swissbert.model_folder.layout import CHECKPOINTS, RUN_RECORD
 from swissbert.training.loop import train
 from swissbert.training.plan import plan_steps
 from swissbert.training.preparation import fingerprints, load_splits, prepare
+from swissbert.training.resume import check_settings
 from swissbert.training.state import checkpoints, recorded_rows
 
 TIMED_STEPS = 2
@@ -113,6 +114,7 @@ def train_run(config: RunConfig, folder: Path, display: Display) -> TrainedRun:
         Stopped: After Ctrl-C or SIGTERM, when the state is saved.
         SwissbertError: If the run cannot be trained.
     """
+    check_settings(config, folder, resume=True, may_change=False)  # a longer row of a table is another run
     result = train(config, folder, resume=True, display=display)
     progress = result.progress
     assert progress.best_step is not None, "a run ends with an evaluation"
