@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from swissbert.config import RunConfig, data_path, make_config
+from swissbert.data.splits import find_split_file
 from swissbert.errors import SwissbertError
 from swissbert.model_folder import layout
 from swissbert.model_folder.encoders import is_local
+from swissbert.model_folder.moved import moved_folder
 from swissbert.setting_tables import apply_overrides, changed_settings, shown_change
 from swissbert.settings import read_toml, shown
 from swissbert.training.state import read_run_record
@@ -117,17 +119,16 @@ def _validated(
 
 def _relocate(table: dict[str, Any], out: Path) -> None:
     """Replace missing data and encoder folders by those that lie likewise from the run folder, in place."""
-    record = out / layout.RUN_RECORD
-    before = read_run_record(record).get("folder") if record.exists() else None
-    if not isinstance(before, str):
-        return
-    for section, key in (("data", "dir"), ("encoder", "name")):
-        part = table.get(section)
-        path = part.get(key) if isinstance(part, dict) else None
-        if isinstance(part, dict) and isinstance(path, str) and os.path.isabs(path) and not os.path.isdir(path):
-            now = os.path.normpath(out.resolve() / os.path.relpath(path, before))
-            if os.path.isdir(now):
-                part[key] = now
+    config = _validated(table, out)
+    name, data = config.encoder.name, config.data.dir
+    if not os.path.isdir(name):
+        encoder = moved_folder(out, name)
+        if encoder is not None and (encoder / layout.CONFIG).is_file():
+            table["encoder"]["name"] = str(encoder)
+    if data is not None and not os.path.isdir(data):
+        folder, tasks = moved_folder(out, data), [task for task in config.tasks if task.files]
+        if folder is not None and all(find_split_file(task, "train", folder) is not None for task in tasks):
+            table["data"]["dir"] = str(folder)
 
 
 def check_settings(config: RunConfig, out: Path, resume: bool, *, may_change: bool = True) -> Changes:

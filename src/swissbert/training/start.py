@@ -67,15 +67,21 @@ def resumed_hardware(train: TrainSettings, record: Mapping[str, Any], out: Path)
 def _last_digits(record: Mapping[str, Any], began: Mapping[str, Any], now: Mapping[str, object]) -> list[str]:
     """Return a line that names what differs and may change the last digits of losses; empty if nothing does."""
     unit = "gpu" if "gpu" in began and "gpu" in now else "processor"
-    before = {name: began.get(name, record.get(name)) for name in software()} | {"on": began[unit]}
-    after: dict[str, object] = {**software(), "on": now[unit]}
-    if unit == "processor":
-        before["kernels"], after["kernels"] = began.get("kernels"), now["kernels"]
-    names = [name for name in before if before[name] not in (None, after[name])]
-    if not names:
+    names = [*software(), *(["kernels"] if unit == "processor" else []), unit]
+    before = {name: began.get(name, record.get(name)) for name in names}
+    after = {**now, **software()}
+    changed = [name for name in names if before[name] not in (None, after[name])]
+    if not changed:
         return []
-    old, new = (" ".join(f"{name} {table[name]}" for name in names) for table in (before, after))
-    return [f"this run was trained with {old} and goes on with {new}: the last digits of its losses may differ"]
+
+    def text(table: Mapping[str, object]) -> str:
+        versions = [f"{name} {table[name]}" for name in software() if name == "torch" or name in changed]
+        kernels = [f"kernels for {table['kernels']}"] if "kernels" in changed else []
+        return f"{', '.join(versions + kernels)} on {table[unit]}"
+
+    return [
+        f"this run was trained with {text(before)} and goes on with {text(after)}: the last digits of its losses may differ"
+    ]
 
 
 def _last_hardware(record: Mapping[str, Any]) -> object:
@@ -176,17 +182,17 @@ def _compare_rows(prepared: Prepared, out: Path, record: Mapping[str, Any]) -> N
     before, now, sources = record.get("counts", {}), prepared.counts(), prepared.sources()
     parts = []
     for key in changed:
-        source, old, new = sources.get(key, "no file"), before.get(key), now.get(key)
-        count = f"{new:,} rows" if new is not None else "no rows"
+        old, new = before.get(key), now.get(key)
+        count = f"{0 if new is None else new:,} rows"
         if old == new:
-            count += " as before, with other texts, labels, ids, order or tokens"
+            count += " as before, but other texts, labels, ids, order or tokens"
         elif old is not None:
-            count += f", {old:,} before"
-        parts.append(f"{key} ({source}: {count})")
+            count += f" now, {old:,} before"
+        parts.append(f"{sources.get(key, key)}: {count}")
     raise SwissbertError(
-        f"{out}: the rows of {', '.join(parts)} differ from those the run began with; put the earlier rows back to go on "
-        f"with it, or start a new run in another folder, where encoder.name = '{out}' begins with what this one has "
-        "learned; nothing in this folder was changed"
+        f"{out}: the rows of {', '.join(changed)} differ from those the run began with ({'; '.join(parts)}); put the "
+        f"earlier rows back to go on with it, or start a new run in another folder, where encoder.name = '{out}' begins "
+        "with what this one has learned; nothing in this folder was changed"
     )
 
 
