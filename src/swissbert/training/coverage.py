@@ -99,7 +99,18 @@ def coverage_lines(config: RunConfig, data: Mapping[str, TaskData], plan: Plan) 
     ]
     if len(plan.ends) > 1 or plan.is_cut or not epoch:
         sentences.append(f"the whole run reads {_listed(rest) if rest else 'all rows'}")
-    return ["; ".join(sentences), *_advice(config, tasks)]
+    return ["; ".join(sentences), *_empty_epochs(config, plan), *_advice(config, tasks)]
+
+
+def _empty_epochs(config: RunConfig, plan: Plan) -> list[str]:
+    """Say how many epochs have no step, which happens where a step draws more batches of a task than it has."""
+    train, number = config.train, len(plan.ends)
+    if number == train.epochs or len(plan.steps) == train.max_steps:
+        return []
+    return [
+        f"{train.epochs - number} of {train.epochs} epochs have no step, because their first draws take more batches of a "
+        "task than it has; train.epoch_ends = 'longest' or a smaller train.batch_size helps"
+    ]
 
 
 def _epoch_text(task: Coverage) -> str:
