@@ -17,7 +17,14 @@ from swissbert.setting_tables import apply_overrides, changed_settings, shown_ch
 from swissbert.settings import read_toml, shown
 from swissbert.training.state import read_run_record
 
-FREE = ("train.on_hardware_change", "train.checkpoint_every", "train.keep", "train.tensorboard", "data.cache")
+FREE = (
+    "train.on_hardware_change",
+    "train.checkpoint_every",
+    "train.keep",
+    "train.baseline",
+    "train.tensorboard",
+    "data.cache",
+)
 """Settings that a resumed run may change, because its losses do not depend on them."""
 
 LOCATION = re.compile(r"data\.dir|encoder\.(name|revision)|tasks\[\w+\]\.files\..+")
