@@ -97,7 +97,8 @@ def coverage_lines(config: RunConfig, data: Mapping[str, TaskData], plan: Plan) 
         for task in tasks
         if task.run < task.rows
     ]
-    if len(plan.ends) > 1 or plan.is_cut or not epoch:
+    is_partial = any(task.epoch is None or task.epoch[0] < task.rows for task in tasks)
+    if plan.is_cut or (is_partial and len(plan.ends) > 1) or not epoch:
         sentences.append(f"the whole run reads {_listed(rest) if rest else 'all rows'}")
     return ["; ".join(sentences), *_empty_epochs(config, plan), *_advice(config, tasks)]
 
