@@ -10,9 +10,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
-from swissbert.estimator import keeping
 from swissbert.estimator.checks import check_same_length
 from swissbert.estimator.fitting import Examples, Label, train_model
+from swissbert.estimator.keeping import FILES, model_files, model_from_files, read_record, record_of
 from swissbert.estimator.texts import TextInputs, text_inputs
 from swissbert.inference.model import load
 from swissbert.kinds import Array
@@ -193,7 +193,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         if path.exists() and not layout.is_model_folder(path):
             raise SwissbertError(f"{folder}: already exists and is not a model folder; choose another name")
         classes = getattr(self, "classes_", None)
-        record = keeping.record_of(self.task_, classes, self.get_params(deep=False), self.model_)
+        record = record_of(self.task_, classes, self.get_params(deep=False), self.model_)
         save_model(
             path, self.model_.network, self.model_.tokenizer, self.model_.description, extra={layout.ESTIMATOR: record}
         )
@@ -218,7 +218,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
             SwissbertClassifier.load("urgency").predict(texts)
         """
         model = load(folder, device)
-        kept = keeping.read_record(model, task)
+        kept = read_record(model, task)
         estimator = cls()
         known = estimator.get_params(deep=False)
         estimator.set_params(
@@ -232,16 +232,16 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         """Return parameters and attributes, with the bytes of a model folder in the place of the model."""
         state = dict(super().__getstate__())
         if "model_" in state:
-            state[keeping.FILES] = keeping.model_files(state.pop("model_"))
+            state[FILES] = model_files(state.pop("model_"))
         return state
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         """Restore an estimator; its model is put on its device, or on the best one here if there is no such device."""
         rest = {**type(self)().get_params(deep=False), **state}  # parameters that older versions did not have
-        files = rest.pop(keeping.FILES, None)
+        files = rest.pop(FILES, None)
         super().__setstate__(rest)
         if files is not None:
-            self.model_ = keeping.model_from_files(files, self.device, type(self).__name__)
+            self.model_ = model_from_files(files, self.device, type(self).__name__)
 
     def __sklearn_tags__(self) -> Any:
         """Declare that the input is text, one or two strings per row."""
