@@ -95,8 +95,6 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
             SwissbertError: If a parameter or the number of labels is not valid.
         """
         check_same_length(texts, labels)
-        if weights is not None or "class_weights" in declaration:
-            raise SwissbertError("sample_weight and class_weight are not supported by this version; leave them out")
         settings = self._settings()
         self.model_ = train_model(
             self.name,

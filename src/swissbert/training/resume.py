@@ -15,6 +15,7 @@ from swissbert.model_folder.encoders import is_local
 from swissbert.model_folder.moved import moved_folder
 from swissbert.setting_tables import apply_overrides, changed_settings, shown_change
 from swissbert.settings import read_toml, shown
+from swissbert.tasks import without_stratify
 from swissbert.training.state import read_run_record
 
 FREE = (
@@ -105,11 +106,27 @@ def _config_file(out: Path) -> Path:
     )
 
 
+def with_stored_holdout(config: RunConfig, out: Path) -> RunConfig:
+    """Return settings that hold dev rows out as a run of swissbert 0.1.0 did, whose stored tasks do not say ``stratify``.
+
+    Args:
+        config: Settings of the run that is resumed.
+        out: Its folder.
+    """
+    stored = read_toml(_config_file(out)).get("tasks", [])
+    old = {task.get("name") for task in stored if isinstance(task, dict) and "stratify" not in task}
+    tasks = [task.model_copy(update={"stratify": False}) if task.name in old else task for task in config.tasks]
+    return config.model_copy(update={"tasks": tasks})
+
+
 def _validated(
     table: dict[str, Any], out: Path, sources: dict[str, str] | None = None, like: RunConfig | None = None
 ) -> RunConfig:
     """Validate stored settings; where those of the file are not valid, name the version that wrote them."""
     where = str(out / layout.RUN_CONFIG)
+    if isinstance(tasks := table.get("tasks"), list):
+        tasks = [without_stratify(task) if isinstance(task, dict) else task for task in tasks]
+        table = {**table, "tasks": tasks}
     try:
         return make_config(table, where, sources, like=like)
     except SwissbertError as error:
