@@ -12,7 +12,8 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor
 
-from swissbert.encoder.checkpoint import config_json, to_hf
+from swissbert.encoder.checkpoint import to_hf
+from swissbert.encoder.config_file import config_json
 from swissbert.export.plan import CARD, HF_CONFIG, HF_WEIGHTS, TOKENIZER_CONFIG, select_tasks, write_new_folder
 from swissbert.inference.model import Model
 from swissbert.kinds import HFHead
