@@ -182,9 +182,18 @@ KEY = "encoder.layer.0.attention.self.key.weight"
     [
         (lambda t: {k: v for k, v in t.items() if k != KEY}, f"missing {KEY}"),
         (lambda t: t | {"encoder.layer.2.output.dense.bias": torch.zeros(12)}, "unknown encoder.layer.2.output.dense."),
-        (lambda t: t | {"encoder.layer.0.crossattention.self.key.bias": torch.zeros(12)}, "unknown encoder.layer.0.cross"),
-        (lambda t: t | {"decoder.crossattention.self.key.bias": torch.zeros(12)}, "repeated decoder.crossattention.self"),
-        (lambda t: t | {"encoder.layer.0.attention.self.key.lora_A": torch.zeros(2, 12)}, "unknown encoder.layer.0.att"),
+        (
+            lambda t: t | {"encoder.layer.0.crossattention.self.key.bias": torch.zeros(12)},
+            "unknown encoder.layer.0.cross",
+        ),
+        (
+            lambda t: t | {"decoder.crossattention.self.key.bias": torch.zeros(12)},
+            "repeated decoder.crossattention.self",
+        ),
+        (
+            lambda t: t | {"encoder.layer.0.attention.self.key.lora_A": torch.zeros(2, 12)},
+            "unknown encoder.layer.0.att",
+        ),
         (lambda t: t | {"teacher." + KEY: torch.zeros(12, 12)}, f"repeated teacher.{KEY}"),
         (lambda t: t | {KEY: torch.zeros(12, 12, dtype=torch.int8)}, f"{KEY} is torch.int8, but floating-point"),
         (lambda t: t | {KEY: torch.zeros(12, 13)}, f"misshaped {KEY} [12, 13] instead of [12, 12]"),
@@ -196,7 +205,23 @@ KEY = "encoder.layer.0.attention.self.key.weight"
         (lambda t: t | {"pooler.a\nb\x1b[31m": torch.zeros(1)}, r"unknown 'pooler.a\nb\x1b[31m'"),
         (lambda t: t | {"pooler." + "x" * 10_000: torch.zeros(1)}, "unknown 'pooler.xxx"),
     ],
-    ids=["missing", "layer", "cross", "decoder", "lora", "two", "int8", "rows", "flat", "scalar", "empty", "prefix", "gamma", "escapes", "endless"],
+    ids=[
+        "missing",
+        "layer",
+        "cross",
+        "decoder",
+        "lora",
+        "two",
+        "int8",
+        "rows",
+        "flat",
+        "scalar",
+        "empty",
+        "prefix",
+        "gamma",
+        "escapes",
+        "endless",
+    ],
 )
 def test_tensors_that_do_not_fit_are_named(
     folder: Path, change: Callable[[dict[str, Tensor]], dict[str, Tensor]], sentence: str
@@ -209,7 +234,10 @@ def test_all_problems_are_named_at_once_and_long_lists_are_cut(folder: Path) -> 
     rewrite(folder, lambda t: {f"pooler.x{i}": torch.zeros(1) for i in range(9)} | {KEY: torch.zeros(1)})
     text = message(folder)
     assert "missing embeddings.LayerNorm.bias, " in text
-    assert "; unknown pooler.x0, pooler.x1, pooler.x2, pooler.x3 and 5 more; misshaped encoder.layer.0.attention.self.key.weight [1]" in text
+    assert (
+        "; unknown pooler.x0, pooler.x1, pooler.x2, pooler.x3 and 5 more; misshaped encoder.layer.0.attention.self.key.weight [1]"
+        in text
+    )
 
 
 def test_the_parts_of_fused_projections_are_checked_separately(folder: Path) -> None:
