@@ -93,11 +93,22 @@ def _settings(folder: Path) -> dict[str, Any]:
             number: {"content": token, "normalized": token not in known, "special": token in known}
             for token, number in added.items()
         }
-    elif not isinstance(decoder, dict):
-        raise SwissbertError(
-            f"{folder / CONFIG}: added_tokens_decoder is {reprlib.repr(decoder)}, but a table is expected"
-        )
-    return config | {"added_tokens_decoder": decoder}
+    return config | {"added_tokens_decoder": _numbered(decoder, folder)}
+
+
+def _numbered(decoder: object, folder: Path) -> dict[int, dict[str, Any]]:
+    """Return the added tokens of a folder by number, checked and in order."""
+    where = folder / (CONFIG if (folder / CONFIG).is_file() else ADDED)
+    if not isinstance(decoder, dict):
+        raise SwissbertError(f"{where}: added_tokens_decoder is {reprlib.repr(decoder)}, but a table is expected")
+    tokens = {}
+    for number, token in decoder.items():
+        if not str(number).isdecimal():
+            raise SwissbertError(f"{where}: the number of an added token is {number!r}, but a whole number is expected")
+        if not isinstance(token, dict) or not _content(token):
+            raise SwissbertError(f"{where}: the added token {number} has no text")
+        tokens[int(number)] = token
+    return dict(sorted(tokens.items()))
 
 
 def _check_settings(folder: Path, config: Mapping[str, Any]) -> None:
@@ -137,10 +148,10 @@ def _check_agreement(folder: Path, parts: TokenizerParts, config: Mapping[str, A
         plain = fast.get_vocab(with_added_tokens=False)
         for token, number in sorted(lines.items(), key=lambda item: item[1]):
             if whole.get(token) != number:
-                _contradiction(folder, VOCABULARY, f"'{token}' is entry {number}", f"has it as {whole.get(token)}")
+                _contradiction(folder, VOCABULARY, *_numbers(fast, token, number))
         for token, number in sorted(plain.items(), key=lambda item: item[1]):
             if token not in lines:
-                _contradiction(folder, VOCABULARY, f"'{token}' is missing", f"has it as {number}")
+                _contradiction(folder, VOCABULARY, f"'{token}' is missing", f"has it as entry {number}")
     normalizer = part_of(fast, "normalizer")
     if normalizer.get("type") == "BertNormalizer":
         if normalizer.get("strip_accents") is None:  # then accents go by letter case
@@ -149,14 +160,19 @@ def _check_agreement(folder: Path, parts: TokenizerParts, config: Mapping[str, A
             if config.get(theirs) not in (None, normalizer.get(ours)):
                 _contradiction(folder, CONFIG, f"{theirs} is {config[theirs]}", f"has {ours} = {normalizer.get(ours)}")
     for number, token in config["added_tokens_decoder"].items():
-        if fast.token_to_id(_content(token) or "") != int(number):
-            has = fast.token_to_id(_content(token) or "")
-            name = CONFIG if (folder / CONFIG).is_file() and not (folder / ADDED).is_file() else ADDED
-            _contradiction(folder, name, f"'{_content(token)}' is entry {number}", f"has it as {has}")
+        if fast.token_to_id(token["content"]) != number:
+            name = ADDED if (folder / ADDED).is_file() else CONFIG
+            _contradiction(folder, name, *_numbers(fast, token["content"], number))
     known = {str(token.content) for token in fast.get_added_tokens_decoder().values()}
     for token in _extra(config):
         if token not in known:
             _contradiction(folder, CONFIG, f"'{token}' is a special token", "does not list it as an added token")
+
+
+def _numbers(fast: FastTokenizer, token: str, number: int) -> tuple[str, str]:
+    """Return two clauses: the number of a token in a file, and in ``tokenizer.json``."""
+    actual = fast.token_to_id(token)
+    return f"'{token}' is entry {number}", "does not have it" if actual is None else f"has it as entry {actual}"
 
 
 def _contradiction(folder: Path, name: str, here: str, there: str) -> None:
@@ -183,15 +199,15 @@ def _from_vocabulary(folder: Path, config: Mapping[str, Any], special: dict[str,
                 f"in {CONFIG}, so capitals of texts are kept"
             )
     fast = word_piece(vocabulary, special, options)
-    tokens = sorted(config["added_tokens_decoder"].items(), key=lambda item: int(item[0]))
-    fast.add_tokens([added_token(token) for _, token in tokens])
+    tokens: dict[int, dict[str, Any]] = config["added_tokens_decoder"]
+    fast.add_tokens([added_token(token) for token in tokens.values()])
     fast.add_special_tokens([token for token in special.values() if token in vocabulary])
     fast.add_special_tokens(_extra(config))
-    for number, token in tokens:
-        if fast.token_to_id(_content(token) or "") != int(number):
+    for number, token in tokens.items():
+        if fast.token_to_id(token["content"]) != number:
             raise SwissbertError(
-                f"{folder}: the added token '{_content(token)}' has the number {number}, but the vocabulary leads to "
-                f"{fast.token_to_id(_content(token) or '')}; {VOCABULARY} and the added tokens are of different encoders"
+                f"{folder}: the added token '{token['content']}' has the number {number}, but the vocabulary leads to "
+                f"{fast.token_to_id(token['content'])}; {VOCABULARY} and the added tokens are of different encoders"
             )
     return TokenizerParts(fast, special, notes=notes)
 

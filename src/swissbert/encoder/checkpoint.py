@@ -1,6 +1,5 @@
 """Reading and writing BERT checkpoints of Hugging Face: ``config.json`` and ``model.safetensors``, no pickles."""
 
-import re
 import reprlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,51 +12,9 @@ from torch import Tensor
 
 from swissbert.encoder.bert import Bert, BertConfig
 from swissbert.encoder.config_file import config_json, read_config
+from swissbert.encoder.names import hf_names, plain_name, to_hf
 from swissbert.encoder.weights import Weights, open_weights
 from swissbert.errors import SwissbertError
-
-# module of Bert, Hugging Face's module; those of a layer follow "layers.N." and "encoder.layer.N."
-_OUTER = [
-    ("embeddings.word", "embeddings.word_embeddings"),
-    ("embeddings.position", "embeddings.position_embeddings"),
-    ("embeddings.token_type", "embeddings.token_type_embeddings"),
-    ("embeddings.norm", "embeddings.LayerNorm"),
-    ("pooler", "pooler.dense"),
-]
-_INNER = [
-    ("qkv", ("attention.self.query", "attention.self.key", "attention.self.value")),
-    ("attention_out", ("attention.output.dense",)),
-    ("attention_norm", ("attention.output.LayerNorm",)),
-    ("up", ("intermediate.dense",)),
-    ("down", ("output.dense",)),
-    ("norm", ("output.LayerNorm",)),
-]
-
-
-def hf_names(config: BertConfig) -> dict[str, tuple[str, ...]]:
-    """Return Hugging Face's names of each parameter of `Bert`.
-
-    A fused parameter has three, which are stacked along the first axis in this order.
-    """
-    names: dict[str, tuple[str, ...]] = {}
-    for ours, theirs in _OUTER:
-        kinds = ("weight", "bias") if ours in ("embeddings.norm", "pooler") else ("weight",)
-        names |= {f"{ours}.{kind}": (f"{theirs}.{kind}",) for kind in kinds}
-    for i in range(config.layers):
-        for ours, parts in _INNER:
-            for kind in ("weight", "bias"):
-                names[f"layers.{i}.{ours}.{kind}"] = tuple(f"encoder.layer.{i}.{part}.{kind}" for part in parts)
-    return names
-
-
-def to_hf(encoder: Bert) -> dict[str, Tensor]:
-    """Return the parameters under Hugging Face names: fp32, contiguous, detached, on the CPU."""
-    state = encoder.state_dict()
-    tensors: dict[str, Tensor] = {}
-    for ours, theirs in hf_names(encoder.config).items():
-        for name, part in zip(theirs, state[ours].chunk(len(theirs)), strict=True):
-            tensors[name] = part.detach().float().contiguous().cpu()
-    return tensors
 
 
 class Pretrained(NamedTuple):
@@ -198,10 +155,10 @@ def _sort(
     prefix = _prefix(weights.names)
     inside, left, repeated = [], [], []
     for name in weights.names:
-        plain = _plain(name.removeprefix(prefix)) if name.startswith(prefix) else ""
+        plain = plain_name(name.removeprefix(prefix)) if name.startswith(prefix) else ""
         if plain.startswith(("embeddings.", "encoder.", "pooler.")):
             inside += [] if plain in _BUFFERS else [(plain, name)]
-        elif any(tail in expected for tail in _tails(_plain(name))) or "crossattention" in name:
+        elif any(tail in expected for tail in _tails(plain_name(name))) or "crossattention" in name:
             repeated.append(name)  # a second encoder, or a decoder
         elif not name.endswith(_BUFFERS):
             left.append(name)
@@ -225,11 +182,6 @@ def _tails(name: str) -> list[str]:
     """Return a name, and what is left of it after each of its dots."""
     parts = name.split(".")
     return [".".join(parts[start:]) for start in range(len(parts))]
-
-
-def _plain(name: str) -> str:
-    """Return the name of a tensor with the old names of norms replaced."""
-    return re.sub(r"LayerNorm\.gamma$", "LayerNorm.weight", re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", name))
 
 
 def _shown(text: str) -> str:

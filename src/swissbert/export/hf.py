@@ -12,8 +12,8 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor
 
-from swissbert.encoder.checkpoint import to_hf
 from swissbert.encoder.config_file import config_json
+from swissbert.encoder.names import to_hf
 from swissbert.export.plan import CARD, HF_CONFIG, HF_WEIGHTS, select_tasks, write_new_folder
 from swissbert.inference.model import Model
 from swissbert.kinds import HFHead

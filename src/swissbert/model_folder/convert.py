@@ -77,9 +77,13 @@ def convert_weights(
             fill(Path(new))
             os.chmod(Path(new) / WEIGHTS, sources[0].stat().st_mode & 0o666)
             (Path(new) / WEIGHTS).replace(folder / WEIGHTS)
-    for line in lines if log else ():
-        log(line)
+    for line in lines:
+        (log or _silent)(line)
     return target
+
+
+def _silent(line: str) -> None:
+    """Show nothing."""
 
 
 def _sources(folder: Path) -> list[Path]:
