@@ -143,6 +143,7 @@ def test_any_encoder_of_transformers_matches_when_read(case: tuple[BertConfig, S
         "hidden_dropout_prob": 0.25,
         "attention_probs_dropout_prob": 0.75,
         "initializer_range": config.initializer_range,
+        "hidden_act": config.activation,
         "attn_implementation": "eager",
     }
     oracle: Any = BertModel(OracleConfig(**sizes))
