@@ -18,10 +18,11 @@ from swissbert.errors import SwissbertError
 
 
 class Pretrained(NamedTuple):
-    """An encoder, and lines about what of its checkpoint is new or was left behind."""
+    """An encoder, lines about what of its checkpoint is new or was left behind, and whether the pooler is new."""
 
     encoder: Bert
     notes: list[str]
+    has_new_pooler: bool = False
 
 
 def read_encoder(folder: Path, dropout: float | None = None) -> Bert:
@@ -75,19 +76,20 @@ def _read(folder: Path, dropout: float | None, seed: int | None) -> Pretrained:
         stored, left = _sort(weights, _expected(encoder), needs_pooler=seed is None)
         if left:
             notes.append(f"{weights.file}: {_some(left)} left behind, because only the encoder is used")
-        if seed is not None and not any(name in stored for name in _POOLER):
+        has_new_pooler = not any(name in stored for name in _POOLER)
+        if has_new_pooler:
             notes.append(f"{weights.file}: no pooler, so it begins with new weights")
         state = {
             ours: torch.cat([_fp32(weights, stored[part]) for part in theirs])
             for ours, theirs in names.items()
             if theirs[0] in stored
         }
-    if seed is not None and "pooler.weight" not in state:
+    if seed is not None and has_new_pooler:
         state |= _new_pooler(config, seed)
     encoder.load_state_dict(state, assign=True)
     for parameter in encoder.parameters():
         parameter.requires_grad_(True)
-    return Pretrained(encoder, notes)
+    return Pretrained(encoder, notes, has_new_pooler)
 
 
 def _fp32(weights: Weights, name: str) -> Tensor:

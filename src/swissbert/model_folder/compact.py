@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from swissbert.encoder import Bert
-from swissbert.encoder.checkpoint import read_encoder
+from swissbert.encoder.checkpoint import read_encoder, read_pretrained
 from swissbert.errors import SwissbertError
 from swissbert.files import sha256
 from swissbert.model_folder.delta import pack, unpack
@@ -31,9 +31,13 @@ def write_delta(folder: Path, encoder: Bert, base: Path) -> None:
         base: Folder of the encoder that it was fine-tuned from.
 
     Raises:
-        SwissbertError: If the two encoders differ in size.
+        SwissbertError: If the two encoders differ in size, or the base has no pooler.
     """
-    original = read_encoder(base)
+    original, _, has_new_pooler = read_pretrained(base)
+    if has_new_pooler:
+        raise SwissbertError(
+            f"{base}: has no pooler, so the model's is no small difference from it; keep the full folder"
+        )
     if original.config.with_dropout(0) != encoder.config.with_dropout(0):
         raise SwissbertError(
             f"{base}: this encoder differs in size from the model's, which cannot have started from it"

@@ -64,7 +64,7 @@ def convert_weights(
         for file in [file for pattern in COPIED for file in folder.glob(pattern) if file.name not in PICKLED]:
             shutil.copyfile(file, new / file.name)
         _run(sources, new / WEIGHTS, time_limit)
-        encoder, notes = read_pretrained(new)
+        encoder, notes, _ = read_pretrained(new)
         count = sum(parameter.numel() for parameter in encoder.parameters())
         names = ", ".join(source.name for source in sources)
         lines.append(f"{target / WEIGHTS}: written from {names}; a BERT of {count:,} parameters")

@@ -149,7 +149,7 @@ def build(
     """
     _refuse_unknown("heads", heads or {}, config)
     folder = encoder_folder(config.encoder.name, config.encoder.revision)
-    encoder, notes = read_pretrained(folder, config.encoder.dropout, seed=config.seed)
+    encoder, notes, _ = read_pretrained(folder, config.encoder.dropout, seed=config.seed)
     limit = encoder.config.max_positions
     if config.encoder.max_length > limit:
         raise SwissbertError(
