@@ -158,11 +158,15 @@ def test_exported_classifiers_answer_in_a_pipeline_as_the_model_does(case: Path,
     para: Any = pipeline("text-classification", "hf/para", device="cpu")
     both = para([pair, pair], top_k=None)
     expected = dict(
-        zip(model.task("para").labels, model.predict("para", tuple(pair.values())).probabilities or [], strict=True)
+        zip(
+            model.task("para").labels,
+            model.predict("para", (pair["text"], pair["text_pair"])).probabilities or [],
+            strict=True,
+        )
     )
     assert [{row["label"]: row["score"] for row in rows} for rows in both] == [pytest.approx(expected, abs=1e-4)] * 2
     sts: Any = pipeline("text-classification", "hf/sts", device="cpu")
-    score = model.predict("sts", tuple(pair.values())).score
+    score = model.predict("sts", (pair["text"], pair["text_pair"])).score
     assert score is not None
     assert sts(pair)["score"] == pytest.approx(score / 5, abs=1e-4)
     long = "word " * 3000
@@ -189,7 +193,7 @@ def test_one_file_runs_every_shape_and_takes_what_transformers_gives(case: Path,
         rows = fast.encode_batch(texts)
         names = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
         feed = {name: np.array([getattr(row, field) for row in rows], np.int64) for name, field in names.items()}
-        theirs = dict(other(texts, padding=True, truncation=True, return_tensors="np"))  # type: ignore[operator]
+        theirs = dict(other(texts, padding=True, truncation=True, return_tensors="np"))
         assert theirs.keys() == feed.keys()
         expected = model.numbers("sst", texts)
         for inputs in (feed, theirs):

@@ -33,7 +33,7 @@ from swissbert.model_folder.encoders import encoder_folder, left_behind
 from swissbert.model_folder.origin import base_folder
 from swissbert.model_folder.save import save_model
 
-SIZES = {
+SIZES: dict[str, Any] = {
     "vocab_size": 30,
     "hidden_size": 16,
     "num_hidden_layers": 2,

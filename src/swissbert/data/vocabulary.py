@@ -143,15 +143,7 @@ def _check_agreement(folder: Path, parts: TokenizerParts, config: Mapping[str, A
     """Compare ``tokenizer.json`` with the files beside it."""
     fast = parts.fast
     if (folder / VOCABULARY).is_file():
-        lines = _entries(folder / VOCABULARY)
-        whole = fast.get_vocab(with_added_tokens=True)
-        plain = fast.get_vocab(with_added_tokens=False)
-        for token, number in sorted(lines.items(), key=lambda item: item[1]):
-            if whole.get(token) != number:
-                _contradiction(folder, VOCABULARY, *_numbers(fast, token, number))
-        for token, number in sorted(plain.items(), key=lambda item: item[1]):
-            if token not in lines:
-                _contradiction(folder, VOCABULARY, f"'{token}' is missing", f"has it as entry {number}")
+        _check_entries(folder, fast)
     normalizer = part_of(fast, "normalizer")
     if normalizer.get("type") == "BertNormalizer":
         if normalizer.get("strip_accents") is None:  # then accents go by letter case
@@ -167,6 +159,20 @@ def _check_agreement(folder: Path, parts: TokenizerParts, config: Mapping[str, A
     for token in _extra(config):
         if token not in known:
             _contradiction(folder, CONFIG, f"'{token}' is a special token", "does not list it as an added token")
+
+
+def _check_entries(folder: Path, fast: FastTokenizer) -> None:
+    """Compare ``tokenizer.json`` with ``vocab.txt``, which may list added tokens or not."""
+    lines = _entries(folder / VOCABULARY)
+    whole, plain = (fast.get_vocab(with_added_tokens=added) for added in (True, False))
+    if lines in (whole, plain):
+        return
+    for token, number in lines.items():
+        if whole.get(token) != number:
+            _contradiction(folder, VOCABULARY, *_numbers(fast, token, number))
+    for token, number in sorted(plain.items(), key=lambda item: item[1]):
+        if token not in lines:
+            _contradiction(folder, VOCABULARY, f"'{token}' is missing", f"has it as entry {number}")
 
 
 def _numbers(fast: FastTokenizer, token: str, number: int) -> tuple[str, str]:
