@@ -11,6 +11,7 @@ from swissbert.cli import (
     env,
     evaluate,
     export,
+    init,
     predict,
     push,
     quickstart,
@@ -27,6 +28,7 @@ __all__ = ["main"]
 for command in (  # in the order of --help
     quickstart.quickstart,
     train.train,
+    init.init,
     evaluate.evaluate,
     predict.predict,
     submit.submit,
