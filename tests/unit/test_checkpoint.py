@@ -433,4 +433,9 @@ def test_pickles_are_never_read(folder: Path) -> None:
 
 def test_a_folder_without_a_config_is_refused(folder: Path) -> None:
     (folder / "config.json").unlink()
-    assert "config.json: cannot be read (No such file or directory)" in message(folder)
+    assert message(folder).endswith("config.json: no such file")
+    (folder / "0_Transformer").mkdir()
+    (folder / "0_Transformer" / "config.json").write_text("{}")
+    assert message(folder).endswith("config.json: no such file; its folder '0_Transformer' has one, so name that")
+    (folder / "adapter_config.json").write_text("{}")
+    assert "holds an adapter (PEFT), which must be merged into its model first" in message(folder)

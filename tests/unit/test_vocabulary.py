@@ -88,6 +88,7 @@ FOLDERS: dict[str, dict[str, Any]] = {
         "special_tokens_map": {key: {**DECODER, "content": name, "lstrip": True} for key, name in NAMES.items()},
     },
     "windows": {"ending": "\r\n", "tokenizer_config": {"do_lower_case": True}},
+    "blank line": {"words": [*WORDS, ""], "tokenizer_config": {"do_lower_case": True}},
     "repeated": {"words": ["film", "the", "film", "fin"], "tokenizer_config": {"do_lower_case": True}},
     "old": {
         "tokenizer_config": {"do_lower_case": True, "do_basic_tokenize": True, "never_split": None, "name_or_path": "x"}
@@ -177,6 +178,13 @@ def test_settings_that_would_change_tokens_are_refused(tmp_path: Path, table: di
         Tokenizer(folder)
     assert sentence in str(caught.value)
     assert str(caught.value).startswith(str(folder))
+
+
+def test_a_blank_line_at_the_end_of_a_vocabulary_is_no_entry(tmp_path: Path) -> None:
+    folder = write(tmp_path / "folder", [*WORDS, ""], tokenizer_config={"do_lower_case": True})
+    Tokenizer(folder, count(folder) - 1)
+    with pytest.raises(SwissbertError, match=f"the vocabulary has {count(folder) - 1} entries, but the encoder has 5"):
+        Tokenizer(folder, 5)
 
 
 def complete(folder: Path, **options: Any) -> Path:

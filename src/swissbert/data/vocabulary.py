@@ -171,7 +171,7 @@ def _check_entries(folder: Path, fast: FastTokenizer) -> None:
         if whole.get(token) != number:
             _contradiction(folder, VOCABULARY, *_numbers(fast, token, number))
     for token, number in sorted(plain.items(), key=lambda item: item[1]):
-        if token not in lines:
+        if token and token not in lines:
             _contradiction(folder, VOCABULARY, f"'{token}' is missing", f"has it as entry {number}")
 
 
@@ -224,6 +224,7 @@ def _entries(path: Path) -> dict[str, int]:
         entries: dict[str, int] = WordPiece.read_file(str(path))
     except Exception as error:  # the library raises plain Exception
         raise SwissbertError(f"{path}: cannot be read ({error})") from error
+    entries.pop("", None)  # a blank line, often the last one, stands for no word
     return dict(sorted(entries.items(), key=lambda item: item[1]))
 
 

@@ -91,11 +91,21 @@ def read_config(folder: Path) -> BertConfig:
     Raises:
         SwissbertError: As `parse_config`, or if there is no such file.
     """
-    file = next((folder / name for name in NAMES if (folder / name).is_file()), folder / NAMES[0])
+    file = next((folder / name for name in NAMES if (folder / name).is_file()), None)
+    if file is None:
+        raise SwissbertError(f"{folder / NAMES[0]}: no such file{_elsewhere(folder)}")
     try:
         return parse_config(file.read_text(encoding="utf-8"), str(file))
     except (OSError, UnicodeDecodeError) as error:
         raise SwissbertError(f"{file}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+
+
+def _elsewhere(folder: Path) -> str:
+    """Return where the encoder of a folder without ``config.json`` may be; an empty string if that is not known."""
+    if (folder / "adapter_config.json").is_file():
+        return "; the folder holds an adapter (PEFT), which must be merged into its model first (merge_and_unload)"
+    inner = sorted(file.parent.name for name in NAMES for file in folder.glob(f"*/{name}"))
+    return f"; its folder '{inner[0]}' has one, so name that" if inner else ""
 
 
 def _activation(table: dict[str, Any], where: str) -> str:
