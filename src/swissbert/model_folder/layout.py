@@ -20,13 +20,15 @@ TOKENIZER_CONFIG = "tokenizer_config.json"
 SPECIAL_TOKENS = "special_tokens_map.json"
 ADDED_TOKENS = "added_tokens.json"
 DESCRIPTION = "swissbert.json"
+ESTIMATOR = "estimator.json"
+"""Parameters and labels of the estimator that a model was saved from (see `swissbert.estimator`)."""
 CARD = "README.md"
 
 ENCODER_FILES = (CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG, VOCABULARY)
 """Files of an encoder folder that swissbert 0.1.0 read."""
 MORE_ENCODER_FILES = (WEIGHTS_INDEX, SHARDS, SPECIAL_TOKENS, ADDED_TOKENS)
 """Further files of an encoder folder that are read; one is a pattern."""
-MODEL_FILES = (CONFIG, WEIGHTS, DELTA, HEADS, VOCABULARY, TOKENIZER, TOKENIZER_CONFIG, DESCRIPTION, CARD)
+MODEL_FILES = (CONFIG, WEIGHTS, DELTA, HEADS, VOCABULARY, TOKENIZER, TOKENIZER_CONFIG, DESCRIPTION, ESTIMATOR, CARD)
 """Files that a model folder may hold, full or compact."""
 
 RUN_CONFIG = "config.toml"
