@@ -48,3 +48,11 @@ def test_a_fitted_estimator_is_kept_copied_and_returned_by_worker_processes(
     }
     assert len(results["cross_validate, estimators, two jobs"].strip("[]").split()) == 2
     assert results["voting, two jobs"] in {f"[{a} {b}]" for a in (0, 1) for b in (0, 1)}
+
+
+@pytest.mark.parametrize("case", ["g05-weights"], indirect=True)
+def test_weights_and_random_state_are_taken(results: dict[str, str]) -> None:
+    assert len(results) == 3
+    assert all(result.startswith("SwissbertClassifier(") for result in results.values())
+    assert "class_weight='balanced'" in results["class_weight"]
+    assert "random_state=0" in results["random_state"]

@@ -37,7 +37,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
         lr: Learning rate of the encoder, at most 1; the head's is ten times as high. Large encoders need less (2e-5).
         max_length: Tokens per input, special ones included, from 8; longer texts are truncated.
         validation_fraction: Share of rows, from 0 to below 1, that is held out to choose the best epoch. Rows are
-            chosen by a hash of their texts. With 0, or where one side would be empty, all rows serve as both.
+            chosen by a hash of their texts, of a classifier with one label per row label by label. With 0, or where one side would be empty, all rows serve as both.
         seed: Random seed.
         random_state: scikit-learn's name for the seed: a number, or a numpy ``RandomState`` that a seed is drawn from.
             None takes `seed`, so results are repeatable by default.

@@ -1,6 +1,6 @@
 """The classifier: one class, or any number of labels, for a text or a pair of texts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +22,7 @@ from swissbert.estimator.fitting import Label
 from swissbert.estimator.texts import text_inputs
 from swissbert.estimator.weights import row_weights, weights_of_labels
 from swissbert.kinds import Array
+from swissbert.settings import shown
 from swissbert.tasks import Task
 
 
@@ -44,7 +45,7 @@ class SwissbertClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         lr: Learning rate of the encoder, at most 1; the head's is ten times as high. Large encoders need less (2e-5).
         max_length: Tokens per input, special ones included, from 8; longer texts are truncated.
         validation_fraction: Share of rows, from 0 to below 1, that is held out to choose the best epoch. Rows are
-            chosen by a hash of their texts. With 0, or where one side would be empty, all rows serve as both.
+            chosen by a hash of their texts, of a classifier with one label per row label by label. With 0, or where one side would be empty, all rows serve as both.
         class_weight: ``balanced`` lets labels count inversely to their number of rows; a dictionary gives the weights of
             labels, 1 for others. Of a multilabel y it is how much a label counts where a row has it.
         seed: Random seed.
@@ -130,7 +131,10 @@ class SwissbertClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
             declaration |= {"kind": "classification", "loss": "cross_entropy", "metric": "accuracy"}
             labels = [name[value] for value in values]
         texts = text_inputs(X)
-        self._fit(texts, labels, declaration, row_weights(sample_weight, len(texts)))
+        weights = row_weights(sample_weight, len(texts))
+        if weights is not None and not multilabel:
+            _check_weighted(values, weights)
+        self._fit(texts, labels, declaration, weights)
         self.classes_, self.multilabel_ = array_of(classes), multilabel
         return self
 
@@ -183,3 +187,13 @@ class SwissbertClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _check_weighted(values: Sequence[Any], weights: Sequence[float]) -> None:
+    """Check that at least two labels have rows with a weight above 0."""
+    weighted = {value for value, weight in zip(values, weights, strict=False) if weight > 0}
+    if len(weighted) < 2:
+        raise SwissbertError(
+            f"only rows with the label {shown(next(iter(weighted)))} have a sample_weight above 0, but a classifier needs at "
+            "least 2 different labels"
+        )

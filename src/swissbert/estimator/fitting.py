@@ -8,10 +8,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import torch
 
 from swissbert.config import RunConfig, make_config
-from swissbert.data.holdout import held_out
+from swissbert.data.holdout import held_out, held_out_by_label, row_hash
 from swissbert.data.rows import Row
 from swissbert.display import Display
 from swissbert.estimator.texts import TextInputs
@@ -79,7 +80,7 @@ def train_model(
     weights = examples.weights if examples.weights is not None else [1.0] * len(checked)
     used = [index for index, weight in enumerate(weights) if weight > 0]
     rows = [_cells(checked[index], examples.labels[index], weights[index]) for index in used]
-    split = _split(rows, [held_out(checked[index], share) for index in used])
+    split = _split(rows, _are_held_out(task, [checked[index] for index in used], rows, share))
     model = _train_rows(config, task, *split, display)
     provenance = {**model.description.provenance, "data": f"{len(checked)} rows given to fit"}
     description = model.description.model_copy(update={"provenance": provenance})
@@ -88,6 +89,15 @@ def train_model(
 
 def _cells(row: Row, label: Label, weight: float) -> Cells:
     return {"text": row.text, "text_pair": row.text_pair, "label": label, "weight": weight}
+
+
+def _are_held_out(task: Task, checked: list[Row], rows: list[Cells], share: float) -> list[bool]:
+    """Choose the rows that are held out: by a hash of their texts, and label by label where rows have one label."""
+    if share == 0 or not task.kind.can_stratify(task):
+        return [held_out(row, share) for row in checked]
+    hashes = np.array([row_hash(row) for row in checked], np.uint64)
+    classes = np.array([task.parse_label(row["label"]) for row in rows], np.int64)
+    return [bool(is_dev) for is_dev in np.isin(hashes, held_out_by_label(hashes, classes, share))]
 
 
 def _split(rows: list[Cells], held: list[bool]) -> tuple[list[Cells], list[Cells]]:

@@ -42,7 +42,7 @@ class SwissbertRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
             "kind": "regression",
             "range": [min(numbers), max(numbers)],
             "loss": "mse",
-            "metric": "pearson",
+            "metric": "rmse",  # chooses the best epoch by what score measures; a correlation says nothing about units
         }
         texts = text_inputs(X)
         self._fit(texts, numbers, declaration, row_weights(sample_weight, len(texts)))
