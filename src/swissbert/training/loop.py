@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from swissbert.config import RunConfig, dump_config, load_config
@@ -19,12 +19,14 @@ from swissbert.model_folder.description import FORMAT, Description
 from swissbert.model_folder.load import resolve_folder
 from swissbert.model_folder.save import save_model
 from swissbert.mtl.balancing import Balancer
+from swissbert.training.automatic import adopt_choices
 from swissbert.training.callbacks import notify
+from swissbert.training.comparison import Baselines, compare, comparison_lines
 from swissbert.training.fit import fit_heads
 from swissbert.training.interrupt import stop_signal
 from swissbert.training.log import TENSORBOARD, MetricsLog
-from swissbert.training.preparation import Data, Prepared, prepare, provenance
-from swissbert.training.start import begin, check_settings, outside_classes, resumed_hardware
+from swissbert.training.preparation import Data, Prepared, complete, in_memory, prepare, provenance
+from swissbert.training.start import begin, check_settings, outside_classes, resumed_hardware, stored_config
 from swissbert.training.state import Progress, load_checkpoint, read_run_record, save_checkpoint
 
 
@@ -48,11 +50,14 @@ class Result:
         model: Folder of the best model.
         scores: Dev scores of that model, by dotted name.
         progress: Steps, tokens and seconds of the run.
+        baselines: Declared metric of the best constant answer (``chance``) and of a linear model on TF-IDF (``tfidf``)
+            on the dev rows of each task; empty if ``train.baseline`` is false.
     """
 
     model: Path
     scores: dict[str, float]
     progress: Progress
+    baselines: Baselines = field(default_factory=dict)
 
 
 def train(
@@ -96,6 +101,10 @@ def train(
     out, display = Path(out), display or Display(quiet=True)
     with locked(out), same_threads_afterwards():
         recover(out / layout.BEST_MODEL)
+        data = in_memory(data)
+        config = complete(config, display, data)
+        if resume and (out / layout.RUN_CONFIG).exists():
+            config = adopt_choices(config, stored_config(out, config))
         check_settings(config, out, resume)
         record = read_run_record(out / layout.RUN_RECORD) if resume and (out / layout.RUN_RECORD).exists() else None
         hardware = None
@@ -106,7 +115,7 @@ def train(
         prepared = prepare(config, display, hardware=hardware, data=data, heads=heads)
         run = Run(prepared, out, display, balancer=balancer, heads=heads, callbacks=callbacks)
         begin(prepared, run.classes, out, record)
-        write_text(out / layout.RUN_CONFIG, dump_config(config))
+        write_text(out / layout.RUN_CONFIG, dump_config(prepared.config))
         return run.complete()
 
 
@@ -176,7 +185,10 @@ class Run:
         log.close()
         folder = resolve_folder(self.out)
         description = json.loads((folder / layout.DESCRIPTION).read_text(encoding="utf-8"))
-        result = Result(folder, description["scores"], self.progress)
+        baselines = compare(self.prepared) if self.config.train.baseline else {}
+        for line in comparison_lines(self.prepared, description["scores"], baselines) if baselines else []:
+            self._display.say(line)
+        result = Result(folder, description["scores"], self.progress, baselines)
         notify(self._callbacks, "on_end", result)
         return result
 
