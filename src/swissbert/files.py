@@ -107,14 +107,25 @@ def whole_file(path: Path) -> Iterator[TextIO]:
         except OSError as error:
             raise SwissbertError(f"{path}: cannot be written ({error.strerror or error})") from error
         return
+    with whole_path(path) as new, new.open("w", encoding="utf-8", newline="") as file:
+        yield file
+
+
+@contextlib.contextmanager
+def whole_path(path: Path) -> Iterator[Path]:
+    """Yield the path of a new file that is renamed to `path` when the block ends without an error, else removed.
+
+    A symbolic link is kept and its target replaced.
+
+    Raises:
+        SwissbertError: If the file cannot be written.
+    """
     target = Path(os.path.realpath(path))
     new = target.with_name(f".{target.name}.new")
     with writing(path):
         try:
-            with new.open("w", encoding="utf-8", newline="") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
+            yield new
+            _sync(new)
             new.replace(target)
         finally:
             with contextlib.suppress(OSError):

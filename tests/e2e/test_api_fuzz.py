@@ -15,7 +15,9 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance  # noqa: 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.mark.parametrize("path", ["/v1/predict", "/v1/attention", "/v1/tasks", "/livez", "/readyz", "/metrics"])
+@pytest.mark.parametrize(
+    "path", ["/v1/predict", "/v1/attention", "/v1/tasks", "/v1/limits", "/livez", "/readyz", "/metrics"]
+)
 def test_every_response_is_documented(path: str, tiny_run: Path) -> None:
     schema = schemathesis.openapi.from_asgi("/openapi.json", make_app(load(tiny_run, device="cpu")))
     operations = [result.ok() for result in schema.get_all_operations() if result.ok().path == path]

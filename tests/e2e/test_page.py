@@ -96,6 +96,26 @@ def test_a_pair_shows_all_tasks(page: "Page") -> None:
     assert page.locator(".answer[data-task=para] .value").count() == 2
 
 
+def test_answers_to_a_text_that_was_cut_are_marked(page: "Page") -> None:
+    write(page, "film " * 520)
+    page.locator(".answer .cut").wait_for()
+    assert page.locator(".answer .cut").inner_text() == "The text is too long: its end was not read."
+    write(page, "film")
+    page.locator(".answer .cut").wait_for(state="detached")
+
+
+def test_the_api_page_shows_routes_and_limits(page: "Page", url: str) -> None:
+    page.get_by_role("link", name="API", exact=True).click()
+    page.locator(".route[data-path='/v1/predict']").wait_for()
+    assert page.url == f"{url}docs"
+    names = [route.get_attribute("data-path") for route in page.locator(".route").all()]
+    assert names[:2] == ["/v1/predict", "/v1/attention"]
+    body = page.locator(".route[data-path='/v1/predict'] pre").all_inner_texts()
+    assert body[0].startswith(f"curl -s {url}v1/predict")
+    assert "inputs: string" in body[1]
+    page.locator("#limits td", has_text="1,024").wait_for()
+
+
 def test_attention_has_lines_a_boundary_and_an_overview(page: "Page") -> None:
     write(page, "a dog runs", "it is good")
     page.locator("#lines .boundary").wait_for(state="attached")

@@ -139,7 +139,7 @@ def test_multilabel_over_http(single: Path, single_url: str, texts: dict[int, st
 def test_multilabel_in_the_openapi_document(single_url: str) -> None:
     schemas = ask(f"{single_url}/openapi.json")["components"]["schemas"]
     fields = schemas["AnswerShape"]["properties"]
-    assert set(fields) == {"label", "label_name", "probabilities", "score", "labels", "label_names"}
+    assert set(fields) == {"label", "label_name", "probabilities", "score", "labels", "label_names", "cut"}
     assert {"items": {"type": "integer"}, "type": "array"} in fields["labels"]["anyOf"]
     assert {"items": {"type": "string"}, "type": "array"} in fields["label_names"]["anyOf"]
 

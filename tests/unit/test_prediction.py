@@ -13,6 +13,7 @@ from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.checkpoint import read_encoder
 from swissbert.errors import SwissbertError
 from swissbert.inference import stream as prediction
+from swissbert.inference.input_rows import InputRow
 from swissbert.inference.model import Model, load
 from swissbert.model.multitask import MultitaskModel
 from swissbert.model_folder.description import Description
@@ -42,9 +43,10 @@ def trained(request: pytest.FixtureRequest, tiny: Path, tmp_path_factory: pytest
     return load(folder)
 
 
-def rows(count: int) -> Iterator[Row]:
+def rows(count: int) -> Iterator[InputRow]:
     for n in range(count):
-        yield Row(n, f"id{n}", "the movie " * (n % 7 + 1) + str(n), None, None)
+        row = Row(n, f"id{n}", "the movie " * (n % 7 + 1) + str(n), None, None)
+        yield InputRow(n, row.id, None, (row,))
 
 
 def test_a_saved_model_has_its_tasks_and_heads(trained: Model) -> None:
@@ -57,12 +59,11 @@ def test_a_saved_model_has_its_tasks_and_heads(trained: Model) -> None:
 def test_answers_come_in_order_and_do_not_depend_on_neighbours(trained: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prediction, "CHUNK", 16)
     task = trained.task("sst")
-    together = [answer for _, answer in prediction.stream(trained, task, rows(50))]
+    together = [answered.answers["sst"] for answered in prediction.stream(trained, [[task]], rows(50))]
     for number in (0, 15, 16, 49):
-        (_, alone), *_ = prediction.stream(trained, task, [list(rows(50))[number]])
-        other = together[number]
-        assert alone is not None
-        assert other is not None
+        (answered,) = prediction.stream(trained, [[task]], [list(rows(50))[number]])
+        alone, other = answered.answers["sst"], together[number]
+        assert other.probabilities is not None
         assert alone.probabilities is not None
         assert alone.probabilities == pytest.approx(other.probabilities, abs=2e-5)
     assert len({answer.probabilities[0] for answer in together if answer and answer.probabilities}) > 10
@@ -72,13 +73,13 @@ def test_a_stream_is_read_at_most_a_chunk_ahead(trained: Model, monkeypatch: pyt
     monkeypatch.setattr(prediction, "CHUNK", 8)
     taken = 0
 
-    def endless() -> Iterator[Row]:
+    def endless() -> Iterator[InputRow]:
         nonlocal taken
         while True:
             taken += 1
-            yield Row(taken, str(taken), "good film", None, None)
+            yield InputRow(taken, None, None, (Row(taken, str(taken), "good film", None, None),))
 
-    assert len(list(islice(prediction.stream(trained, trained.task("sst"), endless()), 20))) == 20
+    assert len(list(islice(prediction.stream(trained, [[trained.task("sst")]], endless()), 20))) == 20
     assert taken == 24
 
 
@@ -117,14 +118,21 @@ def test_text_that_only_looks_dangerous_is_answered(trained: Model) -> None:
 
 
 def test_a_bad_row_is_recorded_in_its_place(trained: Model) -> None:
-    given: list[Row | BadRow] = [
-        Row(1, "a", "good film", None, None),
-        BadRow("rows", 2, "the text is empty"),
-        Row(3, "c", "dull", None, None),
+    task = trained.task("sst")
+    given = [
+        InputRow(1, "a", None, (Row(1, "a", "good film", None, None),)),
+        InputRow(2, "b", None, (BadRow("rows", 2, "the text is empty"),)),
+        InputRow(3, None, None, (BadRow("rows", 3, "the text is empty"),)),
+        InputRow(4, None, None, (Row(4, "4", "dull", None, None),)),
     ]
-    answers = list(prediction.records(trained, trained.task("sst"), given))
-    assert [record.get("id") for record in answers] == ["a", None, "c"]
-    assert answers[1] == {"row": 2, "error": "the text is empty"}
+    tally = prediction.Tally()
+    records = [
+        prediction.record(answered, [task]) for answered in prediction.stream(trained, [[task]], given, tally=tally)
+    ]
+    assert [next(iter(record)) for record in records] == ["id", "id", "row", "row"]
+    assert records[1] == {"id": "b", "error": "the text is empty"}
+    assert records[2] == {"row": 3, "error": "the text is empty"}
+    assert tally == prediction.Tally(rows=4, bad=2)
 
 
 def test_quickstart_recipe_names_the_starter_corpus() -> None:

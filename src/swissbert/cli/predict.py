@@ -1,13 +1,13 @@
 """The command ``predict``: answers to a text, a file or standard input."""
 
-import json
 import shlex
 import signal
 import sys
-from collections.abc import Iterable
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,19 +16,70 @@ from swissbert.data.formats import FORMATS, unknown_format
 from swissbert.errors import SwissbertError
 
 if TYPE_CHECKING:
-    from swissbert.inference.model import Precision
+    from swissbert.inference.input_columns import InputColumns
+    from swissbert.inference.input_rows import Inputs
+    from swissbert.inference.model import Model, Precision
+    from swissbert.inference.output import Write
+    from swissbert.inference.stream import Tally
+    from swissbert.tasks import Task
 
 FORMAT_NAMES = ("auto", *FORMATS)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What to answer, and how.
+
+    Attributes:
+        names: Tasks that were named; None for all that read the input.
+        columns: Names of columns that take the place of those that tasks declare.
+        format: Format of the input.
+        threshold: Threshold of binary and multilabel tasks; None for that of the model.
+    """
+
+    names: list[str] | None
+    columns: "InputColumns"
+    format: str
+    threshold: float | None
+
+    def tasks(self, model: "Model") -> "list[Task]":
+        """Return the tasks of a model that were named, each once, or all."""
+        names = model.tasks if self.names is None else dict.fromkeys(self.names)
+        return [model.task(name) for name in names]
 
 
 def predict(
     model: ModelArgument,
     text: Annotated[str | None, typer.Argument(help="A sentence.")] = None,
     text_pair: Annotated[str | None, typer.Argument(help="The second sentence of a pair.")] = None,
-    task: Annotated[str | None, typer.Option(help="Which task; not needed if the model has only one.")] = None,
+    task: Annotated[
+        list[str] | None, typer.Option(help="Which task; all that read such input if not given. Repeatable.")
+    ] = None,
     source: Annotated[str | None, typer.Option("--input", help="A file, or - for standard input.")] = None,
-    output: Annotated[Path | None, typer.Option(help="Output file; standard output if not given.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="Output file; standard output if not given. Its ending decides: .csv, .tsv or .parquet for a table with "
+            "the columns of the input before the answers, .jsonl or .ndjson for JSON lines."
+        ),
+    ] = None,
     format: Annotated[str, typer.Option(help=f"Format of --input: {', '.join(FORMAT_NAMES)}.")] = "auto",
+    text_column: Annotated[
+        str | None, typer.Option(help="Column of --input with the text, instead of the task's own.")
+    ] = None,
+    text_pair_column: Annotated[
+        str | None, typer.Option(help="Column of --input with the second text of pairs.")
+    ] = None,
+    id_column: Annotated[str | None, typer.Option(help="Column of --input with an id, which answers repeat.")] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            help="Probability, 0 to 1, from which the positive label of a binary task, or a label, is assigned."
+        ),
+    ] = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Add a column for each label's probability to a table.")
+    ] = False,
     output_dir: Annotated[
         Path | None, typer.Option(help="Folder for the answers of a large file, in shards; can be resumed.")
     ] = None,
@@ -39,75 +90,162 @@ def predict(
 ) -> None:
     """Predict a text, a file or standard input.
 
-    Writes one JSON object per line, in input order. With --output-dir, writes part-00000.jsonl and so on, each complete
-    or absent; the same command resumes after an interrupt.
+    Writes one JSON object per line, in input order, or a table (see --output). With --output-dir, writes part-00000.jsonl
+    and so on, each complete or absent; the same command resumes after an interrupt. The exit status is 1 if no row can
+    be used.
     """
     with without_garbage_collector():
-        from swissbert.inference.inputs import read_inputs
+        from swissbert.inference.input_columns import InputColumns
         from swissbert.inference.model import load
-        from swissbert.inference.stream import records
+        from swissbert.inference.output import is_table
 
+    columns = InputColumns(text_column, text_pair_column, id_column)
     if (text is None) == (source is None):
         raise SwissbertError("predict takes either a text or --input")
     if format not in FORMAT_NAMES:
         raise SwissbertError(unknown_format(format), argument="format")
     if source is None and format != "auto":
         raise SwissbertError(f"--format is {format}, but only --input has a format; a text argument has none")
+    if source is None and any(columns):
+        raise SwissbertError("columns are named, but only --input has columns; a text argument has none")
+    asked = Asked(task or None, columns, format, threshold)
     if output_dir is not None:
         if source is None or source == "-":
             raise SwissbertError("--output-dir takes --input FILE: only a file can be read again to resume")
         if output is not None:
             raise SwissbertError("--output and --output-dir exclude each other: one file, or a folder of shards")
-        _predict_shards(model, precision, task, Path(source), output_dir, format, shard_rows)
+        if probabilities:
+            raise SwissbertError(
+                "--probabilities adds columns to a table, but --output-dir has JSON lines, which have them"
+            )
+        _predict_shards(model, precision, asked, Path(source), output_dir, shard_rows)
         return
     if shard_rows is not None:
         raise SwissbertError("--shard-rows is given, but only --output-dir has shards")
+    if not is_table(output) and probabilities:
+        raise SwissbertError(
+            "--probabilities adds columns to --output NAME.csv, .tsv or .parquet; JSON lines have them"
+        )
     loaded = load(model, precision=precision)
-    chosen = loaded.task(task)
-    rows: Iterable[dict[str, Any]]
-    if source is not None:
-        rows = records(loaded, chosen, read_inputs(source, chosen, format))
+    if text is not None:
+        _predict_text(loaded, asked, text, text_pair, output, probabilities)
     else:
-        assert text is not None
-        single = text if text_pair is None else (text, text_pair)
-        rows = (answer.as_json() for answer in loaded.predict(chosen.name, iter([single])))
-    _write(rows, output)
+        assert source is not None
+        _predict_source(loaded, asked, source, output, probabilities)
 
 
-def _write(rows: Iterable[dict[str, Any]], output: Path | None) -> None:
-    """Write answers as lines of JSON, and report how many rows could not be used."""
-    from swissbert.files import whole_file
+def _predict_text(
+    model: "Model", asked: Asked, text: str, text_pair: str | None, output: Path | None, probabilities: bool
+) -> None:
+    """Answer a text or a pair."""
+    from swissbert.inference.input_rows import InputRow
+    from swissbert.inference.inputs import rows_of
+    from swissbert.inference.output import AnswerTable, is_table, json_output, table_output
+    from swissbert.inference.stream import body, stream
+    from swissbert.tasks import tasks_for
 
-    bad = 0
-    with whole_file(output) if output else nullcontext(sys.stdout) as out:
-        for record in rows:
-            bad += "error" in record
-            out.write(json.dumps(record, ensure_ascii=False) + "\n")
-    if bad:
-        print(f"{bad} row(s) could not be used; the reasons are in their lines of the output", file=sys.stderr)
+    names = None if asked.names is None else [task.name for task in asked.tasks(model)]
+    tasks = tasks_for(asked.tasks(model), text_pair is not None, names)
+    cells: dict[str, object] = {"text": text} if text_pair is None else {"text": text, "text_pair": text_pair}
+    (row,) = rows_of([text if text_pair is None else (text, text_pair)], tasks[0])
+    (answered,) = stream(model, [tasks], [InputRow(1, None, cells, (row,))], asked.threshold)
+    if is_table(output):
+        assert output is not None
+        with table_output(output, AnswerTable(list(cells), tasks, probabilities)) as write:
+            write(answered)
+    else:
+        with json_output(output, sys.stdout, tasks, body) as write:
+            write(answered)
+    _report_cut(1, int(answered.is_cut), model)
+
+
+def _predict_source(model: "Model", asked: Asked, source: str, output: Path | None, probabilities: bool) -> None:
+    """Answer a file or standard input. Exits with status 1 if it has rows and none can be used."""
+    from swissbert.inference.inputs import open_inputs
+    from swissbert.inference.output import is_table
+    from swissbert.inference.stream import Tally, check_names, stream
+    from swissbert.inference.texts import check_threshold
+
+    inputs = open_inputs(source, asked.tasks(model), asked.format, is_choice=asked.names is None, columns=asked.columns)
+    check_names(inputs.tasks)
+    check_threshold(inputs.tasks, asked.threshold)
+    for note in filter(None, (inputs.choice_note, "" if is_table(output) else inputs.id_note)):
+        print(note, file=sys.stderr)
+    tally = Tally()
+    with _output(output, inputs, source, probabilities) as write:
+        for answered in stream(model, inputs.groups, inputs, asked.threshold, tally):
+            write(answered)
+    _report(tally, model)
+
+
+@contextmanager
+def _output(output: Path | None, inputs: "Inputs", source: str, probabilities: bool) -> "Iterator[Write]":
+    """Open the output for the rows of a file or standard input."""
+    from swissbert.inference.output import AnswerTable, arrow_schema, is_table, json_output, table_output
+
+    if not is_table(output):
+        with json_output(output, sys.stdout, inputs.tasks) as write:
+            yield write
+        return
+    assert output is not None
+    table = AnswerTable(inputs.columns, inputs.tasks, probabilities)
+    with table_output(output, table, arrow_schema(source, inputs.format)) as write:
+        yield write
+    if table.dropped:
+        names = ", ".join(repr(name) for name in sorted(table.dropped)[:5])
+        print(
+            f"{output}: lacks columns that only later rows have: {names}; JSON lines differ in columns", file=sys.stderr
+        )
+
+
+def _report(tally: "Tally", model: "Model") -> None:
+    """Report how many rows could not be used or were cut. Exits with status 1 if there are rows and none was used."""
+    if tally.bad:
+        print(
+            f"{tally.bad:,} of {tally.rows:,} row(s) could not be used; the reasons are in their lines of the output",
+            file=sys.stderr,
+        )
+    if tally.partly_bad:
+        print(f"{tally.partly_bad:,} of {tally.rows:,} row(s) could be used by some of the tasks only", file=sys.stderr)
+    _report_cut(tally.rows, tally.cut, model)
+    if tally.rows and tally.bad == tally.rows:
+        raise typer.Exit(1)
+
+
+def _report_cut(rows: int, cut: int, model: "Model") -> None:
+    if cut:
+        was = "was" if cut == 1 else "were"
+        print(
+            f"{cut:,} of {rows:,} text(s) {was} longer than {model.description.encoder.max_length} tokens and {was} cut",
+            file=sys.stderr,
+        )
 
 
 def _predict_shards(
-    model: Path,
-    precision: "Precision",
-    name: str | None,
-    source: Path,
-    folder: Path,
-    format: str,
-    shard_rows: int | None,
+    model: Path, precision: "Precision", asked: Asked, source: Path, folder: Path, shard_rows: int | None
 ) -> None:
     """Answer a file into a folder of shards; after an interrupt, print how to resume."""
     from swissbert.display import Display
     from swissbert.inference.bulk import SHARD_ROWS, answer_file
     from swissbert.inference.model import load
+    from swissbert.inference.stream import Tally
 
     display = Display()
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # handle SIGTERM like Ctrl-C
     try:
         loaded = load(model, precision=precision)
-        task = loaded.task(name)
-        rows = shard_rows or SHARD_ROWS
-        done = answer_file(loaded, task, source, folder, format=format, shard_rows=rows, display=display)
+        done = answer_file(
+            loaded,
+            asked.tasks(loaded),
+            source,
+            folder,
+            format=asked.format,
+            is_choice=asked.names is None,
+            columns=asked.columns,
+            threshold=asked.threshold,
+            shard_rows=shard_rows or SHARD_ROWS,
+            display=display,
+        )
     except KeyboardInterrupt as interrupt:
         shards = len(list(folder.glob("part-*.jsonl")))
         command = f"{program_name()} {shlex.join(sys.argv[1:])}"
@@ -117,3 +255,6 @@ def _predict_shards(
         signal.signal(signal.SIGTERM, before)
     unused = f"; {done.bad_rows:,} could not be used, with the reasons in their lines" if done.bad_rows else ""
     display.say(f"{done.rows:,} rows in {done.shards:,} shards in {folder}{unused}")
+    _report(Tally(done.rows, 0, done.partly_bad_rows, done.cut_rows), loaded)
+    if done.rows and done.bad_rows == done.rows:
+        raise typer.Exit(1)

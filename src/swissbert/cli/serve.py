@@ -14,11 +14,18 @@ def serve(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for a free one.")] = 8000,
     deadline: Annotated[float, typer.Option(min=0.1, max=600, help="Seconds that a request may take.")] = 30.0,
+    cors_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ORIGIN", help="Origin whose pages may call the server, as https://a.example. Repeatable."
+        ),
+    ] = None,
+    root_path: Annotated[str, typer.Option(help="Prefix under which a proxy serves this server, as /nlp.")] = "",
     precision: PrecisionOption = "auto",
 ) -> None:
     """Serve a model over HTTP.
 
-    Requests of different clients and tasks share encoder passes. /openapi.json describes the API.
+    Requests of different clients and tasks share encoder passes. /docs describes the API, /openapi.json for programs.
     """
     need("fastapi", "uvicorn", "prometheus_client", extra="serve")
     from swissbert.inference import load
@@ -28,7 +35,13 @@ def serve(
 
     key = key_for(host)
     run(
-        make_app(load(model, precision=precision), key=key, deadline=deadline),
+        make_app(
+            load(model, precision=precision),
+            key=key,
+            deadline=deadline,
+            cors_origins=cors_origin or (),
+            root_path=root_path,
+        ),
         host,
         port,
         lambda url: print(f"serving on {url}", flush=True),

@@ -25,12 +25,14 @@ class TokenTable:
         first: Number of tokens of type 0 at the start of each sequence, int32 ``[S]``; the others have type 1.
         offsets: Where sequences begin and end, int64 ``[S + 1]``: sequence s is ``ids[offsets[s]:offsets[s + 1]]``.
         per_row: Sequences of a row, 1 or 2; row n has the sequences ``n * per_row`` and, of two, the one after.
+        cut: Whether each sequence was longer than allowed and was cut, bool ``[S]``; None where that is not known.
     """
 
     ids: np.ndarray
     first: np.ndarray
     offsets: np.ndarray
     per_row: int
+    cut: np.ndarray | None = None
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -41,6 +43,14 @@ class TokenTable:
         """Tokens of each row, special tokens included, int64 ``[N]``."""
         lengths: np.ndarray = np.diff(self.offsets).reshape(-1, self.per_row).sum(1)
         return lengths
+
+    @property
+    def cut_rows(self) -> np.ndarray:
+        """Whether a text of each row was cut, bool ``[N]``; False where that is not known."""
+        if self.cut is None:
+            return np.zeros(len(self), bool)
+        rows: np.ndarray = self.cut.reshape(-1, self.per_row).max(1)
+        return rows
 
     @classmethod
     def join(cls, tables: Sequence["TokenTable"], per_row: int | None = None) -> "TokenTable":
@@ -58,7 +68,7 @@ class TokenTable:
             np.concatenate([table.first for table in tables]),
             np.concatenate([*starts, ends[-1:]]).astype(np.int64),
             per_row or tables[0].per_row,
-        )
+        )  # what was cut is not needed of joined tables
 
 
 class Tokenizer:
@@ -124,7 +134,8 @@ class Tokenizer:
         np.cumsum([len(item) for item in encoded], out=offsets[1:])
         ids = np.fromiter((i for item in encoded for i in item.ids), np.int32, int(offsets[-1]))
         first = np.array([len(item) - sum(item.type_ids) for item in encoded], np.int32)
-        return TokenTable(ids, first, offsets, 2 if pairs is not None and not together else 1)
+        cut = np.array([bool(item.overflowing) for item in encoded], bool)
+        return TokenTable(ids, first, offsets, 2 if pairs is not None and not together else 1, cut)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -6,20 +6,23 @@ rows each, in input order) and, at the end, ``done.json``. Every file is written
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any, TextIO
 
 from swissbert.data.formats import Format
-from swissbert.data.rows import BadRow, Row
+from swissbert.data.rows import BadRow
 from swissbert.display import Display, RowProgress
 from swissbert.errors import SwissbertError
 from swissbert.files import locked, read_object, sha256, whole_file, write_text
-from swissbert.inference.inputs import input_format, read_inputs
+from swissbert.inference.input_columns import NO_COLUMNS, InputColumns
+from swissbert.inference.input_rows import InputRow, Inputs
+from swissbert.inference.inputs import open_inputs
 from swissbert.inference.model import Model
-from swissbert.inference.stream import records
+from swissbert.inference.stream import Tally, check_names, record, stream
+from swissbert.inference.texts import check_threshold
 from swissbert.model_folder import layout
 from swissbert.settings import shown
 from swissbert.tasks import Task
@@ -47,22 +50,34 @@ class Done:
 
     Attributes:
         rows: Number of rows of the input.
-        bad_rows: Number of rows that could not be used.
+        bad_rows: Number of rows that could not be used by any task.
         shards: Number of shards.
+        cut_rows: Number of rows with a text that was longer than the model takes.
+        partly_bad_rows: Number of rows that some of the tasks could not use.
     """
 
     rows: int
     bad_rows: int
     shards: int
+    cut_rows: int = 0
+    partly_bad_rows: int = 0
+
+    def as_json(self) -> dict[str, int]:
+        """Return the fields; the last two only where they are not 0."""
+        counts = asdict(self)
+        return {name: count for name, count in counts.items() if count or name in ("rows", "bad_rows", "shards")}
 
 
 def answer_file(
     model: Model,
-    task: Task,
+    task: Task | Sequence[Task],
     source: Path,
     folder: Path,
     *,
     format: str = "auto",
+    is_choice: bool = False,
+    columns: InputColumns = NO_COLUMNS,
+    threshold: float | None = None,
     shard_rows: int = SHARD_ROWS,
     display: Display | None = None,
 ) -> Done:
@@ -73,23 +88,30 @@ def answer_file(
 
     Args:
         model: The model.
-        task: Which of its tasks.
+        task: One or several of its tasks.
         source: The input file; must not change before the job is finished.
         folder: The job folder.
-        format: Format of the input, see `read_inputs`.
+        format: Format of the input, see `open_inputs`.
+        is_choice: Whether to answer only those of the tasks that read such input.
+        columns: Names of columns that take the place of those that tasks declare.
+        threshold: As in `Model.predict`.
         shard_rows: Rows of each shard.
         display: Shows progress.
 
     Raises:
-        SwissbertError: As `read_inputs`, or if another process writes into `folder` or it holds another job. Nothing is
+        SwissbertError: As `open_inputs`, or if another process writes into `folder` or it holds another job. Nothing is
             written then.
     """
     display = display or Display(quiet=True)
+    tasks = [task] if isinstance(task, Task) else list(task)
     job = {
         "input": _input(source),
         "model": _model(model.folder),
         "precision": model.precision,
-        "task": task.name,
+        "task": ", ".join(task.name for task in tasks),
+        "is_choice": is_choice,
+        "columns": columns._asdict(),
+        "threshold": threshold,
         "format": format,
         "shard_rows": shard_rows,
         "swissbert": __version__,
@@ -100,24 +122,29 @@ def answer_file(
             display.say(f"{folder}: this job is finished already; there is nothing to compute")
             return done
         files: list[TextIO] = []
-        rows = read_inputs(str(source), task, format, on_open=files.append)
-        rows = chain(list(islice(rows, 1)), rows)  # reports missing columns before anything is written
+        inputs = open_inputs(
+            str(source), tasks, format, is_choice=is_choice, columns=columns, on_open=files.append
+        )  # reports missing columns before anything is written
+        check_names(inputs.tasks)
+        check_threshold(inputs.tasks, threshold)
+        for note in filter(None, (inputs.choice_note, inputs.id_note)):
+            display.say(note)
         write_text(folder / JOB, json.dumps(job, indent=2, ensure_ascii=False) + "\n")
         if shards := len(list(folder.glob(PARTS))):
             display.say(f"{folder}: resuming; {shards:,} shards exist, and their rows are read but not computed")
-        with display.rows("predicting", _share(source, files, input_format(source, task, format))) as bar:
-            done = _write_shards(model, task, rows, folder, shard_rows, bar)
+        with display.rows("predicting", _share(source, files, inputs.format)) as bar:
+            done = _write_shards(model, inputs, threshold, folder, shard_rows, bar)
         if _input(source) != job["input"]:
             raise SwissbertError(f"{source}: the file changed while it was read, so the answers in {folder} are mixed")
-        write_text(folder / DONE, json.dumps(asdict(done)) + "\n")
+        write_text(folder / DONE, json.dumps(done.as_json()) + "\n")
         return done
 
 
 def _write_shards(
-    model: Model, task: Task, rows: Iterator[Row | BadRow], folder: Path, shard_rows: int, bar: RowProgress
+    model: Model, inputs: Inputs, threshold: float | None, folder: Path, shard_rows: int, bar: RowProgress
 ) -> Done:
     """Write the shards that do not exist yet."""
-    total = bad = 0
+    tally, rows = Tally(), iter(inputs)
     for number in count():
         first = next(rows, None)
         if first is None:  # checked before the shard is created, so that none is empty
@@ -125,19 +152,29 @@ def _write_shards(
         shard = chain([first], islice(rows, shard_rows - 1))
         path = _part(folder, number)
         if path.is_file():
-            before = total
-            for row in shard:
-                total += 1
-                bad += isinstance(row, BadRow)
-            bar.skip(total - before)
+            before = tally.rows
+            _count_shard(path, shard, tally)
+            bar.skip(tally.rows - before)
             continue
         with whole_file(path) as out:
-            for record in records(model, task, shard):
-                total += 1
-                bad += "error" in record
-                out.write(json.dumps(record, ensure_ascii=False) + "\n")
+            for answered in stream(model, inputs.groups, shard, threshold, tally):
+                out.write(json.dumps(record(answered, inputs.tasks), ensure_ascii=False) + "\n")
                 bar.advance()
-    return Done(total, bad, number)
+    return Done(tally.rows, tally.bad, number, tally.cut, tally.partly_bad)
+
+
+def _count_shard(path: Path, rows: Iterator[InputRow], tally: Tally) -> None:
+    """Count the rows of a shard that was written before; what was cut is read from the shard."""
+    for row in rows:
+        bad = sum(isinstance(reading, BadRow) for reading in row.rows)
+        tally.rows += 1
+        tally.bad += bad == len(row.rows)
+        tally.partly_bad += 0 < bad < len(row.rows)
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            answers = json.loads(line)
+            parts = [answers, *(part for part in answers.values() if isinstance(part, dict))]
+            tally.cut += any(part.get("cut") is True for part in parts)
 
 
 def _part(folder: Path, number: int) -> Path:

@@ -4,31 +4,30 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
 from swissbert.data.formats import (
     FORMATS,
-    Cells,
     Format,
     NumberedCells,
     OnOpen,
+    ReadOptions,
     TextFormat,
     find_format,
     read_cells,
     unreadable,
 )
-from swissbert.data.row_checks import check_rows, with_ids
 from swissbert.data.rows import BadRow, Row
 from swissbert.errors import SwissbertError
-from swissbert.tasks import Columns, Task
+from swissbert.inference.input_columns import NO_COLUMNS, InputColumns, plan_columns, plan_lines
+from swissbert.inference.input_rows import Inputs
+from swissbert.tasks import Task
 
 Text = str | tuple[str, str]
 """One input: a text, or a pair of texts for a task of pairs."""
-HEAD_ROWS = 1024
-"""Rows of a file that are searched for column names."""
 STDIN = "-"
 """Name that stands for standard input."""
 
@@ -59,9 +58,7 @@ def read_inputs(
     stdin: TextIO | None = None,
     on_open: OnOpen | None = None,
 ) -> Iterator[Row | BadRow]:
-    """Yield the rows of a file or of standard input; labels are not looked at.
-
-    A file with columns has those of the task, or ``text`` and ``text_pair``, and perhaps ``id``.
+    """Yield the rows of a file or of standard input for one task; see `open_inputs`.
 
     Args:
         source: Path of a file, or ``-`` for standard input.
@@ -76,34 +73,71 @@ def read_inputs(
     Raises:
         SwissbertError: If the input cannot be read or lacks a column.
     """
+    for given in open_inputs(source, [task], format, stdin=stdin, on_open=on_open):
+        yield given.rows[0]
+
+
+def open_inputs(
+    source: str,
+    tasks: Sequence[Task],
+    format: Format | str = "auto",
+    *,
+    is_choice: bool = False,
+    columns: InputColumns = NO_COLUMNS,
+    stdin: TextIO | None = None,
+    on_open: OnOpen | None = None,
+) -> Inputs:
+    """Open a file or standard input for one task or several; labels are not looked at.
+
+    A file with columns has those of a task, or ``text`` and ``text_pair``, and perhaps its id column, or ``id``.
+
+    Args:
+        source: Path of a file, or ``-`` for standard input.
+        tasks: The tasks.
+        format: A format or its name; ``auto`` is plain text for standard input, else see `input_format`. Options of
+            reading are those that the first task declares.
+        is_choice: Whether to answer only those of the tasks that read such input, instead of all.
+        columns: Names of columns that take the place of those that tasks declare.
+        stdin: What to read instead of the process's standard input.
+        on_open: Called with the open file, if the format is text.
+
+    Raises:
+        SwissbertError: If the input cannot be read, lacks a column, or is of no use to a task.
+    """
     where = "standard input" if source == STDIN else source
+    first = tasks[0]
     try:
         if source == STDIN:
-            raw, chosen = _read_stdin(task, FORMATS["text"] if format == "auto" else format, stdin)
+            chosen = find_format(Path("/dev/stdin"), FORMATS["text"] if format == "auto" else format)
         else:
-            chosen = input_format(Path(source), task, format)
-            raw = read_cells(Path(source), chosen, task.read_options, on_open)
+            chosen = input_format(Path(source), first, format)
+        has_pairs = all(task.is_pair for task in tasks)
+        options = first.read_options
+        if not chosen.has_columns:
+            options = replace(options, text="text", text_pair="text_pair" if has_pairs else None)
+        if source == STDIN:
+            raw = _read_stdin(chosen, options, stdin)
+        else:
+            raw = read_cells(Path(source), chosen, options, on_open)
         if chosen.has_columns:
-            raw, task = _named_columns(raw, task)
+            plan, raw = plan_columns(raw, tasks, where, is_choice=is_choice, columns=columns)
         else:
-            raw = with_ids(raw, task)
-        yield from check_rows(raw, task, where, labelled=False)
+            plan, raw = plan_lines(raw, tasks, where, is_choice=is_choice, columns=columns)
     except OSError as error:
         raise SwissbertError(f"{where}: cannot be read ({error.strerror or error})") from error
+    return Inputs(where, chosen, plan, raw)
 
 
-def _read_stdin(task: Task, format: Format | str, stdin: TextIO | None) -> tuple[Iterator[NumberedCells], Format]:
+def _read_stdin(format: Format, options: ReadOptions, stdin: TextIO | None) -> Iterator[NumberedCells]:
     """Open standard input as UTF-8, whatever the locale, so that other bytes are bad rows and not an error."""
-    path = Path("/dev/stdin")
-    chosen = find_format(path, format)
     if stdin is None and sys.stdin is None:
         raise SwissbertError("standard input: it is closed, so there is nothing to read")
-    if not isinstance(chosen, TextFormat):
-        return read_cells(path, chosen, task.read_options), chosen
+    if not isinstance(format, TextFormat):
+        return read_cells(Path("/dev/stdin"), format, options)
     file = stdin or io.TextIOWrapper(
-        sys.stdin.buffer, encoding="utf-8-sig", errors="surrogateescape", newline=chosen.newline
+        sys.stdin.buffer, encoding="utf-8-sig", errors="surrogateescape", newline=format.newline
     )
-    return chosen.parse(file, "standard input", task.read_options), chosen
+    return format.parse(file, "standard input", options)
 
 
 def input_format(path: Path, task: Task, format: Format | str = "auto") -> Format:
@@ -127,31 +161,3 @@ def input_format(path: Path, task: Task, format: Format | str = "auto") -> Forma
     by_ending = find_format(path)
     own = task.format
     return own if isinstance(own, Format) and own.fits(path) else by_ending
-
-
-def _named_columns(raw: Iterator[NumberedCells], task: Task) -> tuple[Iterator[NumberedCells], Task]:
-    """Find the first row that has the columns of the task, or ``text`` and ``text_pair``.
-
-    Returns:
-        All rows, where those before it are bad ones, and the task with the columns of the file.
-    """
-    before: list[NumberedCells] = []
-    for number, cells in islice(raw, HEAD_ROWS):
-        if isinstance(cells, dict):
-            columns = _columns(task, cells)
-            if columns.text in cells and (columns.text_pair is None or columns.text_pair in cells):
-                bad = [(n, c if isinstance(c, str) else f"no column '{columns.text}'") for n, c in before]
-                return chain(bad, [(number, cells)], raw), task.model_copy(update={"columns": columns})
-        before.append((number, cells))
-    return chain(before, raw), task
-
-
-def _columns(task: Task, cells: Cells) -> Columns:
-    """Return the task's own columns if they are there, else ``text`` and ``text_pair``; the label column is left out."""
-    own = task.columns
-    names = {"text": own.text, "text_pair": own.text_pair, "id": own.id}
-    if own.text not in cells and "text" in cells:
-        names |= {"text": "text", "text_pair": "text_pair" if own.text_pair else None}
-    if names["id"] not in cells:
-        names["id"] = "id" if "id" in cells else None
-    return Columns(text=names["text"] or "text", text_pair=names["text_pair"], id=names["id"], label="\0")

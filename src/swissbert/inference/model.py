@@ -1,10 +1,10 @@
 """Load a trained model, predict and evaluate."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import Literal, get_args, overload
+from typing import Any, Literal, get_args, overload
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from swissbert.evaluation import Scores, table_answers, tables_answers
 from swissbert.evaluation import evaluate as score_splits
 from swissbert.inference.inputs import Text, rows_of
 from swissbert.inference.int8 import has_int8, to_int8
+from swissbert.inference.texts import check_threshold, given_texts
 from swissbert.kinds import Answer, Array, Kind
 from swissbert.metrics import Metric
 from swissbert.model.heads.base import Head
@@ -92,82 +93,162 @@ class Model:
         table = tokenize(self.tokenizer, task, rows, **self.token_options(task))
         return table_answers(self.network, task, table)
 
-    @overload
-    def predict(self, task: str, texts: Text) -> Answer: ...  # type: ignore[overload-overlap]
-    @overload
-    def predict(self, task: str, texts: list[str] | list[tuple[str, str]]) -> list[Answer]: ...  # type: ignore[overload-overlap]
-    @overload
-    def predict(self, task: str, texts: Iterable[Text]) -> Iterator[Answer]: ...
+    def answers(
+        self, tasks: Sequence[Task], rows: Sequence[Row], threshold: float | None = None
+    ) -> list[dict[str, Answer]]:
+        """Answer checked rows for several tasks that read them alike, with one encoder pass.
 
-    def predict(self, task: str, texts: Text | Iterable[Text]) -> Answer | list[Answer] | Iterator[Answer]:
+        Args:
+            tasks: The tasks, all of single texts or all of pairs.
+            rows: The rows.
+            threshold: As in `predict`, for all of the tasks.
+
+        Returns:
+            Answers by task name, for each row in its place; `Answer.cut` tells which texts were too long.
+        """
+        if not rows:
+            return []
+        table = tokenize(self.tokenizer, tasks[0], rows, **self.token_options(tasks[0]))
+        numbers = tables_answers(self.network, tasks, table)
+
+        def answer(task: Task, i: int, is_cut: bool) -> Answer:
+            values = numbers[task.name][i]
+            kind = task.kind
+            answer = kind.answer(task, values) if threshold is None else kind.answer_at(task, values, threshold)
+            return answer._replace(cut=True) if is_cut else answer
+
+        return [
+            {task.name: answer(task, i, is_cut) for task in tasks} for i, is_cut in enumerate(table.cut_rows.tolist())
+        ]
+
+    @overload
+    def predict(  # type: ignore[overload-overlap]
+        self, task: str, texts: Text, text_pair: str | None = None, *, threshold: float | None = None
+    ) -> Answer: ...
+    @overload
+    def predict(
+        self,
+        task: str,
+        texts: Collection[Any],
+        text_pair: Collection[Any] | None = None,
+        *,
+        threshold: float | None = None,
+    ) -> list[Answer]: ...
+    @overload
+    def predict(
+        self,
+        task: str,
+        texts: Iterable[Text],
+        text_pair: Iterable[str] | None = None,
+        *,
+        threshold: float | None = None,
+    ) -> Iterator[Answer]: ...
+
+    def predict(
+        self,
+        task: str,
+        texts: Text | Iterable[Text],
+        text_pair: str | Iterable[str] | None = None,
+        *,
+        threshold: float | None = None,
+    ) -> Answer | list[Answer] | Iterator[Answer]:
         """Answer one task.
 
         Args:
             task: Name of the task.
-            texts: A text, or a pair of texts as a tuple; or an iterable of them.
+            texts: A text, or a pair of texts as a tuple; or a list, tuple, pandas Series, numpy array or other iterable
+                of them. Of a task that reads single texts, a tuple is a list of texts.
+            text_pair: The second text, or as many second texts as there are `texts`, for a task of pairs.
+            threshold: Of a binary or multilabel task: probability, 0 to 1, from which the positive label, or a label,
+                is assigned. Probabilities do not change.
 
         Returns:
-            One answer for a text or pair, a list for a list, and an iterator for any other iterable. Of an iterable
-            about a thousand inputs are read ahead, so memory does not grow with its length.
+            One answer for a text or pair, a list for everything that has a length, and an iterator for any other
+            iterable. Of an iterable about a thousand inputs are read ahead, so memory does not grow with its length.
 
         Raises:
-            SwissbertError: For an unknown task, or an input that is empty, unreadable or of the wrong kind.
+            SwissbertError: For an unknown task, an input that is empty, unreadable or of the wrong kind, a data frame,
+                dictionary, set or bytes instead of texts, or a threshold that the task does not take.
         """
         declared = self.task(task)
-        if isinstance(texts, str | tuple):
-            return next(self._answers(declared, [texts]))
-        if not isinstance(texts, Iterable):
-            raise SwissbertError(f"texts is {shown(texts)}, but it must be a text, a pair, or an iterable of them")
-        answers = self._answers(declared, texts)
-        return list(answers) if isinstance(texts, list) else answers
+        check_threshold([declared], threshold)
+        given = given_texts(texts, text_pair, declared.is_pair)
+        answers = (answers[declared.name] for answers in self._answers([declared], given.items, threshold))
+        return next(answers) if given.form == "one" else list(answers) if given.form == "list" else answers
 
-    def _answers(self, task: Task, texts: Iterable[Text]) -> Iterator[Answer]:
-        rows = rows_of(texts, task)
+    def _answers(
+        self, tasks: Sequence[Task], texts: Iterable[Text], threshold: float | None = None
+    ) -> Iterator[dict[str, Answer]]:
+        rows = rows_of(texts, tasks[0])
         while chunk := list(islice(rows, CHUNK)):
-            yield from (task.kind.answer(task, answer) for answer in self.answer_rows(task, chunk))
+            yield from self.answers(tasks, chunk, threshold)
 
-    def numbers(self, task: str, texts: Iterable[Text]) -> np.ndarray:
+    def numbers(self, task: str, texts: Text | Iterable[Text], text_pair: str | Iterable[str] | None = None) -> Array:
         """Answer one task with plain numbers, all at once.
 
+        Args:
+            task: Name of the task.
+            texts: As in `predict`.
+            text_pair: As in `predict`.
+
         Returns:
-            float32 probabilities ``[N, labels]`` or scores ``[N]``.
+            float32 probabilities ``[N, labels]`` or scores ``[N]``; N is 1 for a single text or pair.
 
         Raises:
             SwissbertError: As `predict`.
         """
         declared = self.task(task)
-        if isinstance(texts, str):
-            raise SwissbertError(
-                f"texts is {shown(texts)}, but `numbers` takes an iterable of texts; wrap it in a list"
-            )
-        rows = rows_of(texts, declared)
+        rows = rows_of(given_texts(texts, text_pair, declared.is_pair).items, declared)
         parts = []
         while chunk := list(islice(rows, CHUNK)):
             parts.append(self.answer_rows(declared, chunk))
         empty: np.ndarray = np.empty((0, *declared.kind.answer_shape(declared)), np.float32)
         return np.concatenate(parts) if parts else empty
 
+    @overload
+    def predict_all(  # type: ignore[overload-overlap]
+        self, text: Text, text_pair: str | None = None, tasks: Sequence[str] | None = None
+    ) -> dict[str, Answer]: ...
+    @overload
     def predict_all(
-        self, text: str, text_pair: str | None = None, tasks: Sequence[str] | None = None
-    ) -> dict[str, Answer]:
+        self, text: Collection[Any], text_pair: Collection[Any] | None = None, tasks: Sequence[str] | None = None
+    ) -> list[dict[str, Answer]]: ...
+    @overload
+    def predict_all(
+        self, text: Iterable[Text], text_pair: Iterable[str] | None = None, tasks: Sequence[str] | None = None
+    ) -> Iterator[dict[str, Answer]]: ...
+
+    def predict_all(
+        self,
+        text: Text | Iterable[Text],
+        text_pair: str | Iterable[str] | None = None,
+        tasks: Sequence[str] | None = None,
+    ) -> dict[str, Answer] | list[dict[str, Answer]] | Iterator[dict[str, Answer]]:
         """Answer every task that reads such input, with one encoder pass.
 
         Args:
-            text: A text.
-            text_pair: The second text of a pair.
+            text: A text or a pair, or an iterable of them, as in `predict`. The first input decides whether all are
+                pairs; one tuple of two texts is a pair, unless all tasks read single texts.
+            text_pair: The second text of a pair, or as many as there are in `text`.
             tasks: Only these tasks.
 
+        Returns:
+            Answers by task name: one dictionary, a list or an iterator of them, in the form of `predict`.
+
         Raises:
-            SwissbertError: If no task reads such input, or one of `tasks` does not.
+            SwissbertError: If no task reads such input, one of `tasks` does not, or as `predict`.
         """
         if isinstance(tasks, str) or (tasks is not None and not tasks):
             raise SwissbertError(f"tasks is {shown(tasks)}, but it must be a list of names, or None for all that fit")
         names = None if tasks is None else [self.task(name).name for name in tasks]
-        chosen = tasks_for(list(self.tasks.values()), text_pair is not None, names)
-        rows = list(rows_of([(text, text_pair) if text_pair is not None else text], chosen[0]))
-        table = tokenize(self.tokenizer, chosen[0], rows, **self.token_options(chosen[0]))
-        answers = tables_answers(self.network, chosen, table)
-        return {task.name: task.kind.answer(task, answers[task.name][0]) for task in chosen}
+        among = [self.tasks[name] for name in names] if names else list(self.tasks.values())
+        given = given_texts(text, text_pair, any(task.is_pair for task in among))
+        items = iter(given.items)
+        first = list(islice(items, 1))
+        is_pair = any(isinstance(item, tuple | list) for item in first)
+        chosen = tasks_for(list(self.tasks.values()), is_pair, names) if first else among
+        answers = self._answers(chosen, chain(first, items))
+        return next(answers) if given.form == "one" else list(answers) if given.form == "list" else answers
 
     def evaluate(self, data: str | Path | None = None, split: Split = "dev", metrics: Sequence[Metric] = ()) -> Scores:
         """Score a labelled split of every task, with 95 % intervals.

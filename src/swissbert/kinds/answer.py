@@ -13,6 +13,7 @@ class Answer(NamedTuple):
         score: Score of a regression, on the scale of its labels.
         labels: Numbers of the labels that a multilabel task assigns, ascending; may be empty.
         label_names: Names of those labels.
+        cut: Whether the text was longer than the model takes, so that its end was not read.
     """
 
     label: int | None = None
@@ -21,7 +22,8 @@ class Answer(NamedTuple):
     score: float | None = None
     labels: list[int] | None = None
     label_names: list[str] | None = None
+    cut: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        """Return the fields that are set."""
-        return {key: value for key, value in self._asdict().items() if value is not None}
+        """Return the fields that are set; ``cut`` only where it is true."""
+        return {key: value for key, value in self._asdict().items() if value is not None and value is not False}

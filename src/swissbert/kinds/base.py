@@ -67,6 +67,8 @@ class Kind(ABC):
     """Whether a declaration has ``labels`` (else a ``range``)."""
     fits_threshold: ClassVar[bool] = False
     """Whether heads fit a decision threshold for each output on train rows."""
+    takes_threshold: ClassVar[bool] = False
+    """Whether `answer_at` can decide by a threshold of the caller."""
     error_is_share: ClassVar[bool] = True
     """Whether `error` is a share from 0 to 1 (else it is in units of the label)."""
     error_name: ClassVar[str] = "error rate"
@@ -230,6 +232,19 @@ class Kind(ABC):
     @abstractmethod
     def answer(self, task: "Task", answer: Array) -> Answer:
         """Turn the answer to one row, ``[C]`` or a scalar, into an `Answer`."""
+
+    def answer_at(self, task: "Task", answer: Array, threshold: float) -> Answer:
+        """Turn the answer to one row into an `Answer` that is decided by a threshold of the caller.
+
+        Args:
+            task: The task.
+            answer: Probabilities ``[C]``.
+            threshold: Probability, 0 to 1, at or above which a label is assigned.
+
+        Raises:
+            ValueError: If answers of this kind are not decided by a threshold; see `takes_threshold`.
+        """
+        raise ValueError(f"a {self.name} task has no threshold")
 
     @abstractmethod
     def error(self, labels: Array, decisions: Array) -> Array:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from swissbert.kinds.base import HFHead
+from swissbert.kinds.answer import Answer
+from swissbert.kinds.base import Array, HFHead
 from swissbert.kinds.classification import Classification
 from swissbert.kinds.label_names import names_in, negative_first, sorted_names
 
@@ -18,6 +19,7 @@ class Binary(Classification):
 
     name = "binary"
     losses = ("binary_cross_entropy",)
+    takes_threshold = True
 
     def _check_labels(self, labels: Sequence[str]) -> None:
         if len(labels) != 2:
@@ -61,6 +63,11 @@ class Binary(Classification):
 
         positive = logits[:, 0].sigmoid()
         return torch.stack([1 - positive, positive], dim=1)
+
+    def answer_at(self, task: "Task", answer: Array, threshold: float) -> Answer:
+        """The positive label if its probability reaches the threshold; probabilities are unchanged."""
+        label = int(float(answer[1]) >= threshold)
+        return self.answer(task, answer)._replace(label=label, label_name=task.labels[label])
 
     def hf_head(self, task: "Task", weight: "Tensor", bias: "Tensor") -> HFHead | str:
         """Two logits, 0 and z, whose softmax gives the same two probabilities."""

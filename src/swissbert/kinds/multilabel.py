@@ -25,7 +25,7 @@ class Multilabel(Kind):
 
     name = "multilabel"
     losses = ("binary_cross_entropy",)
-    fits_threshold = True
+    fits_threshold = takes_threshold = True
     error_name = "Hamming loss"
     takes_class_weights = True
 
@@ -114,7 +114,11 @@ class Multilabel(Kind):
 
     def answer(self, task: "Task", answer: Array) -> Answer:
         """Numbers and names of the assigned labels, and all probabilities rounded to five digits."""
-        numbers = [int(number) for number in np.flatnonzero(answer >= 0.5)]
+        return self.answer_at(task, answer, 0.5)
+
+    def answer_at(self, task: "Task", answer: Array, threshold: float) -> Answer:
+        """The labels whose probability reaches the threshold; probabilities are unchanged."""
+        numbers = [int(number) for number in np.flatnonzero(answer >= threshold)]
         names = [task.labels[number] for number in numbers]
         return Answer(probabilities=[round(float(p), 5) for p in answer], labels=numbers, label_names=names)
 

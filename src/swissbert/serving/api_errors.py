@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from swissbert.serving.schemas import BODY_FIELDS, ErrorShape
+from swissbert.serving.schemas import BODY_FIELDS, EMPTY, ErrorShape
 
 CLIENT_CLOSED = 499
 """Status that is counted where the client disconnected before a response began."""
@@ -23,6 +23,11 @@ ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     429: {"model": ErrorShape, "description": "The server is overloaded; see the Retry-After header"},
 }
 """Error responses of the POST routes, for the OpenAPI document."""
+FORMS = {
+    "predict": '{"inputs": ["a text", "another text"], "tasks": ["a task"]}',
+    "attention": '{"text": "a text"}',
+}
+"""A valid body of each POST route, by the end of its path."""
 _WRONG_TYPE = ("model_attributes_type", "model_type", "list_type", "dict_type")
 
 
@@ -62,7 +67,7 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
-        return await api_error(request, from_validation(error))
+        return await api_error(request, from_validation(error, FORMS.get(request.url.path.rpartition("/")[2])))
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> JSONResponse:
@@ -71,18 +76,36 @@ def add_error_handlers(app: FastAPI) -> None:
         return await api_error(request, ApiError(error.status_code, message, None, headers))
 
 
-def from_validation(error: RequestValidationError) -> ApiError:
-    """Word the most specific of pydantic's errors, without what the client sent."""
+def from_validation(error: RequestValidationError, form: str | None = None) -> ApiError:
+    """Word the most specific of pydantic's errors, without what the client sent.
+
+    Args:
+        error: The error.
+        form: A valid body, which is shown where a field is missing or unknown.
+    """
     first = min(error.errors(), key=_generality)
     if first["type"] == "json_invalid":
         return ApiError(400, INVALID_JSON)
     field = _field(first)
     message = str(first["msg"]).removeprefix("Value error, ")
     if first["type"] in _WRONG_TYPE:
-        message = (
-            "an object with a text is expected, or a list of them" if field == "inputs" else "an object is expected"
-        )
+        message = _expected(field)
+    if first["type"] == "extra_forbidden":
+        message = "there is no such field"
+    if form and first["type"] in ("extra_forbidden", "missing") and field:
+        message = f"{message}; a body is for instance {form}"
+    if message == EMPTY and field and field.endswith("text_pair"):
+        message = f"{message}; leave text_pair out of a single text"
     return ApiError(422, f"{field or 'the body'}: {message[:1].lower()}{message[1:]}", field)
+
+
+def _expected(field: str | None) -> str:
+    """Say what is expected where a value has the wrong type."""
+    if field == "inputs":
+        return "a text, an object with a text, or a list of them is expected"
+    if field and field.startswith("inputs."):
+        return "a text, a pair of texts or an object with a text is expected"
+    return "an object is expected"
 
 
 def _field(detail: dict[str, Any]) -> str | None:
@@ -94,6 +117,8 @@ def _field(detail: dict[str, Any]) -> str | None:
     return ".".join(parts) or None
 
 
-def _generality(detail: dict[str, Any]) -> int:
-    """For union types pydantic reports one error per branch; rank the most specific one lowest."""
-    return 2 * (detail["type"] in _WRONG_TYPE) + int(str(detail["loc"][-1]).endswith("str"))
+def _generality(detail: dict[str, Any]) -> tuple[int, int]:
+    """For union types pydantic reports one error per branch; rank the most specific one, or the deepest, lowest."""
+    is_wrong_type = detail["type"] in _WRONG_TYPE
+    rank = 2 * is_wrong_type + int(str(detail["loc"][-1]).endswith("str"))
+    return rank, -len(detail["loc"]) if is_wrong_type else 0

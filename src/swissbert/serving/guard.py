@@ -22,7 +22,7 @@ MAX_UPLOADS = 256
 """Bodies that are received at the same time."""
 UPLOAD_SECONDS = 15.0
 """Seconds that a body may take to arrive."""
-OPEN_PATHS = ("/", "/livez", "/readyz")
+OPEN_PATHS = ("/", "/docs", "/livez", "/readyz")
 """Paths that need no API key, like those under ``/page/``: their responses contain no texts or predictions."""
 SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),

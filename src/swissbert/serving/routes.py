@@ -6,7 +6,20 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 from swissbert.serving.api_errors import ERROR_RESPONSES
-from swissbert.serving.schemas import AttentionBody, AttentionShape, PredictBody, PredictShape, TaskShape
+from swissbert.serving.guard import MAX_BODY_BYTES
+from swissbert.serving.schemas import (
+    MAX_ATTENTION_TOKENS,
+    MAX_CHARACTERS,
+    MAX_INPUTS,
+    MAX_TOTAL_CHARACTERS,
+    MAX_TOTAL_TOKENS,
+    AttentionBody,
+    AttentionShape,
+    LimitsShape,
+    PredictBody,
+    PredictShape,
+    TaskShape,
+)
 from swissbert.serving.service import Service
 
 router = APIRouter()
@@ -27,10 +40,7 @@ async def predict(request: Request, body: PredictBody) -> Response:
     names = [body.tasks] if isinstance(body.tasks, str) else body.tasks
     tasks = [service.tasks_for(given, names, f"inputs.{i}" if is_list else "inputs") for i, given in enumerate(inputs)]
     results = await service.predict(request, inputs, tasks)
-    answers = [
-        {task.name: task.kind.answer(task, result[task.name]).as_json() for task in chosen}
-        for chosen, result in zip(tasks, results, strict=True)
-    ]
+    answers = [{name: answer.as_json() for name, answer in result.items()} for result in results]
     return JSONResponse({"answers": answers})
 
 
@@ -56,6 +66,22 @@ async def tasks(request: Request) -> list[TaskShape]:
         )
         for task in model.tasks.values()
     ]
+
+
+@router.get("/v1/limits", responses=_KEY_RESPONSES)
+async def limits(request: Request) -> LimitsShape:
+    """Return the limits of requests."""
+    service = _service(request)
+    return LimitsShape(
+        inputs=MAX_INPUTS,
+        characters_per_text=MAX_CHARACTERS,
+        characters=MAX_TOTAL_CHARACTERS,
+        tokens=MAX_TOTAL_TOKENS,
+        tokens_per_text=service.model.description.encoder.max_length,
+        attention_tokens=MAX_ATTENTION_TOKENS,
+        body_bytes=MAX_BODY_BYTES,
+        seconds=service.deadline,
+    )
 
 
 @router.get("/livez")

@@ -2,12 +2,14 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from swissbert.data.formats import unreadable
 
-MAX_INPUTS = 64
+MAX_INPUTS = 1024
 """Inputs per request."""
+MAX_TOTAL_TOKENS = 32_768
+"""Tokens of all inputs of a request, after long texts are cut."""
 MAX_CHARACTERS = 10_000
 """Characters per text."""
 MAX_TOTAL_CHARACTERS = 100_000
@@ -15,10 +17,12 @@ MAX_TOTAL_CHARACTERS = 100_000
 MAX_ATTENTION_TOKENS = 64
 """Tokens per attention request; the response grows with their square."""
 
+EMPTY = "the text is empty"
+
 
 def _readable(text: str) -> str:
     if not text.strip():
-        raise ValueError("the text is empty")
+        raise ValueError(EMPTY)
     if reason := unreadable(text):
         raise ValueError(f"the text has {reason}")
     return text.strip()
@@ -46,10 +50,44 @@ class Input(Body):
         return len(self.text) + len(self.text_pair or "")
 
 
-class PredictBody(Body):
-    """One input or up to 64, and one task or several; without `tasks`, all tasks that read such input."""
+def _as_object(value: object) -> object:
+    """Turn a text into the object that stands for it."""
+    return {"text": value} if isinstance(value, str) else value
 
-    inputs: Input | Annotated[list[Input], Field(min_length=1, max_length=MAX_INPUTS)]
+
+def _as_objects(value: object) -> object:
+    """Turn the texts of a list, and its pairs of texts, into the objects that stand for them."""
+    if not isinstance(value, list):
+        return _as_object(value)
+    return [
+        {"text": item[0], "text_pair": item[1]}
+        if isinstance(item, list) and len(item) == 2 and all(isinstance(text, str) for text in item)
+        else _as_object(item)
+        for item in value
+    ]
+
+
+Pair = Annotated[list[Text], Field(min_length=2, max_length=2)]
+Inputs = Annotated[
+    Input | Annotated[list[Input], Field(min_length=1, max_length=MAX_INPUTS)],
+    BeforeValidator(
+        _as_objects,
+        json_schema_input_type=Text
+        | Input
+        | Annotated[list[Text | Pair | Input], Field(min_length=1, max_length=MAX_INPUTS)],
+    ),
+]
+"""A text, an object with a text, or a list of texts, pairs of texts and objects."""
+
+
+class PredictBody(Body):
+    """One input or a list of them, and one task or several; without `tasks`, all tasks that read such input.
+
+    An input is a text, an object with `text` and perhaps `text_pair`, or, inside a list, a pair of texts as a list.
+    `/v1/limits` has the limits of a request.
+    """
+
+    inputs: Inputs
     tasks: Name | Annotated[list[Name], Field(min_length=1, max_length=64)] | None = None
 
 
@@ -64,7 +102,8 @@ class AnswerShape(BaseModel):
     """The answer to one task; which fields are present depends on the kind of task.
 
     A classification or binary task has `label`, `label_name` and `probabilities`, a multilabel task `labels`,
-    `label_names` and `probabilities`, a regression `score`. `labels` and `label_names` may be empty.
+    `label_names` and `probabilities`, a regression `score`. `labels` and `label_names` may be empty. `cut` is there and
+    true if the text was longer than the model takes, so that its end was not read.
     """
 
     label: int | None = None
@@ -73,6 +112,7 @@ class AnswerShape(BaseModel):
     score: float | None = None
     labels: list[int] | None = None
     label_names: list[str] | None = None
+    cut: bool | None = None
 
 
 class PredictShape(BaseModel):
@@ -99,6 +139,19 @@ class TaskShape(BaseModel):
     range: tuple[float, float] | None
     metric: str
     score: float | None
+
+
+class LimitsShape(BaseModel):
+    """The limits of requests. A text of more than `tokens_per_text` tokens is cut; beyond the others is an error."""
+
+    inputs: int
+    characters_per_text: int
+    characters: int
+    tokens: int
+    tokens_per_text: int
+    attention_tokens: int
+    body_bytes: int
+    seconds: float
 
 
 class ErrorShape(BaseModel):

@@ -14,13 +14,24 @@ from swissbert.data.tokens import TokenTable
 from swissbert.errors import SwissbertError, nearest
 from swissbert.inference.attention import attention_table, table_attention
 from swissbert.inference.model import Model
+from swissbert.kinds import Answer
 from swissbert.serving.api_errors import CLIENT_CLOSED, ApiError
 from swissbert.serving.batcher import Batcher
 from swissbert.serving.jobs import Answers, Job, QueueFull
-from swissbert.serving.schemas import MAX_ATTENTION_TOKENS, MAX_TOTAL_CHARACTERS, AttentionBody, Input
+from swissbert.serving.schemas import (
+    MAX_ATTENTION_TOKENS,
+    MAX_TOTAL_CHARACTERS,
+    MAX_TOTAL_TOKENS,
+    AttentionBody,
+    Input,
+)
 from swissbert.serving.telemetry import ServerMetrics
 from swissbert.tasks import Task, tasks_for
 
+PART_JOBS, PART_TOKENS = 64, 8_192
+"""Inputs and tokens of a request that are queued at a time, so that a large one leaves room for others."""
+WAIT_SECONDS = 0.05
+"""Time between attempts to queue the next part of a request."""
 INLINE_CHARACTERS = 2_000
 """Inputs up to this many characters are tokenized on the event loop, longer ones in a worker thread."""
 
@@ -80,7 +91,7 @@ class Service:
             raise ApiError(422, f"{field}: {error}; {remedy}", field) from error
         return [tasks[name] for name in dict.fromkeys(names)] if names else fitting
 
-    async def predict(self, request: Request, inputs: list[Input], tasks: list[list[Task]]) -> list[Answers]:
+    async def predict(self, request: Request, inputs: list[Input], tasks: list[list[Task]]) -> list[dict[str, Answer]]:
         """Answer the inputs of one request.
 
         Args:
@@ -88,20 +99,31 @@ class Service:
             inputs: The inputs.
             tasks: The tasks of each input.
 
+        Returns:
+            Answers by task name, for each input in its place.
+
         Raises:
-            ApiError: 422 for too many characters, 429 if the queue is full or the deadline passes.
+            ApiError: 422 for too many characters or tokens, 429 if the queue is full or the deadline passes.
         """
         characters = sum(given.characters for given in inputs)
         if characters > MAX_TOTAL_CHARACTERS:
             message = f"inputs: {characters:,} characters in all; at most {MAX_TOTAL_CHARACTERS:,} are allowed"
             raise ApiError(422, message, "inputs")
-        tables = await self._tokenize(characters, len(inputs), lambda: self._tables(inputs, tasks))
+        tables = await self._tokenize(characters, min(len(inputs), PART_JOBS), lambda: self._tables(inputs, tasks))
+        tokens = sum(len(table.ids) for table in tables)
+        if tokens > MAX_TOTAL_TOKENS:
+            message = f"inputs: {tokens:,} tokens in all; at most {MAX_TOTAL_TOKENS:,} are allowed in one request"
+            raise ApiError(422, message, "inputs")
         loop = asyncio.get_running_loop()
         jobs = [
             Job(table, [task.name for task in chosen], loop.create_future())
             for table, chosen in zip(tables, tasks, strict=True)
         ]
-        return await self._results(request, jobs)
+        results: list[Answers] = await self._results(request, jobs)
+        return [
+            {task.name: _answer(task, result, table) for task in chosen}
+            for table, chosen, result in zip(tables, tasks, results, strict=True)
+        ]
 
     async def attention(self, request: Request, body: AttentionBody) -> bytes:
         """Return the JSON response of an attention request.
@@ -161,24 +183,22 @@ class Service:
         return table
 
     async def _results(self, request: Request, jobs: list[Job]) -> list[Any]:
-        """Queue the jobs of one request and wait for their results.
+        """Queue the jobs of one request and wait for their results; many jobs are queued in parts.
 
         Raises:
             ApiError: 429 if the queue is full or the deadline passes; 499 if the client disconnects.
         """
+        first, *rest = _parts(jobs)
         try:
-            self.batcher.submit(jobs)
+            self.batcher.submit(first)
         except QueueFull as error:
             raise self._overloaded(error) from error
-        results = asyncio.gather(*(job.future for job in jobs), return_exceptions=True)
+        results = asyncio.ensure_future(self._all_parts(first, rest))
         disconnected = asyncio.ensure_future(_disconnected(request))
         both: set[asyncio.Future[Any]] = {results, disconnected}
         try:
             done, _ = await asyncio.wait(both, timeout=self.deadline, return_when=asyncio.FIRST_COMPLETED)
             if results in done:
-                for result in results.result():
-                    if isinstance(result, BaseException):
-                        raise result
                 return results.result()
             if disconnected in done:
                 raise ApiError(CLIENT_CLOSED, "the client closed the connection")
@@ -188,12 +208,50 @@ class Service:
         finally:
             self.metrics.dropped.inc(self.batcher.cancel(jobs))
             disconnected.cancel()
+            if not results.cancel() and not results.cancelled():
+                results.exception()  # marks it as seen, so that asyncio does not log it
             for job in jobs:
                 job.future.cancel()
+
+    async def _all_parts(self, part: list[Job], rest: list[list[Job]]) -> list[Any]:
+        """Return the results of the part that is queued and of those after it, which wait for room one after the other."""
+        results: list[Any] = []
+        for following in [*rest, []]:
+            results += await asyncio.gather(*(job.future for job in part), return_exceptions=True)
+            for result in results:
+                if isinstance(result, BaseException):
+                    raise result
+            while following:
+                try:
+                    self.batcher.submit(following)
+                    break
+                except QueueFull:
+                    await asyncio.sleep(WAIT_SECONDS)
+            part = following
+        return results
 
     def _overloaded(self, error: QueueFull) -> ApiError:
         self.metrics.rejected.inc()
         return ApiError.overloaded(error.retry_after)
+
+
+def _answer(task: Task, result: Answers, table: TokenTable) -> Answer:
+    """Return the answer of one task to one input."""
+    answer = task.kind.answer(task, result[task.name])
+    return answer._replace(cut=True) if table.cut_rows.any() else answer
+
+
+def _parts(jobs: list[Job]) -> list[list[Job]]:
+    """Split jobs into parts of at most `PART_JOBS` jobs and `PART_TOKENS` tokens; a single job may have more."""
+    parts: list[list[Job]] = [[]]
+    tokens = 0
+    for job in jobs:
+        if parts[-1] and (len(parts[-1]) == PART_JOBS or tokens + job.tokens > PART_TOKENS):
+            parts.append([])
+            tokens = 0
+        parts[-1].append(job)
+        tokens += job.tokens
+    return parts
 
 
 async def _disconnected(request: Request) -> None:

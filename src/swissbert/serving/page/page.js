@@ -130,7 +130,7 @@ function showAnswers(inputs, answers) {
       const answer = answers[i][task.name];
       if (!answer) continue;
       cards.push(card(task, input, answer));
-      summary.push(`${task.name}: ${resultText(answer)}`);
+      summary.push(`${task.name}: ${resultText(answer)}${answer.cut ? " (end of the text not read)" : ""}`);
     }
   });
   byId("answers").replaceChildren(...cards);
@@ -148,6 +148,7 @@ function card(task, input, answer) {
   return element("div", { class: "answer", "data-task": task.name },
     element("div", { class: "title" }, element("h3", {}, task.name), ...(isScore ? [] : [element("p", { class: "result" }, resultText(answer))])),
     element("p", { class: "of", dir: "auto" }, subject),
+    ...(answer.cut ? [element("p", { class: "cut" }, "The text is too long: its end was not read.")] : []),
     isScore ? gauge(task, answer.score) : bars(task, answer));
 }
 

@@ -1,0 +1,234 @@
+"""Files of answers: JSON lines, or tables (CSV, TSV, Parquet) with the columns of the input before the answers."""
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from swissbert.data.formats import Format
+from swissbert.data.formats.parquet import Parquet
+from swissbert.errors import SwissbertError
+from swissbert.files import whole_file, whole_path
+from swissbert.inference.stream import Answered, record
+from swissbert.kinds import Answer
+from swissbert.kinds.base import SEPARATORS
+from swissbert.tasks import Task
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+JSON_ENDINGS = (".jsonl", ".ndjson")
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+PARQUET = ".parquet"
+OUTPUT_ENDINGS = (*DELIMITERS, PARQUET, *JSON_ENDINGS)
+"""Endings of output files; a name without an ending, a pipe and a device get JSON lines."""
+PARQUET_ROWS = 8192
+"""Rows of a row group."""
+
+Write = Callable[[Answered], None]
+"""Writes one row."""
+
+
+def is_table(path: Path | None) -> bool:
+    """Return whether an output file is a table, by its ending.
+
+    Args:
+        path: The file; None for standard output.
+
+    Raises:
+        SwissbertError: If nothing is written under that ending; lists those that are known.
+    """
+    if path is None or not path.suffix or (path.exists() and not path.is_file() and not path.is_dir()):
+        return False
+    ending = path.suffix.lower()
+    if ending not in OUTPUT_ENDINGS:
+        raise SwissbertError(
+            f"{path}: answers are not written as '{path.suffix}'; the endings are {', '.join(OUTPUT_ENDINGS)}, and a name "
+            "without an ending gives JSON lines",
+            argument="output",
+        )
+    return ending not in JSON_ENDINGS
+
+
+class AnswerTable:
+    """The columns of a table of answers: those of the input, those of each task, ``cut`` and ``error``.
+
+    A task has ``label`` and ``probability`` (of that label), ``labels`` if it assigns several, or ``score``, with its name
+    before them if there are several tasks or the input has such a column.
+
+    Args:
+        columns: Names of the columns of the input.
+        tasks: The tasks.
+        probabilities: Whether to add a column with the probability of each label.
+
+    Attributes:
+        names: Names of all columns.
+        dropped: Columns of rows that the first row lacks, which are left out.
+    """
+
+    def __init__(self, columns: Sequence[str], tasks: Sequence[Task], probabilities: bool) -> None:
+        self.columns, self.tasks, self.probabilities = list(columns), tasks, probabilities
+        self.names = list(columns)
+        self.dropped: set[str] = set()
+        for task in tasks:
+            own = _columns_of(task, probabilities)
+            if len(tasks) > 1 or any(name in self.names for name in own):
+                own = [f"{task.name}_{name}" for name in own]
+            self.names += _free(own, self.names)
+        for name in ("cut", "error"):
+            self.names += _free([name if name not in self.names else f"answer_{name}"], self.names)
+
+    def input_cells(self, answered: Answered) -> list[Any]:
+        """Return the cells of the input, None for those that a row lacks."""
+        cells = answered.row.cells or {}
+        if len(cells) > len(self.columns) or any(name not in self.columns for name in cells):
+            self.dropped.update(set(cells) - set(self.columns))
+        return [cells.get(name) for name in self.columns]
+
+    def answer_cells(self, answered: Answered) -> list[Any]:
+        """Return the cells of the answers, None where a task cannot use the row."""
+        cells: list[Any] = []
+        for task in self.tasks:
+            answer = answered.answers.get(task.name)
+            width = len(_columns_of(task, self.probabilities))
+            cells += [None] * width if answer is None else _cells_of(task, answer, self.probabilities)
+        error = answered.error
+        if error and answered.row.cells is None:  # nothing else in the table says which row it is
+            error = f"row {answered.row.number}: {error}"
+        return [*cells, answered.is_cut if answered.answers else None, error or None]
+
+
+def _columns_of(task: Task, probabilities: bool) -> list[str]:
+    if not task.kind.has_labels:
+        return ["score"]
+    names = ["labels"] if task.kind.label_shape(task) else ["label", "probability"]
+    return names + [f"probability_{label}" for label in task.labels] if probabilities else names
+
+
+def _cells_of(task: Task, answer: Answer, probabilities: bool) -> list[Any]:
+    """Return the cells of one answer under `_columns_of`."""
+    if answer.probabilities is None:
+        return [answer.score]
+    if answer.label is None:
+        used = [separator for separator in SEPARATORS if not any(separator in label for label in task.labels)]
+        cells: list[Any] = [(task.separator or (used or SEPARATORS)[0]).join(answer.label_names or ())]
+    else:
+        cells = [answer.label_name, answer.probabilities[answer.label]]
+    return cells + answer.probabilities if probabilities else cells
+
+
+def _free(names: list[str], taken: list[str]) -> list[str]:
+    """Return names with a number behind those that are taken."""
+    free: list[str] = []
+    for name in names:
+        number, candidate = 2, name
+        while candidate in taken or candidate in free:
+            number, candidate = number + 1, f"{name}_{number}"
+        free.append(candidate)
+    return free
+
+
+@contextmanager
+def json_output(
+    path: Path | None,
+    stream: TextIO,
+    tasks: Sequence[Task],
+    as_object: Callable[[Answered, Sequence[Task]], dict[str, Any]] = record,
+) -> Iterator[Write]:
+    """Open a file of JSON lines, or `stream` if there is no path; a file appears whole or not at all.
+
+    Args:
+        path: The file.
+        stream: Where to write if there is none.
+        tasks: The tasks that were asked for.
+        as_object: Turns a row into a JSON object: `record`, or `body` to leave out what names the row.
+    """
+    with whole_file(path) if path else nullcontext(stream) as out:
+
+        def write(answered: Answered) -> None:
+            out.write(json.dumps(as_object(answered, tasks), ensure_ascii=False) + "\n")
+
+        yield write
+
+
+@contextmanager
+def table_output(path: Path, table: AnswerTable, schema: "pa.Schema | None" = None) -> Iterator[Write]:
+    """Open a table by the ending of its name; it appears whole or not at all.
+
+    Args:
+        path: The file.
+        table: Its columns.
+        schema: Types of the columns of the input for a Parquet file; None for text.
+
+    Raises:
+        SwissbertError: If the file cannot be written.
+    """
+    if path.suffix.lower() == PARQUET:
+        with _parquet_output(path, table, schema) as write:
+            yield write
+        return
+    with whole_file(path) as out:
+        writer = csv.writer(out, delimiter=DELIMITERS[path.suffix.lower()], lineterminator="\n")
+        writer.writerow(map(_as_text, table.names))
+
+        def write_line(answered: Answered) -> None:
+            writer.writerow(map(_as_text, table.input_cells(answered) + table.answer_cells(answered)))
+
+        yield write_line
+
+
+def arrow_schema(source: str, format: Format) -> "pa.Schema | None":
+    """Return the types of the columns of a Parquet file of inputs; None for other formats, whose cells become text."""
+    if not isinstance(format, Parquet):
+        return None
+    from pyarrow.parquet import read_schema
+
+    return read_schema(source)
+
+
+@contextmanager
+def _parquet_output(path: Path, table: AnswerTable, schema: "pa.Schema | None") -> Iterator[Write]:
+    """Write row groups of `PARQUET_ROWS` rows."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types = [pa.string()] * len(table.columns) if schema is None else list(schema.types)
+    own: list[Any] = []
+    for task in table.tasks:
+        names = _columns_of(task, table.probabilities)
+        own += [pa.string() if name in ("label", "labels") else pa.float64() for name in names]
+    fields = pa.schema(list(zip(table.names, [*types, *own, pa.bool_(), pa.string()], strict=True)))
+    rows: list[list[Any]] = []
+
+    def write(answered: Answered) -> None:
+        given = table.input_cells(answered)
+        if schema is None:
+            given = [None if cell is None else _as_text(cell) for cell in given]
+        rows.append(given + table.answer_cells(answered))
+        if len(rows) == PARQUET_ROWS:
+            flush()
+
+    def flush() -> None:
+        columns = zip(*rows, strict=True) if rows else [()] * len(table.names)
+        arrays = [pa.array(list(column), type) for column, type in zip(columns, fields.types, strict=True)]
+        file.write_table(pa.Table.from_arrays(arrays, schema=fields))
+        rows.clear()
+
+    try:
+        with whole_path(path) as new, pq.ParquetWriter(new, fields) as file:
+            yield write
+            if rows:
+                flush()
+    except pa.ArrowException as error:
+        raise SwissbertError(f"{path}: cannot be written ({str(error).splitlines()[0]})", argument="output") from error
+
+
+def _as_text(cell: object) -> str:
+    """Return a cell as text: JSON for everything that is not text, and "?" for bytes that are not UTF-8."""
+    if cell is None:
+        return ""
+    if not isinstance(cell, str):
+        cell = json.dumps(cell, ensure_ascii=False, default=str)
+    return cell.encode("utf-8", "replace").decode()
