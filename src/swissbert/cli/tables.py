@@ -52,6 +52,7 @@ def check_text(report: Report) -> str:
     parts = [
         _files(report),
         _balances(report),
+        _spellings(report),
         _bad_rows(report),
         _block("Problems", [f"{problem.task} {problem.split}: {problem.sentence}" for problem in report.problems]),
         _shared_rows(report),
@@ -71,12 +72,13 @@ def _files(report: Report) -> str:
             split.file,
             f"{split.rows:,}",
             str(len(split.bad)),
+            str(split.unlabelled),
             str(split.repeated),
             " / ".join(map(str, split.lengths)),
         ]
         for split in report.splits
     ]
-    header = ["task", "split", "file", "rows", "bad", "repeated", "tokens: median / 95 % / longest"]
+    header = ["task", "split", "file", "rows", "bad", "no label", "repeated", "tokens: median / 95 % / longest"]
     return table("Data", header, rows, left=3) if rows else ""
 
 
@@ -87,6 +89,14 @@ def _balances(report: Report) -> str:
         if split.balance
     ]
     return table("Labels", ["task", "split", "share of rows"], rows, left=3) if rows else ""
+
+
+def _spellings(report: Report) -> str:
+    lines = []
+    for split in report.splits:
+        most = sorted(split.spellings.items(), key=lambda pair: -pair[1])[:BAD_SHOWN]
+        lines += [f"{split.task} {split.split}: {spelling} in {count:,} row(s)" for spelling, count in most]
+    return _block("Labels that are not written as declared", lines)
 
 
 def _bad_rows(report: Report) -> str:

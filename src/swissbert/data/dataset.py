@@ -2,16 +2,17 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TypedDict, Unpack
 
 import numpy as np
 
-from swissbert.data.batches import PackedBatch, pack, shuffled_batches
-from swissbert.data.rows import BadRow, Row, labels_of
+from swissbert.data.batches import PackedBatch, pack, shuffled_batches, take
+from swissbert.data.rows import BadRow, LabelNotes, Row, labels_of
 from swissbert.data.splits import Reading, Source
 from swissbert.data.tokens import Tokenizer, TokenTable
+from swissbert.errors import SwissbertError
 from swissbert.tasks import Split, Task
 
 CHUNK = 4096
@@ -29,6 +30,7 @@ class TaskData:
         table: Tokens of the rows.
         labels: Labels, float64 ``[N]`` or ``[N, C]``, NaN where a row has none.
         rows_digest: SHA-256 of ids, texts and labels.
+        notes: Rows without a label, and labels in other spellings.
     """
 
     task: Task
@@ -37,6 +39,7 @@ class TaskData:
     table: TokenTable
     labels: np.ndarray
     rows_digest: str
+    notes: LabelNotes = field(default_factory=LabelNotes)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -48,6 +51,21 @@ class TaskData:
         for part in (self.table.ids, self.table.first, self.table.offsets):
             digest.update(np.ascontiguousarray(part).data)
         return digest.hexdigest()
+
+    def labelled(self) -> "TaskData":
+        """Return the data without the rows that have no label, which `notes` counts.
+
+        Raises:
+            SwissbertError: If no row has one.
+        """
+        missing = np.isnan(self.labels).reshape(len(self), -1).any(1)
+        if not missing.any():
+            return self
+        if missing.all():
+            raise SwissbertError(f"{self.source}: the rows have no labels of task '{self.task.name}' to score against")
+        rows = np.flatnonzero(~missing)
+        notes = LabelNotes(self.notes.unlabelled + int(missing.sum()), self.notes.spellings)
+        return replace(self, table=take(self.table, rows), labels=self.labels[rows], notes=notes)
 
     def batch(self, rows: np.ndarray) -> PackedBatch:
         """Pack the rows of the given numbers, int64 ``[B]``."""
@@ -80,10 +98,11 @@ class TokenOptions(TypedDict):
 
 
 class SplitOptions(TokenOptions, total=False):
-    """How a split is loaded; `refuse` and `limit` are those of `Reading` and may be left out."""
+    """How a split is loaded; `refuse`, `limit` and `max_bad` are those of `Reading` and may be left out."""
 
     refuse: bool
     limit: int | None
+    max_bad: float | None
 
 
 class Tokenizing:
@@ -130,7 +149,14 @@ def tokenizing(
     Raises:
         SwissbertError: As `Reading`.
     """
-    reading = Reading(task, split, source, refuse=options.get("refuse", False), limit=options.get("limit"))
+    reading = Reading(
+        task,
+        split,
+        source,
+        refuse=options.get("refuse", False),
+        limit=options.get("limit"),
+        max_bad=options.get("max_bad"),
+    )
     return Tokenizing(reading, tokenizer, separate=options["separate"], max_length=options["max_length"])
 
 
@@ -142,4 +168,6 @@ def load_split(
     tables, labels = zip(*parts, strict=True)
     reading = parts.reading
     table = TokenTable.join(tables)
-    return TaskData(task, reading.source, reading.bad, table, np.concatenate(labels), parts.rows_digest())
+    return TaskData(
+        task, reading.source, reading.bad, table, np.concatenate(labels), parts.rows_digest(), reading.notes
+    )

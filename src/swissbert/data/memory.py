@@ -10,6 +10,7 @@ from swissbert.data.formats import Cells, NumberedCells
 from swissbert.data.formats.base import repeated
 from swissbert.data.formats.parquet import decoded_rows
 from swissbert.errors import SwissbertError
+from swissbert.kinds import is_missing
 from swissbert.settings import shown
 from swissbert.tasks import Split, Task
 
@@ -168,10 +169,8 @@ def plain(cell: Any) -> object:
     """
     if cell is None or type(cell) in (str, int, bool):
         return cell
-    if type(cell).__name__ in ("NAType", "NaTType"):
+    if not isinstance(cell, str) and is_missing(cell):
         return None
     if callable(getattr(cell, "tolist", None)):
         cell = cell.tolist()
-    if isinstance(cell, float) and cell != cell:
-        return None
-    return cell
+    return None if not isinstance(cell, str) and is_missing(cell) else cell  # an array may hold a single NaN

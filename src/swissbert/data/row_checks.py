@@ -1,12 +1,13 @@
 """From cells to checked rows: columns get their roles, and every row that cannot be used is reported with a reason."""
 
-from collections.abc import Iterator
-
-import numpy as np
+from collections.abc import Collection, Iterator
 
 from swissbert.data.formats import Cells, NumberedCells, unreadable
 from swissbert.data.rows import BadRow, Row
 from swissbert.errors import SwissbertError, nearest
+from swissbert.kinds import Label, is_missing
+from swissbert.kinds.cells import cell_text, is_no_label, number_of
+from swissbert.kinds.label_lists import is_list
 from swissbert.tasks import Task
 
 SHOWN = 40
@@ -20,7 +21,7 @@ def check_rows(raw: Iterator[NumberedCells], task: Task, source: str, *, labelle
         raw: Numbered cells, or reasons why there are none.
         task: Says which columns to read and what a label may be.
         source: Name of the file or other source in messages.
-        labelled: Whether a row needs a label. Labels of other rows are checked where there are some.
+        labelled: Whether the label column has to be there. Cells without a label make rows whose label is None.
 
     Yields:
         A `Row` for every row that can be used and a `BadRow` for every other one, in order.
@@ -37,7 +38,7 @@ def check_rows(raw: Iterator[NumberedCells], task: Task, source: str, *, labelle
             _check_columns(cells, task, source, labelled)
             columns_checked = True
         try:
-            row = _row(number, cells, task, labelled)
+            row = _row(number, cells, task)
         except ValueError as error:
             yield BadRow(source, number, str(error))
         else:
@@ -65,55 +66,85 @@ def _check_columns(cells: Cells, task: Task, source: str, labelled: bool) -> Non
             )
 
 
-def _row(number: int, cells: Cells, task: Task, labelled: bool) -> Row:
+def _row(number: int, cells: Cells, task: Task) -> Row:
     """Check the cells of one row.
 
     Raises:
         ValueError: Names the first problem.
     """
     columns = task.columns
-    text = _text(cells.get(columns.text), columns.text)
-    pair = _text(cells.get(columns.text_pair), columns.text_pair) if columns.text_pair else None
-    label, cell = None, cells.get(columns.label)
-    if cell is not None and (not isinstance(cell, str) or cell.strip()):
-        label = task.parse_label(_label_cell(cell, task))
-    elif labelled:
-        raise ValueError(f"column '{columns.label}' is empty")
+    text = _text(cells.get(columns.text), columns.text, task.missing)
+    pair = _text(cells.get(columns.text_pair), columns.text_pair, task.missing) if columns.text_pair else None
+    label, spellings = _label(cells.get(columns.label), task)
     identity = str(number)
     if columns.id:
         cell = cells.get(columns.id)
-        identity = _text(None if cell is None else str(cell), columns.id)
-    return Row(number, identity, text, pair, label)
+        identity = _text(None if is_missing(cell) else str(cell), columns.id)
+    return Row(number, identity, text, pair, label, spellings)
 
 
-def _label_cell(cell: object, task: Task) -> object:
-    """Prepare a label cell that is not text for the kind of task.
+def _label(cell: object, task: Task) -> tuple[Label | None, tuple[tuple[str, str], ...]]:
+    """Parse a label cell.
+
+    Returns:
+        The label, None for no label; and what the cell spells otherwise (see `Row.spellings`).
 
     Raises:
-        ValueError: If it is a list or an object, but the task takes one label per row.
+        ValueError: If the cell is neither a label of the task nor a word for no label.
     """
-    if isinstance(cell, bool):  # true stands for the label named True, true or 1, whichever there is
-        names = [str(cell), str(cell).lower(), str(int(cell))]
-        return next((name for name in names if name in task.labels), names[1])
-    if isinstance(cell, dict) or (
-        isinstance(cell, list | tuple | set | frozenset | np.ndarray) and not task.kind.label_shape(task)
-    ):
-        wanted = "a list of labels" if task.kind.label_shape(task) else "one label"
-        raise ValueError(f"column '{task.columns.label}' is {_shown(cell)}, but a {task.kind.name} task takes {wanted}")
-    return cell
+    if is_missing(cell):
+        return None, ()
+    holds_list = is_list(cell)
+    if not holds_list and _is_declared_missing(cell, task):
+        return None, ((cell_text(cell), ""),)
+    if isinstance(cell, dict) or (holds_list and not task.kind.label_shape(task)):
+        raise ValueError(_not_one_label(cell, task))
+    try:
+        label = task.parse_label(cell)
+    except ValueError:
+        if not holds_list and is_no_label(cell):
+            return None, ((cell_text(cell), ""),)
+        raise
+    return label, task.kind.spellings(task, cell)
 
 
-def _text(value: object, column: str) -> str:
+def _is_declared_missing(cell: object, task: Task) -> bool:
+    """Return whether a cell is one of the task's ``missing`` ones, as text or as the same number."""
+    if not task.missing:
+        return False
+    text, words = cell_text(cell), [word.strip() for word in task.missing]
+    number = number_of(text)
+    return text in words or (number is not None and number in map(number_of, words))
+
+
+def _not_one_label(cell: object, task: Task) -> str:
+    if task.kind.label_shape(task):
+        wanted = "a list of labels"
+    elif task.kind.has_labels and not isinstance(cell, dict):
+        wanted = 'one label; kind = "multilabel" takes lists of labels'
+    else:
+        wanted = "one label"
+    return f"column '{task.columns.label}' is {_shown(cell)}, but a {task.kind.name} task takes {wanted}"
+
+
+def _text(value: object, column: str, missing: Collection[str] = ()) -> str:
     """Strip the text of a cell.
+
+    Args:
+        value: The cell.
+        column: Name of its column, for messages.
+        missing: Texts that stand for no value.
 
     Raises:
         ValueError: If it is not text, empty or unreadable.
     """
-    if value is not None and not isinstance(value, str):
-        raise ValueError(f"column '{column}' is {_shown(value)}, not text")
-    text = (value or "").strip()
-    if not text:
+    if is_missing(value):
         raise ValueError(f"column '{column}' is empty")
+    if not isinstance(value, str):
+        raise ValueError(f"column '{column}' is {_shown(value)}, not text")
+    text = value.strip()
+    if text in missing:
+        raise ValueError(f"column '{column}' is {text!r}, which the task's missing has")
     if why := unreadable(text):
         raise ValueError(f"column '{column}' has {why}")
     return text

@@ -8,6 +8,7 @@ from typing import Literal, get_args, overload
 import numpy as np
 
 from swissbert.config import data_path
+from swissbert.data.bad_rows import MAX_BAD
 from swissbert.data.dataset import TaskData, TokenOptions, load_split, tokenize
 from swissbert.data.rows import Row
 from swissbert.data.tokens import Tokenizer
@@ -172,7 +173,7 @@ class Model:
 
         Args:
             data: Directory with the tasks' files, or ``starter`` for the corpus that ships.
-            split: Which split.
+            split: Which split. Rows without a label are left out.
             metrics: Further metrics, computed for the kinds that they name.
 
         Raises:
@@ -182,18 +183,26 @@ class Model:
         return score_splits(self.network, self.labelled_splits(split, directory), full=True, metrics=metrics)
 
     def labelled_splits(
-        self, split: Split, directory: Path | None, tasks: Sequence[Task] | None = None
+        self,
+        split: Split,
+        directory: Path | None,
+        tasks: Sequence[Task] | None = None,
+        max_bad: float | None = MAX_BAD,
     ) -> Iterator[TaskData]:
         """Yield a labelled split of every task, or of `tasks` alone, tokenized as the model was trained.
 
+        Args:
+            split: Which split. Rows without a label are left out.
+            directory: Directory with the tasks' files.
+            tasks: Some of the tasks.
+            max_bad: Largest share of bad rows, 0 to 1; None for any.
+
         Raises:
-            SwissbertError: If a split cannot be read, or its rows lack labels.
+            SwissbertError: If a split cannot be read, none of its rows has a label, or too many rows are bad.
         """
         for task in tasks or self.tasks.values():
-            data = load_split(task, split, directory, self.tokenizer, **self.token_options(task))
-            if np.isnan(data.labels).any():
-                raise SwissbertError(f"{data.source}: {split} rows of task '{task.name}' have no labels")
-            yield data
+            options = self.token_options(task)
+            yield load_split(task, split, directory, self.tokenizer, **options, max_bad=max_bad).labelled()
 
 
 def load(

@@ -1,6 +1,6 @@
 """Regression: a score in a range (paper, Section 4.1)."""
 
-import math
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -9,6 +9,7 @@ import numpy as np
 
 from swissbert.kinds.answer import Answer
 from swissbert.kinds.base import Array, HFHead, Kind, Label
+from swissbert.kinds.cells import cell_text, number_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,14 +52,11 @@ class Regression(Kind):
 
     def parse(self, task: "Task", cell: object) -> Label:
         """A number inside the range."""
-        text = str(cell).strip()
+        text = cell_text(cell)
         low, high = _range(task)
-        try:
-            number = float(text)
-        except ValueError:
-            number = math.nan
-        if not low <= number <= high:
-            raise ValueError(f"label {text[:40]!r} is not a number from {low:g} to {high:g}")
+        number = number_of(text)
+        if number is None or not low <= number <= high:
+            raise ValueError(f"label {text[:40]!r} {_no_number(text, low, high)}")
         return number
 
     def loss(self, task: "Task", logits: "Tensor", labels: "Tensor") -> "Tensor":
@@ -130,3 +128,16 @@ class Regression(Kind):
 def _range(task: "Task") -> tuple[float, float]:
     assert task.range is not None, "checked when the task was declared"
     return task.range
+
+
+def _no_number(text: str, low: float, high: float) -> str:
+    """Word why a text is not a number of the range, and how to write it."""
+    if (share := number_of(text.removesuffix("%").strip().replace(",", "."))) is not None and text.endswith("%"):
+        written = next((f"{value:g}" for value in (share, share / 100) if low <= value <= high), f"{share:g}")
+        return f"has a percent sign, but a number from {low:g} to {high:g} is expected; write {written}"
+    if re.fullmatch(r"[+-]?\d+,\d+", text):
+        written = text.replace(",", ".")
+        if re.fullmatch(r"[+-]?\d{1,3},\d{3}", text) and low <= float(text.replace(",", "")) <= high:
+            written += f" or {text.replace(',', '')}"
+        return f"has a decimal comma, but numbers have a decimal point; write {written}"
+    return f"is not a number from {low:g} to {high:g}"

@@ -189,6 +189,7 @@ def load_splits(
             "max_length": config.encoder.max_length,
             "refuse": config.data.bad_rows == "refuse",
             "limit": config.data.limit,
+            "max_bad": config.data.max_bad,
         }
         splits: tuple[Split, ...] = ("train", "dev")
         memory = memory_rows(data[task.name]) if data and task.name in data else None  # once: iterators end
@@ -226,9 +227,11 @@ def _refuse_unknown(argument: str, table: Mapping[str, object], config: RunConfi
 def _report(data: TaskData, split: str, max_length: int, display: Display) -> None:
     cut = int((data.table.lengths >= max_length * data.table.per_row).sum())
     note = f", {cut} cut at {max_length} tokens" if cut else ""
-    display.say(f"{data.task.name} {split}: {len(data):,} rows from {data.source}, {len(data.bad)} bad{note}")
-    for bad in data.bad[:5]:
-        display.say(f"  {bad}")
+    unlabelled = f"{data.notes.without_label()}, " if data.notes.unlabelled else ""
+    rows = f"{len(data):,} rows from {data.source}"
+    display.say(f"{data.task.name} {split}: {rows}, {unlabelled}{len(data.bad)} bad{note}")
+    for line in [*map(str, data.bad[:5]), *filter(None, [data.notes.other_spellings()])]:
+        display.say(f"  {line}")
 
 
 def provenance(prepared: Prepared) -> dict[str, object]:

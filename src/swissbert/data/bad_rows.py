@@ -1,0 +1,68 @@
+"""Decision on bad rows: when a split has too many of them, and which reason is the most frequent one."""
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from swissbert.errors import SwissbertError
+
+if TYPE_CHECKING:
+    from swissbert.data.rows import BadRow
+
+MAX_BAD = 0.1
+"""Default of ``data.max_bad``: largest share of bad rows in a split."""
+TOLERATED = 1
+"""Bad rows that no share forbids, so that a table of a few rows survives one slip."""
+EARLY_ROWS, EARLY_SHARE = 1000, 0.9
+"""Rows after which reading may stop before the end, and the share of bad rows from which it does."""
+
+
+def refuse_bad(bad: Sequence["BadRow"]) -> None:
+    """Raise SwissbertError for the first bad row, if there is one."""
+    if bad:
+        raise SwissbertError(f"{bad[0]} (data.bad_rows is 'refuse'; 'skip' leaves such rows out and counts them)")
+
+
+def refuse_many_bad(bad: Sequence["BadRow"], usable: int, largest: float | None, task: str) -> None:
+    """Raise SwissbertError if too many rows are bad.
+
+    Args:
+        bad: The bad rows.
+        usable: Number of usable rows.
+        largest: Largest share of bad rows, 0 to 1; None for any.
+        task: Name of the task in messages.
+
+    Raises:
+        SwissbertError: Names the most frequent reason, how many rows have it, the first of them, and the setting.
+    """
+    total = len(bad) + usable
+    if largest is None or len(bad) <= max(TOLERATED if largest else 0, largest * total):
+        return
+    reason, rows = most_frequent(bad)
+    many = f"{len(bad):,} of {total:,} rows read for task '{task}' cannot be used"
+    same = "all" if len(rows) == len(bad) else f"{len(rows):,} of them"
+    raise SwissbertError(
+        f"{rows[0].file}: {many}, {same} like row {rows[0].number}: {reason}; if the rest is enough, a data.max_bad above "
+        f"{len(bad) / total:.2g} leaves them out (it is {largest:g}, the largest share of bad rows)",
+        argument="max_bad",
+    )
+
+
+def is_hopeless(bad: int, usable: int) -> bool:
+    """Return whether nearly all of the many rows read so far are bad, so that the rest need not be read."""
+    return bad + usable >= EARLY_ROWS and bad > EARLY_SHARE * (bad + usable)
+
+
+def most_frequent(bad: Sequence["BadRow"]) -> tuple[str, list["BadRow"]]:
+    """Return the first reason of the most frequent sort, and the rows with a reason of that sort."""
+    groups: dict[str, list[BadRow]] = {}
+    for row in bad:
+        groups.setdefault(_sort(row.reason), []).append(row)
+    rows = max(groups.values(), key=len)
+    return rows[0].reason, rows
+
+
+def _sort(reason: str) -> str:
+    """Return a reason without the values that differ from row to row: quoted cells (columns stay) and numbers."""
+    without_cells = re.sub(r"""(?<!column )('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""", "", reason)
+    return re.sub(r"[\d.,-]+|\[.*?\]|\{.*?\}", "", without_cells)
