@@ -65,14 +65,17 @@ class Task(Settings):
         name: Up to 40 small letters, digits and ``_``, a letter first.
         kind: A kind by name (see `swissbert.kinds`), or in Python a `Kind` object.
         columns: Which column holds the text, the second text of a pair, the label and an id.
-        labels: Label names, or numbers, which become text; of a binary task the negative one first.
-        range: Lowest and highest score of a regression.
-        loss: One of the losses of the kind.
-        metric: The metric that counts for the overall score, one of those of the kind.
+        labels: Label names, or numbers, which become text; of a binary task the negative one first. Left out, they are
+            those of the train rows.
+        range: Lowest and highest score of a regression. Left out, it is that of the train rows.
+        loss: One of the losses of the kind; its first one if left out.
+        metric: The metric that counts for the overall score, one of those of the kind; its first one if left out.
         missing: Cells that hold no value, for instance ``["-", "n/a"]``, in the columns of text and label. Empty
             cells, None and NaN always count as missing, and so do words such as "NA" and the number -1 in the label
             column, where they are no label.
         output: Of a regression: ``sigmoid`` (always inside the range) or ``linear`` (clipped when predicting).
+        scale: Of a regression: ``unit`` measures errors in training as shares of the range, ``labels`` on the scale of
+            the labels.
         separator: What separates several labels in a text cell; if not given ``|``, ``;`` and ``,`` are tried.
         files: File of each split inside the data directory; a list means the first that exists.
         format: Format of the files: a name (see `swissbert.data.formats`), ``auto`` for the one that a file's ending
@@ -93,9 +96,10 @@ class Task(Settings):
     labels: list[str] = []
     missing: list[str] = []
     range: tuple[float, float] | None = None
-    loss: str
-    metric: str
+    loss: str = Field(default="", validate_default=True)
+    metric: str = Field(default="", validate_default=True)
     output: Literal["sigmoid", "linear"] = "sigmoid"
+    scale: Literal["unit", "labels"] = "unit"
     separator: str | None = Field(default=None, min_length=1)
     files: dict[Split, FileName | Annotated[list[FileName], Field(min_length=1)]] = {}
     format: Annotated[InstanceOf[Format] | Literal["auto"], PlainSerializer(str, return_type=str)] = "auto"
@@ -122,6 +126,18 @@ class Task(Settings):
             return values
         return [cell_text(value) if isinstance(value, TEXT_LIKE) else value for value in values]
 
+    @field_validator("loss")
+    @classmethod
+    def _default_loss(cls, loss: str, info: ValidationInfo) -> str:
+        kind = info.data.get("kind")  # missing where it is not valid, which has an error of its own
+        return loss or (kind.losses[0] if kind else "")
+
+    @field_validator("metric")
+    @classmethod
+    def _default_metric(cls, metric: str, info: ValidationInfo) -> str:
+        kind = info.data.get("kind")
+        return metric or (kind.metrics[0] if kind else "")
+
     @field_validator("format", mode="before")
     @classmethod
     def _find_format(cls, value: object, info: ValidationInfo) -> object:
@@ -143,6 +159,11 @@ class Task(Settings):
         if self.files and self.hub is not None:
             raise ValueError("files and hub exclude each other: give one source of rows")
         return self
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether labels or range are declared; else they have yet to be taken from the train rows."""
+        return self.kind.is_complete(self)
 
     @property
     def is_pair(self) -> bool:

@@ -64,7 +64,7 @@ def _show_plan(config: "RunConfig") -> None:
 
     prepared = prepare(config, Display())
     trainable = sum(p.numel() for p in prepared.network.parameters() if p.requires_grad)
-    print(dump_config(config))
+    print(dump_config(prepared.config))
     epochs = len(prepared.plan.ends)
     print(f"# {prepared.total:,} steps in {epochs} epochs; {trainable:,} trainable parameters")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from swissbert.data.completion import complete_task
 from swissbert.data.dataset import tokenize
 from swissbert.data.formats import ENDINGS, FORMATS, Format, head
 from swissbert.data.holdout import text_key
@@ -107,7 +108,12 @@ def check_directory(directory: Path, tasks: list[Task], tokenizer: Tokenizer) ->
         raise SwissbertError(f"{directory}: there is no such directory")
     report = Report([], [], {})
     used: set[str] = set()
-    for task in tasks:
+    for declared in tasks:
+        try:
+            task = _completed(declared, directory)
+        except SwissbertError as error:
+            report.problems.append(Problem(declared.name, "train", str(error)))
+            continue
         train: dict[tuple[str, str], Label | None] = {}
         for split in SPLITS:
             path = find_split_file(task, split, directory)
@@ -128,6 +134,13 @@ def check_directory(directory: Path, tasks: list[Task], tokenizer: Tokenizer) ->
                 report.shared.extend(_shared(task, split, rows, keys, train))
     report.other.update({path.name: _columns_of(path) for path in _unread(directory, used)})
     return report
+
+
+def _completed(task: Task, directory: Path) -> Task:
+    """Add labels or range if they are left out and there are train rows."""
+    if task.is_complete or find_split_file(task, "train", directory) is None:
+        return task
+    return complete_task(task, directory, lambda line: None)
 
 
 def _split_report(

@@ -6,7 +6,7 @@ from swissbert.data.formats import Cells, NumberedCells, unreadable
 from swissbert.data.rows import BadRow, Row
 from swissbert.errors import SwissbertError, nearest
 from swissbert.kinds import Label, is_missing
-from swissbert.kinds.cells import cell_text, is_no_label, number_of
+from swissbert.kinds.cells import MISSING_WORDS, cell_text, is_no_label, number_of
 from swissbert.kinds.label_lists import is_list
 from swissbert.tasks import Task
 
@@ -94,37 +94,47 @@ def _label(cell: object, task: Task) -> tuple[Label | None, tuple[tuple[str, str
     """
     if is_missing(cell):
         return None, ()
-    holds_list = is_list(cell)
-    if not holds_list and _is_declared_missing(cell, task):
+    if _is_declared_missing(cell, task):
         return None, ((cell_text(cell), ""),)
-    if isinstance(cell, dict) or (holds_list and not task.kind.label_shape(task)):
-        raise ValueError(_not_one_label(cell, task))
     try:
-        label = task.parse_label(cell)
+        label = task.parse_label(one_label(cell, task))
     except ValueError:
-        if not holds_list and is_no_label(cell):
+        if not is_list(cell) and is_no_label(cell):
             return None, ((cell_text(cell), ""),)
         raise
     return label, task.kind.spellings(task, cell)
 
 
+def stands_for_nothing(cell: object, task: Task) -> bool:
+    """Return whether a label cell is no label of a task that declares none: missing, or a word for it."""
+    is_word = isinstance(cell, str) and cell.strip().casefold() in MISSING_WORDS
+    return is_missing(cell) or is_word or _is_declared_missing(cell, task)
+
+
 def _is_declared_missing(cell: object, task: Task) -> bool:
     """Return whether a cell is one of the task's ``missing`` ones, as text or as the same number."""
-    if not task.missing:
+    if not task.missing or is_list(cell):
         return False
     text, words = cell_text(cell), [word.strip() for word in task.missing]
     number = number_of(text)
     return text in words or (number is not None and number in map(number_of, words))
 
 
-def _not_one_label(cell: object, task: Task) -> str:
+def one_label(cell: object, task: Task) -> object:
+    """Return a label cell as it is.
+
+    Raises:
+        ValueError: If it is an object, or a list and the task takes one label per row.
+    """
+    if not isinstance(cell, dict) and (task.kind.label_shape(task) or not is_list(cell)):
+        return cell
     if task.kind.label_shape(task):
         wanted = "a list of labels"
     elif task.kind.has_labels and not isinstance(cell, dict):
         wanted = 'one label; kind = "multilabel" takes lists of labels'
     else:
         wanted = "one label"
-    return f"column '{task.columns.label}' is {_shown(cell)}, but a {task.kind.name} task takes {wanted}"
+    raise ValueError(f"column '{task.columns.label}' is {_shown(cell)}, but a {task.kind.name} task takes {wanted}")
 
 
 def _text(value: object, column: str, missing: Collection[str] = ()) -> str:

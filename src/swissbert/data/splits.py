@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from swissbert.data.bad_rows import is_hopeless, most_frequent, refuse_bad, refuse_many_bad
-from swissbert.data.formats import find_format, read_cells
+from swissbert.data.formats import NumberedCells, find_format, read_cells
 from swissbert.data.holdout import rows_of_side
 from swissbert.data.hub import read_hub
 from swissbert.data.memory import MemoryRows
@@ -137,20 +137,34 @@ def open_split(
         SwissbertError: If there is no such file; while iterating if the rows are unreadable or lack a column.
     """
     held_out = split != "test" and holds_out(task, source)
-    stored: Split = "train" if held_out else split
-    if isinstance(source, MemoryRows):
-        name, raw = source.name(task, stored), with_ids(source.cells(task, stored), task)
-    elif task.hub is not None:
-        hub_split = task.hub.splits.get(stored, stored)
-        name, raw = f"{task.hub.dataset}[{hub_split}]", read_hub(task.hub, hub_split, task.name)
-    else:
-        path = split_file(task, stored, source)
-        format = find_format(path, task.format)
-        name, raw = path.name, read_cells(path, format, task.read_options)
-        if not format.has_columns:
-            raw = with_ids(raw, task)
+    name, raw = open_cells(task, "train" if held_out else split, source)
     rows = check_rows(raw, task, name, labelled=split != "test" if labelled is None else labelled)
     return name, rows_of_side(rows, split, task.holdout) if held_out else rows
+
+
+def open_cells(task: Task, split: Split, source: Source) -> tuple[str, Iterator[NumberedCells]]:
+    """Open the rows of a split before they are checked.
+
+    Args:
+        task: The task.
+        split: Which split; held-out dev rows are among those of ``train``.
+        source: Where its rows come from.
+
+    Returns:
+        Name of the file, data set or rows, and an iterator over numbered cells.
+
+    Raises:
+        SwissbertError: If there is no such file; while iterating if the rows are unreadable.
+    """
+    if isinstance(source, MemoryRows):
+        return source.name(task, split), with_ids(source.cells(task, split), task)
+    if task.hub is not None:
+        hub_split = task.hub.splits.get(split, split)
+        return f"{task.hub.dataset}[{hub_split}]", read_hub(task.hub, hub_split, task.name)
+    path = split_file(task, split, source)
+    format = find_format(path, task.format)
+    raw = read_cells(path, format, task.read_options)
+    return path.name, raw if format.has_columns else with_ids(raw, task)
 
 
 def holds_out(task: Task, source: Source) -> bool:

@@ -48,7 +48,7 @@ class SwissbertRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
                 f"y lies between {low} and {high}, which is too narrow or too wide to learn; shift or scale it"
             )
         declaration = {"kind": "regression", "range": [low, high], "loss": "mse", "metric": "pearson"}
-        self._fit(X, numbers, declaration, span**-2)  # errors in units of the range: the steps do not depend on units
+        self._fit(X, numbers, declaration)
         return self
 
     def predict(self, X: object) -> Array:  # noqa: N803

@@ -6,7 +6,7 @@ Code outside `swissbert.kinds` does not ask which kind a task is of; only the co
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -95,7 +95,24 @@ class Kind(ABC):
         if self.has_labels:
             if task.range is not None:
                 raise ValueError(f"a {self.name} task has labels and no range")
-            self._check_labels(task.labels)
+            if task.labels:  # else they are taken from the train rows
+                self._check_labels(task.labels)
+
+    def is_complete(self, task: "Task") -> bool:
+        """Whether a declaration has what `infer` would add."""
+        return bool(task.labels)
+
+    def infer(self, task: "Task", cells: Iterable[object]) -> dict[str, Any]:
+        """Return the ``labels`` or ``range`` of a declaration that leaves them out.
+
+        Args:
+            task: The declaration.
+            cells: Label cells of all train rows that have one.
+
+        Raises:
+            ValueError: If they do not determine it; says why.
+        """
+        raise ValueError(f"a {self.name} task declares its labels or range; they are not taken from rows")
 
     def _check_labels(self, labels: Sequence[str]) -> None:
         if len(labels) < 2:

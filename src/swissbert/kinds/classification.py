@@ -1,13 +1,14 @@
 """Classification: exactly one of several labels (paper, Section 4.1)."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from swissbert.kinds.answer import Answer
 from swissbert.kinds.base import Array, HFHead, Kind, Label, count_classes
 from swissbert.kinds.class_names import class_number, other_spelling
+from swissbert.kinds.label_names import names_in, sorted_names
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,6 +21,10 @@ class Classification(Kind):
 
     name = "classification"
     losses = ("cross_entropy",)
+
+    def infer(self, task: "Task", cells: Iterable[object]) -> dict[str, Any]:
+        """The different names, sorted."""
+        return {"labels": sorted_names(names_in(cells))}
 
     def outputs(self, task: "Task") -> int:
         """One logit per label."""

@@ -1,8 +1,8 @@
 """Multilabel classification: any number of several labels, none included."""
 
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from swissbert.kinds.base import Array, HFHead, Kind, Label
 from swissbert.kinds.cells import cell_text, number_of
 from swissbert.kinds.class_names import class_number, other_spelling
 from swissbert.kinds.label_lists import label_items, separator_of
+from swissbert.kinds.label_names import names_in, sorted_names
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,6 +30,12 @@ class Multilabel(Kind):
     losses = ("binary_cross_entropy",)
     fits_threshold = True
     error_name = "Hamming loss"
+
+    def infer(self, task: "Task", cells: Iterable[object]) -> dict[str, Any]:
+        """The different names in all rows, sorted."""
+        return {
+            "labels": sorted_names(names_in(item for cell in cells for item in label_items([], cell, task.separator)))
+        }
 
     def outputs(self, task: "Task") -> int:
         """One logit per label."""

@@ -1,9 +1,10 @@
 """Regression: a score in a range (paper, Section 4.1)."""
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
 
 
 class Regression(Kind):
-    """A score in ``range``, with squared (``mse``) or absolute (``mae``) error on the scale of the labels.
+    """A score in ``range``, with squared (``mse``) or absolute (``mae``) error.
 
-    ``output = "sigmoid"`` keeps the score inside the range; ``"linear"`` is clipped to it when predicting.
+    ``output = "sigmoid"`` keeps the score inside the range; ``"linear"`` is clipped to it when predicting. With
+    ``scale = "unit"`` the head learns the position in the range, 0 to 1, so that neither the size of the loss nor the
+    steps depend on the unit of the labels; ``"labels"`` is the paper's error on the scale of the labels.
     """
 
     name = "regression"
@@ -30,12 +33,31 @@ class Regression(Kind):
     error_name = "mean absolute error"
 
     def check(self, task: "Task") -> None:
-        """Check that there is a range, and no labels."""
+        """Check the range, if there is one, and that there are no labels."""
         super().check(task)
-        if task.range is None or task.labels:
+        if task.labels:
             raise ValueError("a regression task has a range = [low, high] and no labels")
-        if not task.range[0] < task.range[1]:
+        if task.range is not None and not task.range[0] < task.range[1]:
             raise ValueError(f"range is {list(task.range)}, but low must be below high")
+
+    def is_complete(self, task: "Task") -> bool:
+        """Whether there is a range."""
+        return task.range is not None
+
+    def infer(self, task: "Task", cells: Iterable[object]) -> dict[str, Any]:
+        """The lowest and the highest number; other cells are left to `parse`, which says what is wrong with them."""
+        numbers, first_other = [], None
+        for cell in cells:
+            if (number := number_of(cell_text(cell))) is not None:
+                numbers.append(number)
+            elif first_other is None:
+                first_other = cell_text(cell)
+        if not numbers and first_other is not None:
+            raise ValueError(f"label {first_other[:40]!r} {_no_number(first_other, -math.inf, math.inf)}")
+        if not numbers or min(numbers) == max(numbers):
+            what = f"only the number {numbers[0]:g}" if numbers else "no number"
+            raise ValueError(f"the train rows have {what} as a score; declare range = [low, high]")
+        return {"range": [min(numbers), max(numbers)]}
 
     def outputs(self, task: "Task") -> int:
         """One number."""
@@ -64,9 +86,12 @@ class Regression(Kind):
         return self.score_loss(task, self._scores(task, logits), labels)
 
     def score_loss(self, task: "Task", scores: "Tensor", labels: "Tensor") -> "Tensor":
-        """Mean error of scores ``[B]`` on the scale of the labels; heads with scores of their own use it too."""
+        """Mean error of scores ``[B]``, which are on the scale of the labels; heads with scores of their own use it too."""
         import torch.nn.functional as F
 
+        if task.scale == "unit":
+            span = self.answer_span(task)
+            scores, labels = scores / span, labels / span
         return F.l1_loss(scores, labels) if task.loss == "mae" else F.mse_loss(scores, labels)
 
     def answers(self, task: "Task", logits: "Tensor") -> "Tensor":
@@ -76,7 +101,9 @@ class Regression(Kind):
     def _scores(self, task: "Task", logits: "Tensor") -> "Tensor":
         low, high = _range(task)
         raw = logits[:, 0]
-        return low + (high - low) * raw.sigmoid() if task.output == "sigmoid" else raw
+        if task.output == "linear" and task.scale == "labels":
+            return raw
+        return low + (high - low) * (raw.sigmoid() if task.output == "sigmoid" else raw)
 
     def decide(self, answers: Array) -> Array:
         """The scores, unchanged."""
@@ -115,12 +142,14 @@ class Regression(Kind):
         return f"{float(decision):.4f}"
 
     def hf_head(self, task: "Task", weight: "Tensor", bias: "Tensor") -> HFHead | str:
-        """The head as it is. Declared as multi-label, a sigmoid output comes out as a share of the range."""
+        """The head on the scale of the labels. Declared as multi-label, a sigmoid output comes out as a share of the range."""
         low, high = _range(task)
         if task.output == "sigmoid":
             name = f"{task.name} as a share of {low:g} to {high:g}"
             note = f"a share of the range from {low:g} to {high:g}: swissBERT's answer is {low:g} + {high - low:g} * s."
             return HFHead(weight, bias, [name], "multi_label_classification", note)
+        if task.scale == "unit":
+            weight, bias = weight * (high - low), bias * (high - low) + low
         note = f"swissBERT's answer before it is cut to the range from {low:g} to {high:g}."
         return HFHead(weight, bias, [task.name], "regression", note)
 
@@ -132,12 +161,13 @@ def _range(task: "Task") -> tuple[float, float]:
 
 def _no_number(text: str, low: float, high: float) -> str:
     """Word why a text is not a number of the range, and how to write it."""
+    expected = "a number" if math.isinf(high) else f"a number from {low:g} to {high:g}"
     if (share := number_of(text.removesuffix("%").strip().replace(",", "."))) is not None and text.endswith("%"):
         written = next((f"{value:g}" for value in (share, share / 100) if low <= value <= high), f"{share:g}")
-        return f"has a percent sign, but a number from {low:g} to {high:g} is expected; write {written}"
+        return f"has a percent sign, but {expected} is expected; write {written}"
     if re.fullmatch(r"[+-]?\d+,\d+", text):
         written = text.replace(",", ".")
         if re.fullmatch(r"[+-]?\d{1,3},\d{3}", text) and low <= float(text.replace(",", "")) <= high:
             written += f" or {text.replace(',', '')}"
         return f"has a decimal comma, but numbers have a decimal point; write {written}"
-    return f"is not a number from {low:g} to {high:g}"
+    return f"is not {expected}"

@@ -19,12 +19,13 @@ from swissbert.model_folder.description import FORMAT, Description
 from swissbert.model_folder.load import resolve_folder
 from swissbert.model_folder.save import save_model
 from swissbert.mtl.balancing import Balancer
+from swissbert.training.automatic import adopt_choices
 from swissbert.training.callbacks import notify
 from swissbert.training.fit import fit_heads
 from swissbert.training.interrupt import stop_signal
 from swissbert.training.log import TENSORBOARD, MetricsLog
-from swissbert.training.preparation import Data, Prepared, prepare, provenance
-from swissbert.training.start import begin, check_settings, outside_classes, resumed_hardware
+from swissbert.training.preparation import Data, Prepared, complete, in_memory, prepare, provenance
+from swissbert.training.start import begin, check_settings, outside_classes, resumed_hardware, stored_config
 from swissbert.training.state import Progress, load_checkpoint, read_run_record, save_checkpoint
 
 
@@ -96,6 +97,10 @@ def train(
     out, display = Path(out), display or Display(quiet=True)
     with locked(out), same_threads_afterwards():
         recover(out / layout.BEST_MODEL)
+        data = in_memory(data)
+        config = complete(config, display, data)
+        if resume and (out / layout.RUN_CONFIG).exists():
+            config = adopt_choices(config, stored_config(out, config))
         check_settings(config, out, resume)
         record = read_run_record(out / layout.RUN_RECORD) if resume and (out / layout.RUN_RECORD).exists() else None
         hardware = None
@@ -106,7 +111,7 @@ def train(
         prepared = prepare(config, display, hardware=hardware, data=data, heads=heads)
         run = Run(prepared, out, display, balancer=balancer, heads=heads, callbacks=callbacks)
         begin(prepared, run.classes, out, record)
-        write_text(out / layout.RUN_CONFIG, dump_config(config))
+        write_text(out / layout.RUN_CONFIG, dump_config(prepared.config))
         return run.complete()
 
 
