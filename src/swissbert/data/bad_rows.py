@@ -16,6 +16,9 @@ TOLERATED = 1
 EARLY_ROWS, EARLY_SHARE = 1000, 0.9
 """Rows after which reading may stop before the end, and the share of bad rows from which it does."""
 
+QUOTED = re.compile(r"""column '[^']*'|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
+"""Names of columns, which stay in a reason, and values, which differ from row to row."""
+
 
 def refuse_bad(bad: Sequence["BadRow"]) -> None:
     """Raise SwissbertError for the first bad row, if there is one."""
@@ -53,6 +56,15 @@ def is_hopeless(bad: int, usable: int) -> bool:
     return bad + usable >= EARLY_ROWS and bad > EARLY_SHARE * (bad + usable)
 
 
+def bad_lines(bad: Sequence["BadRow"], limit: int) -> list[str]:
+    """Return lines about bad rows, one for each reason in the order of their first rows, at most `limit`."""
+    groups: dict[str, list[BadRow]] = {}
+    for row in bad:
+        groups.setdefault(row.reason, []).append(row)
+    lines = [f"{rows[0]}" + (f" ({len(rows) - 1:,} more like it)" if rows[1:] else "") for rows in groups.values()]
+    return lines[:limit]
+
+
 def most_frequent(bad: Sequence["BadRow"]) -> tuple[str, list["BadRow"]]:
     """Return the first reason of the most frequent sort, and the rows with a reason of that sort."""
     groups: dict[str, list[BadRow]] = {}
@@ -63,6 +75,7 @@ def most_frequent(bad: Sequence["BadRow"]) -> tuple[str, list["BadRow"]]:
 
 
 def _sort(reason: str) -> str:
-    """Return a reason without the values that differ from row to row: quoted cells (columns stay) and numbers."""
-    without_cells = re.sub(r"""(?<!column )('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""", "", reason)
-    return re.sub(r"[\d.,-]+|\[.*?\]|\{.*?\}", "", without_cells)
+    """Return a reason without the values that differ from row to row: cells and numbers; names of columns stay."""
+    reason = re.sub(r"^(column '[^']*' is ).*(, (?:but a|not text))", r"\1\2", reason)
+    reason = QUOTED.sub(lambda match: match[0] if match[0].startswith("column") else "", reason)
+    return re.sub(r"[\d.,-]+", "", reason)

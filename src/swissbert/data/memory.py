@@ -6,6 +6,7 @@ Those libraries are recognised by their methods and not imported.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from swissbert.data.class_labels import class_names, with_names
 from swissbert.data.formats import Cells, NumberedCells
 from swissbert.data.formats.base import repeated
 from swissbert.data.formats.parquet import decoded_rows
@@ -108,7 +109,8 @@ def _records(rows: Any, task: Task, source: str) -> Iterator[Cells | str]:
         if columns is not None and hasattr(rows, "with_format"):  # datasets: plain values, whatever the format set
             rows = rows.with_format(None)
         names = [task.columns.text, *filter(None, [task.columns.text_pair]), task.columns.label]
-        yield from (_record(row, names) for row in rows)
+        classes = class_names(getattr(rows, "features", None), task)
+        yield from (_record(row, names) for row in with_names(iter(rows), classes, task.columns.label))
 
 
 def _column_names(rows: Any) -> list[str] | None:

@@ -160,7 +160,7 @@ def open_cells(task: Task, split: Split, source: Source) -> tuple[str, Iterator[
         return source.name(task, split), with_ids(source.cells(task, split), task)
     if task.hub is not None:
         hub_split = task.hub.splits.get(split, split)
-        return f"{task.hub.dataset}[{hub_split}]", read_hub(task.hub, hub_split, task.name)
+        return f"{task.hub.dataset}[{hub_split}]", read_hub(task.hub, hub_split, task)
     path = split_file(task, split, source)
     format = find_format(path, task.format)
     raw = read_cells(path, format, task.read_options)

@@ -53,7 +53,8 @@ class Regression(Kind):
             elif first_other is None:
                 first_other = cell_text(cell)
         if not numbers and first_other is not None:
-            raise ValueError(f"label {first_other[:40]!r} {_no_number(first_other, -math.inf, math.inf)}")
+            wrong = f"{first_other[:40]!r} {_no_number(first_other, -math.inf, math.inf)}"
+            raise ValueError(f"the train rows have no number as a score; label {wrong}")
         if not numbers or min(numbers) == max(numbers):
             what = f"only the number {numbers[0]:g}" if numbers else "no number"
             raise ValueError(f"the train rows have {what} as a score; declare range = [low, high]")

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 
 from swissbert.config import RunConfig
+from swissbert.data.bad_rows import bad_lines
 from swissbert.data.cache import cached_split
 from swissbert.data.completion import complete_tasks
 from swissbert.data.dataset import SplitOptions, TaskData, load_split
@@ -265,7 +266,7 @@ def _report(data: TaskData, split: str, max_length: int, display: Display) -> No
     unlabelled = f"{data.notes.without_label()}, " if data.notes.unlabelled else ""
     rows = f"{len(data):,} rows from {data.source}"
     display.say(f"{data.task.name} {split}: {rows}, {unlabelled}{len(data.bad)} bad{note}")
-    for line in [*map(str, data.bad[:5]), *filter(None, [data.notes.other_spellings()])]:
+    for line in [*bad_lines(data.bad, 5), *filter(None, [data.notes.other_spellings()])]:
         display.say(f"  {line}")
 
 
