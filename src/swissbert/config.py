@@ -178,6 +178,7 @@ class TrainSettings(Settings):
         patience: Number of evaluations without a new best after which the run stops; chosen only where `epochs` is.
         checkpoint_every: Steps between checkpoints; one is written after each epoch anyway.
         keep: Number of checkpoints that are kept.
+        baseline: Whether the scores are compared with chance and with TF-IDF and a linear model at the end.
         tensorboard: Whether TensorBoard files are written, if tensorboard is installed.
     """
 
@@ -205,6 +206,7 @@ class TrainSettings(Settings):
     patience: Count | None = None
     checkpoint_every: Count | None = None
     keep: Count = 2
+    baseline: bool = True
     tensorboard: bool = True
 
 

@@ -40,6 +40,7 @@ class AnsweredSplit:
         flags: Whether each row is in each bucket, bool ``[N, len(buckets)]``.
         overlap: Word overlap of the sentences of each pair, 0 to 1, ``[N]``; None for single sentences.
         buckets: The buckets of the columns of `flags`.
+        unlabelled: Number of rows that are left out because they have no label.
     """
 
     task: Task
@@ -52,6 +53,7 @@ class AnsweredSplit:
     flags: Array
     overlap: Array | None
     buckets: list[Bucket]
+    unlabelled: int = 0
 
     @cached_property
     def decisions(self) -> Array:
@@ -140,6 +142,7 @@ def answer_split(
         np.concatenate(flags),
         np.concatenate(overlaps) if task.is_pair else None,
         buckets,
+        unlabelled,
     )
 
 

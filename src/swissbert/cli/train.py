@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from swissbert.cli.from_table import declared_recipe, declared_table, is_table, recipe_text, refuse_options
+from swissbert.cli.init import KindOption, LabelOption, PairOption, TextOption
 from swissbert.cli.program import DataOption, SetOption, program_name
 from swissbert.errors import SwissbertError
 
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
 def train(
     recipe: Annotated[
         str | None,
-        typer.Argument(help="A shipped recipe (see 'swissbert recipes') or a TOML file; optional with --resume."),
+        typer.Argument(
+            help="A shipped recipe (see 'swissbert recipes'), a TOML file, or a data file; optional with --resume."
+        ),
     ] = None,
     data: DataOption = None,
     out: Annotated[Path | None, typer.Option(help="Run folder, runs/NAME if not given.")] = None,
@@ -26,13 +30,70 @@ def train(
         bool,
         typer.Option("--dry-run", help="Check everything and show the plan; write nothing but tokens to the cache."),
     ] = False,
+    text: TextOption = None,
+    text_pair: PairOption = None,
+    label: LabelOption = None,
+    kind: KindOption = None,
 ) -> None:
-    """Train one encoder on the tasks of a recipe."""
+    """Train one encoder on the tasks of a recipe, or on the label columns of a data file.
+
+    Of a data file such as messages.csv the declaration is inferred, shown, and written as recipe.toml into the run
+    folder; with --dry-run that is all that is written.
+    """
+    if recipe is not None and is_table(recipe):
+        _train_table(Path(recipe), text, text_pair, label or [], kind, data, out, settings, resume, dry_run)
+        return
+    refuse_options({"--text": text, "--text-pair": text_pair, "--label": label, "--kind": kind})
     config = _config(recipe, data, out, settings, resume)
     if dry_run:
         _show_plan(config)
         return
     print(run(config, out or Path("runs") / config.name, resume=resume))
+
+
+def _train_table(
+    path: Path,
+    text: str | None,
+    text_pair: str | None,
+    labels: list[str],
+    kind: str | None,
+    data: str | None,
+    out: Path | None,
+    settings: list[str] | None,
+    resume: bool,
+    dry_run: bool,
+) -> None:
+    """Infer a recipe from a data file, train it, and show its scores on held-out rows."""
+    from swissbert.cli.evaluate import score
+    from swissbert.cli.tables import scores_table
+    from swissbert.config import make_config
+    from swissbert.display import Display
+    from swissbert.files import write_text
+    from swissbert.inference import load
+    from swissbert.model_folder.layout import RUN_CONFIG, RUN_RECIPE
+    from swissbert.setting_tables import apply_overrides
+
+    if data is not None:
+        raise SwissbertError(f"--data is given, but {path} is the data; --data goes with a recipe")
+    table, declared = declared_recipe(path, text, text_pair, labels, kind)
+    Display().say(f"{declared_table(path, declared)}\n")
+    folder = out or Path("runs") / table["name"]
+    target = folder / RUN_RECIPE
+    recipe_file = recipe_text(table, path, target)
+    config = make_config(table, str(path), apply_overrides(table, settings or []))
+    if not resume:
+        if (folder / RUN_CONFIG).exists():
+            raise SwissbertError(f"{folder}: holds a run already; resume it, or choose another folder", argument="out")
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(target, recipe_file)
+        Display().say(f"{target}: the declaration, to look over and train again")
+    if dry_run:
+        _show_plan(config)
+        return
+    model = load(run(config, folder, resume=resume))
+    print(scores_table(score(model, "dev", None)))
+    example = "TEXT" if text_pair is None else "TEXT SECOND_TEXT"
+    print(f"\nYour own text:  {program_name()} predict {shlex.quote(str(folder))} {example}")
 
 
 def _config(

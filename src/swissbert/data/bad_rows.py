@@ -8,6 +8,7 @@ from swissbert.errors import SwissbertError
 
 if TYPE_CHECKING:
     from swissbert.data.rows import BadRow
+    from swissbert.tasks import Task
 
 MAX_BAD = 0.1
 """Default of ``data.max_bad``: largest share of bad rows in a split."""
@@ -49,6 +50,22 @@ def refuse_many_bad(bad: Sequence["BadRow"], usable: int, largest: float | None,
         f"{len(bad) / total:.2g} leaves them out (it is {largest:g}, the largest share of bad rows)",
         argument="max_bad",
     )
+
+
+def refuse_counting_from_one(bad: Sequence["BadRow"], task: "Task") -> None:
+    """Raise SwissbertError if a label is just behind the last one; call it for rows of which none has the first label.
+
+    Labels counted from 1 would otherwise be read as their neighbours, and only the rows of the last one would be bad.
+    """
+    from swissbert.kinds.class_names import FROM_ZERO  # imports numpy, which the command line does without
+
+    row = next((row for row in bad if row.reason.endswith(FROM_ZERO)), None)
+    if row is not None:
+        count = len(task.labels)
+        raise SwissbertError(
+            f"{row}, but the labels of task '{task.name}' here seem to count from 1 to {count}, since none is 0; "
+            f'declare labels = ["1", ..., "{count}"], or write names'
+        )
 
 
 def is_hopeless(bad: int, usable: int) -> bool:

@@ -9,9 +9,6 @@ from swissbert.data.splits import Source, open_cells
 from swissbert.errors import SwissbertError
 from swissbert.tasks import Task
 
-SHOWN = 8
-"""Number of labels that the line about a task names."""
-
 
 def complete_tasks(
     tasks: Iterable[Task], source_of: Callable[[Task], Source], log: Callable[[str], object]
@@ -41,16 +38,8 @@ def complete_task(task: Task, source: Source, log: Callable[[str], object]) -> T
         completed = Task.model_validate({**{key: getattr(task, key) for key in task.model_fields_set}, **inferred})
     except ValueError as error:
         raise SwissbertError(f"{name}: column '{column}' of task '{task.name}': {_reason(error)}") from error
-    log(f"{task.name}: {in_words(completed)}, from the train rows in {name}")
+    log(f"{task.name}: {completed.kind.declared_in_words(completed)} (taken from {name})")
     return completed
-
-
-def in_words(task: Task) -> str:
-    """Return the labels or the range of a complete declaration in words."""
-    if task.range is not None:
-        return f"scores from {task.range[0]:g} to {task.range[1]:g}"
-    names = ", ".join(task.labels[:SHOWN]) + (", ..." if len(task.labels) > SHOWN else "")
-    return f"{len(task.labels)} labels ({names})"
 
 
 def _labels(raw: Iterable[tuple[int, Any]], column: str, name: str, task: Task) -> Iterator[object]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from swissbert.data.bad_rows import is_hopeless, most_frequent, refuse_bad, refuse_many_bad
+from swissbert.data.bad_rows import is_hopeless, most_frequent, refuse_bad, refuse_counting_from_one, refuse_many_bad
 from swissbert.data.formats import NumberedCells, find_format, read_cells
 from swissbert.data.holdout import rows_of_side
 from swissbert.data.hub import read_hub
@@ -62,7 +62,7 @@ class Reading:
 
     def __iter__(self) -> Iterator[Row]:
         """Yield the rows."""
-        count = 0
+        count, has_first = 0, False
         for row in self._checked:
             if isinstance(row, BadRow):
                 self.bad.append(row)
@@ -75,12 +75,15 @@ class Reading:
             if self.labelled and row.label is None:
                 self.notes.unlabelled += 1
                 continue
+            has_first = has_first or row.label == 0 or (isinstance(row.label, tuple) and row.label[0] == 1)
             yield row
             count += 1
             if count == self.limit:
                 break
         if not count:
             raise SwissbertError(self._no_rows())
+        if self.max_bad is not None and not has_first:
+            refuse_counting_from_one(self.bad, self.task)
         refuse_many_bad(self.bad, count, self.max_bad, self.task.name)
 
     def _no_rows(self) -> str:

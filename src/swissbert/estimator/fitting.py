@@ -133,6 +133,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
                 "warmup": 0.1,
                 "device": given["device"],
                 "keep": 1,
+                "baseline": False,
                 "tensorboard": False,
             },
         }

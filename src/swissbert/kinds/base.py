@@ -26,6 +26,10 @@ Label = float | tuple[float, ...]
 """A parsed label: a class number, 0 or 1, a score, or one 0 or 1 for each label of a multilabel task."""
 
 
+LABELS_SHOWN = 8
+"""Number of labels that a line about a declaration names."""
+
+
 @dataclass(frozen=True)
 class HFHead:
     """A head as ``transformers.AutoModelForSequenceClassification`` has it.
@@ -114,6 +118,11 @@ class Kind(ABC):
         """
         raise ValueError(f"a {self.name} task declares its labels or range; they are not taken from rows")
 
+    def declared_in_words(self, task: "Task") -> str:
+        """Word the labels or the range of a complete declaration for a person."""
+        names = ", ".join(task.labels[:LABELS_SHOWN]) + (", ..." if len(task.labels) > LABELS_SHOWN else "")
+        return f"{len(task.labels)} labels: {names}"
+
     def _check_labels(self, labels: Sequence[str]) -> None:
         if len(labels) < 2:
             raise ValueError("labels needs at least 2 names")
@@ -181,6 +190,17 @@ class Kind(ABC):
         None where a constant answer has no score, as for correlations.
         """
 
+    def linear_answers(self, task: "Task", features: Any, labels: Array, others: Any) -> Array | None:
+        """Fit a linear model and return its answers to other rows; None where there is none, or nothing to fit.
+
+        Args:
+            task: The task.
+            features: Features of N train rows, ``[N, F]``, a matrix or a sparse matrix.
+            labels: Their labels ``[N]`` or ``[N, C]``.
+            others: Features of M other rows, ``[M, F]``.
+        """
+        return None
+
     def confusion(self, task: "Task", labels: Array, decisions: Array) -> list[list[int]] | None:
         """Count rows by ``[true label][predicted label]``; None where rows have no single label."""
         return None
@@ -225,3 +245,18 @@ def count_classes(labels: Array, decisions: Array, classes: int) -> list[list[in
     cells = labels.astype(int) * classes + decisions.astype(int)
     table: list[list[int]] = np.bincount(cells, minlength=classes**2).reshape(classes, classes).tolist()
     return table
+
+
+def logistic_answers(features: Any, labels: Array, others: Any, classes: int) -> Array | None:
+    """Fit a logistic regression and return probabilities of other rows, ``[M, classes]``.
+
+    Returns None if only one class occurs in `labels` ``[N]``, class numbers.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    if len(np.unique(labels)) < 2:
+        return None
+    model = LogisticRegression(C=10.0, max_iter=1000).fit(features, labels.astype(int))
+    answers = np.zeros((others.shape[0], classes))
+    answers[:, model.classes_] = model.predict_proba(others)
+    return answers

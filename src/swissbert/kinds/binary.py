@@ -35,6 +35,10 @@ class Binary(Classification):
             )
         return {"labels": negative_first(names, counts)}
 
+    def declared_in_words(self, task: "Task") -> str:
+        """Both labels, and which one is positive."""
+        return f"{task.labels[0]} or {task.labels[1]}, the second is the positive label"
+
     def outputs(self, task: "Task") -> int:
         """One logit, of the positive label."""
         return 1

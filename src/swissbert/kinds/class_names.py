@@ -16,6 +16,8 @@ from swissbert.kinds.label_lists import several
 TRUE = frozenset({"true", "t", "yes", "y", "1"})
 FALSE = frozenset({"false", "f", "no", "n", "0"})
 """What stands for yes and for no, in small letters."""
+FROM_ZERO = "numbers of labels count from 0"
+"""Part of the reason why the number of labels is no label."""
 NEAR = 0.8
 """Similarity, 0 to 1, from which a declared name is offered instead of an unknown one."""
 
@@ -149,7 +151,9 @@ def _hint(names: ClassNames, text: str) -> str:
     if same := [name for name in labels if alike(name) == key]:
         return f"; {' and '.join(same)} differ in case or space alone, so one of them has to be written exactly"
     if not names.has_numbers and number_of(text) == len(labels):
-        return "; numbers of labels count from 0"
+        return f"; {FROM_ZERO}"
+    if len(text) > 2 and text[0] == text[-1] and text[0] in "\"'" and names.match(text[1:-1].strip()):
+        return "; quotes = true in the task reads quotes as syntax"
     if text.isprintable() and not re.search(r"\w", text):
         return f"; if it stands for no label, missing = {json.dumps([text[:40]])} in the task leaves such rows out"
     near = difflib.get_close_matches(key, {alike(name): name for name in labels}, n=1, cutoff=NEAR)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swissbert.kinds.answer import Answer
-from swissbert.kinds.base import Array, HFHead, Kind, Label, count_classes
+from swissbert.kinds.base import Array, HFHead, Kind, Label, count_classes, logistic_answers
 from swissbert.kinds.class_names import class_number, other_spelling
 from swissbert.kinds.label_names import names_in, sorted_names
 
@@ -72,6 +72,10 @@ class Classification(Kind):
         """Always the most frequent class."""
         counts = np.bincount(labels.astype(int))
         return np.eye(len(task.labels))[np.full(len(labels), counts.argmax())]
+
+    def linear_answers(self, task: "Task", features: Any, labels: Array, others: Any) -> Array | None:
+        """Logistic regression."""
+        return logistic_answers(features, labels, others, len(task.labels))
 
     def confusion(self, task: "Task", labels: Array, decisions: Array) -> list[list[int]] | None:
         """Count rows by true and predicted class."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swissbert.kinds.answer import Answer
-from swissbert.kinds.base import Array, HFHead, Kind, Label
+from swissbert.kinds.base import Array, HFHead, Kind, Label, logistic_answers
 from swissbert.kinds.cells import cell_text, number_of
 from swissbert.kinds.class_names import class_number, other_spelling
 from swissbert.kinds.label_lists import label_items, separator_of
@@ -105,6 +105,15 @@ class Multilabel(Kind):
         if not assigned.any():
             assigned[share.argmax()] = True
         return np.tile(assigned.astype(float), (len(labels), 1))
+
+    def linear_answers(self, task: "Task", features: Any, labels: Array, others: Any) -> Array | None:
+        """Logistic regression for each label; the share of rows with it where that is 0 or 1."""
+        answers = np.tile(labels.mean(0), (others.shape[0], 1))
+        for number in range(len(task.labels)):
+            probabilities = logistic_answers(features, labels[:, number], others, 2)
+            if probabilities is not None:
+                answers[:, number] = probabilities[:, 1]
+        return answers
 
     def groups(self, task: "Task", bins: int = 10) -> list[str]:
         """The labels."""

@@ -60,6 +60,11 @@ class Regression(Kind):
             raise ValueError(f"the train rows have {what} as a score; declare range = [low, high]")
         return {"range": [min(numbers), max(numbers)]}
 
+    def declared_in_words(self, task: "Task") -> str:
+        """The range."""
+        low, high = _range(task)
+        return f"scores from {low:g} to {high:g}"
+
     def outputs(self, task: "Task") -> int:
         """One number."""
         return 1
@@ -122,6 +127,13 @@ class Regression(Kind):
     def baseline(self, task: "Task", labels: Array) -> Array | None:
         """None: a constant has no correlation with anything."""
         return None
+
+    def linear_answers(self, task: "Task", features: Any, labels: Array, others: Any) -> Array | None:
+        """Ridge regression, cut to the range."""
+        from sklearn.linear_model import Ridge
+
+        scores: Array = Ridge(alpha=1.0).fit(features, labels).predict(others)
+        return scores.clip(*_range(task))
 
     def groups(self, task: "Task", bins: int = 10) -> list[str]:
         """Equal bins of the range."""

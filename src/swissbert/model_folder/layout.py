@@ -25,6 +25,8 @@ MODEL_FILES = (CONFIG, WEIGHTS, DELTA, HEADS, VOCABULARY, TOKENIZER, TOKENIZER_C
 
 RUN_CONFIG = "config.toml"
 RUN_RECORD = "run.json"
+RUN_RECIPE = "recipe.toml"
+"""The recipe of a run that was inferred from a data file, without what was chosen since."""
 METRICS_LOG = "metrics.jsonl"
 TENSORBOARD = "tensorboard"
 CHECKPOINTS = "checkpoints"

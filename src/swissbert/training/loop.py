@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from swissbert.config import RunConfig, dump_config, load_config
@@ -21,6 +21,7 @@ from swissbert.model_folder.save import save_model
 from swissbert.mtl.balancing import Balancer
 from swissbert.training.automatic import adopt_choices
 from swissbert.training.callbacks import notify
+from swissbert.training.comparison import Baselines, compare, comparison_lines
 from swissbert.training.fit import fit_heads
 from swissbert.training.interrupt import stop_signal
 from swissbert.training.log import TENSORBOARD, MetricsLog
@@ -49,11 +50,14 @@ class Result:
         model: Folder of the best model.
         scores: Dev scores of that model, by dotted name.
         progress: Steps, tokens and seconds of the run.
+        baselines: Declared metric of the best constant answer (``chance``) and of a linear model on TF-IDF (``tfidf``)
+            on the dev rows of each task; empty if ``train.baseline`` is false.
     """
 
     model: Path
     scores: dict[str, float]
     progress: Progress
+    baselines: Baselines = field(default_factory=dict)
 
 
 def train(
@@ -181,7 +185,10 @@ class Run:
         log.close()
         folder = resolve_folder(self.out)
         description = json.loads((folder / layout.DESCRIPTION).read_text(encoding="utf-8"))
-        result = Result(folder, description["scores"], self.progress)
+        baselines = compare(self.prepared) if self.config.train.baseline else {}
+        for line in comparison_lines(self.prepared, description["scores"], baselines) if baselines else []:
+            self._display.say(line)
+        result = Result(folder, description["scores"], self.progress, baselines)
         notify(self._callbacks, "on_end", result)
         return result
 

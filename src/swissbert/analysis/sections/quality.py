@@ -34,7 +34,10 @@ def scores_section(splits: Mapping[str, AnsweredSplit], split: Split) -> Section
         reasons = [[row.file, row.number, row.reason] for answered in splits.values() for row in answered.bad]
         parts.append(Table("left-out", "Bad rows (the first of each task)", ["file", "row", "reason"], reasons))
     text = f"On the {split} rows. The overall score, the mean of the metrics marked *, is {overall:.3f}."
-    return Section("scores", "Scores", text + (f" {bad:,} bad row(s) were left out." if bad else ""), parts)
+    unlabelled = sum(answered.unlabelled for answered in splits.values())
+    text += f" {bad:,} bad row(s) were left out." if bad else ""
+    text += f" {unlabelled:,} row(s) without a label were left out." if unlabelled else ""
+    return Section("scores", "Scores", text, parts)
 
 
 def _task_parts(answered: AnsweredSplit) -> list[Part]:
