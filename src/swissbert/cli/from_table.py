@@ -30,6 +30,10 @@ def is_table(name: str) -> bool:
     return not name.endswith(".toml") and Path(name).is_file()
 
 
+FEW_PAIRS = 1000
+"""Number of pairs below which their two sentence vectors are compared rather than both texts read together."""
+
+
 def declared_recipe(
     path: Path, text: str | None, text_pair: str | None, labels: Sequence[str], kind: str | None
 ) -> "tuple[dict[str, Any], list[Declared]]":
@@ -41,7 +45,22 @@ def declared_recipe(
     from swissbert.data.declare import declare, recipe
 
     declared = declare(path, text, list(labels), text_pair, {"kind": kind} if kind else {})
-    return recipe(path, declared), declared
+    table = recipe(path, declared)
+    if compares_vectors(declared):
+        table["model"] = {"pair_encoding": False, "pair_head": "cosine"}
+    return table, declared
+
+
+def compares_vectors(declared: "Sequence[Declared]") -> bool:
+    """Whether pairs are answered by the cosine of two sentence vectors: there are few of them, and all tasks allow it.
+
+    With a hundred pairs an encoder does not learn to compare two texts that it reads together; the vectors of two
+    texts can be compared from the beginning (see ``results/small-sets``).
+    """
+    from swissbert.model.heads import find_head
+
+    few = max(one.rows for one in declared) < FEW_PAIRS
+    return few and all(find_head("cosine").misfit(one.task, separate=True) is None for one in declared)
 
 
 def declared_table(path: Path, declared: "Sequence[Declared]") -> str:
@@ -63,7 +82,13 @@ def declared_table(path: Path, declared: "Sequence[Declared]") -> str:
     columns = declared[0].task.columns
     texts = " and ".join(repr(name) for name in (columns.text, columns.text_pair) if name)
     header = ["task", "label column", "kind", "labels or range", "metric", "rows", "because"]
-    return table(f"{path.name}: texts from column {texts}", header, rows, left=5)
+    lines = table(f"{path.name}: texts from column {texts}", header, rows, left=5)
+    if compares_vectors(declared):
+        lines += (
+            f"\nFewer than {FEW_PAIRS:,} pairs: they are answered by the cosine of two sentence vectors "
+            "(model.pair_head and model.pair_encoding choose otherwise)"
+        )
+    return lines
 
 
 def recipe_text(table: dict[str, Any], path: Path, target: Path) -> str:

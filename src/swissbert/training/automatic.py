@@ -82,6 +82,7 @@ def _in_words(chosen: Mapping[str, Any], rows: Mapping[str, int]) -> str:
     """Name the chosen settings and what they depend on."""
     if not chosen:
         return ""
-    values = ", ".join(f"{key} = {value}" for key, value in chosen.items())
-    sizes = ", ".join(f"{count:,} rows of {task}" for task, count in rows.items())
-    return f"chosen for this encoder and {sizes}: {values}; the table [train] of a recipe sets others"
+    values = ", ".join(f"{key} {value}" for key, value in chosen.items())
+    fewest, most = min(rows.values()), max(rows.values())
+    sizes = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
+    return f"chosen for {sizes} train rows and this encoder: {values} (train.epochs and so on choose others)"
