@@ -167,7 +167,7 @@ class TrainSettings(Settings):
         schedule: Course of the learning rates after the warm-up. It and `warmup` are chosen only where `lr` is.
         warmup: Share of all steps in which the rates rise linearly.
         clip: Upper limit for the norm of the gradient.
-        accumulation: Rounds of batches per step.
+        accumulation: Rounds of batches per step; the last step of an epoch takes those that are left.
         bucket: Number of batches in each stretch of shuffled rows that is sorted by length.
         precision: Precision of the encoder's products: ``auto`` is bf16 where the hardware has it natively, else fp32.
         device: ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.

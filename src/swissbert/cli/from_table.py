@@ -30,7 +30,7 @@ def is_table(name: str) -> bool:
     return not name.endswith(".toml") and Path(name).is_file()
 
 
-FEW_PAIRS = 1000
+FEW_PAIRS = 600
 """Number of pairs below which their two sentence vectors are compared rather than both texts read together."""
 
 

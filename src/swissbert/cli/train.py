@@ -25,6 +25,7 @@ def train(
     data: DataOption = None,
     out: Annotated[Path | None, typer.Option(help="Run folder, runs/NAME if not given.")] = None,
     settings: SetOption = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs, as train.epochs; more of them with --resume.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume the run in --out.")] = False,
     dry_run: Annotated[
         bool,
@@ -40,11 +41,12 @@ def train(
     Of a data file such as messages.csv the declaration is inferred, shown, and written as recipe.toml into the run
     folder; with --dry-run that is all that is written.
     """
+    overrides = [*(settings or []), *([] if epochs is None else [f"train.epochs={epochs}"])]
     if recipe is not None and is_table(recipe):
-        _train_table(Path(recipe), text, text_pair, label or [], kind, data, out, settings, resume, dry_run)
+        _train_table(Path(recipe), text, text_pair, label or [], kind, data, out, overrides, resume, dry_run)
         return
     refuse_options({"--text": text, "--text-pair": text_pair, "--label": label, "--kind": kind})
-    config = _config(recipe, data, out, settings, resume)
+    config = _config(recipe, data, out, overrides, resume)
     if dry_run:
         _show_plan(config)
         return
@@ -101,15 +103,14 @@ def _config(
 ) -> "RunConfig":
     """Return the settings of a recipe, or without one those of the run that is resumed."""
     from swissbert.config import load_config
-    from swissbert.training.start import stored_config
 
     if recipe is not None:
         return load_config(recipe, settings, data_argument(data))
     if not (resume and out):
         raise SwissbertError("train needs a recipe (see 'swissbert recipes'), or --resume with --out RUN")
-    if settings or data:
-        raise SwissbertError("--set and --data need a recipe; a run that is resumed without one keeps its settings")
-    return stored_config(out)
+    from swissbert.training.resume import resumable_config
+
+    return resumable_config(out, settings, data_argument(data))
 
 
 def data_argument(data: str | None) -> str | None:
@@ -121,6 +122,7 @@ def _show_plan(config: "RunConfig") -> None:
     """Print the effective settings, steps and parameters of a run."""
     from swissbert.config import dump_config
     from swissbert.display import Display
+    from swissbert.training.coverage import coverage_lines
     from swissbert.training.preparation import prepare
 
     prepared = prepare(config, Display())
@@ -128,6 +130,8 @@ def _show_plan(config: "RunConfig") -> None:
     print(dump_config(prepared.config))
     epochs = len(prepared.plan.ends)
     print(f"# {prepared.total:,} steps in {epochs} epochs; {trainable:,} trainable parameters")
+    for line in coverage_lines(prepared.config, prepared.train, prepared.plan):
+        print(f"# {line}")
 
 
 def run(config: "RunConfig", out: Path, *, resume: bool) -> Path:

@@ -1,6 +1,7 @@
 """Preparation of a run: build the network, load the splits, plan the steps. Writes nothing but the token cache."""
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -74,6 +75,29 @@ class Prepared:
         """Return the SHA-256 checksum of the rows and tokens of each split, by ``task.split``."""
         return fingerprints(self.train, self.dev)
 
+    def counts(self) -> dict[str, int]:
+        """Return the number of rows of each split, by ``task.split``."""
+        return {f"{task}.{split}": len(data) for (task, split), data in self._splits()}
+
+    def sources(self) -> dict[str, str]:
+        """Return the name of the file or data set of each split, by ``task.split``."""
+        return {f"{task}.{split}": data.source for (task, split), data in self._splits()}
+
+    def _splits(self) -> Iterator[tuple[tuple[str, Split], TaskData]]:
+        """Yield all splits with the name of their task."""
+        for name, data in self.train.items():
+            yield (name, "train"), data
+        for data in self.dev:
+            yield (data.task.name, "dev"), data
+
+    def encoder_fingerprint(self) -> str:
+        """Return the SHA-256 checksum of the names and values of the encoder's parameters, before training."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.network.encoder.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+        return digest.hexdigest()
+
     def batches(self) -> BatchLoader:
         """Return a loader of the batches of each step."""
         return BatchLoader(self.config, self.train, self.plan)
@@ -134,6 +158,7 @@ def prepare(
     hardware: Hardware | None = None,
     data: Data | None = None,
     heads: Mapping[str, type[Head]] | None = None,
+    whole_steps: bool = False,
 ) -> Prepared:
     """Build the network, load the splits and plan the steps. Sets the number of threads of torch.
 
@@ -143,6 +168,7 @@ def prepare(
         hardware: Device, precision and threads; chosen by the settings if left out.
         data: Rows in memory.
         heads: Head classes from outside the package, by task name.
+        whole_steps: Plan as swissbert 0.1.0 did, see `plan_steps`.
 
     Raises:
         SwissbertError: For anything that a person has to correct in settings or data.
@@ -158,7 +184,8 @@ def prepare(
     config, choices = choose_settings(config, sizes, network.encoder.config.hidden_size)
     if choices:
         display.say(choices)
-    return Prepared(config, tokenizer, network, train, dev, hardware, plan_steps(config, train))
+    plan = plan_steps(config, train, whole_steps=whole_steps)
+    return Prepared(config, tokenizer, network, train, dev, hardware, plan)
 
 
 def build(
