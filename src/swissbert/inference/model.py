@@ -168,19 +168,27 @@ class Model:
         answers = tables_answers(self.network, chosen, table)
         return {task.name: task.kind.answer(task, answers[task.name][0]) for task in chosen}
 
-    def evaluate(self, data: str | Path | None = None, split: Split = "dev", metrics: Sequence[Metric] = ()) -> Scores:
+    def evaluate(
+        self,
+        data: str | Path | None = None,
+        split: Split = "dev",
+        metrics: Sequence[Metric] = (),
+        max_bad: float | None = MAX_BAD,
+    ) -> Scores:
         """Score a labelled split of every task, with 95 % intervals.
 
         Args:
             data: Directory with the tasks' files, or ``starter`` for the corpus that ships.
             split: Which split. Rows without a label are left out.
             metrics: Further metrics, computed for the kinds that they name.
+            max_bad: Largest share of bad rows, 0 to 1; None for any.
 
         Raises:
-            SwissbertError: If the split cannot be read, or its rows lack labels.
+            SwissbertError: If the split cannot be read, none of its rows has a label, or too many rows are bad.
         """
         directory = data_path(str(data)) if data is not None else None
-        return score_splits(self.network, self.labelled_splits(split, directory), full=True, metrics=metrics)
+        splits = self.labelled_splits(split, directory, max_bad=max_bad)
+        return score_splits(self.network, splits, full=True, metrics=metrics)
 
     def labelled_splits(
         self,
@@ -241,17 +249,22 @@ def load(
 
 
 def evaluate(
-    model: Model | str | Path, data: str | Path | None = None, split: Split = "dev", metrics: Sequence[Metric] = ()
+    model: Model | str | Path,
+    data: str | Path | None = None,
+    split: Split = "dev",
+    metrics: Sequence[Metric] = (),
+    max_bad: float | None = MAX_BAD,
 ) -> Scores:
     """Score a labelled split of every task of a model, with 95 % intervals.
 
     Args:
         model: A `Model`, or a name that `load` takes.
         data: Directory with the tasks' files, or ``starter`` for the corpus that ships.
-        split: Which split.
+        split: Which split. Rows without a label are left out.
         metrics: Further metrics, computed for the kinds that they name.
+        max_bad: Largest share of bad rows, 0 to 1; None for any.
 
     Raises:
-        SwissbertError: If the model cannot be loaded, or rows are missing or lack labels.
+        SwissbertError: If the model cannot be loaded, rows are missing or lack labels, or too many rows are bad.
     """
-    return (model if isinstance(model, Model) else load(model)).evaluate(data, split, metrics)
+    return (model if isinstance(model, Model) else load(model)).evaluate(data, split, metrics, max_bad)
