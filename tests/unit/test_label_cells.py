@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from swissbert.data import MemoryRows, Tokenizer, cached_split, load_split, read_split
 from swissbert.data.bad_rows import EARLY_ROWS, most_frequent
+from swissbert.data.completion import complete_task
 from swissbert.data.rows import BadRow, Rows
 from swissbert.errors import SwissbertError
 from swissbert.kinds import is_missing
@@ -47,7 +48,7 @@ def topics(**changes: Any) -> Task:
 
 def missing_values() -> list[object]:
     """All missing values of the libraries that are installed."""
-    values = [
+    values: list[object] = [
         None,
         float("nan"),
         np.float32("nan"),
@@ -301,6 +302,47 @@ def test_classes_in_lists_of_a_hub_data_set_are_read_by_name(monkeypatch: pytest
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: table)
     task = topics(files={}, hub={"dataset": "owner/set"})
     assert labels(read_split(task, "train", None)) == [(1.0, 0.0, 1.0), (0.0, 0.0, 0.0)]
+
+
+# Labels that a declaration leaves out
+
+
+@pytest.mark.parametrize(
+    ("cells", "names", "rows"),
+    [
+        (["good", "Good", "good", "bad", "NaN", "", None], ["bad", "good"], 4),
+        (["entailment", "neutral", "-", "contradiction"], ["contradiction", "entailment", "neutral"], 3),
+        (["+", "-", "+"], ["+", "-"], 3),
+        ([0, 1, 2, -1, 2], ["0", "1", "2"], 4),
+        ([-1, 0, 1], ["-1", "0", "1"], 3),
+        ([-2, -1, 0, 1, 2], ["-2", "-1", "0", "1", "2"], 5),
+        ([1.0, 0.0, float("nan")], ["0", "1"], 2),
+    ],
+)
+def test_labels_are_inferred_without_cells_that_stand_for_none(
+    cells: list[object], names: list[str], rows: int
+) -> None:
+    task = complete_task(declare(labels=[]), MemoryRows([("a", cell) for cell in cells], []), lambda line: None)
+    assert task.labels == names
+    assert len(read(task, *cells)) == rows
+
+
+@pytest.mark.parametrize(
+    ("kind", "cells", "reason"),
+    [
+        ("classification", [["a"], ["b"]], 'takes one label; kind = "multilabel" takes lists of labels'),
+        ("classification", ["a", "b", "a|b"], "label 'a|b' is several labels; kind = \"multilabel\" with separator"),
+        ("regression", ["4,5", "3,5"], "label '4,5' has a decimal comma"),
+        ("regression", ["45%", "35%"], "label '45%' has a percent sign"),
+    ],
+)
+def test_cells_from_which_nothing_can_be_inferred_end_in_the_reason(
+    kind: str, cells: list[object], reason: str
+) -> None:
+    task = declare(kind=kind, labels=[], loss="", metric="")
+    with pytest.raises(SwissbertError) as caught:
+        complete_task(task, MemoryRows([("a", cell) for cell in cells], []), lambda line: None)
+    assert reason in str(caught.value)
 
 
 # Scores
