@@ -9,8 +9,9 @@ from swissbert.data.dataset import load_split
 from swissbert.data.memory import MemoryRows
 from swissbert.data.tokens import Tokenizer
 from swissbert.evaluation import tfidf_scores
-from swissbert.tasks import Task, make_task
+from swissbert.tasks import Split, Task, make_task
 
+SIDES: tuple[Split, ...] = ("train", "dev")
 WORDS = {"good": ["good", "great", "fine"], "bad": ["bad", "awful", "dull"]}
 
 
@@ -45,7 +46,7 @@ def test_it_learns_what_single_words_tell(tiny: Path, task: Task, label: Any, me
     source = MemoryRows(rows(label), rows(label))
     train, dev = (
         load_split(task, split, source, Tokenizer(tiny), separate=separate and task.is_pair, max_length=64)
-        for split in ("train", "dev")  # type: ignore[misc]
+        for split in SIDES
     )
     scores = tfidf_scores(train, dev)
     assert scores is not None
@@ -55,8 +56,5 @@ def test_it_learns_what_single_words_tell(tiny: Path, task: Task, label: Any, me
 def test_one_label_alone_teaches_nothing(tiny: Path) -> None:
     source = MemoryRows(rows(lambda mood: "good"), rows(lambda mood: mood))
     task = CASES[0][0]
-    train, dev = (
-        load_split(task, split, source, Tokenizer(tiny), separate=False, max_length=64)
-        for split in ("train", "dev")  # type: ignore[misc]
-    )
+    train, dev = (load_split(task, split, source, Tokenizer(tiny), separate=False, max_length=64) for split in SIDES)
     assert tfidf_scores(train, dev) is None

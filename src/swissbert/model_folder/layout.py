@@ -16,11 +16,13 @@ VOCABULARY = "vocab.txt"
 TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 DESCRIPTION = "swissbert.json"
+ESTIMATOR = "estimator.json"
+"""Parameters and labels of the estimator that a model was saved from (see `swissbert.estimator`)."""
 CARD = "README.md"
 
 ENCODER_FILES = (CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG, VOCABULARY)
 """Files of an encoder folder that are read."""
-MODEL_FILES = (CONFIG, WEIGHTS, DELTA, HEADS, VOCABULARY, TOKENIZER, TOKENIZER_CONFIG, DESCRIPTION, CARD)
+MODEL_FILES = (CONFIG, WEIGHTS, DELTA, HEADS, VOCABULARY, TOKENIZER, TOKENIZER_CONFIG, DESCRIPTION, ESTIMATOR, CARD)
 """Files that a model folder may hold, full or compact."""
 
 RUN_CONFIG = "config.toml"
