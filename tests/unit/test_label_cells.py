@@ -1,6 +1,7 @@
 """Label cells as people write them, the same from every source: spellings, missing values, lists, and too many bad rows."""
 
 import datetime
+import importlib.util
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -58,10 +59,9 @@ def missing_values() -> list[object]:
         "",
         " \t\u00a0",
     ]
-    try:
-        import pandas
-    except ImportError:
+    if importlib.util.find_spec("pandas") is None:
         return values
+    pandas = importlib.import_module("pandas")
     return [*values, pandas.NA, pandas.NaT]
 
 
