@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from swissbert.data.bad_rows import MAX_BAD
 from swissbert.data.formats import Format
 from swissbert.errors import SwissbertError, nearest
 from swissbert.model.heads import HEADS
@@ -218,12 +219,17 @@ class DataSettings(Settings):
     Attributes:
         dir: Directory with the tasks' files, kept as an absolute path, or ``starter`` for the corpus that ships.
         bad_rows: ``skip`` (reported and counted) or ``refuse``.
+        max_bad: Largest share of bad rows in a split, 0 to 1. A few bad rows are slips, and the others teach the same
+            without them; if more than a tenth is bad the cause is mostly one (an encoding, a delimiter, a list of labels)
+            that makes what is left a biased sample, so training stops and names it. One bad row never stops it,
+            unless the share is 0; rows without a label are counted apart and are not bad.
         limit: Use only this many rows of each split, the first ones in the file.
         cache: Keep tokens on disk: see `swissbert.data.cache`.
     """
 
     dir: str | None = None
     bad_rows: Literal["skip", "refuse"] = "skip"
+    max_bad: float = Field(default=MAX_BAD, ge=0, le=1, strict=True)
     limit: Count | None = None
     cache: bool = Field(default=True, strict=True)
 

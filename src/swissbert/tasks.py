@@ -3,15 +3,19 @@
 The paper's tasks are declarations in ``tasks/*.toml``, like a user's own; no code depends on their names.
 """
 
+import datetime
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+import numpy as np
 from pydantic import Field, InstanceOf, PlainSerializer, ValidationInfo, field_validator, model_validator
 
 from swissbert.data.formats import FORMATS, Format, MissingFormat, ReadOptions, unknown_format
 from swissbert.errors import SwissbertError
 from swissbert.kinds import KINDS, Kind, Label
+from swissbert.kinds.cells import cell_text
 from swissbert.settings import Settings, read_toml, shown, validated
 
 Split = Literal["train", "dev", "test"]
@@ -19,6 +23,8 @@ FileName = Annotated[str, Field(min_length=1)]
 Weight = Annotated[float, Field(ge=0, strict=True)]
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 SHIPPED = Path(__file__).parent / "tasks"
+TEXT_LIKE = (bool, int, float, Decimal, datetime.date, np.generic)
+"""Types of label names that are taken by their text."""
 
 
 class Columns(Settings):
@@ -62,10 +68,14 @@ class Task(Settings):
         name: Up to 40 small letters, digits and ``_``, a letter first.
         kind: A kind by name (see `swissbert.kinds`), or in Python a `Kind` object.
         columns: Which column holds the text, the second text of a pair, the label and an id.
-        labels: Label names; of a binary task the negative one first. Left out, they are those of the train rows.
+        labels: Label names, or numbers, which become text; of a binary task the negative one first. Left out, they are
+            those of the train rows.
         range: Lowest and highest score of a regression. Left out, it is that of the train rows.
         loss: One of the losses of the kind; its first one if left out.
         metric: The metric that counts for the overall score, one of those of the kind; its first one if left out.
+        missing: Cells that hold no value, for instance ``["-", "n/a"]``, in the columns of text and label. Empty
+            cells, None and NaN always count as missing, and so do words such as "NA" and the number -1 in the label
+            column, where they are no label.
         output: Of a regression: ``sigmoid`` (always inside the range) or ``linear`` (clipped when predicting).
         scale: Of a regression: ``unit`` measures errors in training as shares of the range, ``labels`` on the scale of
             the labels.
@@ -94,6 +104,7 @@ class Task(Settings):
     kind: Annotated[InstanceOf[Kind], PlainSerializer(lambda kind: kind.name, return_type=str)]
     columns: Columns
     labels: list[str] = []
+    missing: list[str] = []
     range: tuple[float, float] | None = None
     loss: str = Field(default="", validate_default=True)
     metric: str = Field(default="", validate_default=True)
@@ -119,6 +130,14 @@ class Task(Settings):
         if not isinstance(value, str) or value not in kinds:
             raise ValueError(f"{shown(value)} is not a kind of task; the kinds are {', '.join(kinds)}")
         return kinds[value]
+
+    @field_validator("labels", "missing", mode="before")
+    @classmethod
+    def _as_text(cls, values: object) -> object:
+        """Turn numbers, booleans and dates into their text; what is no such value is left to the check of types."""
+        if not isinstance(values, list | tuple):
+            return values
+        return [cell_text(value) if isinstance(value, TEXT_LIKE) else value for value in values]
 
     @field_validator("loss")
     @classmethod
@@ -161,6 +180,8 @@ class Task(Settings):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         self.kind.check(self)
+        if both := [word for word in self.missing if word.strip() in self.labels]:
+            raise ValueError(f"missing has {both[0]!r}, which is one of the labels")
         if self.files and self.hub is not None:
             raise ValueError("files and hub exclude each other: give one source of rows")
         return self

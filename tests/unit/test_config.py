@@ -131,6 +131,7 @@ BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
     ("name", ["run", "a.b-c_1", "-", "x" * 100], ["", "a b", "a/b", "..", ".git", "x" * 101, 3]),
     ("seed", [0, 2**31 - 1], [-1, 2**31, 0.5, "1", True]),
     ("data.dir", ["/data", "starter"], [3]),
+    ("data.max_bad", [0, 0.1, 1], [-0.1, 1.5, True, "0.1"]),
     ("data.bad_rows", ["skip", "refuse"], ["drop", True]),
     ("data.limit", [1, 10**9], [0, -1, 1.5, True, 10**9 + 1]),
     ("data.cache", [True, False], ["maybe", 1, 3]),

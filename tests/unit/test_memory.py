@@ -169,10 +169,8 @@ def test_missing_values_count_as_empty(missing: str) -> None:
         values = {"pandas.NA": pandas.NA, "pandas.NaT": pandas.NaT}
     rows = read_split(declare(), "train", MemoryRows([("fine", values[missing]), (values[missing], 1), ("ok", 1)], []))
     assert [row.number for row in rows.rows] == [3]
-    assert [str(row) for row in rows.bad] == [
-        "train rows of task 'mood':1: column 'label' is empty",
-        "train rows of task 'mood':2: column 'text' is empty",
-    ]
+    assert rows.label_notes.unlabelled == 1
+    assert [str(row) for row in rows.bad] == ["train rows of task 'mood':2: column 'text' is empty"]
 
 
 def test_missing_values_of_pandas_columns_count_as_empty() -> None:
@@ -182,10 +180,8 @@ def test_missing_values_of_pandas_columns_count_as_empty() -> None:
     )
     rows = read_split(declare(), "train", MemoryRows(table, []))
     assert [(row.text, row.label) for row in rows.rows] == [("a", 0.0), ("d", 1.0)]
-    assert [(row.number, row.reason) for row in rows.bad] == [
-        (2, "column 'text' is empty"),
-        (3, "column 'label' is empty"),
-    ]
+    assert [(row.number, row.reason) for row in rows.bad] == [(2, "column 'text' is empty")]
+    assert rows.label_notes.unlabelled == 1
 
 
 def test_bytes_that_are_not_utf8_in_a_pyarrow_table_affect_their_own_row_only() -> None:
@@ -220,7 +216,7 @@ def test_labels_outside_the_declaration_are_bad_rows_and_may_be_refused() -> Non
     result = read_split(declare(), "train", rows)
     assert [(row.number, row.reason) for row in result.bad] == [
         (2, "label 'angry' is not one of bad, good or 0 to 1"),
-        (3, "label '2' is not one of bad, good or 0 to 1"),
+        (3, "label '2' is not one of bad, good or 0 to 1; numbers of labels count from 0"),
     ]
     with pytest.raises(SwissbertError, match=r"^train rows of task 'mood':2: label 'angry' .*'refuse'"):
         read_split(declare(), "train", rows, refuse=True)
@@ -234,8 +230,8 @@ def test_rows_of_another_form_are_bad_rows() -> None:
         (3, "3 cells where (text, label) is expected"),
         (4, "a row is 'text', but a dictionary or a tuple (text, label) is expected"),
         (5, "a row is None, but a dictionary or a tuple (text, label) is expected"),
-        (6, "column 'label' is empty"),
     ]
+    assert rows.label_notes.unlabelled == 1
 
 
 # Errors
@@ -259,7 +255,7 @@ def test_rows_of_no_accepted_form_are_an_error_that_lists_the_forms(rows: object
         ({"text": ["a"], "label": [1, 0]}, "column 'label' has 2 cells, but column 'text' has 1"),
         (pa.table([["a"], ["b"], [1]], ["text", "text", "label"]), "two columns are named 'text'"),
         ([], "no usable row for task 'mood' (0 bad rows)"),
-        (["a", "b"], "no usable row for task 'mood' (2 bad rows; the first: a row is 'a', but a dictionary or"),
+        (["a", "b"], "no usable row for task 'mood' (2 bad rows); all like row 1: a row is 'a', but a dictionary or"),
     ],
 )
 def test_rows_that_do_not_fit_the_task_end_in_one_sentence(rows: object, message: str) -> None:

@@ -102,8 +102,8 @@ def test_a_shared_layer_is_stored_once_and_shared_after_loading(folder: Path) ->
     ("change", "message"),
     [
         (
-            lambda t: t["tasks"][0]["labels"].__setitem__(1, 3),
-            "'tasks.0.labels.1' is 3; input should be a valid string",
+            lambda t: t["tasks"][0]["labels"].__setitem__(1, {}),
+            "'tasks.0.labels.1' is {}; input should be a valid string",
         ),
         (lambda t: t["tasks"][1].update(labls=[]), "unknown key 'tasks.1.labls'; did you mean 'labels'?"),
         (

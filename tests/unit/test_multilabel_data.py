@@ -103,9 +103,8 @@ def test_a_declared_separator_is_the_only_one() -> None:
 def test_labels_that_are_not_declared_or_missing_are_bad_rows() -> None:
     cells = [None, "", ["film", "sport"], {"film": True}, [None], [["film"]]]
     result = read_split(declare(), "train", MemoryRows([("ok", ["art"]), *(("a", cell) for cell in cells)], []))
+    assert result.label_notes.unlabelled == 2
     assert [row.reason for row in result.bad] == [
-        "column 'topics' is empty",
-        "column 'topics' is empty",
         "label 'sport' is not one of film, music, art or 0 to 2",
         "column 'topics' is {'film': True}, but a multilabel task takes a list of labels",
         "label 'None' is not one of film, music, art or 0 to 2",
@@ -126,7 +125,8 @@ def test_a_list_is_no_label_of_a_task_with_one_label_per_row(kind: str, cell: ob
     assert [row.text for row in result.rows] == ["ok"]
     [bad] = result.bad
     assert bad.reason.startswith("column 'topics' is ")
-    assert bad.reason.endswith(f", but a {kind} task takes one label")
+    lists = "" if kind == "regression" else '; kind = "multilabel" takes lists of labels'
+    assert bad.reason.endswith(f", but a {kind} task takes one label{lists}")
 
 
 def test_a_json_list_is_no_label_of_a_task_with_one_label_per_row(tmp_path: Path) -> None:
@@ -135,8 +135,10 @@ def test_a_json_list_is_no_label_of_a_task_with_one_label_per_row(tmp_path: Path
     task = declare("rows.jsonl", kind="classification", loss="cross_entropy", metric="accuracy")
     result = read_split(task, "train", tmp_path)
     assert [row.text for row in result.rows] == ["b"]
-    reason = "column 'topics' is ['film'], but a classification task takes one label"
-    assert [row.reason for row in result.bad] == [reason]
+    reason = (
+        """column 'topics' is ['film'], but a classification task takes one label; kind = "multilabel" takes lists"""
+    )
+    assert [row.reason for row in result.bad] == [f"{reason} of labels"]
 
 
 def test_missing_labels_are_nan_in_every_column() -> None:

@@ -55,7 +55,7 @@ def test_few_labels_keep_the_whole_matrix_unless_their_names_are_long() -> None:
 
 def test_the_balance_of_many_labels_shows_both_ends() -> None:
     balance = {f"label {i}": i / 11175 for i in range(150)}
-    split = SplitReport("topic", "train", "t.csv", 100, [], balance, (3, 4, 5), 0)
+    split = SplitReport("topic", "train", "t.csv", 100, [], 0, {}, balance, (3, 4, 5), 0)
     text = check_text(Report([split], [], {}))
     assert "label 149 1.3%" in text
     assert "... 144 more ..." in text

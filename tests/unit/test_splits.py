@@ -109,7 +109,9 @@ def test_an_empty_file_of_another_format_is_an_error(write: Writer, name: str) -
 
 
 def test_a_file_with_bad_rows_only_is_an_error_that_shows_the_first(write: Writer) -> None:
-    with pytest.raises(SwissbertError, match=r"\(2 bad rows; the first: label 'x' is not one of bad, good or 0 to 1\)"):
+    with pytest.raises(
+        SwissbertError, match=r"\(2 bad rows\); all like row 2: label 'x' is not one of bad, good or 0 to 1"
+    ):
         read_split(declare(), "train", write("text\tlabel\nfine\tx\nfine\ty\n"))
 
 
@@ -180,7 +182,8 @@ def test_a_hub_data_set_is_read_like_a_file(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(datasets, "load_dataset", load)
     rows = read_split(hub_task(config="plain", revision="abc", splits={"dev": "held_out"}), "dev", None)
     assert rows.rows == [Row(1, "1", "fine", None, 1.0), Row(2, "2", "dull", None, 0.0)]
-    assert bad(rows) == [(3, "column 'text' is empty"), (4, "label '2' is not one of bad, good or 0 to 1")]
+    reason = "label '2' is not one of bad, good or 0 to 1; numbers of labels count from 0"
+    assert bad(rows) == [(3, "column 'text' is empty"), (4, reason)]
     assert rows.source == "owner/set[held_out]"
     assert str(rows.bad[0]) == "owner/set[held_out]:3: column 'text' is empty"
     read_split(hub_task(splits={"dev": "held_out"}), "train", None)

@@ -168,7 +168,7 @@ def test_contradictions_are_refused(kind: str, changes: dict[str, Any], message:
         ({"output": "relu"}, "output", "'relu'"),
         ({"quotes": "maybe"}, "quotes", "'maybe'"),
         ({"labels": "bad"}, "labels", "'bad'"),
-        ({"labels": ["bad", 2]}, "labels.1", "2"),
+        ({"labels": ["bad", ["good"]]}, "labels.1", "['good']"),
         ({"range": [0, float("inf")]}, "range.1", "inf"),
         ({"range": [float("nan"), 1]}, "range.0", "nan"),
         ({"range": [0]}, "range.1", None),
@@ -265,7 +265,7 @@ class Many(Settings):
 
 def test_errors_inside_a_list_name_their_place() -> None:
     for changes, message in (
-        ({"labels": ["bad", 3]}, "'tasks.1.labels.1' is 3; input should be a valid string"),
+        ({"labels": ["bad", {}]}, "'tasks.1.labels.1' is {}; input should be a valid string"),
         ({"colums": {}}, "unknown key 'tasks.1.colums'; did you mean 'columns'?"),
         ({"kind": "topic"}, "tasks.1.kind: 'topic' is not a kind of task; the kinds are classification, binary, "),
         ({"metric": "pearson"}, "tasks.1: metric is 'pearson', but "),
@@ -337,9 +337,9 @@ def test_a_class_is_given_by_name_or_number(value: object, number: float) -> Non
     assert labelled(["bad", "good"]).parse_label(value) == number
 
 
-@pytest.mark.parametrize("value", ["2", -1, 0.5, "Good", "", "nan", "inf", None, True, [1], "1,0", "bad good"])
+@pytest.mark.parametrize("value", ["2", -1, 0.5, "goods", "", "nan", "inf", None, True, [1], "1,0"])
 def test_an_undeclared_class_is_refused_with_the_declared_ones(value: object) -> None:
-    with pytest.raises(ValueError, match=r" is not one of bad, good or 0 to 1$") as caught:
+    with pytest.raises(ValueError, match=r" is not one of bad, good or 0 to 1") as caught:
         labelled(["bad", "good"]).parse_label(value)
     assert str(value) in str(caught.value)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
+from typing import TypeGuard
 
 import numpy as np
 
@@ -37,13 +38,14 @@ class AnsweredSplit:
         split: The split.
         source: File or data set that the rows are from.
         bad: The first unusable rows, at most `BAD_SHOWN`.
-        bad_count: Number of unusable rows.
+        bad_count: Number of unusable rows; rows without a label are not among them.
         labels: ``[N]``, or ``[N, C]`` for several labels per row.
         answers: Probabilities ``[N, C]`` or scores ``[N]``.
         flags: Whether each row is in each bucket, bool ``[N, len(buckets)]``.
         overlap: Word overlap of the sentences of each pair, 0 to 1, ``[N]``; None for single sentences.
         buckets: The buckets of the columns of `flags`.
         shared: A note on rows that are train rows, if there are any.
+        unlabelled: Number of rows that are left out because they have no label.
     """
 
     task: Task
@@ -57,6 +59,7 @@ class AnsweredSplit:
     overlap: Array | None
     buckets: list[Bucket]
     shared: tuple[str, ...] = ()
+    unlabelled: int = 0
 
     @cached_property
     def notes(self) -> list[str]:
@@ -128,13 +131,13 @@ def answer_split(
     buckets = buckets_for(task)
     labels, answers, flags, overlaps, keys = [], [], [], [], []
     bad: list[BadRow] = []
-    bad_count = 0
+    bad_count = unlabelled = 0
     while chunk := list(islice(rows, CHUNK)):
-        good = [row for row in chunk if isinstance(row, Row)]
-        bad_count += len(chunk) - len(good)
-        bad += [row for row in chunk if isinstance(row, BadRow)][: BAD_SHOWN - len(bad)]
-        if any(row.label is None for row in good):
-            raise SwissbertError(f"{source}: the {split} rows of task '{task.name}' have no labels to score against")
+        good = [row for row in chunk if _is_labelled(row)]
+        unusable = [row for row in chunk if isinstance(row, BadRow)]
+        unlabelled += len(chunk) - len(good) - len(unusable)
+        bad_count += len(unusable)
+        bad += unusable[: BAD_SHOWN - len(bad)]
         if good:
             labels.append(np.array([row.label for row in good]))
             answers.append(model.answer_rows(task, good))
@@ -142,6 +145,8 @@ def answer_split(
             overlaps.append(np.array([overlap(row) for row in good], np.float32))
             keys += [row_hash(row) for row in good]
         on_progress(len(chunk))
+    if not labels and unlabelled:
+        raise SwissbertError(f"{source}: the {split} rows of task '{task.name}' have no labels to score against")
     if not labels:
         raise SwissbertError(f"{source}: no usable row for task '{task.name}'")
     return AnsweredSplit(
@@ -156,13 +161,19 @@ def answer_split(
         np.concatenate(overlaps) if task.is_pair else None,
         buckets,
         tuple(overlap_notes(task, split, directory, keys)),
+        unlabelled,
     )
+
+
+def _is_labelled(row: Row | BadRow) -> TypeGuard[Row]:
+    """Return whether a row is one that scores are computed on."""
+    return isinstance(row, Row) and row.label is not None
 
 
 def read_rows(answered: AnsweredSplit, numbers: Sequence[int], directory: Path | None) -> dict[int, Row]:
     """Read usable rows again, by their position in the split."""
     wanted = set(numbers)
-    rows = (row for row in open_split(answered.task, answered.split, directory)[1] if isinstance(row, Row))
+    rows = filter(_is_labelled, open_split(answered.task, answered.split, directory)[1])
     last = max(wanted, default=-1)
     return {number: row for number, row in enumerate(islice(rows, last + 1)) if number in wanted}
 

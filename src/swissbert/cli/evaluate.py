@@ -13,7 +13,9 @@ from swissbert.cli.program import (
     PrecisionOption,
     directory_of,
     report_bad_rows,
+    report_labels,
 )
+from swissbert.data.bad_rows import MAX_BAD
 
 if TYPE_CHECKING:
     from swissbert.data.dataset import TaskData
@@ -27,6 +29,9 @@ def evaluate(
     data: DataOption = None,
     split: Annotated[Literal["train", "dev", "test"], typer.Option(help="Which split.")] = "dev",
     precision: PrecisionOption = "fp32",
+    max_bad: Annotated[
+        float, typer.Option(min=0, max=1, help="Largest share of bad rows; more of them are an error.")
+    ] = MAX_BAD,
     as_json: JsonOption = False,
 ) -> None:
     """Score a model on labelled rows.
@@ -36,17 +41,18 @@ def evaluate(
     from swissbert.cli.tables import scores_table
     from swissbert.inference import load
 
-    scores = score(load(model, precision=precision), split, data)
+    scores = score(load(model, precision=precision), split, data, max_bad)
     print(json.dumps(scores.as_json()) if as_json else scores_table(scores))
 
 
-def score(model: "Model", split: "Split", data: str | None) -> "Scores":
+def score(model: "Model", split: "Split", data: str | None, max_bad: float = MAX_BAD) -> "Scores":
     """Score a split, after reporting the rows that are left out of it."""
     from swissbert.evaluation import evaluate as score_splits
 
     def splits() -> "Iterator[TaskData]":
-        for rows in model.labelled_splits(split, directory_of(model, data)):
+        for rows in model.labelled_splits(split, directory_of(model, data), max_bad=max_bad):
             report_bad_rows(f"{rows.task.name} {split}", rows.bad)
+            report_labels(f"{rows.task.name} {split}", rows.label_notes)
             yield rows
 
     return score_splits(model.network, splits(), full=True)

@@ -17,7 +17,7 @@ from swissbert.errors import SwissbertError
 from swissbert.version import __version__
 
 if TYPE_CHECKING:
-    from swissbert.data.rows import BadRow
+    from swissbert.data.rows import BadRow, LabelNotes
     from swissbert.inference import Model
 
 app = typer.Typer(
@@ -171,3 +171,9 @@ def report_bad_rows(source: str, rows: "list[BadRow]") -> None:
         more = [f"and {len(rows) - 5:,} more"] if len(rows) > 5 else []
         lines = [f"{source}: {len(rows):,} bad row(s) left out", *map(str, rows[:5]), *more]
         print("\n  ".join(lines), file=sys.stderr)
+
+
+def report_labels(source: str, notes: "LabelNotes") -> None:
+    """Print how many rows of a source have no label, and which labels are not written as declared, to standard error."""
+    for line in filter(None, [notes.without_label(), notes.other_spellings()]):
+        print(f"{source}: {line}", file=sys.stderr)

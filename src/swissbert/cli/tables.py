@@ -83,6 +83,7 @@ def check_text(report: Report) -> str:
     parts = [
         _files(report),
         _balances(report),
+        _spellings(report),
         _bad_rows(report),
         _block("Problems", [f"{problem.task} {problem.split}: {problem.sentence}" for problem in report.problems]),
         _shared_rows(report),
@@ -102,12 +103,13 @@ def _files(report: Report) -> str:
             split.file,
             f"{split.rows:,}",
             str(len(split.bad)),
+            str(split.unlabelled),
             str(split.repeated),
             " / ".join(map(str, split.lengths)),
         ]
         for split in report.splits
     ]
-    header = ["task", "split", "file", "rows", "bad", "repeated", "tokens: median / 95 % / longest"]
+    header = ["task", "split", "file", "rows", "bad", "no label", "repeated", "tokens: median / 95 % / longest"]
     return table("Data", header, rows, left=3) if rows else ""
 
 
@@ -126,6 +128,14 @@ def _shares(balance: dict[str, float]) -> str:
     ends = [[f"{label} {balance[label]:.1%}" for label in some] for some in (order[:ENDS], order[-ENDS:])]
     missing = f"; {absent} of {len(parts)} labels have no row" if absent else ""
     return f"{'  '.join(ends[0])}  ... {len(parts) - 2 * ENDS} more ...  {'  '.join(ends[1])}{missing}"
+
+
+def _spellings(report: Report) -> str:
+    lines = []
+    for split in report.splits:
+        most = sorted(split.spellings.items(), key=lambda pair: -pair[1])[:BAD_SHOWN]
+        lines += [f"{split.task} {split.split}: {spelling} in {count:,} row(s)" for spelling, count in most]
+    return _block("Labels that are not written as declared", lines)
 
 
 def _bad_rows(report: Report) -> str:

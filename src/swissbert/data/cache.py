@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from contextlib import ExitStack, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -19,11 +20,12 @@ from typing import Unpack
 
 import numpy as np
 
+from swissbert.data.bad_rows import refuse_bad, refuse_many_bad
 from swissbert.data.dataset import SplitOptions, TaskData, Tokenizing, load_split, tokenizing
 from swissbert.data.formats import FORMATS, find_format
 from swissbert.data.memory import MemoryRows
-from swissbert.data.rows import BadRow
-from swissbert.data.splits import Source, refuse_bad, split_file
+from swissbert.data.rows import BadRow, LabelNotes
+from swissbert.data.splits import Source, split_file
 from swissbert.data.tokens import Tokenizer, TokenTable
 from swissbert.errors import SwissbertError
 from swissbert.files import read_object, sha256
@@ -105,6 +107,7 @@ def cached_split(
         return load_split(task, split, source, tokenizer, **options)
     if options.get("refuse"):
         refuse_bad(data.bad)
+    refuse_many_bad(data.bad, len(data), options.get("max_bad"), task.name)
     return data
 
 
@@ -157,6 +160,8 @@ def _write(entry: Path, parts: Tokenizing) -> None:
         "rows_digest": parts.rows_digest(),
         "bytes": {name: (entry / f"{name}.bin").stat().st_size for name in ARRAYS},
         "bad": [bad._asdict() for bad in parts.reading.bad],
+        "unlabelled": parts.reading.label_notes.unlabelled,
+        "spellings": [[*pair, count] for pair, count in parts.reading.label_notes.spellings.items()],
     }
     (entry / RECORD).write_text(json.dumps(record), encoding="utf-8")
 
@@ -174,7 +179,19 @@ def _open(entry: Path, task: Task) -> TaskData | None:
         table = TokenTable(ids, first, offsets, int(record["per_row"]))
         labels = np.asarray(maps["labels"].reshape(len(table), *map(int, record["label_shape"])))
         bad = [BadRow(**row) for row in record["bad"]]
-        data = TaskData(task, str(record["source"]), bad, table, labels, str(record["rows_digest"]), keys, weights)
+        spellings = Counter({(str(cell), str(name)): int(count) for cell, name, count in record["spellings"]})
+        notes = LabelNotes(int(record["unlabelled"]), spellings)
+        data = TaskData(
+            task,
+            str(record["source"]),
+            bad,
+            table,
+            labels,
+            str(record["rows_digest"]),
+            keys,
+            weights,
+            label_notes=notes,
+        )
         with suppress(OSError):
             os.utime(entry / RECORD)
     except (SwissbertError, OSError, ValueError, TypeError, KeyError):

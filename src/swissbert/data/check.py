@@ -10,7 +10,7 @@ from swissbert.data.completion import complete_task
 from swissbert.data.dataset import tokenize
 from swissbert.data.formats import ENDINGS, FORMATS, Format, head
 from swissbert.data.holdout import text_key
-from swissbert.data.rows import BadRow, Row
+from swissbert.data.rows import BadRow, Row, Rows
 from swissbert.data.splits import find_split_file, read_split
 from swissbert.data.tokens import Tokenizer
 from swissbert.errors import SwissbertError
@@ -28,6 +28,8 @@ class SplitReport:
         file: Name of its file.
         rows: Number of usable rows.
         bad: Rows that cannot be used.
+        unlabelled: Number of rows without a label: left out of train and dev, and among `rows` of test.
+        spellings: Number of rows by what label cells have that is not the declared name, "'Good' as 'good'".
         balance: Share of rows with each label, or in each fifth of a range; empty if there are no labels. Shares of a
             task with several labels per row add up to more or less than 1.
         lengths: Tokens of a row at the median, at the 95th percentile, and of the longest row.
@@ -39,6 +41,8 @@ class SplitReport:
     file: str
     rows: int
     bad: list[BadRow]
+    unlabelled: int
+    spellings: dict[str, int]
     balance: dict[str, float]
     lengths: tuple[int, int, int]
     repeated: int
@@ -117,12 +121,13 @@ def check_directory(directory: Path, tasks: list[Task], tokenizer: Tokenizer) ->
                 continue
             used.add(path.name)
             try:
-                rows, bad = _read(task, split, directory)
+                result = read_split(task, split, directory)
             except SwissbertError as error:
                 report.problems.append(Problem(task.name, split, str(error)))
                 continue
+            rows = result.rows
             keys = [text_key(row) for row in rows]
-            report.splits.append(_split_report(task, split, path.name, rows, keys, bad, tokenizer))
+            report.splits.append(_split_report(task, split, path.name, result, keys, tokenizer))
             if split == "train":
                 train = {key: row.label for key, row in zip(keys, rows, strict=True)}
             else:
@@ -138,20 +143,10 @@ def _completed(task: Task, directory: Path) -> Task:
     return complete_task(task, directory, lambda line: None)
 
 
-def _read(task: Task, split: Split, directory: Path) -> tuple[list[Row], list[BadRow]]:
-    result = read_split(task, split, directory)
-    return result.rows, result.bad
-
-
 def _split_report(
-    task: Task,
-    split: Split,
-    file: str,
-    rows: list[Row],
-    keys: list[tuple[str, str]],
-    bad: list[BadRow],
-    tokenizer: Tokenizer,
+    task: Task, split: Split, file: str, result: Rows, keys: list[tuple[str, str]], tokenizer: Tokenizer
 ) -> SplitReport:
+    rows, notes = result.rows, result.label_notes
     lengths = tokenize(tokenizer, task, rows, separate=False, max_length=2**20).lengths
     median, most, longest = (int(value) for value in np.quantile(lengths, [0.5, 0.95, 1.0]))
     return SplitReport(
@@ -159,7 +154,12 @@ def _split_report(
         split=split,
         file=file,
         rows=len(rows),
-        bad=bad,
+        bad=result.bad,
+        unlabelled=notes.unlabelled + sum(row.label is None for row in rows),
+        spellings={
+            f"{cell!r} as {name!r}" if name else f"{cell!r} as no label": n
+            for (cell, name), n in notes.spellings.items()
+        },
         balance=_balance(task, [row.label for row in rows if row.label is not None]),
         lengths=(median, most, longest),
         repeated=len(keys) - len(set(keys)),

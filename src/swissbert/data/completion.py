@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from swissbert.data.memory import plain
+from swissbert.data.row_checks import one_label, stands_for_nothing
 from swissbert.data.splits import Source, open_cells
 from swissbert.errors import SwissbertError
 from swissbert.tasks import Task
@@ -42,7 +43,7 @@ def complete_task(task: Task, source: Source, log: Callable[[str], object]) -> T
 
 
 def _labels(raw: Iterable[tuple[int, Any]], column: str, name: str, task: Task) -> Iterator[object]:
-    """Yield the label cells that are not empty."""
+    """Yield the label cells that hold a value."""
     for _, cells in raw:
         if isinstance(cells, str):
             continue  # reported when the rows are checked
@@ -52,8 +53,8 @@ def _labels(raw: Iterable[tuple[int, Any]], column: str, name: str, task: Task) 
                 f"{name}: no column '{column}', which task '{task.name}' reads (columns here: {known})"
             )
         cell = plain(cells[column])
-        if cell is not None and (not isinstance(cell, str) or cell.strip()):
-            yield cell
+        if not stands_for_nothing(cell, task):
+            yield one_label(cell, task)
 
 
 def _reason(error: ValueError) -> str:

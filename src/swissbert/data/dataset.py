@@ -2,18 +2,19 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import NamedTuple, TypedDict, Unpack
 
 import numpy as np
 
-from swissbert.data.batches import PackedBatch, pack, shuffled_batches
+from swissbert.data.batches import PackedBatch, pack, shuffled_batches, take
 from swissbert.data.holdout import row_hash
-from swissbert.data.rows import BadRow, Row, labels_of
+from swissbert.data.rows import BadRow, LabelNotes, Row, labels_of
 from swissbert.data.splits import Reading, Source
 from swissbert.data.tokens import Tokenizer, TokenTable
 from swissbert.data.weighting import Weighting
+from swissbert.errors import SwissbertError
 from swissbert.tasks import Split, Task
 
 CHUNK = 4096
@@ -35,6 +36,7 @@ class TaskData:
         row_weights: Weights of the rows, float64 ``[N]``; None where the task has no column of them.
         weighting: How rows are weighted in the loss; None for the plain mean.
         notes: What a reader of scores on these rows must know.
+        label_notes: Rows without a label, and labels in other spellings.
     """
 
     task: Task
@@ -47,6 +49,7 @@ class TaskData:
     row_weights: np.ndarray | None = None
     weighting: Weighting | None = None
     notes: tuple[str, ...] = ()
+    label_notes: LabelNotes = field(default_factory=LabelNotes)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -58,6 +61,29 @@ class TaskData:
         for part in (self.table.ids, self.table.first, self.table.offsets):
             digest.update(np.ascontiguousarray(part).data)
         return digest.hexdigest()
+
+    def labelled(self) -> "TaskData":
+        """Return the data without the rows that have no label, which `label_notes` counts.
+
+        Raises:
+            SwissbertError: If no row has one.
+        """
+        missing = np.isnan(self.labels).reshape(len(self), -1).any(1)
+        if not missing.any():
+            return self
+        if missing.all():
+            raise SwissbertError(f"{self.source}: the rows have no labels of task '{self.task.name}' to score against")
+        rows = np.flatnonzero(~missing)
+        notes = LabelNotes(self.label_notes.unlabelled + int(missing.sum()), self.label_notes.spellings)
+        weights = None if self.row_weights is None else self.row_weights[rows]
+        return replace(
+            self,
+            table=take(self.table, rows),
+            labels=self.labels[rows],
+            keys=self.keys[rows],
+            row_weights=weights,
+            label_notes=notes,
+        )
 
     def batch(self, rows: np.ndarray) -> PackedBatch:
         """Pack the rows of the given numbers, int64 ``[B]``."""
@@ -95,10 +121,11 @@ class TokenOptions(TypedDict):
 
 
 class SplitOptions(TokenOptions, total=False):
-    """How a split is loaded; `refuse` and `limit` are those of `Reading` and may be left out."""
+    """How a split is loaded; `refuse`, `limit` and `max_bad` are those of `Reading` and may be left out."""
 
     refuse: bool
     limit: int | None
+    max_bad: float | None
 
 
 class Chunk(NamedTuple):
@@ -159,7 +186,14 @@ def tokenizing(
     Raises:
         SwissbertError: As `Reading`.
     """
-    reading = Reading(task, split, source, refuse=options.get("refuse", False), limit=options.get("limit"))
+    reading = Reading(
+        task,
+        split,
+        source,
+        refuse=options.get("refuse", False),
+        limit=options.get("limit"),
+        max_bad=options.get("max_bad"),
+    )
     return Tokenizing(reading, tokenizer, separate=options["separate"], max_length=options["max_length"])
 
 
@@ -173,4 +207,6 @@ def load_split(
     labels, keys, weights = (np.concatenate(column) for column in columns)
     table, digest = TokenTable.join(tables), parts.rows_digest()
     row_weights = weights if len(weights) else None
-    return TaskData(task, reading.source, reading.bad, table, labels, digest, keys, row_weights)
+    return TaskData(
+        task, reading.source, reading.bad, table, labels, digest, keys, row_weights, label_notes=reading.label_notes
+    )

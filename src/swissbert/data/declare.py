@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from swissbert.data.memory import plain
+from swissbert.data.row_checks import stands_for_nothing
 from swissbert.data.splits import open_cells
 from swissbert.errors import SwissbertError, nearest
 from swissbert.kinds.guess import Guess, guess_kind
@@ -122,7 +123,7 @@ def _read(
             cells = {_column(path, row, label, (), "label"): [] for label in wanted}
         for label, column in cells.items():
             cell = plain(row.get(label))
-            if cell is not None and (not isinstance(cell, str) or cell.strip()):
+            if not stands_for_nothing(cell, probe):
                 column.append(cell)
     if not columns:
         why = f" ({len(reasons)} bad rows; the first: {reasons[0]})" if reasons else ""

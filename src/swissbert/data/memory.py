@@ -6,10 +6,12 @@ Those libraries are recognised by their methods and not imported.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from swissbert.data.class_labels import class_names, with_names
 from swissbert.data.formats import Cells, NumberedCells
 from swissbert.data.formats.base import repeated
 from swissbert.data.formats.parquet import decoded_rows
 from swissbert.errors import SwissbertError
+from swissbert.kinds import is_missing
 from swissbert.settings import shown
 from swissbert.tasks import Split, Task
 
@@ -107,7 +109,8 @@ def _records(rows: Any, task: Task, source: str) -> Iterator[Cells | str]:
         if columns is not None and hasattr(rows, "with_format"):  # datasets: plain values, whatever the format set
             rows = rows.with_format(None)
         names = [task.columns.text, *filter(None, [task.columns.text_pair]), task.columns.label]
-        yield from (_record(row, names) for row in rows)
+        classes = class_names(getattr(rows, "features", None), task)
+        yield from (_record(row, names) for row in with_names(iter(rows), classes, task.columns.label))
 
 
 def _column_names(rows: Any) -> list[str] | None:
@@ -168,10 +171,8 @@ def plain(cell: Any) -> object:
     """
     if cell is None or type(cell) in (str, int, bool):
         return cell
-    if type(cell).__name__ in ("NAType", "NaTType"):
+    if not isinstance(cell, str) and is_missing(cell):
         return None
     if callable(getattr(cell, "tolist", None)):
         cell = cell.tolist()
-    if isinstance(cell, float) and cell != cell:
-        return None
-    return cell
+    return None if not isinstance(cell, str) and is_missing(cell) else cell  # an array may hold a single NaN

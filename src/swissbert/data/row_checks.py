@@ -1,13 +1,14 @@
 """From cells to checked rows: columns get their roles, and every row that cannot be used is reported with a reason."""
 
 import math
-from collections.abc import Iterator
-
-import numpy as np
+from collections.abc import Collection, Iterator
 
 from swissbert.data.formats import Cells, NumberedCells, unreadable
 from swissbert.data.rows import BadRow, Row
 from swissbert.errors import SwissbertError, nearest
+from swissbert.kinds import Label, is_missing
+from swissbert.kinds.cells import MISSING_WORDS, cell_text, is_no_label, number_of
+from swissbert.kinds.label_lists import is_list
 from swissbert.tasks import Task
 
 SHOWN = 40
@@ -23,7 +24,7 @@ def check_rows(
         raw: Numbered cells, or reasons why there are none.
         task: Says which columns to read and what a label may be.
         source: Name of the file or other source in messages.
-        labelled: Whether a row needs a label. Labels of other rows are checked where there are some.
+        labelled: Whether the label column has to be there. Cells without a label make rows whose label is None.
         weighted: Whether weights are read, if the task has a column of them.
 
     Yields:
@@ -41,8 +42,8 @@ def check_rows(
             _check_columns(cells, task, source, labelled, weighted)
             columns_checked = True
         try:
-            row = _row(number, cells, task, labelled)
-            if weighted and task.columns.weight:
+            row = _row(number, cells, task)
+            if weighted and task.columns.weight and row.label is not None:
                 row = row._replace(weight=_weight(cells.get(task.columns.weight), task.columns.weight))
         except ValueError as error:
             yield BadRow(source, number, str(error))
@@ -72,25 +73,21 @@ def _check_columns(cells: Cells, task: Task, source: str, labelled: bool, weight
             )
 
 
-def _row(number: int, cells: Cells, task: Task, labelled: bool) -> Row:
+def _row(number: int, cells: Cells, task: Task) -> Row:
     """Check the cells of one row.
 
     Raises:
         ValueError: Names the first problem.
     """
     columns = task.columns
-    text = _text(cells.get(columns.text), columns.text)
-    pair = _text(cells.get(columns.text_pair), columns.text_pair) if columns.text_pair else None
-    label, cell = None, cells.get(columns.label)
-    if cell is not None and (not isinstance(cell, str) or cell.strip()):
-        label = task.parse_label(_label_cell(cell, task))
-    elif labelled:
-        raise ValueError(f"column '{columns.label}' is empty")
+    text = _text(cells.get(columns.text), columns.text, task.missing)
+    pair = _text(cells.get(columns.text_pair), columns.text_pair, task.missing) if columns.text_pair else None
+    label, spellings = _label(cells.get(columns.label), task)
     identity = str(number)
     if columns.id:
         cell = cells.get(columns.id)
-        identity = _text(None if cell is None else str(cell), columns.id)
-    return Row(number, identity, text, pair, label)
+        identity = _text(None if is_missing(cell) else str(cell), columns.id)
+    return Row(number, identity, text, pair, label, spellings)
 
 
 def _weight(cell: object, column: str) -> float:
@@ -99,11 +96,10 @@ def _weight(cell: object, column: str) -> float:
     Raises:
         ValueError: If it is not a finite number from 0.
     """
-    text = "" if cell is None else str(cell).strip()
-    if not text:
+    if is_missing(cell):
         raise ValueError(f"column '{column}' is empty")
     try:
-        weight = math.nan if isinstance(cell, bool) else float(text)
+        weight = math.nan if isinstance(cell, bool) else float(str(cell))
     except ValueError:
         weight = math.nan
     if not 0 <= weight < math.inf:
@@ -111,34 +107,78 @@ def _weight(cell: object, column: str) -> float:
     return weight
 
 
-def _label_cell(cell: object, task: Task) -> object:
-    """Prepare a label cell that is not text for the kind of task.
+def _label(cell: object, task: Task) -> tuple[Label | None, tuple[tuple[str, str], ...]]:
+    """Parse a label cell.
+
+    Returns:
+        The label, None for no label; and what the cell spells otherwise (see `Row.spellings`).
 
     Raises:
-        ValueError: If it is a list or an object, but the task takes one label per row.
+        ValueError: If the cell is neither a label of the task nor a word for no label.
     """
-    if isinstance(cell, bool):  # true stands for the label named True, true or 1, whichever there is
-        names = [str(cell), str(cell).lower(), str(int(cell))]
-        return next((name for name in names if name in task.labels), names[1])
-    if isinstance(cell, dict) or (
-        isinstance(cell, list | tuple | set | frozenset | np.ndarray) and not task.kind.label_shape(task)
-    ):
-        wanted = "a list of labels" if task.kind.label_shape(task) else "one label"
-        raise ValueError(f"column '{task.columns.label}' is {_shown(cell)}, but a {task.kind.name} task takes {wanted}")
-    return cell
+    if is_missing(cell):
+        return None, ()
+    if _is_declared_missing(cell, task):
+        return None, ((cell_text(cell), ""),)
+    try:
+        label = task.parse_label(one_label(cell, task))
+    except ValueError:
+        if not is_list(cell) and is_no_label(cell):
+            return None, ((cell_text(cell), ""),)
+        raise
+    return label, task.kind.spellings(task, cell)
 
 
-def _text(value: object, column: str) -> str:
+def stands_for_nothing(cell: object, task: Task) -> bool:
+    """Return whether a label cell is no label of a task that declares none: missing, or a word for it."""
+    is_word = isinstance(cell, str) and cell.strip().casefold() in MISSING_WORDS
+    return is_missing(cell) or is_word or _is_declared_missing(cell, task)
+
+
+def _is_declared_missing(cell: object, task: Task) -> bool:
+    """Return whether a cell is one of the task's ``missing`` ones, as text or as the same number."""
+    if not task.missing or is_list(cell):
+        return False
+    text, words = cell_text(cell), [word.strip() for word in task.missing]
+    number = number_of(text)
+    return text in words or (number is not None and number in map(number_of, words))
+
+
+def one_label(cell: object, task: Task) -> object:
+    """Return a label cell as it is.
+
+    Raises:
+        ValueError: If it is an object, or a list and the task takes one label per row.
+    """
+    if not isinstance(cell, dict) and (task.kind.label_shape(task) or not is_list(cell)):
+        return cell
+    if task.kind.label_shape(task):
+        wanted = "a list of labels"
+    elif task.kind.has_labels and not isinstance(cell, dict):
+        wanted = 'one label; kind = "multilabel" takes lists of labels'
+    else:
+        wanted = "one label"
+    raise ValueError(f"column '{task.columns.label}' is {_shown(cell)}, but a {task.kind.name} task takes {wanted}")
+
+
+def _text(value: object, column: str, missing: Collection[str] = ()) -> str:
     """Strip the text of a cell.
+
+    Args:
+        value: The cell.
+        column: Name of its column, for messages.
+        missing: Texts that stand for no value.
 
     Raises:
         ValueError: If it is not text, empty or unreadable.
     """
-    if value is not None and not isinstance(value, str):
-        raise ValueError(f"column '{column}' is {_shown(value)}, not text")
-    text = (value or "").strip()
-    if not text:
+    if is_missing(value):
         raise ValueError(f"column '{column}' is empty")
+    if not isinstance(value, str):
+        raise ValueError(f"column '{column}' is {_shown(value)}, not text")
+    text = value.strip()
+    if text in missing:
+        raise ValueError(f"column '{column}' is {text!r}, which the task's missing has")
     if why := unreadable(text):
         raise ValueError(f"column '{column}' has {why}")
     return text

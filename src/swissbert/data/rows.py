@@ -1,6 +1,7 @@
 """Checked rows of data, and rows that cannot be used."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -18,6 +19,8 @@ class Row(NamedTuple):
         text: The text, stripped.
         text_pair: The second text of a pair, else None.
         label: The parsed label; None where there is none.
+        spellings: What the label cell spells otherwise than the declaration, each with the name it is read as; with an
+            empty name if it is a word for no label.
         weight: Weight of the row in the loss.
     """
 
@@ -26,6 +29,7 @@ class Row(NamedTuple):
     text: str
     text_pair: str | None
     label: Label | None
+    spellings: tuple[tuple[str, str], ...] = ()
     weight: float = 1.0
 
     def digested(self) -> bytes:
@@ -46,13 +50,54 @@ class BadRow(NamedTuple):
         return f"{self.file}:{self.number}: {self.reason}"
 
 
+@dataclass
+class LabelNotes:
+    """What the label cells of a split have that is neither a declared name nor wrong.
+
+    Attributes:
+        unlabelled: Number of rows that were left out because they have no label.
+        spellings: Number of rows by cell and the declared name that it is read as; the name is empty for no label.
+    """
+
+    unlabelled: int = 0
+    spellings: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def count(self, row: Row) -> None:
+        """Count what a row's label cell spells otherwise."""
+        self.spellings.update(row.spellings)
+
+    def without_label(self) -> str:
+        """Word the number of rows without a label, with the words that stand for none; empty for 0."""
+        words = [f"{count:,} {cell!r}" for (cell, name), count in self.spellings.most_common() if not name]
+        more = f" ({', '.join(words[:WORDS_SHOWN])}{', ...' if len(words) > WORDS_SHOWN else ''})" if words else ""
+        return f"{self.unlabelled:,} without a label{more}" if self.unlabelled else ""
+
+    def other_spellings(self) -> str:
+        """Word which labels are read as which declared names; empty if all are written as declared."""
+        pairs = [f"{cell!r} as {name!r} in {n:,} row(s)" for (cell, name), n in self.spellings.most_common() if name]
+        more = f" and {len(pairs) - WORDS_SHOWN} more" if len(pairs) > WORDS_SHOWN else ""
+        return f"labels read as declared ones: {', '.join(pairs[:WORDS_SHOWN])}{more}" if pairs else ""
+
+
+WORDS_SHOWN = 6
+"""Spellings that a message shows."""
+
+
 @dataclass(frozen=True)
 class Rows:
-    """All rows of one split of one task, in file order, and the rows that could not be used."""
+    """All rows of one split of one task, in file order, and the rows that could not be used.
+
+    Attributes:
+        source: Name of the file, data set or rows.
+        rows: The usable rows.
+        bad: Rows that cannot be used.
+        label_notes: Rows without a label, and labels in other spellings.
+    """
 
     source: str
     rows: list[Row]
     bad: list[BadRow] = field(default_factory=list)
+    label_notes: LabelNotes = field(default_factory=LabelNotes)
 
     def __len__(self) -> int:
         """Return the number of usable rows."""

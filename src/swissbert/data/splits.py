@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from swissbert.data.bad_rows import is_hopeless, most_frequent, refuse_bad, refuse_counting_from_one, refuse_many_bad
 from swissbert.data.formats import NumberedCells, find_format, read_cells
 from swissbert.data.holdout import rows_of_side
 from swissbert.data.hub import read_hub
 from swissbert.data.memory import MemoryRows
 from swissbert.data.row_checks import check_rows, with_ids
-from swissbert.data.rows import BadRow, Row, Rows
+from swissbert.data.rows import BadRow, LabelNotes, Row, Rows
 from swissbert.errors import SwissbertError
 from swissbert.tasks import Split, Task
 
@@ -24,45 +25,68 @@ class Reading:
 
     Args:
         task: The task.
-        split: Which split. Labels are required in ``train`` and ``dev``, and optional in ``test``.
+        split: Which split.
         source: Where its rows come from.
         refuse: Whether the first bad row is an error.
         limit: Highest number of rows.
+        max_bad: Largest share of bad rows among all rows that have a label, 0 to 1; None for any.
+        labelled: Whether rows without a label are left out and counted; if not given, in ``train`` and ``dev``.
 
     Attributes:
         source: Name of the file, data set or rows.
         bad: Rows that cannot be used; filled while iterating.
         is_weighted: Whether rows have weights of their own.
+        label_notes: Rows without a label, and labels in other spellings; filled while iterating.
 
     Raises:
-        SwissbertError: At once if there is no such file; while iterating if the rows are unreadable, lack a column or
-            have no usable row.
+        SwissbertError: At once if there is no such file; while iterating if the rows are unreadable, lack a column,
+            have no usable row, or too many bad ones.
     """
 
     def __init__(
-        self, task: Task, split: Split, source: Source, *, refuse: bool = False, limit: int | None = None
+        self,
+        task: Task,
+        split: Split,
+        source: Source,
+        *,
+        refuse: bool = False,
+        limit: int | None = None,
+        max_bad: float | None = None,
+        labelled: bool | None = None,
     ) -> None:
-        self.task, self.split, self.refuse, self.limit = task, split, refuse, limit
-        self.source, self._checked = open_split(task, split, source)
+        self.task, self.split, self.refuse, self.limit, self.max_bad = task, split, refuse, limit, max_bad
+        self.labelled = split != "test" if labelled is None else labelled
+        self.source, self._checked = open_split(task, split, source, labelled=self.labelled)
         self._held_out = split == "dev" and holds_out(task, source)
         self.is_weighted = split == "train" and task.columns.weight is not None
         self.bad: list[BadRow] = []
+        self.label_notes = LabelNotes()
 
     def __iter__(self) -> Iterator[Row]:
         """Yield the rows."""
-        count = 0
+        count, has_first = 0, False
         for row in self._checked:
             if isinstance(row, BadRow):
                 self.bad.append(row)
                 if self.refuse:
                     refuse_bad(self.bad)
+                if is_hopeless(len(self.bad), count):
+                    refuse_many_bad(self.bad, count, self.max_bad, self.task.name)
                 continue
+            self.label_notes.count(row)
+            if self.labelled and row.label is None:
+                self.label_notes.unlabelled += 1
+                continue
+            has_first = has_first or row.label == 0 or (isinstance(row.label, tuple) and row.label[0] == 1)
             yield row
             count += 1
             if count == self.limit:
-                return
+                break
         if not count:
             raise SwissbertError(self._no_rows())
+        if self.max_bad is not None and not has_first:
+            refuse_counting_from_one(self.bad, self.task)
+        refuse_many_bad(self.bad, count, self.max_bad, self.task.name)
 
     def _no_rows(self) -> str:
         task = self.task
@@ -71,29 +95,45 @@ class Reading:
                 f"{self.source}: holding out {task.holdout:g} of the train rows of task '{task.name}' left none for dev; "
                 "a larger holdout, or dev rows of its own, helps"
             )
-        first = f"; the first: {self.bad[0].reason}" if self.bad else ""
-        return f"{self.source}: no usable row for task '{task.name}' ({len(self.bad)} bad rows{first})"
+        if self.label_notes.unlabelled and not self.bad:
+            return (
+                f"{self.source}: no row has a label for task '{task.name}' "
+                f"({self.label_notes.without_label()}); its labels are read from column '{task.columns.label}'"
+            )
+        no_label = f", {self.label_notes.without_label()}" if self.label_notes.unlabelled else ""
+        message = f"{self.source}: no usable row for task '{task.name}' ({len(self.bad):,} bad rows{no_label})"
+        if self.bad:
+            reason, rows = most_frequent(self.bad)
+            same = "all" if len(rows) == len(self.bad) else f"{len(rows):,} of them"
+            message += f"; {same} like row {rows[0].number}: {reason}"
+        return message
 
 
-def refuse_bad(bad: list[BadRow]) -> None:
-    """Raise SwissbertError for the first bad row, if there is one."""
-    if bad:
-        raise SwissbertError(f"{bad[0]} (data.bad_rows is 'refuse'; 'skip' leaves such rows out and counts them)")
-
-
-def read_split(task: Task, split: Split, source: Source, *, refuse: bool = False, limit: int | None = None) -> Rows:
+def read_split(
+    task: Task,
+    split: Split,
+    source: Source,
+    *,
+    refuse: bool = False,
+    limit: int | None = None,
+    labelled: bool | None = None,
+) -> Rows:
     """Read all rows of a split at once; arguments and errors as for `Reading`."""
-    reading = Reading(task, split, source, refuse=refuse, limit=limit)
-    return Rows(reading.source, list(reading), reading.bad)
+    reading = Reading(task, split, source, refuse=refuse, limit=limit, labelled=labelled)
+    return Rows(reading.source, list(reading), reading.bad, reading.label_notes)
 
 
-def open_split(task: Task, split: Split, source: Source) -> tuple[str, Iterator[Row | BadRow]]:
+def open_split(
+    task: Task, split: Split, source: Source, *, labelled: bool | None = None
+) -> tuple[str, Iterator[Row | BadRow]]:
     """Open a split.
 
     Args:
         task: The task.
-        split: Which split; labels are optional in ``test``.
+        split: Which split.
         source: Where its rows come from.
+        labelled: Whether the label column has to be there; if not given, in ``train`` and ``dev``. Rows without a label
+            come with the label None in every case.
 
     Returns:
         Name of the file, data set or rows, and an iterator over checked rows.
@@ -103,16 +143,17 @@ def open_split(task: Task, split: Split, source: Source) -> tuple[str, Iterator[
     """
     held_out = split != "test" and holds_out(task, source)
     stored: Split = "train" if held_out else split
-    name, rows = _open_stored(task, stored, source)
+    needs_labels = split != "test" if labelled is None else labelled
+    name, rows = _open_stored(task, stored, source, needs_labels)
     if not held_out:
         return name, rows
-    return name, rows_of_side(rows, split, task, lambda: _open_stored(task, stored, source)[1])
+    return name, rows_of_side(rows, split, task, lambda: _open_stored(task, stored, source, needs_labels)[1])
 
 
-def _open_stored(task: Task, stored: Split, source: Source) -> tuple[str, Iterator[Row | BadRow]]:
+def _open_stored(task: Task, stored: Split, source: Source, labelled: bool) -> tuple[str, Iterator[Row | BadRow]]:
     """Open and check the rows that are stored as a split; see `open_split`."""
     name, raw = open_cells(task, stored, source)
-    return name, check_rows(raw, task, name, labelled=stored != "test", weighted=stored == "train")
+    return name, check_rows(raw, task, name, labelled=labelled, weighted=stored == "train")
 
 
 def open_cells(task: Task, split: Split, source: Source) -> tuple[str, Iterator[NumberedCells]]:
@@ -133,7 +174,7 @@ def open_cells(task: Task, split: Split, source: Source) -> tuple[str, Iterator[
         return source.name(task, split), with_ids(source.cells(task, split), task)
     if task.hub is not None:
         hub_split = task.hub.splits.get(split, split)
-        return f"{task.hub.dataset}[{hub_split}]", read_hub(task.hub, hub_split, task.name)
+        return f"{task.hub.dataset}[{hub_split}]", read_hub(task.hub, hub_split, task)
     path = split_file(task, split, source)
     format = find_format(path, task.format)
     raw = read_cells(path, format, task.read_options)

@@ -9,8 +9,8 @@ import numpy as np
 
 from swissbert.data.formats import unreadable
 from swissbert.errors import SwissbertError
-from swissbert.estimator.texts import is_missing, listed
-from swissbert.kinds import Array
+from swissbert.estimator.texts import listed
+from swissbert.kinds import Array, is_missing
 from swissbert.settings import shown
 
 COLLECTIONS = (list, set, frozenset)

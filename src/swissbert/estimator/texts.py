@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from swissbert.data.formats import unreadable
-from swissbert.data.memory import plain
 from swissbert.errors import SwissbertError
+from swissbert.kinds import is_missing
 from swissbert.settings import shown
 
 TextInputs = list[str] | list[tuple[str, str]]
@@ -64,12 +64,6 @@ def listed(values: object, name: str) -> list[Any]:
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise SwissbertError(f"{name} is {shown(values)}, but it must be {form}")
     return list(values)
-
-
-def is_missing(value: object) -> bool:
-    """Whether a value stands for none: None, NaN, the NA and NaT of pandas and numpy, or text without a character."""
-    value = plain(value)
-    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _check_columns(X: object) -> None:  # noqa: N803

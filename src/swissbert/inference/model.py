@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, overload
 import numpy as np
 
 from swissbert.config import data_path
+from swissbert.data.bad_rows import MAX_BAD
 from swissbert.data.dataset import TaskData, TokenOptions, load_split, tokenize
 from swissbert.data.overlap import overlap_notes
 from swissbert.data.rows import Row
@@ -250,32 +251,49 @@ class Model:
         answers = self._answers(chosen, chain(first, items))
         return next(answers) if given.form == "one" else list(answers) if given.form == "list" else answers
 
-    def evaluate(self, data: str | Path | None = None, split: Split = "dev", metrics: Sequence[Metric] = ()) -> Scores:
+    def evaluate(
+        self,
+        data: str | Path | None = None,
+        split: Split = "dev",
+        metrics: Sequence[Metric] = (),
+        max_bad: float | None = MAX_BAD,
+    ) -> Scores:
         """Score a labelled split of every task, with 95 % intervals.
 
         Args:
             data: Directory with the tasks' files, or ``starter`` for the corpus that ships.
-            split: Which split.
+            split: Which split. Rows without a label are left out.
             metrics: Further metrics, computed for the kinds that they name.
+            max_bad: Largest share of bad rows, 0 to 1; None for any.
 
         Raises:
-            SwissbertError: If the split cannot be read, or its rows lack labels.
+            SwissbertError: If the split cannot be read, none of its rows has a label, or too many rows are bad.
         """
         directory = data_path(str(data)) if data is not None else None
-        return score_splits(self.network, self.labelled_splits(split, directory), full=True, metrics=metrics)
+        splits = self.labelled_splits(split, directory, max_bad=max_bad)
+        return score_splits(self.network, splits, full=True, metrics=metrics)
 
     def labelled_splits(
-        self, split: Split, directory: Path | None, tasks: Sequence[Task] | None = None
+        self,
+        split: Split,
+        directory: Path | None,
+        tasks: Sequence[Task] | None = None,
+        max_bad: float | None = MAX_BAD,
     ) -> Iterator[TaskData]:
         """Yield a labelled split of every task, or of `tasks` alone, tokenized as the model was trained.
 
+        Args:
+            split: Which split. Rows without a label are left out.
+            directory: Directory with the tasks' files.
+            tasks: Some of the tasks.
+            max_bad: Largest share of bad rows, 0 to 1; None for any.
+
         Raises:
-            SwissbertError: If a split cannot be read, or its rows lack labels.
+            SwissbertError: If a split cannot be read, none of its rows has a label, or too many rows are bad.
         """
         for task in tasks or self.tasks.values():
-            data = load_split(task, split, directory, self.tokenizer, **self.token_options(task))
-            if np.isnan(data.labels).any():
-                raise SwissbertError(f"{data.source}: {split} rows of task '{task.name}' have no labels")
+            options = self.token_options(task)
+            data = load_split(task, split, directory, self.tokenizer, **options, max_bad=max_bad).labelled()
             yield replace(data, notes=tuple(overlap_notes(task, split, directory, data.keys)))
 
 
@@ -315,17 +333,22 @@ def load(
 
 
 def evaluate(
-    model: Model | str | Path, data: str | Path | None = None, split: Split = "dev", metrics: Sequence[Metric] = ()
+    model: Model | str | Path,
+    data: str | Path | None = None,
+    split: Split = "dev",
+    metrics: Sequence[Metric] = (),
+    max_bad: float | None = MAX_BAD,
 ) -> Scores:
     """Score a labelled split of every task of a model, with 95 % intervals.
 
     Args:
         model: A `Model`, or a name that `load` takes.
         data: Directory with the tasks' files, or ``starter`` for the corpus that ships.
-        split: Which split.
+        split: Which split. Rows without a label are left out.
         metrics: Further metrics, computed for the kinds that they name.
+        max_bad: Largest share of bad rows, 0 to 1; None for any.
 
     Raises:
-        SwissbertError: If the model cannot be loaded, or rows are missing or lack labels.
+        SwissbertError: If the model cannot be loaded, rows are missing or lack labels, or too many rows are bad.
     """
-    return (model if isinstance(model, Model) else load(model)).evaluate(data, split, metrics)
+    return (model if isinstance(model, Model) else load(model)).evaluate(data, split, metrics, max_bad)

@@ -13,7 +13,7 @@ from swissbert.errors import SwissbertError
 from swissbert.files import whole_file, whole_path
 from swissbert.inference.stream import Answered, record
 from swissbert.kinds import Answer
-from swissbert.kinds.base import SEPARATORS
+from swissbert.kinds.label_lists import SEPARATORS
 from swissbert.tasks import Task
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ def submission(model: Model, directory: Path | None, out: Path) -> Iterator[tupl
         splits: list[Split] = ["dev", "test"]
         available = [s for s in splits if (task.hub and s in task.hub.splits) or find_split_file(task, s, directory)]
         for split in available or splits:  # with neither, read_split reports what is missing
-            rows = read_split(task, split, directory)
+            rows = read_split(task, split, directory, labelled=False)
             decisions = task.kind.decide(model.answer_rows(task, rows.rows))
             ids = [row.id for row in rows.rows]
             path = write_submission(out, task, split, zip(ids, decisions, strict=True))

@@ -26,9 +26,6 @@ Label = float | tuple[float, ...]
 """A parsed label: a class number, 0 or 1, a score, or one 0 or 1 for each label of a multilabel task."""
 
 
-SEPARATORS = ("|", ";", ",")
-"""What may separate several labels in a text cell, in the order that it is tried."""
-
 LABELS_SHOWN = 8
 """Number of labels that a line about a declaration names."""
 
@@ -199,6 +196,10 @@ class Kind(ABC):
             ValueError: If the cell is not a label of this task; names the value and what is allowed.
         """
 
+    def spellings(self, task: "Task", cell: object) -> tuple[tuple[str, str], ...]:
+        """Return what a cell that `parse` takes spells otherwise than the declaration, each with the declared name."""
+        return ()
+
     @abstractmethod
     def loss(self, task: "Task", logits: "Tensor", labels: "Tensor") -> "Tensor":
         """Return the mean loss, a scalar.
@@ -345,25 +346,6 @@ def check_weighting(kind: Kind, task: "Task") -> None:
         raise ValueError("class_weights are all 0, but at least one must be greater")
 
 
-def parse_class(labels: Sequence[str], cell: object) -> int:
-    """Turn a cell into a class number: by name, or by number where no name looks like a number.
-
-    Raises:
-        ValueError: If it is neither; names the value and what is allowed.
-    """
-    text = str(cell).strip()
-    if text in labels:
-        return labels.index(text)
-    numbered = not any(_is_number(name) for name in labels)
-    if numbered and _is_number(text) and float(text) in range(len(labels)):
-        return int(float(text))
-    if _is_several(labels, cell):
-        raise ValueError(f"label {text[:40]!r} is several labels, which a task of kind 'multilabel' takes")
-    allowed = ", ".join(labels[:12]) + (", ..." if len(labels) > 12 else "")
-    number = f" or 0 to {len(labels) - 1}" if numbered else ""
-    raise ValueError(f"label {text[:40]!r} is not one of {allowed}{number}")
-
-
 def count_classes(labels: Array, decisions: Array, classes: int) -> list[list[int]]:
     """Count rows by ``[true class][predicted class]``; both arguments are class numbers ``[N]``."""
     cells = labels.astype(int) * classes + decisions.astype(int)
@@ -384,16 +366,3 @@ def logistic_answers(features: Any, labels: Array, others: Any, classes: int) ->
     answers = np.zeros((others.shape[0], classes))
     answers[:, model.classes_] = model.predict_proba(others)
     return answers
-
-
-def _is_several(labels: Sequence[str], cell: object) -> bool:
-    """Whether a cell that is not a label is several known labels with a separator between."""
-    parts = ([part.strip() for part in str(cell).split(separator)] for separator in SEPARATORS)
-    return any(len(names) > 1 and all(name in labels for name in names) for names in parts)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return bool(np.isfinite(float(text)))
-    except ValueError:
-        return False

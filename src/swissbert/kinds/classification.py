@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swissbert.kinds.answer import Answer
-from swissbert.kinds.base import Array, HFHead, Kind, Label, count_classes, logistic_answers, parse_class
+from swissbert.kinds.base import Array, HFHead, Kind, Label, count_classes, logistic_answers
+from swissbert.kinds.class_names import class_number, other_spelling
 from swissbert.kinds.label_names import names_in, sorted_names
 
 if TYPE_CHECKING:
@@ -36,8 +37,13 @@ class Classification(Kind):
         return (len(task.labels),)
 
     def parse(self, task: "Task", cell: object) -> Label:
-        """A label's name, or its number where no name looks like a number."""
-        return float(parse_class(task.labels, cell))
+        """A label's name or number, or a word for yes or no; see `swissbert.kinds.class_names.class_number`."""
+        return float(class_number(task.labels, cell))
+
+    def spellings(self, task: "Task", cell: object) -> tuple[tuple[str, str], ...]:
+        """The cell, if it is not the declared name or a number."""
+        pair = other_spelling(task.labels, cell)
+        return (pair,) if pair else ()
 
     def loss(self, task: "Task", logits: "Tensor", labels: "Tensor") -> "Tensor":
         """Cross-entropy, with ``label_smoothing`` as in torch."""

@@ -4,12 +4,13 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from swissbert.kinds.base import SEPARATORS
+from swissbert.kinds.label_lists import SEPARATORS, is_list, written_list
 from swissbert.kinds.label_names import names_in
 
 MOST_CLASSES = 20
 """Largest number of different whole numbers that are taken for classes rather than for a score."""
 DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
+PERCENT = re.compile(r"-?\d+(?:[.,]\d+)?\s*%")
 
 
 class Guess(NamedTuple):
@@ -37,15 +38,18 @@ def guess_kind(cells: Sequence[object]) -> Guess:
         cells: The label cells of all rows that have one.
 
     Raises:
-        ValueError: If they are numbers with a decimal comma.
+        ValueError: If they are numbers with a decimal comma or a percent sign.
     """
-    if any(isinstance(cell, list | tuple | set) for cell in cells):
+    if any(is_list(cell) for cell in cells) or all(written_list(str(cell).strip()) is not None for cell in cells):
         return Guess("multilabel", "cells are lists of labels")
     counts = names_in(cells)
     commas = sum(count for name, count in counts.items() if DECIMAL_COMMA.fullmatch(name))
     if commas > 0.9 * counts.total():
         example = next(name for name in counts if DECIMAL_COMMA.fullmatch(name))
         raise ValueError(f"{example!r} has a decimal comma; write {example.replace(',', '.')}")
+    if all(PERCENT.fullmatch(name) for name in counts):
+        example = next(iter(counts))
+        raise ValueError(f"{example!r} has a percent sign; write {example.rstrip('% ').replace(',', '.')}")
     if all(map(_is_number, counts)):
         whole = all(float(name).is_integer() for name in counts)
         if not whole or len(counts) > MOST_CLASSES:

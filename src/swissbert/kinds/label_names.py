@@ -1,7 +1,12 @@
 """Label names from the cells of a column."""
 
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+
+from swissbert.kinds.cells import cell_text, number_of
+from swissbert.kinds.class_names import alike
+from swissbert.kinds.label_lists import SEPARATORS
 
 NEGATIVE = frozenset(
     ("0", "-1", "no", "n", "false", "f", "negative", "neg", "off", "absent", "none", "ham", "different", "other")
@@ -17,18 +22,25 @@ def cell_name(cell: object) -> str:
         return str(cell).lower()
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
-    return str(cell).strip()
+    return cell_text(cell)
 
 
 def names_in(cells: Iterable[object]) -> Counter[str]:
-    """Count the label names in cells. Whole numbers with and without a fraction of zero are one name."""
+    """Count the label names in cells.
+
+    Whole numbers with and without a fraction of zero are one name, and so are names that differ in case or space alone,
+    of which the most frequent spelling is taken.
+    """
     counts = Counter(map(cell_name, cells))
     if all(map(_is_whole, counts)):
         merged: Counter[str] = Counter()
         for name, count in counts.items():
             merged[str(int(float(name)))] += count
         return merged
-    return counts
+    spellings: dict[str, Counter[str]] = {}
+    for name, count in counts.items():
+        spellings.setdefault(alike(name), Counter())[name] += count
+    return Counter({group.most_common(1)[0][0]: group.total() for group in spellings.values()})
 
 
 def sorted_names(counts: Counter[str]) -> list[str]:
@@ -38,6 +50,14 @@ def sorted_names(counts: Counter[str]) -> list[str]:
         ValueError: If there are fewer than two, or so many that they are no labels.
     """
     rows = counts.total()
+    for name in counts:
+        for mark in SEPARATORS:
+            parts = [part.strip() for part in name.split(mark)]
+            if len(parts) > 1 and all(part in counts for part in parts):
+                raise ValueError(
+                    f'label {name[:40]!r} is several labels; kind = "multilabel" with separator = "{mark}" takes '
+                    "several, and declared labels take it as one name"
+                )
     if len(counts) < 2:
         only = f"only {next(iter(counts))!r}" if counts else "no label"
         raise ValueError(f"the train rows have {only}; at least two labels are needed")
@@ -46,7 +66,20 @@ def sorted_names(counts: Counter[str]) -> list[str]:
             f"the train rows have {len(counts):,} different labels in {rows:,} rows, which looks like a text or an "
             "identifier; declare the labels if they are meant"
         )
-    return sorted(counts, key=lambda name: (not _is_number(name), float(name) if _is_number(name) else 0.0, name))
+    names = [name for name in counts if name not in _no_labels(counts)]
+    return sorted(names, key=lambda name: (not _is_number(name), float(name) if _is_number(name) else 0.0, name))
+
+
+def _no_labels(names: Collection[str]) -> set[str]:
+    """Return names that stand for no label beside the others, so that rows with them are counted and not learned.
+
+    That is one sign without letters or digits (``-`` where annotators disagreed) beside names that have some, and -1
+    beside 0, 1, 2 and so on. With 0 and 1 alone, -1 may be a label.
+    """
+    signs = {name for name in names if not re.search(r"\w", name)}
+    others = {number_of(name) for name in names} - {-1.0}
+    is_counted = "-1" in names and len(others) > 2 and others == set(map(float, range(len(others))))
+    return (signs if len(signs) == 1 and len(names) > 2 else set()) | ({"-1"} if is_counted else set())
 
 
 def negative_first(names: Sequence[str], counts: Counter[str]) -> list[str]:
@@ -62,11 +95,9 @@ def negative_first(names: Sequence[str], counts: Counter[str]) -> list[str]:
 
 
 def _is_number(text: str) -> bool:
-    try:
-        return float(text) == float(text)
-    except ValueError:
-        return False
+    return number_of(text) is not None
 
 
 def _is_whole(text: str) -> bool:
-    return _is_number(text) and float(text).is_integer()
+    number = number_of(text)
+    return number is not None and number.is_integer()

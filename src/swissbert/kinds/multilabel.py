@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swissbert.kinds.answer import Answer
-from swissbert.kinds.base import SEPARATORS, Array, HFHead, Kind, Label, logistic_answers, parse_class
+from swissbert.kinds.base import Array, HFHead, Kind, Label, logistic_answers
+from swissbert.kinds.cells import cell_text, number_of
+from swissbert.kinds.class_names import class_number, other_spelling
+from swissbert.kinds.label_lists import label_items, separator_of
 from swissbert.kinds.label_names import names_in, sorted_names
 
 if TYPE_CHECKING:
@@ -31,7 +34,9 @@ class Multilabel(Kind):
 
     def infer(self, task: "Task", cells: Iterable[object]) -> dict[str, Any]:
         """The different names in all rows, sorted."""
-        return {"labels": sorted_names(names_in(item for cell in cells for item in self._items(task, cell)))}
+        return {
+            "labels": sorted_names(names_in(item for cell in cells for item in label_items([], cell, task.separator)))
+        }
 
     def outputs(self, task: "Task") -> int:
         """One logit per label."""
@@ -46,37 +51,27 @@ class Multilabel(Kind):
         return (len(task.labels),)
 
     def parse(self, task: "Task", cell: object) -> Label:
-        """A list of label names or numbers, a JSON list as text, or names with a separator between.
+        """A list of label names or numbers, a list as text, or names with a separator between.
 
         An empty list assigns no label. An empty text cell never gets here: it counts as a missing label.
         """
-        items = self._items(task, cell)
-        classes = {parse_class(task.labels, item) for item in items}
-        if len(classes) < len(items) and not any(isinstance(item, str) for item in items):
-            raise ValueError(
-                f"label {str(cell)[:40]!r} names a number twice; a list of names or numbers is expected, not a 0 or 1 per label"
-            )
+        items = label_items(task.labels, cell, task.separator)
+        _check_items(task, cell, items)
+        classes = {class_number(task.labels, item, is_item=True) for item in items}
+        numbers = [item for item in items if number_of(cell_text(item)) is not None and item not in task.labels]
+        if numbers and len(numbers) == len(items):
+            is_vector = len(items) == len(task.labels) == 2 and classes == {0, 1}
+            if len(classes) < len(items) or is_vector:
+                wrong = "may be two numbers or a 0 and a 1" if is_vector else "names a number twice"
+                raise ValueError(
+                    f"label {str(cell)[:40]!r} {wrong}; a list of names or numbers is expected, not a 0 or 1 per label"
+                )
         return tuple(float(number in classes) for number in range(len(task.labels)))
 
-    def _items(self, task: "Task", cell: object) -> Sequence[object]:
-        if isinstance(cell, list | tuple | set | frozenset | np.ndarray):
-            return list(cell)
-        text = str(cell).strip()
-        if text.startswith("["):
-            try:
-                items = json.loads(text)
-            except (ValueError, RecursionError):
-                items = None
-            if isinstance(items, list):
-                return items
-        if task.separator:
-            return [part for part in (part.strip() for part in text.split(task.separator)) if part]
-        if text in task.labels:
-            return [text]
-        for separator in SEPARATORS:
-            if separator in text:
-                return [part for part in (part.strip() for part in text.split(separator)) if part]
-        return [text]
+    def spellings(self, task: "Task", cell: object) -> tuple[tuple[str, str], ...]:
+        """The items that are not declared names or numbers."""
+        items = label_items(task.labels, cell, task.separator)
+        return tuple(pair for pair in (other_spelling(task.labels, item) for item in items) if pair)
 
     def loss(self, task: "Task", logits: "Tensor", labels: "Tensor") -> "Tensor":
         """Binary cross-entropy, mean over rows and labels."""
@@ -175,3 +170,30 @@ class Multilabel(Kind):
         """The head as it is; the pipeline puts a sigmoid on each logit."""
         note = "the probability of one label: every label with s >= 0.5 is assigned."
         return HFHead(weight, bias, task.labels, "multi_label_classification", note)
+
+
+def _check_items(task: "Task", cell: object, items: Sequence[object]) -> None:
+    """Check that all labels of a row are declared.
+
+    Raises:
+        ValueError: Names those that are not.
+    """
+    unknown: list[str] = []
+    first: ValueError | None = None
+    for item in items:
+        try:
+            class_number(task.labels, item, is_item=True)
+        except ValueError as error:
+            first = first or error
+            unknown.append(cell_text(item)[:40])
+    if first is None:
+        return
+    mark = separator_of(task.labels, unknown[0])
+    if mark and isinstance(cell, str):
+        raise ValueError(
+            f"label {cell[:40]!r} is several labels; separator = {json.dumps(mark)} in the task splits them"
+        )
+    if len(unknown) == 1:
+        raise first
+    allowed = ", ".join(task.labels[:12]) + (", ..." if len(task.labels) > 12 else "")
+    raise ValueError(f"labels {', '.join(map(repr, unknown[:5]))} are not among {allowed}")

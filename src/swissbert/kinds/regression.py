@@ -1,6 +1,7 @@
 """Regression: a score in a range (paper, Section 4.1)."""
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ import numpy as np
 
 from swissbert.kinds.answer import Answer
 from swissbert.kinds.base import Array, HFHead, Kind, Label
+from swissbert.kinds.cells import cell_text, number_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,7 +46,15 @@ class Regression(Kind):
 
     def infer(self, task: "Task", cells: Iterable[object]) -> dict[str, Any]:
         """The lowest and the highest number; other cells are left to `parse`, which says what is wrong with them."""
-        numbers = [number for number in map(_number, cells) if math.isfinite(number)]
+        numbers, first_other = [], None
+        for cell in cells:
+            if (number := number_of(cell_text(cell))) is not None:
+                numbers.append(number)
+            elif first_other is None:
+                first_other = cell_text(cell)
+        if not numbers and first_other is not None:
+            wrong = f"{first_other[:40]!r} {_no_number(first_other, -math.inf, math.inf)}"
+            raise ValueError(f"the train rows have no number as a score; label {wrong}")
         if not numbers or min(numbers) == max(numbers):
             what = f"only the number {numbers[0]:g}" if numbers else "no number"
             raise ValueError(f"the train rows have {what} as a score; declare range = [low, high]")
@@ -70,10 +80,11 @@ class Regression(Kind):
 
     def parse(self, task: "Task", cell: object) -> Label:
         """A number inside the range."""
-        text, number = str(cell).strip(), _number(cell)
+        text = cell_text(cell)
         low, high = _range(task)
-        if not low <= number <= high:
-            raise ValueError(f"label {text[:40]!r} is not a number from {low:g} to {high:g}")
+        number = number_of(text)
+        if number is None or not low <= number <= high:
+            raise ValueError(f"label {text[:40]!r} {_no_number(text, low, high)}")
         return number
 
     def loss(self, task: "Task", logits: "Tensor", labels: "Tensor") -> "Tensor":
@@ -168,14 +179,20 @@ class Regression(Kind):
         return HFHead(weight, bias, [task.name], "regression", note)
 
 
-def _number(cell: object) -> float:
-    """Return the number in a cell; NaN if there is none."""
-    try:
-        return float(str(cell).strip())
-    except ValueError:
-        return math.nan
-
-
 def _range(task: "Task") -> tuple[float, float]:
     assert task.range is not None, "checked when the task was declared"
     return task.range
+
+
+def _no_number(text: str, low: float, high: float) -> str:
+    """Word why a text is not a number of the range, and how to write it."""
+    expected = "a number" if math.isinf(high) else f"a number from {low:g} to {high:g}"
+    if (share := number_of(text.removesuffix("%").strip().replace(",", "."))) is not None and text.endswith("%"):
+        written = next((f"{value:g}" for value in (share, share / 100) if low <= value <= high), f"{share:g}")
+        return f"has a percent sign, but {expected} is expected; write {written}"
+    if re.fullmatch(r"[+-]?\d+,\d+", text):
+        written = text.replace(",", ".")
+        if re.fullmatch(r"[+-]?\d{1,3},\d{3}", text) and low <= float(text.replace(",", "")) <= high:
+            written += f" or {text.replace(',', '')}"
+        return f"has a decimal comma, but numbers have a decimal point; write {written}"
+    return f"is not {expected}"

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 
 from swissbert.config import RunConfig
+from swissbert.data.bad_rows import bad_lines
 from swissbert.data.cache import cached_split
 from swissbert.data.completion import complete_tasks
 from swissbert.data.dataset import SplitOptions, TaskData, load_split
@@ -261,6 +262,7 @@ def load_splits(
             "max_length": config.encoder.max_length,
             "refuse": config.data.bad_rows == "refuse",
             "limit": config.data.limit,
+            "max_bad": config.data.max_bad,
         }
         splits: tuple[Split, ...] = ("train", "dev")
         memory = memory_rows(data[task.name]) if data and task.name in data else None  # once: iterators end
@@ -303,9 +305,11 @@ def _refuse_unknown(argument: str, table: Mapping[str, object], config: RunConfi
 def _report(data: TaskData, split: str, max_length: int, display: Display) -> None:
     cut = int((data.table.lengths >= max_length * data.table.per_row).sum())
     note = f", {cut} cut at {max_length} tokens" if cut else ""
-    display.say(f"{data.task.name} {split}: {len(data):,} rows from {data.source}, {len(data.bad)} bad{note}")
-    for bad in data.bad[:5]:
-        display.say(f"  {bad}")
+    unlabelled = f"{data.label_notes.without_label()}, " if data.label_notes.unlabelled else ""
+    rows = f"{len(data):,} rows from {data.source}"
+    display.say(f"{data.task.name} {split}: {rows}, {unlabelled}{len(data.bad)} bad{note}")
+    for line in [*bad_lines(data.bad, 5), *filter(None, [data.label_notes.other_spellings()])]:
+        display.say(f"  {line}")
 
 
 def provenance(prepared: Prepared) -> dict[str, object]:

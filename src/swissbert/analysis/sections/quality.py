@@ -47,6 +47,8 @@ def scores_section(splits: Mapping[str, AnsweredSplit], split: Split) -> Section
     sentences = [f"On the {split} rows.", _overall_sentence(splits, scores)]
     sentences += [f"{name}: {note}." for name, answered in splits.items() for note in answered.notes]
     sentences += [f"{bad:,} bad row(s) were left out."] if bad else []
+    unlabelled = sum(answered.unlabelled for answered in splits.values())
+    sentences += [f"{unlabelled:,} row(s) without a label were left out."] if unlabelled else []
     return Section("scores", "Scores", " ".join(filter(None, sentences)), parts)
 
 

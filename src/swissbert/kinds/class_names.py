@@ -1,0 +1,162 @@
+"""From a cell to the number of a class: by name, by number, or by what stands for yes and no."""
+
+import difflib
+import json
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeVar
+
+from swissbert.kinds.cells import cell_text, number_of
+from swissbert.kinds.label_lists import several
+
+TRUE = frozenset({"true", "t", "yes", "y", "1"})
+FALSE = frozenset({"false", "f", "no", "n", "0"})
+"""What stands for yes and for no, in small letters."""
+FROM_ZERO = "numbers of labels count from 0"
+"""Part of the reason why the number of labels is no label."""
+NEAR = 0.8
+"""Similarity, 0 to 1, from which a declared name is offered instead of an unknown one."""
+
+K = TypeVar("K", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class ClassNames:
+    """The ways to name the classes of a task.
+
+    Attributes:
+        labels: The declared names.
+        exact: Class number by name.
+        alike: Class number by what `alike` makes of the name, for names that differ there.
+        values: Class number by the number that the name is, for names that are different numbers.
+        has_numbers: Whether a name is a number, so that numbers are names and not positions.
+        truth: Class numbers of no and yes, if exactly one name stands for either; else empty.
+    """
+
+    labels: tuple[str, ...]
+    exact: dict[str, int]
+    alike: dict[str, int]
+    values: dict[float, int]
+    has_numbers: bool
+    truth: dict[bool, int]
+
+    def match(self, cell: object) -> tuple[int, bool] | None:
+        """Find the class of a cell.
+
+        Returns:
+            Class number, and whether the cell spells it otherwise than the declaration; None if it is no class.
+
+        Raises:
+            ValueError: If two readings disagree.
+        """
+        text = cell_text(cell)
+        if text in self.exact:
+            return self.exact[text], False
+        if (number := self.alike.get(alike(text))) is not None:
+            return number, not isinstance(cell, bool)
+        value, truth = number_of(text), _truth(text)
+        if value is not None and self.has_numbers and value in self.values:
+            return self.values[value], isinstance(cell, str)
+        if value is not None and not self.has_numbers and value in range(len(self.labels)):
+            position = int(value)
+            if len(self.labels) == 2 and truth is not None and self.truth.get(truth, position) != position:
+                raise ValueError(
+                    f"label {text!r} is the number of {self.labels[position]!r} but reads like "
+                    f"{self.labels[1 - position]!r}; write the name, or declare the negative label first"
+                )
+            return position, False
+        if truth is not None and truth in self.truth:
+            return self.truth[truth], True
+        return None
+
+
+@lru_cache(maxsize=64)
+def _class_names(labels: tuple[str, ...]) -> ClassNames:
+    numbers = [number_of(name) for name in labels]
+    values = {float(value): i for value, i in _unique(labels, number_of).items() if value is not None}
+    truths = [_truth(name) for name in labels]
+    is_pair = truths.count(True) == truths.count(False) == 1
+    if any(number is not None for number in numbers) and len(labels) > 2:  # 0, 1, 2 are classes, not no and yes
+        is_pair = False
+    return ClassNames(
+        labels,
+        {name: i for i, name in enumerate(labels)},
+        _unique(labels, alike),
+        values,
+        any(number is not None for number in numbers),
+        {bool(truth): i for i, truth in enumerate(truths) if truth is not None} if is_pair else {},
+    )
+
+
+def class_number(labels: Sequence[str], cell: object, *, is_item: bool = False) -> int:
+    """Turn a cell, or with `is_item` an item of a list of labels, into a class number.
+
+    A cell is, in this order, a declared name; one that differs in case, space or ``_`` alone; a number of equal value if
+    names are numbers, else the position of a name, counted from 0; or a word for yes or no, if exactly one name stands
+    for either.
+
+    Raises:
+        ValueError: If it is none of these; names the value and what is allowed.
+    """
+    names = _class_names(tuple(labels))
+    match = names.match(cell)
+    if match is not None:
+        return match[0]
+    text = cell_text(cell)
+    if not is_item and (words := several(labels, text)):
+        raise ValueError(f"label {text[:40]!r} is several labels, but the task takes one; {words}")
+    raise ValueError(_explained(names, text))
+
+
+def other_spelling(labels: Sequence[str], cell: object) -> tuple[str, str] | None:
+    """Return a cell's text and the declared name that it is read as, if it spells a class otherwise; else None."""
+    if isinstance(cell, str) and cell in labels:
+        return None
+    match = _class_names(tuple(labels)).match(cell)
+    return (cell_text(cell), labels[match[0]]) if match is not None and match[1] else None
+
+
+def alike(text: str) -> str:
+    """Return a text that is equal for names that differ in case, space, ``_`` or the composition of letters alone."""
+    return " ".join(unicodedata.normalize("NFC", text).casefold().replace("_", " ").split())
+
+
+def _unique(labels: Sequence[str], key: Callable[[str], K]) -> dict[K, int]:
+    """Return the position of each label by its key, without keys that several labels have."""
+    counts = Counter(key(name) for name in labels)
+    return {key(name): i for i, name in enumerate(labels) if counts[key(name)] == 1}
+
+
+def _truth(text: str) -> bool | None:
+    word = text.casefold()
+    if (value := number_of(word)) in (0, 1):
+        return bool(value)
+    return True if word in TRUE else False if word in FALSE else None
+
+
+def _explained(names: ClassNames, text: str) -> str:
+    """Word why a text is no class, what is allowed, and what to do."""
+    labels = names.labels
+    allowed = ", ".join(labels[:12]) + (", ..." if len(labels) > 12 else "")
+    number = "" if names.has_numbers else f" or 0 to {len(labels) - 1}"
+    return f"label {text[:40]!r} is not one of {allowed}{number}{_hint(names, text)}"
+
+
+def _hint(names: ClassNames, text: str) -> str:
+    key, labels = alike(text), names.labels
+    if same := [name for name in labels if alike(name) == key]:
+        return f"; {' and '.join(same)} differ in case or space alone, so one of them has to be written exactly"
+    if not names.has_numbers and number_of(text) == len(labels):
+        return f"; {FROM_ZERO}"
+    if len(text) > 2 and text[0] == text[-1] and text[0] in "\"'" and names.match(text[1:-1].strip()):
+        return "; quotes = true in the task reads quotes as syntax"
+    if text.isprintable() and not re.search(r"\w", text):
+        return f"; if it stands for no label, missing = {json.dumps([text[:40]])} in the task leaves such rows out"
+    near = difflib.get_close_matches(key, {alike(name): name for name in labels}, n=1, cutoff=NEAR)
+    if near and len(key) > 3 and not re.search(r"\d", key):
+        return f"; did you mean '{next(name for name in labels if alike(name) == near[0])}'?"
+    return ""
