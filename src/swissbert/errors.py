@@ -24,6 +24,21 @@ class SwissbertError(Exception):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return ``; did you mean 'x'?`` for the known word closest to `word`, or an empty string."""
-    match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean '{match[0]}'?" if match else ""
+    """Return ``; did you mean 'x'?`` for the known word closest to `word`, or an empty string.
+
+    A word is close if it is the same but for case, if the one is the beginning of the other, or if most letters agree:
+    a suggestion that is only the least bad one leads away from the mistake.
+    """
+    words = {name.casefold(): name for name in reversed(list(known))}
+    folded = word.casefold()
+    match = difflib.get_close_matches(folded, words, n=1, cutoff=0.7)
+    if not match:
+        longer = [name for name in words if min(len(name), len(folded)) >= 3 and _is_beginning(folded, name)]
+        match = sorted(longer, key=lambda name: abs(len(name) - len(folded)))[:1]
+    return f"; did you mean '{words[match[0]]}'?" if match else ""
+
+
+def _is_beginning(word: str, other: str) -> bool:
+    """Whether one word begins the other, which goes on with letters or digits and not with a delimiter."""
+    short, long = sorted((word, other), key=len)
+    return long.startswith(short) and long.replace("_", "").replace(".", "").isalnum()

@@ -94,7 +94,7 @@ def test_a_file_without_the_columns_is_an_error(tmp_path: Path) -> None:
 
 
 def test_inputs_that_cannot_be_read_are_errors(tmp_path: Path) -> None:
-    (tmp_path / "rows.xyz").write_text("text\na\n")
+    (tmp_path / "rows.xyz").write_text("a film\n")
     (tmp_path / "folder.csv").mkdir()
     os.mkfifo(tmp_path / "pipe")
     for name, format, message in [

@@ -191,7 +191,11 @@ def test_a_value_that_is_not_allowed_is_named_with_its_key(
             {"format": "xlsx"},
             "format: 'xlsx' is not a file format; the formats are auto, cs224n, tsv, csv, jsonl, parquet, text",
         ),
-        ({"files": {"train": 3}}, "'files.train' is 3; input should be a valid string, or a valid list"),
+        (
+            {"files": {"train": 3}},
+            "'files.train' is 3; a name, a pattern such as 'part-*.csv', a list of which all are read, or "
+            "{ first_of = [...] } is expected",
+        ),
         ({"columns": "text"}, "'columns' is 'text'; input should be a valid dictionary or instance of Columns"),
     ],
 )
@@ -255,9 +259,12 @@ def test_errors_inside_a_list_name_their_place() -> None:
         ({"colums": {}}, "unknown key 'tasks.1.colums'; did you mean 'columns'?"),
         ({"kind": "topic"}, "tasks.1.kind: 'topic' is not a kind of task; the kinds are classification, binary, "),
         ({"metric": "pearson"}, "tasks.1: metric is 'pearson', but "),
-        ({"columns": {"text": "t", "label": 3}}, "'tasks.1.columns.label' is 3; "),
-        ({"files": {"train": [3]}}, "'tasks.1.files.train' is [3]; input should be a valid string"),
-        ({"files": {"train": []}}, "'tasks.1.files.train' is []; "),
+        (
+            {"columns": {"text": "t", "label": 3}},
+            "tasks.1: columns.label is the number 3, which stands for a column of files ",
+        ),
+        ({"files": {"train": [3]}}, "'tasks.1.files.train' is [3]; a name, "),
+        ({"files": {"train": []}}, "'tasks.1.files.train' is []; a name, "),
         ({"name": "Mood"}, "'tasks.1.name' is 'Mood'; up to 40 small letters, digits and '_' are expected, "),
     ):
         with pytest.raises(ValidationError) as caught:

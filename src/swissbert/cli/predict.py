@@ -66,12 +66,17 @@ def predict(
     chosen = loaded.task(task)
     rows: Iterable[dict[str, Any]]
     if source is not None:
-        rows = records(loaded, chosen, read_inputs(source, chosen, format))
+        rows = records(loaded, chosen, read_inputs(source, chosen, format, on_note=_say))
     else:
         assert text is not None
         single = text if text_pair is None else (text, text_pair)
         rows = (answer.as_json() for answer in loaded.predict(chosen.name, iter([single])))
     _write(rows, output)
+
+
+def _say(note: str) -> None:
+    """Print a sentence about how the input is read."""
+    print(note, file=sys.stderr)
 
 
 def _write(rows: Iterable[dict[str, Any]], output: Path | None) -> None:

@@ -52,6 +52,7 @@ def check_text(report: Report) -> str:
     parts = [
         _files(report),
         _balances(report),
+        _block("Detected", list(dict.fromkeys(note for split in report.splits for note in split.notes))),
         _bad_rows(report),
         _block("Problems", [f"{problem.task} {problem.split}: {problem.sentence}" for problem in report.problems]),
         _shared_rows(report),

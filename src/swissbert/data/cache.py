@@ -20,17 +20,18 @@ from typing import Unpack
 import numpy as np
 
 from swissbert.data.dataset import SplitOptions, TaskData, Tokenizing, load_split, tokenizing
-from swissbert.data.formats import FORMATS, find_format
+from swissbert.data.formats import FORMATS, Format
 from swissbert.data.memory import MemoryRows
 from swissbert.data.rows import BadRow
-from swissbert.data.splits import Source, refuse_bad, split_file
+from swissbert.data.source_files import file_name, label_files, split_files
+from swissbert.data.splits import Source, refuse_bad
 from swissbert.data.tokens import Tokenizer, TokenTable
 from swissbert.errors import SwissbertError
 from swissbert.files import read_object, sha256
 from swissbert.kinds import KINDS
 from swissbert.tasks import Split, Task
 
-VERSION = 1
+VERSION = 2
 """Part of every key. Raise it with any change to how files are read, rows are checked, labels are parsed, dev rows are
 held out, texts are tokenized and cut, or entries are laid out: it makes entries of earlier versions unused."""
 ARRAYS = {"ids": np.int32, "first": np.int32, "offsets": np.int64, "labels": np.float64}
@@ -72,10 +73,10 @@ def cached_split(
     folder = cache_folder()
     if folder is None or isinstance(source, MemoryRows) or task.hub is not None:
         return load_split(task, split, source, tokenizer, **options)
-    path = split_file(task, split, source)
-    if find_format(path, task.format) not in FORMATS.values() or task.kind not in KINDS.values():
+    is_own = not isinstance(task.format, Format) or task.format in FORMATS.values()
+    if not is_own or task.kind not in KINDS.values():
         return load_split(task, split, source, tokenizer, **options)
-    name = _key(path, task, split, tokenizer, options)
+    name = _key(source, task, split, tokenizer, options)
     entry = folder / name
     is_damaged = entry.exists()  # used only if it cannot be opened
     data = _open(entry, task)
@@ -90,7 +91,7 @@ def cached_split(
                 new = Path(temporary) / name
                 new.mkdir()
                 _write(new, parts)
-                if _key(path, task, split, tokenizer, options) == name:  # the file did not change while it was read
+                if _key(source, task, split, tokenizer, options) == name:  # the file did not change while it was read
                     with suppress(OSError):  # another process has created the same entry
                         new.rename(entry)
             data = _open(entry, task)
@@ -101,16 +102,16 @@ def cached_split(
     return data
 
 
-def _key(path: Path, task: Task, split: Split, tokenizer: Tokenizer, options: SplitOptions) -> str:
+def _key(directory: Path | None, task: Task, split: Split, tokenizer: Tokenizer, options: SplitOptions) -> str:
     """Return the name of an entry: a hash of all that decides its content.
 
-    That is the file's bytes and name, the declaration of the task with its label shape, split, truncation and limit,
+    That is the bytes and names of the files with texts and labels, the declaration of the task with its label shape, split, truncation and limit,
     the tokenizer, `VERSION`, and the versions of the libraries that read and tokenize.
     """
+    paths = [*split_files(task, split, directory), *label_files(task, split, directory)]
     parts = {
         "version": VERSION,
-        "file": sha256(path),
-        "name": path.name,
+        "files": [(file_name(path, directory), sha256(path)) for path in paths],
         "task": task.model_dump_json(),
         "label_shape": task.kind.label_shape(task),
         "split": split,
@@ -148,6 +149,7 @@ def _write(entry: Path, parts: Tokenizing) -> None:
         "rows_digest": parts.rows_digest(),
         "bytes": {name: (entry / f"{name}.bin").stat().st_size for name in ARRAYS},
         "bad": [bad._asdict() for bad in parts.reading.bad],
+        "notes": parts.reading.notes,
     }
     (entry / RECORD).write_text(json.dumps(record), encoding="utf-8")
 
@@ -164,7 +166,9 @@ def _open(entry: Path, task: Task) -> TaskData | None:
         table = TokenTable(ids, first, offsets, int(record["per_row"]))
         labels = np.asarray(maps["labels"].reshape(len(table), *map(int, record["label_shape"])))
         bad = [BadRow(**row) for row in record["bad"]]
-        data = TaskData(task, str(record["source"]), bad, table, labels, str(record["rows_digest"]))
+        data = TaskData(
+            task, str(record["source"]), bad, table, labels, str(record["rows_digest"]), list(record["notes"])
+        )
         with suppress(OSError):
             os.utime(entry / RECORD)
     except (SwissbertError, OSError, ValueError, TypeError, KeyError):

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from swissbert.data.dataset import tokenize
-from swissbert.data.formats import ENDINGS, FORMATS, Format, head
+from swissbert.data.formats import ENDINGS, ReadOptions, column_names, ending_of, head
 from swissbert.data.holdout import text_key
-from swissbert.data.rows import BadRow, Row
-from swissbert.data.splits import find_split_file, read_split
+from swissbert.data.rows import BadRow, Row, Rows
+from swissbert.data.source_files import has_split_files, label_files, split_files
+from swissbert.data.splits import read_split
 from swissbert.data.tokens import Tokenizer
 from swissbert.errors import SwissbertError
 from swissbert.kinds import Label
@@ -24,13 +25,14 @@ class SplitReport:
     Attributes:
         task: Name of the task.
         split: The split.
-        file: Name of its file.
+        file: Names of its files.
         rows: Number of usable rows.
         bad: Rows that cannot be used.
         balance: Share of rows with each label, or in each fifth of a range; empty if there are no labels. Shares of a
             task with several labels per row add up to more or less than 1.
         lengths: Tokens of a row at the median, at the 95th percentile, and of the longest row.
         repeated: Rows whose texts occur in an earlier row.
+        notes: Sentences about what was detected in the files rather than declared.
     """
 
     task: str
@@ -41,6 +43,7 @@ class SplitReport:
     balance: dict[str, float]
     lengths: tuple[int, int, int]
     repeated: int
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -102,21 +105,21 @@ def check_directory(directory: Path, tasks: list[Task], tokenizer: Tokenizer) ->
     if not directory.is_dir():
         raise SwissbertError(f"{directory}: there is no such directory")
     report = Report([], [], {})
-    used: set[str] = set()
+    used: set[Path] = set()
     for task in tasks:
         train: dict[tuple[str, str], Label | None] = {}
         for split in SPLITS:
-            path = find_split_file(task, split, directory)
-            if path is None:
+            if not has_split_files(task, split, directory):
                 continue
-            used.add(path.name)
             try:
-                rows, bad = _read(task, split, directory)
+                used.update(split_files(task, split, directory), label_files(task, split, directory))
+                result = read_split(task, split, directory)
             except SwissbertError as error:
                 report.problems.append(Problem(task.name, split, str(error)))
                 continue
+            rows = result.rows
             keys = [text_key(row) for row in rows]
-            report.splits.append(_split_report(task, split, path.name, rows, keys, bad, tokenizer))
+            report.splits.append(_split_report(task, split, result, keys, tokenizer))
             if split == "train":
                 train = {key: row.label for key, row in zip(keys, rows, strict=True)}
             else:
@@ -125,31 +128,22 @@ def check_directory(directory: Path, tasks: list[Task], tokenizer: Tokenizer) ->
     return report
 
 
-def _read(task: Task, split: Split, directory: Path) -> tuple[list[Row], list[BadRow]]:
-    result = read_split(task, split, directory)
-    return result.rows, result.bad
-
-
 def _split_report(
-    task: Task,
-    split: Split,
-    file: str,
-    rows: list[Row],
-    keys: list[tuple[str, str]],
-    bad: list[BadRow],
-    tokenizer: Tokenizer,
+    task: Task, split: Split, result: Rows, keys: list[tuple[str, str]], tokenizer: Tokenizer
 ) -> SplitReport:
+    rows = result.rows
     lengths = tokenize(tokenizer, task, rows, separate=False, max_length=2**20).lengths
     median, most, longest = (int(value) for value in np.quantile(lengths, [0.5, 0.95, 1.0]))
     return SplitReport(
         task=task.name,
         split=split,
-        file=file,
+        file=result.source,
         rows=len(rows),
-        bad=bad,
+        bad=result.bad,
         balance=_balance(task, [row.label for row in rows if row.label is not None]),
         lengths=(median, most, longest),
         repeated=len(keys) - len(set(keys)),
+        notes=result.notes,
     )
 
 
@@ -176,24 +170,23 @@ def _balance(task: Task, labels: list[Label]) -> dict[str, float]:
     return {name: int(count) / len(labels) for name, count in zip(names, counts, strict=True)}
 
 
-def _unread(directory: Path, used: set[str]) -> list[Path]:
+def _unread(directory: Path, used: set[Path]) -> list[Path]:
     """Return the files with columns that are not `used`, sorted."""
     with_columns = {ending for ending, format in ENDINGS.items() if format.has_columns}
-    return sorted(path for path in directory.iterdir() if path.suffix.lower() in with_columns and path.name not in used)
+    return sorted(path for path in directory.iterdir() if ending_of(path) in with_columns and path not in used)
 
 
 def _columns_of(path: Path) -> list[str]:
     """Return the names of a file's columns. Files named ``.csv`` may have tabs, as the course's do."""
     names: list[str] = []
-    candidates: list[Format | str] = ["auto"]
-    if path.suffix.lower() == ".csv":
-        candidates.append(FORMATS["tsv"])
-    for format in candidates:
+    for delimiter in (None, "\t", ";", "|"):
         try:
-            rows = head(path, 1, format)
+            rows = head(path, 1, "auto", ReadOptions(delimiter=delimiter))
         except SwissbertError:
             return []
-        names = [name for name in rows[0] if name] if rows else []
-        if names and not any("\t" in name for name in names):
+        columns = [name for name in column_names(rows[0]) if name] if rows else []
+        if len(columns) > len(names):
+            names = columns
+        if ending_of(path) not in (".csv", ".tsv"):
             break
     return names

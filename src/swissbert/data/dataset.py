@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypedDict, Unpack
 
@@ -29,6 +29,7 @@ class TaskData:
         table: Tokens of the rows.
         labels: Labels, float64 ``[N]`` or ``[N, C]``, NaN where a row has none.
         rows_digest: SHA-256 of ids, texts and labels.
+        notes: Sentences about what was detected in the files rather than declared.
     """
 
     task: Task
@@ -37,6 +38,7 @@ class TaskData:
     table: TokenTable
     labels: np.ndarray
     rows_digest: str
+    notes: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -142,4 +144,6 @@ def load_split(
     tables, labels = zip(*parts, strict=True)
     reading = parts.reading
     table = TokenTable.join(tables)
-    return TaskData(task, reading.source, reading.bad, table, np.concatenate(labels), parts.rows_digest())
+    return TaskData(
+        task, reading.source, reading.bad, table, np.concatenate(labels), parts.rows_digest(), reading.notes
+    )

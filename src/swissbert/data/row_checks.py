@@ -4,13 +4,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from swissbert.data.formats import Cells, NumberedCells, unreadable
+from swissbert.data.formats import Cells, NumberedCells, column_names, unreadable
 from swissbert.data.rows import BadRow, Row
 from swissbert.errors import SwissbertError, nearest
 from swissbert.tasks import Task
 
 SHOWN = 40
 """Characters of a bad cell that a message shows."""
+COLUMNS_SHOWN = 30
+"""Columns of a file that a message lists."""
 
 
 def check_rows(raw: Iterator[NumberedCells], task: Task, source: str, *, labelled: bool) -> Iterator[Row | BadRow]:
@@ -58,10 +60,12 @@ def _check_columns(cells: Cells, task: Task, source: str, labelled: bool) -> Non
     columns = task.columns
     for name in [columns.text, columns.text_pair, columns.label if labelled else None, columns.id]:
         if name and name not in cells:
-            available = ", ".join(repr(column) for column in cells)
+            here = column_names(cells)
+            available = ", ".join(repr(column) for column in here[:COLUMNS_SHOWN])
+            more = f" and {len(here) - COLUMNS_SHOWN} more" if len(here) > COLUMNS_SHOWN else ""
             raise SwissbertError(
-                f"{source}: no column '{name}', which task '{task.name}' reads{nearest(name, cells)} "
-                f"(columns here: {available})"
+                f"{source}: no column '{name}', which task '{task.name}' reads{nearest(name, here)} "
+                f"(columns here: {available}{more})"
             )
 
 
@@ -72,8 +76,8 @@ def _row(number: int, cells: Cells, task: Task, labelled: bool) -> Row:
         ValueError: Names the first problem.
     """
     columns = task.columns
-    text = _text(cells.get(columns.text), columns.text)
-    pair = _text(cells.get(columns.text_pair), columns.text_pair) if columns.text_pair else None
+    text = _text(cells.get(columns.text), columns.text, task.encoding)
+    pair = _text(cells.get(columns.text_pair), columns.text_pair, task.encoding) if columns.text_pair else None
     label, cell = None, cells.get(columns.label)
     if cell is not None and (not isinstance(cell, str) or cell.strip()):
         label = task.parse_label(_label_cell(cell, task))
@@ -82,7 +86,7 @@ def _row(number: int, cells: Cells, task: Task, labelled: bool) -> Row:
     identity = str(number)
     if columns.id:
         cell = cells.get(columns.id)
-        identity = _text(None if cell is None else str(cell), columns.id)
+        identity = _text(None if cell is None else str(cell), columns.id, task.encoding)
     return Row(number, identity, text, pair, label)
 
 
@@ -103,7 +107,7 @@ def _label_cell(cell: object, task: Task) -> object:
     return cell
 
 
-def _text(value: object, column: str) -> str:
+def _text(value: object, column: str, encoding: str | None) -> str:
     """Strip the text of a cell.
 
     Raises:
@@ -114,7 +118,7 @@ def _text(value: object, column: str) -> str:
     text = (value or "").strip()
     if not text:
         raise ValueError(f"column '{column}' is empty")
-    if why := unreadable(text):
+    if why := unreadable(text, encoding):
         raise ValueError(f"column '{column}' has {why}")
     return text
 

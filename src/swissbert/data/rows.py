@@ -45,11 +45,19 @@ class BadRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Rows:
-    """All rows of one split of one task, in file order, and the rows that could not be used."""
+    """All rows of one split of one task, in file order, and the rows that could not be used.
+
+    Attributes:
+        source: Name of the files, data set or rows.
+        rows: The usable rows.
+        bad: The others.
+        notes: Sentences about what was detected rather than declared.
+    """
 
     source: str
     rows: list[Row]
     bad: list[BadRow] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         """Return the number of usable rows."""

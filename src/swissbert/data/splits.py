@@ -1,14 +1,16 @@
 """Splits of tasks: where their rows are (files, a hub data set, or rows in memory), and reading them."""
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
-from swissbert.data.formats import find_format, read_cells
+from swissbert.data.formats import OnNote, with_nested
 from swissbert.data.holdout import rows_of_side
 from swissbert.data.hub import read_hub
 from swissbert.data.memory import MemoryRows
 from swissbert.data.row_checks import check_rows, with_ids
 from swissbert.data.rows import BadRow, Row, Rows
+from swissbert.data.source_files import read_files, source_name, split_files
 from swissbert.errors import SwissbertError
 from swissbert.tasks import Split, Task
 
@@ -32,6 +34,7 @@ class Reading:
     Attributes:
         source: Name of the file, data set or rows.
         bad: Rows that cannot be used; filled while iterating.
+        notes: Sentences about what was detected rather than declared; filled while iterating.
 
     Raises:
         SwissbertError: At once if there is no such file; while iterating if the rows are unreadable, lack a column or
@@ -42,7 +45,8 @@ class Reading:
         self, task: Task, split: Split, source: Source, *, refuse: bool = False, limit: int | None = None
     ) -> None:
         self.task, self.split, self.refuse, self.limit = task, split, refuse, limit
-        self.source, self._checked = open_split(task, split, source)
+        self.notes: list[str] = []
+        self.source, self._checked = open_split(task, split, source, self.notes.append)
         self._held_out = split == "dev" and holds_out(task, source)
         self.bad: list[BadRow] = []
 
@@ -82,19 +86,22 @@ def refuse_bad(bad: list[BadRow]) -> None:
 def read_split(task: Task, split: Split, source: Source, *, refuse: bool = False, limit: int | None = None) -> Rows:
     """Read all rows of a split at once; arguments and errors as for `Reading`."""
     reading = Reading(task, split, source, refuse=refuse, limit=limit)
-    return Rows(reading.source, list(reading), reading.bad)
+    return Rows(reading.source, list(reading), reading.bad, reading.notes)
 
 
-def open_split(task: Task, split: Split, source: Source) -> tuple[str, Iterator[Row | BadRow]]:
+def open_split(
+    task: Task, split: Split, source: Source, on_note: OnNote = lambda note: None
+) -> tuple[str, Iterator[Row | BadRow]]:
     """Open a split.
 
     Args:
         task: The task.
         split: Which split; labels are optional in ``test``.
         source: Where its rows come from.
+        on_note: Called with a sentence about anything that was detected rather than declared.
 
     Returns:
-        Name of the file, data set or rows, and an iterator over checked rows.
+        Name of the files, data set or rows, and an iterator over checked rows.
 
     Raises:
         SwissbertError: If there is no such file; while iterating if the rows are unreadable or lack a column.
@@ -102,50 +109,20 @@ def open_split(task: Task, split: Split, source: Source) -> tuple[str, Iterator[
     held_out = split != "test" and holds_out(task, source)
     stored: Split = "train" if held_out else split
     if isinstance(source, MemoryRows):
-        name, raw = source.name(task, stored), with_ids(source.cells(task, stored), task)
+        name = source.name(task, stored)
+        parts = [(name, with_nested(with_ids(source.cells(task, stored), task), task.read_options.columns))]
     elif task.hub is not None:
         hub_split = task.hub.splits.get(stored, stored)
-        name, raw = f"{task.hub.dataset}[{hub_split}]", read_hub(task.hub, hub_split, task.name)
+        name = f"{task.hub.dataset}[{hub_split}]"
+        parts = [(name, with_nested(read_hub(task.hub, hub_split, task.name), task.read_options.columns))]
     else:
-        path = split_file(task, stored, source)
-        format = find_format(path, task.format)
-        name, raw = path.name, read_cells(path, format, task.read_options)
-        if not format.has_columns:
-            raw = with_ids(raw, task)
-    rows = check_rows(raw, task, name, labelled=split != "test")
+        parts = read_files(task, stored, source, on_note)
+        name = source_name(split_files(task, stored, source), source)
+    labelled = split != "test"
+    rows = chain.from_iterable(check_rows(raw, task, part, labelled=labelled) for part, raw in parts)
     return name, rows_of_side(rows, split, task.holdout) if held_out else rows
 
 
 def holds_out(task: Task, source: Source) -> bool:
     """Return whether dev rows are a share of the train rows, because no dev rows are given."""
     return source.dev is None if isinstance(source, MemoryRows) else task.holds_out
-
-
-def split_file(task: Task, split: Split, directory: Path | None) -> Path:
-    """Find the file of a split: the first of the declared names that is in `directory`.
-
-    Raises:
-        SwissbertError: If none is declared, or none is there.
-    """
-    path = find_split_file(task, split, directory)
-    if path is not None:
-        return path
-    names = task.candidates(split)
-    if not task.files:
-        raise SwissbertError(
-            f"task '{task.name}' has no data: declare its 'files' or its 'hub' data set, or pass rows from Python"
-        )
-    if not names:
-        raise SwissbertError(f"task '{task.name}': no file is declared for its {split} split")
-    if directory is not None and not directory.is_dir():
-        raise SwissbertError(f"{directory}: there is no such data directory; data.dir names it", argument="data")
-    raise SwissbertError(
-        f"task '{task.name}': {' or '.join(names)} is not in {directory or Path.cwd()}; data.dir names the directory",
-        argument="data",
-    )
-
-
-def find_split_file(task: Task, split: Split, directory: Path | None) -> Path | None:
-    """Find the file of a split as `split_file` does, or return None."""
-    paths = [(directory or Path()) / name for name in task.candidates(split)]
-    return next((path for path in paths if path.is_file()), None)

@@ -5,12 +5,13 @@ rows each, in input order) and, at the end, ``done.json``. Every file is written
 """
 
 import hashlib
+import io
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import chain, count, islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from swissbert.data.formats import Format
 from swissbert.data.rows import BadRow, Row
@@ -99,8 +100,8 @@ def answer_file(
         if (done := _finished(folder)) is not None:
             display.say(f"{folder}: this job is finished already; there is nothing to compute")
             return done
-        files: list[TextIO] = []
-        rows = read_inputs(str(source), task, format, on_open=files.append)
+        files: list[io.BufferedReader] = []
+        rows = read_inputs(str(source), task, format, on_open=files.append, on_note=display.say)
         rows = chain(list(islice(rows, 1)), rows)  # reports missing columns before anything is written
         write_text(folder / JOB, json.dumps(job, indent=2, ensure_ascii=False) + "\n")
         if shards := len(list(folder.glob(PARTS))):
@@ -212,7 +213,7 @@ def _finished(folder: Path) -> Done | None:
         return None
 
 
-def _share(source: Path, files: list[TextIO], format: Format) -> Callable[[int], float]:
+def _share(source: Path, files: list[io.BufferedReader], format: Format) -> Callable[[int], float]:
     """Return a function that turns rows done into the share of the input done.
 
     Args:
@@ -227,6 +228,6 @@ def _share(source: Path, files: list[TextIO], format: Format) -> Callable[[int],
 
     def share(rows: int) -> float:
         file = files[0]
-        return 1.0 if file.closed else file.buffer.tell() / size
+        return 1.0 if file.closed else file.tell() / size
 
     return share

@@ -5,20 +5,28 @@ import io
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from swissbert.data.formats import (
+    ENDINGS,
     FORMATS,
     Cells,
     Format,
     NumberedCells,
+    OnNote,
     OnOpen,
+    ReadOptions,
     TextFormat,
+    ending_of,
     find_format,
+    member_name,
     read_cells,
+    start_of_text,
     unreadable,
+    with_nested,
 )
 from swissbert.data.row_checks import check_rows, with_ids
 from swissbert.data.rows import BadRow, Row
@@ -58,6 +66,7 @@ def read_inputs(
     format: Format | str = "auto",
     stdin: TextIO | None = None,
     on_open: OnOpen | None = None,
+    on_note: OnNote = lambda note: None,
 ) -> Iterator[Row | BadRow]:
     """Yield the rows of a file or of standard input; labels are not looked at.
 
@@ -69,6 +78,7 @@ def read_inputs(
         format: A format or its name; ``auto`` is plain text for standard input, else see `input_format`.
         stdin: What to read instead of the process's standard input.
         on_open: Called with the open file, if the format is text.
+        on_note: Called with a sentence about anything in the file that is not as the task declares it.
 
     Yields:
         A row, or a bad row in its place.
@@ -77,12 +87,13 @@ def read_inputs(
         SwissbertError: If the input cannot be read or lacks a column.
     """
     where = "standard input" if source == STDIN else source
+    options = _options(task, on_note)
     try:
         if source == STDIN:
-            raw, chosen = _read_stdin(task, FORMATS["text"] if format == "auto" else format, stdin)
+            raw, chosen = _read_stdin(options, FORMATS["text"] if format == "auto" else format, stdin)
         else:
-            chosen = input_format(Path(source), task, format)
-            raw = read_cells(Path(source), chosen, task.read_options, on_open)
+            chosen = input_format(Path(source), task, format, on_note)
+            raw = read_cells(Path(source), chosen, options, on_open)
         if chosen.has_columns:
             raw, task = _named_columns(raw, task)
         else:
@@ -92,28 +103,45 @@ def read_inputs(
         raise SwissbertError(f"{where}: cannot be read ({error.strerror or error})") from error
 
 
-def _read_stdin(task: Task, format: Format | str, stdin: TextIO | None) -> tuple[Iterator[NumberedCells], Format]:
-    """Open standard input as UTF-8, whatever the locale, so that other bytes are bad rows and not an error."""
+def _options(task: Task, on_note: OnNote) -> ReadOptions:
+    """Return how inputs are read: as the task's files, except that the columns may be ``text`` and ``text_pair``."""
+    own = task.read_options
+    usual = ("text", "text_pair") if task.is_pair else ("text",)
+    columns = tuple(dict.fromkeys((*own.texts[0], *usual, *filter(None, [task.columns.id]))))
+    return replace(own, texts=(*own.texts, usual), columns=columns, on_note=on_note)
+
+
+def _read_stdin(
+    options: ReadOptions, format: Format | str, stdin: TextIO | None
+) -> tuple[Iterator[NumberedCells], Format]:
+    """Open standard input as bytes, whatever the locale, so that bytes of another encoding are bad rows and no error."""
     path = Path("/dev/stdin")
-    chosen = find_format(path, format)
+    chosen = find_format(path, format, options)
     if stdin is None and sys.stdin is None:
         raise SwissbertError("standard input: it is closed, so there is nothing to read")
     if not isinstance(chosen, TextFormat):
-        return read_cells(path, chosen, task.read_options), chosen
-    file = stdin or io.TextIOWrapper(
-        sys.stdin.buffer, encoding="utf-8-sig", errors="surrogateescape", newline=chosen.newline
-    )
-    return chosen.parse(file, "standard input", task.read_options), chosen
+        return read_cells(path, chosen, options), chosen
+    if stdin is not None:
+        rows = chosen.parse(stdin, "standard input", options)
+    else:
+        raw = sys.stdin.buffer
+        data = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(cast(Any, raw))
+        rows = chosen.read(data, "standard input", options)
+    return with_nested(rows, options.columns), chosen
 
 
-def input_format(path: Path, task: Task, format: Format | str = "auto") -> Format:
-    """Return the format to read a file of inputs with.
+def input_format(path: Path, task: Task, format: Format | str = "auto", on_note: OnNote = lambda note: None) -> Format:
+    """Return the format to read a file of inputs with, so that a text is read as it was in training.
+
+    A format that is named is taken. Otherwise it is the one that the task declares, if the file has its ending
+    or a first line with the task's columns in that format. Otherwise it is found by the ending as for a
+    task that declares none (see `find_format`).
 
     Args:
         path: The file.
-        task: Its own format takes precedence over the ending if the file is laid out that way (the course's ``.csv``
-            files have tabs), so that a text is read as it was in training.
+        task: Declares the format of its files.
         format: A format or its name; ``auto`` chooses.
+        on_note: Called with a sentence if the file is read as plain text, but its first line looks like cells.
 
     Raises:
         OSError: If there is no such file.
@@ -124,9 +152,26 @@ def input_format(path: Path, task: Task, format: Format | str = "auto") -> Forma
     path.stat()  # that a file is missing is reported before its ending
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    by_ending = find_format(path)
-    own = task.format
-    return own if isinstance(own, Format) and own.fits(path) else by_ending
+    options, declared = _options(task, lambda note: None), task.format
+    ending = ending_of(member_name(path))
+    if isinstance(declared, Format):
+        is_text = isinstance(declared, TextFormat) and isinstance(ENDINGS.get(ending, declared), TextFormat)
+        if ending in declared.endings or (is_text and declared.fits(start_of_text(path, options), options)):
+            return declared
+    chosen = find_format(path, "auto", options)
+    if not chosen.has_columns and not task.is_pair:
+        _note_cells(path, task, options, on_note)
+    return chosen
+
+
+def _note_cells(path: Path, task: Task, options: ReadOptions, on_note: OnNote) -> None:
+    """Say that a file is read as plain text if its first line looks like cells."""
+    delimiter = task.delimiter or str(getattr(task.format, "delimiter", "\t"))
+    if delimiter in start_of_text(path, options).split("\n", 1)[0]:
+        on_note(
+            f"{path}: read as plain text, a text on each line, by its ending; its first line has cells, but no column "
+            f"'{task.columns.text}', which task '{task.name}' reads"
+        )
 
 
 def _named_columns(raw: Iterator[NumberedCells], task: Task) -> tuple[Iterator[NumberedCells], Task]:

@@ -14,10 +14,11 @@ from swissbert.config import RunConfig, TrainSettings, differences, make_config
 from swissbert.device import Hardware, cores, has_bf16, is_available, resolve_hardware, threads_text
 from swissbert.environment import hardware_record
 from swissbert.errors import SwissbertError
-from swissbert.files import write_text
+from swissbert.files import read_object, write_text
 from swissbert.model.heads.base import Head
 from swissbert.model_folder import layout
 from swissbert.mtl.balancing import Balancer, class_name
+from swissbert.older_settings import SETTINGS, upgraded_tasks
 from swissbert.settings import read_toml
 from swissbert.training.preparation import Prepared, provenance
 
@@ -38,7 +39,11 @@ def stored_config(out: Path, like: RunConfig | None = None) -> RunConfig:
     path = out / layout.RUN_CONFIG
     if not path.is_file():
         raise SwissbertError(f"{out}: there is no run to resume (no {layout.RUN_CONFIG})", argument="out")
-    return make_config(read_toml(path), str(path), like=like)
+    table, record = read_toml(path), out / layout.RUN_RECORD
+    version = read_object(record).get("settings", 1) if record.is_file() else 1
+    if version != SETTINGS and "tasks" in table:
+        table["tasks"] = upgraded_tasks(table["tasks"])
+    return make_config(table, str(path), like=like)
 
 
 def check_settings(config: RunConfig, out: Path, resume: bool) -> None:
@@ -156,6 +161,7 @@ def begin(prepared: Prepared, classes: Mapping[str, object], out: Path, record: 
     hardware = hardware_record(prepared.hardware)
     if record is None:
         table = {
+            "settings": SETTINGS,
             "rows": rows,
             "hardware": hardware,
             **provenance(prepared),
