@@ -45,21 +45,27 @@ class Delimited(TextFormat):
         quotes = self._quotes(delimiter, options)
         names: list[str] = []
         header: list[str] = []
+        named = beyond = 0  # columns up to the last one with a name; rows with more text after them
         for number, cells, hint in records(Replayed(start, file), delimiter, quotes):
             if not names and has_header:
                 header, names = cells, [name.strip() for name in cells]
                 check_columns(names, where, options.columns)
                 _check_header(names, where, options)
+                named = max((column for column, name in enumerate(names, 1) if name), default=0)
                 continue
             if not names:
                 names = [str(column) for column in range(1, len(cells) + 1)]
                 _check_numbers(len(cells), where, options)
+            beyond += named < len(cells) <= len(names) and any(cells[named:])
             if cells == header:
                 yield number, "the header occurs again"
             elif len(cells) == len(names):
                 yield number, dict(zip(names, cells, strict=True))
             else:
                 yield number, _uneven(cells, names, hint, has_header=has_header, delimiter=delimiter)
+        if beyond and has_header:
+            name = PurePath(where).name
+            options.on_note(f"{name}: {beyond:,} rows hold text in columns without a name, which is not read")
 
     def fits(self, start: str, options: ReadOptions) -> bool:
         """Whether the first line has the expected columns, split by the format's delimiter or the one that is set."""

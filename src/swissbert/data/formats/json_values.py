@@ -11,6 +11,7 @@ CHUNK = 2**18
 """Characters that are read at a time."""
 LARGEST = 2**28
 """Characters of the largest value: more than any row has, and no more than fits into the memory of a small machine."""
+NUMBER = re.compile(r"[-+.eE0-9]*")
 SPACE = re.compile(r"[ \t\r\n]*")
 
 
@@ -82,10 +83,15 @@ class JsonValues:
                     continue
                 self._pass(getattr(error, "pos", self._position))
                 raise self._invalid(getattr(error, "msg", str(error))) from None
-            if end == len(self._text) and self._read(CHUNK):  # a number may go on
+            if self._may_go_on(value, end) and self._read(CHUNK):
                 continue
             self._pass(end)
             return value
+
+    def _may_go_on(self, value: object, end: int) -> bool:
+        """Whether a value at the end of the text may be the beginning of a longer number."""
+        rest = NUMBER.match(self._text, end)
+        return isinstance(value, int | float) and rest is not None and rest.end() == len(self._text)
 
     def _pass(self, position: int) -> None:
         """Go to a position, counting lines."""
