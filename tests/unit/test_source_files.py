@@ -16,9 +16,7 @@ from swissbert.data.rows import BadRow
 from swissbert.data.splits import read_split
 from swissbert.data.tokens import Tokenizer
 from swissbert.errors import SwissbertError, nearest
-from swissbert.older_settings import upgraded_task, upgraded_tasks
-from swissbert.settings import validated
-from swissbert.tasks import FirstOf, Task
+from swissbert.tasks import FirstOf
 
 
 @pytest.fixture
@@ -145,7 +143,7 @@ def test_each_file_of_texts_has_its_file_of_labels(tmp_path: Path) -> None:
         read_split(short, "train", tmp_path)
 
 
-# Settings there and back, and those of earlier releases
+# Settings there and back
 
 
 def test_a_declaration_survives_writing_and_reading() -> None:
@@ -160,16 +158,6 @@ def test_a_declaration_survives_writing_and_reading() -> None:
     config = make_config({"tasks": [task], "encoder": {"name": "minilm"}})
     assert make_config(tomllib.loads(dump_config(config))).tasks == [task]
     assert (task.delimiter, task.columns.text) == ("\t", "3")
-
-
-def test_a_list_of_the_first_release_becomes_alternatives() -> None:
-    old = {"name": "mood", "files": {"train": ["a.tsv", "b.tsv"], "dev": "c.tsv"}}
-    assert upgraded_task(old)["files"] == {"train": {"first_of": ["a.tsv", "b.tsv"]}, "dev": "c.tsv"}
-    assert old["files"] == {"train": ["a.tsv", "b.tsv"], "dev": "c.tsv"}
-    assert upgraded_tasks([old, "sst", 3]) == [upgraded_task(old), "sst", 3]
-    assert upgraded_tasks("nonsense") == "nonsense"
-    current = declare(files={"train": {"first_of": ["a.tsv", "b.tsv"]}}).model_dump(mode="json")
-    assert validated(Task, {**current, "files": {"train": ["a.tsv"]}}, "x").candidates("train") == ["a.tsv"]
 
 
 @pytest.mark.parametrize(
