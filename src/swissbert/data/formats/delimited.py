@@ -62,7 +62,8 @@ class Delimited(TextFormat):
             elif len(cells) == len(names):
                 yield number, dict(zip(names, cells, strict=True))
             else:
-                yield number, _uneven(cells, names, hint, has_header=has_header, delimiter=delimiter)
+                is_ragged = not has_header and delimiter == "\t" and len(cells) >= _needed(options)
+                yield number, _uneven(cells, names, hint, has_header=has_header, is_ragged=is_ragged)
         if beyond and has_header:
             name = PurePath(where).name
             options.on_note(f"{name}: {beyond:,} rows hold text in columns without a name, which is not read")
@@ -154,13 +155,13 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _uneven(cells: list[str], names: list[str], hint: str, *, has_header: bool, delimiter: str) -> Cells | str:
+def _uneven(cells: list[str], names: list[str], hint: str, *, has_header: bool, is_ragged: bool) -> Cells | str:
     """Return the cells of a row with more or fewer cells than columns, or the reason why it cannot be used.
 
     Rows of tab-separated tables without a header may be of different lengths, as in some data sets they are: a tab is
     rarely part of a text. In other tables the delimiter may be, and the rest of a text would be lost.
     """
     extra, missing = cells[len(names) :], names[len(cells) :]
-    if not (has_header or delimiter != "\t") or not (any(cell.strip() for cell in extra) or any(missing)):
+    if is_ragged or not (any(cell.strip() for cell in extra) or any(missing)):
         return dict(zip(names, cells, strict=False))
     return f"{len(cells)} cells where {'the header' if has_header else 'the first line'} has {len(names)}{hint}"
