@@ -16,7 +16,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from swissbert.data.formats import FORMATS, Format, MissingFormat, ReadOptions, codec_of, unknown_format
 from swissbert.errors import SwissbertError
@@ -52,9 +51,9 @@ def _files_form(value: object) -> object:
         isinstance(names, list) and names and all(isinstance(n, str) and n for n in names)
     ):
         return value
-    raise PydanticCustomError(
-        "files",
-        "a name, a pattern such as 'part-*.csv', a list of which all are read, or { first_of = [...] } is expected",
+    raise ValueError(
+        f"{shown(value)} stands for no files; give a name, a pattern such as 'part-*.csv', a list of which all are read, "
+        "or { first_of = [...] }"
     )
 
 

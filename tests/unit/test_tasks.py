@@ -164,9 +164,6 @@ def test_contradictions_are_refused(kind: str, changes: dict[str, Any], message:
         ({"columns": {"text": "text", "label": "label", "text_pair": ""}}, "columns.text_pair", "''"),
         ({"columns": {"text": "text", "label": "label", "id": ""}}, "columns.id", "''"),
         ({"columns": "text"}, "columns", "'text'"),
-        ({"files": {"train": 3}}, "files.train", "3"),
-        ({"files": {"train": ""}}, "files.train", "''"),
-        ({"files": {"train": ["a.tsv", 3]}}, "files.train", "['a.tsv', 3]"),
         ({"files": None, "hub": {"dataset": "a b"}}, "hub.dataset", "'a b'"),
         ({"files": None, "hub": {"dataset": "a/b/c"}}, "hub.dataset", "'a/b/c'"),
         ({"files": None, "hub": {"dataset": "a/b", "splits": {"dev": 1}}}, "hub.splits.dev", "1"),
@@ -191,10 +188,13 @@ def test_a_value_that_is_not_allowed_is_named_with_its_key(
             {"format": "xlsx"},
             "format: 'xlsx' is not a file format; the formats are auto, cs224n, tsv, csv, jsonl, parquet, text",
         ),
-        (
-            {"files": {"train": 3}},
-            "'files.train' is 3; a name, a pattern such as 'part-*.csv', a list of which all are read, or "
-            "{ first_of = [...] } is expected",
+        *(
+            (
+                {"files": {"train": value}},
+                f"files.train: {value!r} stands for no files; give a name, a pattern such as 'part-*.csv', a list of "
+                "which all are read, or { first_of = [...] }",
+            )
+            for value in (3, "", [], ["a.tsv", 3], {"first_of": []}, {"first": ["a.tsv"]})
         ),
         ({"columns": "text"}, "'columns' is 'text'; input should be a valid dictionary or instance of Columns"),
     ],
@@ -263,8 +263,8 @@ def test_errors_inside_a_list_name_their_place() -> None:
             {"columns": {"text": "t", "label": 3}},
             "tasks.1: columns.label is the number 3, which stands for a column of files ",
         ),
-        ({"files": {"train": [3]}}, "'tasks.1.files.train' is [3]; a name, "),
-        ({"files": {"train": []}}, "'tasks.1.files.train' is []; a name, "),
+        ({"files": {"train": [3]}}, "tasks.1.files.train: [3] stands for no files; "),
+        ({"files": {"train": []}}, "tasks.1.files.train: [] stands for no files; "),
         ({"name": "Mood"}, "'tasks.1.name' is 'Mood'; up to 40 small letters, digits and '_' are expected, "),
     ):
         with pytest.raises(ValidationError) as caught:
