@@ -36,6 +36,7 @@ STARTER = ROOT / "src" / "swissbert" / "data" / "starter"
 
 TRAINING_TESTS = (
     "test_estimator.py",
+    "test_estimator_keeping.py",
     "test_hardware.py",
     "test_kinds.py",
     "test_loop.py",

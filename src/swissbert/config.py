@@ -40,7 +40,7 @@ class EncoderSettings(Settings):
         max_length: Longest sequence in tokens; longer ones are cut.
     """
 
-    name: str = Field(default="google-bert/bert-base-uncased", min_length=1)
+    name: str = Field(default="minilm", min_length=1)
     revision: str | None = None
     freeze: bool = False
     dropout: Probability | None = None
@@ -150,6 +150,10 @@ class SamplingSettings(Settings):
 class TrainSettings(Settings):
     """The training loop. Lengths are in optimizer steps unless stated otherwise.
 
+    What is left out of `epochs`, `batch_size`, `lr`, `head_lr`, `schedule`, `warmup` and `patience` is chosen from the
+    encoder and the number of rows when training starts (see `swissbert.training.automatic`), shown, and written into
+    the run.
+
     Attributes:
         epochs: Number of epochs.
         batch_size: Rows of a batch.
@@ -157,12 +161,12 @@ class TrainSettings(Settings):
             number of steps.
         max_steps: Upper limit for the steps of the run.
         lr: Learning rate of the encoder.
-        head_lr: Learning rate of heads; `lr` if left out.
+        head_lr: Learning rate of heads. Left out it is `lr`, or ten times the rate that is chosen where `lr` is left out.
         weight_decay: Weight decay, except of norms, biases and the parameters of balancing methods.
-        schedule: Course of the learning rates after the warm-up.
+        schedule: Course of the learning rates after the warm-up. It and `warmup` are chosen only where `lr` is.
         warmup: Share of all steps in which the rates rise linearly.
         clip: Upper limit for the norm of the gradient.
-        accumulation: Rounds of batches per step.
+        accumulation: Rounds of batches per step; the last step of an epoch takes those that are left.
         bucket: Number of batches in each stretch of shuffled rows that is sorted by length.
         precision: Precision of the encoder's products: ``auto`` is bf16 where the hardware has it natively, else fp32.
         device: ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
@@ -170,9 +174,10 @@ class TrainSettings(Settings):
         on_hardware_change: What a resumed run does if it cannot keep the device, precision or thread count that it
             began with and that were left to the machine: ``continue`` with what there is, or ``refuse``.
         best_by: The score that decides which model is kept: ``overall``, ``overall_normalised`` or ``task.metric``.
-        patience: Number of evaluations without a new best after which the run stops.
+        patience: Number of evaluations without a new best after which the run stops; chosen only where `epochs` is.
         checkpoint_every: Steps between checkpoints; one is written after each epoch anyway.
         keep: Number of checkpoints that are kept.
+        baseline: Whether the scores are compared with chance and with TF-IDF and a linear model at the end.
         tensorboard: Whether TensorBoard files are written, if tensorboard is installed.
     """
 
@@ -200,6 +205,7 @@ class TrainSettings(Settings):
     patience: Count | None = None
     checkpoint_every: Count | None = None
     keep: Count = 2
+    baseline: bool = True
     tensorboard: bool = True
 
 

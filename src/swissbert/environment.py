@@ -6,6 +6,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from swissbert.device import Hardware, cores, processor_abilities, resolve_hardware
@@ -36,8 +37,12 @@ def environment(hardware: Hardware | None = None) -> dict[str, str]:
 
 
 def hardware_record(hardware: Hardware) -> dict[str, object]:
-    """Return what ``run.json`` keeps of the hardware: processor, its abilities, device, precision and threads."""
-    record: dict[str, object] = {"processor": processor(), **processor_abilities()._asdict()}
+    """Return what ``run.json`` keeps of the hardware: processor, its abilities and kernels, device, precision and threads."""
+    record: dict[str, object] = {
+        "processor": processor(),
+        **processor_abilities()._asdict(),
+        "kernels": torch.backends.cpu.get_cpu_capability(),
+    }
     if hardware.device.type == "cuda":
         record["gpu"] = torch.cuda.get_device_name(hardware.device)
     return record | {
@@ -45,6 +50,11 @@ def hardware_record(hardware: Hardware) -> dict[str, object]:
         "precision": hardware.precision_name,
         "threads": hardware.threads,
     }
+
+
+def software() -> dict[str, str]:
+    """Return the versions that a run's losses depend on: swissbert, torch and numpy, which shuffles the rows."""
+    return {"swissbert": __version__, "torch": str(torch.__version__), "numpy": np.__version__}
 
 
 def processor() -> str:

@@ -1,14 +1,11 @@
 """Settings of earlier releases whose meaning has changed since, converted when they are read.
 
-A stored task comes from a model folder of an earlier format or from a run folder of an earlier release. Settings that a
-person writes are never converted.
+A stored task comes from a model folder or a run folder of format 1, that of swissbert 0.1.0. Settings that a person
+writes are never converted.
 """
 
 from collections.abc import Mapping
 from typing import Any
-
-SETTINGS = 2
-"""Version of the meaning of settings; 1 is that of swissbert 0.1.0. ``run.json`` has it; without it, it is 1."""
 
 
 def upgraded_tasks(tasks: object) -> object:

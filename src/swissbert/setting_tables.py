@@ -76,13 +76,19 @@ def absolute_encoder(name: str, base: Path) -> str:
 
 def differences(old: Settings, new: Settings) -> list[str]:
     """List the settings in which two runs differ, sorted: dotted name and both values."""
+    return [shown_change(key, *values) for key, values in changed_settings(old, new).items()]
+
+
+def changed_settings(old: Settings, new: Settings) -> dict[str, tuple[Any, Any]]:
+    """Return old and new values of the settings in which two runs differ, by dotted name, sorted."""
     flat_old, flat_new = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
     keys = sorted(flat_old.keys() | flat_new.keys())
-    return [
-        f"{key} ({flat_old.get(key)!r} became {flat_new.get(key)!r})"
-        for key in keys
-        if flat_old.get(key) != flat_new.get(key)
-    ]
+    return {key: (flat_old.get(key), flat_new.get(key)) for key in keys if flat_old.get(key) != flat_new.get(key)}
+
+
+def shown_change(key: str, old: object, new: object) -> str:
+    """Return a changed setting in words."""
+    return f"{key} ({old!r} became {new!r})"
 
 
 def _flat(node: object, prefix: str = "") -> dict[str, object]:

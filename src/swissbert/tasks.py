@@ -103,11 +103,13 @@ class Task(Settings):
         name: Up to 40 small letters, digits and ``_``, a letter first.
         kind: A kind by name (see `swissbert.kinds`), or in Python a `Kind` object.
         columns: Which column holds the text, the second text of a pair, the label and an id.
-        labels: Label names; of a binary task the negative one first.
-        range: Lowest and highest score of a regression.
-        loss: One of the losses of the kind.
-        metric: The metric that counts for the overall score, one of those of the kind.
+        labels: Label names; of a binary task the negative one first. Left out, they are those of the train rows.
+        range: Lowest and highest score of a regression. Left out, it is that of the train rows.
+        loss: One of the losses of the kind; its first one if left out.
+        metric: The metric that counts for the overall score, one of those of the kind; its first one if left out.
         output: Of a regression: ``sigmoid`` (always inside the range) or ``linear`` (clipped when predicting).
+        scale: Of a regression: ``unit`` measures errors in training as shares of the range, ``labels`` on the scale of
+            the labels.
         separator: What separates several labels in a text cell; if not given ``|``, ``;`` and ``,`` are tried.
         files: Files of each split inside the data directory: a name, a pattern such as ``part-*.csv``, a list of which
             all are read in order, or ``{first_of = [...]}`` for the first that exists.
@@ -134,9 +136,10 @@ class Task(Settings):
     columns: Columns
     labels: list[str] = []
     range: tuple[float, float] | None = None
-    loss: str
-    metric: str
+    loss: str = Field(default="", validate_default=True)
+    metric: str = Field(default="", validate_default=True)
     output: Literal["sigmoid", "linear"] = "sigmoid"
+    scale: Literal["unit", "labels"] = "unit"
     separator: str | None = Field(default=None, min_length=1)
     files: dict[Split, Files] = {}
     label_files: dict[Split, Files] = {}
@@ -158,6 +161,18 @@ class Task(Settings):
         if not isinstance(value, str) or value not in kinds:
             raise ValueError(f"{shown(value)} is not a kind of task; the kinds are {', '.join(kinds)}")
         return kinds[value]
+
+    @field_validator("loss")
+    @classmethod
+    def _default_loss(cls, loss: str, info: ValidationInfo) -> str:
+        kind = info.data.get("kind")  # missing where it is not valid, which has an error of its own
+        return loss or (kind.losses[0] if kind else "")
+
+    @field_validator("metric")
+    @classmethod
+    def _default_metric(cls, metric: str, info: ValidationInfo) -> str:
+        kind = info.data.get("kind")
+        return metric or (kind.metrics[0] if kind else "")
 
     @field_validator("format", mode="before")
     @classmethod
@@ -215,6 +230,11 @@ class Task(Settings):
                         "instance columns = { text = 2, label = 1 }"
                     )
         return self
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether labels or range are declared; else they have yet to be taken from the train rows."""
+        return self.kind.is_complete(self)
 
     @property
     def is_pair(self) -> bool:

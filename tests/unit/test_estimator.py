@@ -1,6 +1,5 @@
 """Estimators: learning, labels and input of every form, scikit-learn's tools, saving, and messages."""
 
-import copy
 import json
 import pickle
 import sys
@@ -101,7 +100,7 @@ def test_the_same_seed_gives_the_same_model(fitted: SwissbertClassifier) -> None
 
 
 def test_a_regressor_predicts_inside_the_range_of_y_whatever_its_units(small: dict[str, Any]) -> None:
-    small = {**small, "epochs": 15}
+    small = {**small, "epochs": 15, "validation_fraction": 0.0}  # of few dev rows epochs tie, and rounding chooses
     model = SwissbertRegressor(**small).fit(pd.DataFrame({"review": TEXTS}), np.array(SCORES, np.float32))
     predicted = model.predict(TEXTS)
     assert predicted.shape == (48,)
@@ -119,13 +118,22 @@ def test_pairs_are_tuples_or_two_columns(small: dict[str, Any], form: str) -> No
     assert model.model_.tasks["label"].is_pair
     assert model.predict(given).dtype.kind == "i"
     assert set(model.predict(PAIRS)) <= {0, 1}
-    with pytest.raises(SwissbertError, match="input 1: task 'label' takes a pair of texts"):
+    with pytest.raises(
+        SwissbertError, match=r"X\[0\] is one text, 'the film is good \.', but the model takes a pair of texts"
+    ):
         model.predict(TEXTS)
 
 
 @pytest.mark.parametrize(
     "labels",
-    [[3, 11, 7], [("a", 1), ("b", 2), ("a", 2)], ["x", 1, None.__class__], [" ", "", "a "], [True, False], [0.5, 1.5]],
+    [
+        [3, 11, 7],
+        [("a", 1), ("b", 2), ("a", 2)],
+        ["x", 1, None.__class__],
+        [" x", "x", "a "],
+        [True, False],
+        [0.5, 1.5],
+    ],
     ids=["ints", "tuples", "mixed", "odd names", "bools", "floats"],
 )
 def test_labels_may_be_of_any_hashable_type(small: dict[str, Any], labels: list[Any]) -> None:
@@ -235,7 +243,7 @@ def test_a_multilabel_classifier_is_saved_with_the_names_of_its_labels(small: di
         ([["a", "b"], None], r"y\[1\] is None, but other rows are lists"),
         ([["a"], ["b", None]], r"y\[1\] contains None, which is not a label"),
         ([["a"], ["b", ["c"]]], r"y\[1\] contains \['c'\], which is not a label"),
-        ([["a"], []], r"y has 1 different label\(s\), but a classifier needs at least 2"),
+        ([["a"], []], "y has only the label 'a', but a classifier needs at least 2"),
         ([["a", "b"]], "X has 2 rows, but y has 1"),
     ],
     ids=lambda value: None if isinstance(value, str) else "y",
@@ -287,10 +295,7 @@ def test_parameters_can_be_read_set_cloned_and_pickled_and_input_is_text() -> No
 # Saving
 
 
-def test_a_fitted_model_is_saved_as_a_folder_and_not_pickled(fitted: SwissbertClassifier, tmp_path: Path) -> None:
-    for copied in (pickle.dumps, copy.deepcopy):
-        with pytest.raises(SwissbertError, match=r"save\(folder\) writes it, and swissbert\.load\(folder\) reads it"):
-            copied(fitted)
+def test_a_fitted_model_is_saved_as_a_folder(fitted: SwissbertClassifier, tmp_path: Path) -> None:
     fitted.save(tmp_path / "model")
     fitted.save(tmp_path / "model")  # replaces itself
     loaded = swissbert.load(tmp_path / "model", "cpu")
@@ -321,16 +326,21 @@ def test_an_estimator_that_is_not_fitted_says_so(estimator: type[Any], tmp_path:
     [
         ({}, TEXTS, GRADES[1:], "X has 48 rows, but y has 47"),
         ({}, [], [], "y has no rows"),
-        ({}, "one text", ["a", "b"], "X is 'one text', but it is a list, array or Series"),
-        ({}, TEXTS, None, "y is None, but it is a list"),
-        ({}, TEXTS, ["a"] * 48, r"y has 1 different label\(s\), but a classifier needs at least 2"),
-        ({}, TEXTS, [{"a": 1}, {"b": 1}] * 24, "y has a label that is not hashable"),
-        ({}, TEXTS, ["a", None] * 24, r"y\[1\] is None, but every text needs a label"),
+        ({}, "one text", ["a", "b"], "X is 'one text', but it must be a list, tuple, array or Series"),
+        ({}, TEXTS, None, "y is None, but it must be a list"),
+        ({}, TEXTS, ["a"] * 48, "y has only the label 'a', but a classifier needs at least 2"),
+        (
+            {},
+            TEXTS,
+            [{"a": 1}, {"b": 1}] * 24,
+            r"y\[0\] is {'a': 1}, which cannot be a label; labels are texts, numbers",
+        ),
+        ({}, TEXTS, ["a", None] * 24, r"y\[1\] is None, but every row needs a label; leave out rows without one"),
         ({}, TEXTS, ["a", float("nan")] * 24, r"y\[1\] is nan"),
-        ({}, ["good", " "], ["a", "b"], "input 2: the text is empty"),
-        ({}, ["good", None], ["a", "b"], "input 2: task 'label' takes one text, not None"),
-        ({}, [("a", "b"), "c"], ["a", "b"], "input 2: task 'label' takes a pair of texts, not 'c'"),
-        ({}, [1.5, 2.5], ["a", "b"], "input 1: task 'label' takes one text, not 1.5"),
+        ({}, ["good", " "], ["a", "b"], r"X\[1\] is ' ', but every row needs a text"),
+        ({}, ["good", None], ["a", "b"], r"X\[1\] is None, but every row needs a text"),
+        ({}, [("a", "b"), "c"], ["a", "b"], r"X\[1\] is one text, 'c', but X\[0\] is a pair of texts"),
+        ({}, [1.5, 2.5], ["a", "b"], r"X\[0\] is 1\.5, but it must be a text"),
         ({"epochs": 0}, TEXTS, GRADES, "SwissbertClassifier: 'train.epochs' is 0"),
         ({"lr": -1.0}, TEXTS, GRADES, r"SwissbertClassifier: 'train.lr' is -1\.0"),
         ({"device": "abacus"}, TEXTS, GRADES, "SwissbertClassifier: 'train.device' is 'abacus'; auto, cpu"),
@@ -355,7 +365,9 @@ def test_mistakes_end_in_one_sentence(
         (["3", "4"], r"y\[0\] is '3', not a finite number"),
         ([1.0, float("inf")], r"y\[1\] is inf"),
         ([[1.0, 2.0], [2.0, 3.0]], r"y\[0\] is \[1.0, 2.0\], not a finite number"),
-        ([2, 2], "y lies between 2.0 and 2.0, which is too narrow"),
+        ([2, 2], "all 2 rows of y are 2, but a regressor needs at least 2 different numbers"),
+        ([2], "y has one row, but a regressor needs at least 2 different numbers"),
+        ([1.0, None], r"y\[1\] is None, but every row needs a number"),
         ([1e9, 1e9 + 1], "too narrow or too wide"),
         ([0.0, 1e30], "too narrow or too wide"),
     ],

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,6 +17,7 @@ from swissbert.errors import SwissbertError
 from swissbert.training import start
 from swissbert.training.loop import train
 from swissbert.training.start import resumed_hardware
+from swissbert.version import __version__
 
 CPU = torch.device("cpu")
 
@@ -137,7 +139,7 @@ def test_the_text_and_the_record_name_device_precision_and_threads() -> None:
     hardware = Hardware(CPU, torch.bfloat16, 2)
     assert str(hardware) == "bfloat16 on cpu, 2 threads"
     record = hardware_record(hardware)
-    assert record.keys() == {"processor", "bf16", "vnni", "amx", "device", "precision", "threads"}
+    assert record.keys() == {"processor", "bf16", "vnni", "amx", "kernels", "device", "precision", "threads"}
     assert (record["device"], record["precision"], record["threads"]) == ("cpu", "bfloat16", 2)
     about = environment(hardware)
     assert (about["device"], about["precision"]) == ("cpu, 2 threads", "bfloat16")
@@ -285,14 +287,32 @@ def test_more_threads_than_cores_are_not_kept(monkeypatch: pytest.MonkeyPatch) -
     assert (hardware.threads, lines) == (16, [])
 
 
-@pytest.mark.parametrize("change", ["torch", "processor"])
-def test_another_torch_or_processor_is_one_line_and_never_refused(change: str) -> None:
-    began = record(processor="Old Processor") if change == "processor" else {**record(), "torch": "2.10.0"}
+@pytest.mark.parametrize(
+    ("began", "shown"),
+    [
+        ({"processor": "Old Processor"}, " on Old Processor and goes on with "),
+        ({"kernels": "AVX2-old"}, ", kernels for AVX2-old on "),
+        ({"torch": "2.10.0"}, "torch 2.10.0 on "),
+        ({"numpy": "2.0.1"}, ", numpy 2.0.1 on "),
+        ({"swissbert": "0.0.9"}, "swissbert 0.0.9, torch "),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+@pytest.mark.parametrize("is_resumed", [False, True])
+def test_another_library_or_processor_is_one_line_and_never_refused(
+    began: dict[str, str], shown: str, is_resumed: bool
+) -> None:
+    before = {**record(), "torch": str(torch.__version__), "numpy": np.__version__, "swissbert": __version__}
+    if is_resumed:
+        before["resumed"] = [{**before["hardware"], **began}]
+    else:
+        versions = {name: value for name, value in began.items() if name in before}
+        before |= {**versions, "hardware": {**before["hardware"], **began}}
     settings = TrainSettings(device="cpu", on_hardware_change="refuse")
-    hardware, (line,) = resumed_hardware(settings, began, Path("run"))
+    hardware, (line,) = resumed_hardware(settings, before, Path("run"))
     assert hardware == Hardware(CPU, torch.float32, 1)
-    assert ("Old Processor" if change == "processor" else "torch 2.10.0") in line
-    assert line.startswith("this run was trained with torch ")
+    assert line.startswith("this run was trained with ")
+    assert shown in line
     assert line.endswith("the last digits of its losses may differ")
 
 

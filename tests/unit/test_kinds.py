@@ -252,7 +252,7 @@ def test_losses_are_those_of_torch() -> None:
     expected: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
         "classification": lambda z, y: F.cross_entropy(z, y.long()),
         "binary": lambda z, y: F.binary_cross_entropy(z[:, 0].sigmoid(), y),
-        "regression": lambda z, y: F.mse_loss(1 + 4 * z[:, 0].sigmoid(), y),
+        "regression": lambda z, y: F.mse_loss(z[:, 0].sigmoid(), (y - 1) / 4),
         "multilabel": lambda z, y: F.binary_cross_entropy(z.sigmoid(), y),
     }
     assert expected.keys() == KINDS.keys()
@@ -260,6 +260,72 @@ def test_losses_are_those_of_torch() -> None:
         task = declare(name)
         logits, labels = random_answers(task, 9)[0], torch.tensor(random_labels(task, 9)).float()
         torch.testing.assert_close(task.kind.loss(task, logits, labels), loss(logits, labels))
+
+
+@pytest.mark.parametrize("output", ["sigmoid", "linear"])
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e6])
+def test_on_the_unit_scale_a_regression_learns_the_same_whatever_the_unit_of_its_labels(
+    output: str, unit: float
+) -> None:
+    task = declare("regression", range=[1 * unit, 5 * unit], output=output)
+    plain = declare("regression", range=[1, 5], output=output)
+    logits, labels = random_answers(plain, 9)[0].requires_grad_(), torch.tensor(random_labels(plain, 9)).float()
+    losses = [plain.kind.loss(plain, logits, labels), task.kind.loss(task, logits, labels * unit)]
+    gradients = [torch.autograd.grad(loss, logits)[0] for loss in losses]
+    torch.testing.assert_close(losses[0], losses[1], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(task.kind.answers(task, logits), plain.kind.answers(plain, logits) * unit)
+
+
+def test_the_scale_of_the_labels_has_the_errors_of_the_paper() -> None:
+    task = declare("regression", scale="labels", output="linear")
+    logits, labels = random_answers(task, 9)[0], torch.tensor(random_labels(task, 9)).float()
+    torch.testing.assert_close(task.kind.loss(task, logits, labels), F.mse_loss(logits[:, 0], labels))
+
+
+@pytest.mark.parametrize("scale", ["unit", "labels"])
+def test_the_linear_head_of_transformers_gives_the_scores_before_they_are_cut(scale: str) -> None:
+    task = declare("regression", scale=scale, output="linear")
+    hidden, weight, bias = torch.randn(9, 4), torch.randn(1, 4), torch.randn(1)
+    head = task.kind.hf_head(task, weight, bias)
+    assert not isinstance(head, str)
+    ours = task.kind.answers(task, hidden @ weight.T + bias)
+    torch.testing.assert_close((hidden @ head.weight.T + head.bias)[:, 0].clamp(1, 5), ours)
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "keys"),
+    [
+        ("classification", ["b", "a ", "b", "c"], {"labels": ["a", "b", "c"]}),
+        ("classification", ["10", "9", 2.0, "2"], {"labels": ["2", "9", "10"]}),
+        ("binary", ["spam", "ham", "spam"], {"labels": ["ham", "spam"]}),
+        ("binary", [True, False], {"labels": ["false", "true"]}),
+        ("binary", ["1.0", "0", 1], {"labels": ["0", "1"]}),
+        ("binary", ["rare", "usual", "usual"], {"labels": ["usual", "rare"]}),
+        ("regression", ["3", 4.5, "-1", "many"], {"range": [-1.0, 4.5]}),
+        ("multilabel", ["a|b", ["c"], "b"], {"labels": ["a", "b", "c"]}),
+    ],
+)
+def test_labels_or_range_follow_from_the_cells_of_train_rows(
+    name: str, cells: list[object], keys: dict[str, Any]
+) -> None:
+    assert KINDS[name].infer(declare(name), cells) == keys
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "reason"),
+    [
+        ("classification", ["a", "a"], "the train rows have only 'a'; at least two labels are needed"),
+        ("classification", [], "the train rows have no label; at least two labels are needed"),
+        ("classification", [f"row {i}" for i in range(30)], "looks like a text or an identifier"),
+        ("binary", ["a", "b", "c"], "a task of kind 'classification' takes more"),
+        ("regression", ["x"], "the train rows have no number as a score"),
+        ("regression", [3, "3.0"], "the train rows have only the number 3 as a score"),
+    ],
+)
+def test_cells_that_determine_nothing_are_refused_with_the_reason(name: str, cells: list[object], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        KINDS[name].infer(declare(name), cells)
 
 
 def test_a_label_of_one_sort_has_probabilities_that_sum_to_one() -> None:

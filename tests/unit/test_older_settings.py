@@ -9,9 +9,10 @@ import tomli_w
 from swissbert.config import RunConfig, dump_config, load_config, make_config
 from swissbert.model_folder import layout
 from swissbert.model_folder.description import FORMAT, read_description, read_table
-from swissbert.older_settings import SETTINGS, upgraded_task, upgraded_tasks
+from swissbert.older_settings import upgraded_task, upgraded_tasks
 from swissbert.tasks import FirstOf
-from swissbert.training.start import check_settings, stored_config
+from swissbert.training.resume import check_settings, stored_config
+from swissbert.training.state import RUN_FORMAT
 
 
 def old(task: dict[str, object]) -> dict[str, object]:
@@ -67,5 +68,5 @@ def test_lists_of_a_run_of_today_stay_lists(tmp_path: Path, config: RunConfig) -
     changed = config.tasks[0].model_copy(update={"files": {"train": ["a.tsv", "b.tsv"], "dev": "c.tsv"}})
     today = make_config({**config.model_dump(), "tasks": [changed, *config.tasks[1:]]})
     (tmp_path / layout.RUN_CONFIG).write_text(dump_config(today))
-    (tmp_path / layout.RUN_RECORD).write_text(json.dumps({"settings": SETTINGS, "rows": {}}))
+    (tmp_path / layout.RUN_RECORD).write_text(json.dumps({"format": RUN_FORMAT, "rows": {}}))
     assert stored_config(tmp_path) == today

@@ -3,14 +3,24 @@
 import random
 from collections import Counter
 from itertools import count, islice, pairwise
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swissbert.mtl.sampling import Draw, Method, probabilities, round_robin, sampled, steps_in_epoch, until_exhausted
+from swissbert.mtl.sampling import (
+    Draw,
+    Method,
+    in_steps,
+    make_plan,
+    probabilities,
+    round_robin,
+    rounds_in_epoch,
+    sampled,
+    until_exhausted,
+)
 
 SIZES = {"sst": 100, "para": 1600, "sts": 400}
 PAPER = {"sst": 1.0, "para": 1.7, "sts": 1.0}
@@ -204,15 +214,46 @@ def test_a_sampled_epoch_draws_each_batch_at_most_once_and_ends_when_one_is_miss
     assert any(number >= batches[task] for task, number in steps[len(epoch)])
 
 
-@given(
-    batches=st.dictionaries(st.sampled_from(["a", "b", "c"]), st.integers(1, 20), min_size=1),
-    accumulation=st.integers(1, 4),
-)
-def test_round_robin_ends_the_epoch_as_in_the_paper(batches: dict[str, int], accumulation: int) -> None:
-    endless = round_robin(list(batches), steps_in_epoch(batches, 99, accumulation), accumulation)
-    steps = list(until_exhausted(endless, batches))
-    assert len(steps) == steps_in_epoch(batches, "shortest", accumulation)
-    assert all(
-        step == [(t, i * accumulation + k) for k in range(accumulation) for t in batches]
-        for i, step in enumerate(steps)
-    )
+BATCHES = st.dictionaries(st.sampled_from(["a", "b", "c"]), st.integers(1, 20), min_size=1)
+
+
+@given(batches=BATCHES)
+def test_round_robin_ends_the_epoch_as_in_the_paper(batches: dict[str, int]) -> None:
+    endless = round_robin(list(batches), rounds_in_epoch(batches, 99, 1))
+    rounds = list(until_exhausted(endless, batches))
+    assert len(rounds) == rounds_in_epoch(batches, "shortest", 1) == min(batches.values())
+    assert rounds == [[(task, number) for task in batches] for number in range(len(rounds))]
+
+
+@given(batches=BATCHES, accumulation=st.integers(1, 30), ends=st.sampled_from(["shortest", "longest"]))
+def test_the_last_batches_of_an_epoch_make_a_smaller_step(
+    batches: dict[str, int], accumulation: int, ends: Literal["shortest", "longest"]
+) -> None:
+    number = rounds_in_epoch(batches, ends, accumulation)
+    plan = make_plan([in_steps(round_robin(list(batches), number), accumulation)], len(batches))
+    assert [draw for step in plan.steps for draw in step] == [(t, n) for n in range(number) for t in batches]
+    rounds = [plan.rounds(step) for step in range(len(plan.steps))]
+    assert sum(rounds) == number
+    assert rounds[:-1] == [accumulation] * (len(rounds) - 1)
+    assert 1 <= rounds[-1] <= accumulation
+
+
+@given(batches=BATCHES, accumulation=st.integers(2, 9), seed=st.integers(0, 99))
+def test_a_sampled_epoch_reads_the_same_batches_whatever_the_accumulation(
+    batches: dict[str, int], accumulation: int, seed: int
+) -> None:
+    chance = dict.fromkeys(batches, 1 / len(batches))
+    rounds = list(until_exhausted(sampled(chance, 100, 2, [seed]), batches))
+    steps = list(in_steps(until_exhausted(sampled(chance, 100, 2, [seed]), batches), accumulation))
+    assert [draw for step in steps for draw in step] == [draw for turn in rounds for draw in turn]
+    assert len(steps) == -(-len(rounds) // accumulation)
+
+
+def test_a_plan_knows_its_epochs_and_whether_the_last_one_is_cut() -> None:
+    def epochs() -> list[list[list[Draw]]]:
+        return [[[("a", number)] for number in range(3)] for _ in range(2)]
+
+    whole, cut, even = (make_plan(epochs(), 1, most) for most in (None, 5, 3))
+    assert [len(epoch) for epoch in whole.epochs()] == [3, 3]
+    assert [len(epoch) for epoch in cut.epochs()] == [3, 2]
+    assert (whole.is_cut, cut.is_cut, even.is_cut) == (False, True, False)

@@ -319,3 +319,16 @@ def test_surgery_by_name_is_the_same_setting_as_true() -> None:
     assert settings_with({"surgery": "pcgrad"}) == settings_with({"surgery": True})
     assert settings_with({"surgery": True}).loss.gram_method == "pcgrad"
     assert settings_with({}).loss.gram_method is None
+
+
+@pytest.mark.parametrize(
+    "method", [None, Fixed([1.0, 0.5, 2.0]), FixedGram([1.0, 0.5, 2.0])], ids=["sum", "all", "gram"]
+)
+def test_a_step_of_fewer_rounds_is_a_mean_over_its_own_rounds(tiny: Path, method: Fixed | None) -> None:
+    parameters = []
+    for accumulation in (1, 4):
+        prepared = prepare(config(tiny, accumulation=accumulation))
+        draws = list(prepare(config(tiny)).batches()(0))  # one round
+        prepared.training_step(method)(0, draws, 1)
+        parameters.append(list(prepared.network.parameters()))
+    assert all(torch.equal(a, b) for a, b in zip(*parameters, strict=True))

@@ -102,6 +102,15 @@ def test_the_shipped_tasks_are_those_of_the_paper() -> None:
     assert find_task("cfimdb").labels == ["negative", "positive"]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_loss_metric_labels_and_range_may_be_left_out(kind: str) -> None:
+    left_out = ("loss", "metric", "labels", "range")
+    task = make_task({key: value for key, value in table(kind).items() if key not in left_out}, "mood.toml")
+    assert (task.loss, task.metric) == (task.kind.losses[0], task.kind.metrics[0])
+    assert not task.is_complete
+    assert make_task(table(kind), "mood.toml").is_complete
+
+
 # Invalid declarations
 
 
@@ -113,7 +122,6 @@ def test_the_shipped_tasks_are_those_of_the_paper() -> None:
         ("regression", {"loss": "cross_entropy"}, "loss is 'cross_entropy', but a regression task takes mse or mae"),
         ("regression", {"metric": "accuracy"}, "metric is 'accuracy', but a regression task takes pearson or spearman"),
         ("binary", {"metric": "pearson"}, "metric is 'pearson', but a binary task takes accuracy or macro_f1"),
-        ("regression", {"range": None}, "a regression task has a range = [low, high] and no labels"),
         ("regression", {"labels": ["a", "b"]}, "a regression task has a range = [low, high] and no labels"),
         ("regression", {"range": [5, 0]}, "range is [5.0, 0.0], but low must be below high"),
         ("regression", {"range": [1, 1]}, "range is [1.0, 1.0], but low must be below high"),
@@ -124,9 +132,7 @@ def test_the_shipped_tasks_are_those_of_the_paper() -> None:
             {"labels": ["a", "b", "c"]},
             "labels has 3 names, but a binary task takes 2, the negative one first",
         ),
-        ("binary", {"labels": None}, "labels has 0 names, but a binary task takes 2, the negative one first"),
         ("classification", {"labels": ["a"]}, "labels needs at least 2 names"),
-        ("classification", {"labels": None}, "labels needs at least 2 names"),
         ("classification", {"labels": ["a", "a"]}, "labels must be different, not empty and without space around them"),
         ("classification", {"labels": ["a", ""]}, "labels must be different, not empty and without space around them"),
         ("binary", {"labels": ["a", " b"]}, "labels must be different, not empty and without space around them"),
@@ -177,6 +183,9 @@ def test_a_value_that_is_not_allowed_is_named_with_its_key(
     assert message.startswith(f"'{key}' is missing" if value is None else f"'{key}' is {value}; ")
 
 
+FILES_REFUSED: list[Any] = [3, "", [], ["a.tsv", 3], {"first_of": []}, {"first": ["a.tsv"]}]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -194,7 +203,7 @@ def test_a_value_that_is_not_allowed_is_named_with_its_key(
                 f"files.train: {value!r} stands for no files; give a name, a pattern such as 'part-*.csv', a list of "
                 "which all are read, or { first_of = [...] }",
             )
-            for value in (3, "", [], ["a.tsv", 3], {"first_of": []}, {"first": ["a.tsv"]})
+            for value in FILES_REFUSED
         ),
         ({"columns": "text"}, "'columns' is 'text'; input should be a valid dictionary or instance of Columns"),
     ],
@@ -203,7 +212,7 @@ def test_messages_say_what_is_allowed(changes: dict[str, Any], message: str) -> 
     assert problem(table(**changes)) == message
 
 
-@pytest.mark.parametrize("key", ["name", "kind", "columns", "loss", "metric"])
+@pytest.mark.parametrize("key", ["name", "kind", "columns"])
 def test_a_missing_key_is_named(key: str) -> None:
     without = {name: value for name, value in table().items() if name != key}
     assert problem(without) == f"'{key}' is missing and has no default"

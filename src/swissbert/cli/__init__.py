@@ -10,6 +10,7 @@ from swissbert.cli import (
     env,
     evaluate,
     export,
+    init,
     predict,
     push,
     quickstart,
@@ -26,6 +27,7 @@ __all__ = ["main"]
 for command in (  # in the order of --help
     quickstart.quickstart,
     train.train,
+    init.init,
     evaluate.evaluate,
     predict.predict,
     submit.submit,

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from swissbert.cli.from_table import declared_recipe, declared_table, is_table, recipe_text, refuse_options
+from swissbert.cli.init import KindOption, LabelOption, PairOption, TextOption
 from swissbert.cli.program import DataOption, SetOption, program_name
 from swissbert.errors import SwissbertError
 
@@ -16,23 +18,84 @@ if TYPE_CHECKING:
 def train(
     recipe: Annotated[
         str | None,
-        typer.Argument(help="A shipped recipe (see 'swissbert recipes') or a TOML file; optional with --resume."),
+        typer.Argument(
+            help="A shipped recipe (see 'swissbert recipes'), a TOML file, or a data file; optional with --resume."
+        ),
     ] = None,
     data: DataOption = None,
     out: Annotated[Path | None, typer.Option(help="Run folder, runs/NAME if not given.")] = None,
     settings: SetOption = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs, as train.epochs; more of them with --resume.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume the run in --out.")] = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Check everything and show the plan; write nothing but tokens to the cache."),
     ] = False,
+    text: TextOption = None,
+    text_pair: PairOption = None,
+    label: LabelOption = None,
+    kind: KindOption = None,
 ) -> None:
-    """Train one encoder on the tasks of a recipe."""
-    config = _config(recipe, data, out, settings, resume)
+    """Train one encoder on the tasks of a recipe, or on the label columns of a data file.
+
+    Of a data file such as messages.csv the declaration is inferred, shown, and written as recipe.toml into the run
+    folder; with --dry-run that is all that is written.
+    """
+    overrides = [*(settings or []), *([] if epochs is None else [f"train.epochs={epochs}"])]
+    if recipe is not None and is_table(recipe):
+        _train_table(Path(recipe), text, text_pair, label or [], kind, data, out, overrides, resume, dry_run)
+        return
+    refuse_options({"--text": text, "--text-pair": text_pair, "--label": label, "--kind": kind})
+    config = _config(recipe, data, out, overrides, resume)
     if dry_run:
         _show_plan(config)
         return
     print(run(config, out or Path("runs") / config.name, resume=resume))
+
+
+def _train_table(
+    path: Path,
+    text: str | None,
+    text_pair: str | None,
+    labels: list[str],
+    kind: str | None,
+    data: str | None,
+    out: Path | None,
+    settings: list[str] | None,
+    resume: bool,
+    dry_run: bool,
+) -> None:
+    """Infer a recipe from a data file, train it, and show its scores on held-out rows."""
+    from swissbert.cli.evaluate import score
+    from swissbert.cli.tables import scores_table
+    from swissbert.config import make_config
+    from swissbert.display import Display
+    from swissbert.files import write_text
+    from swissbert.inference import load
+    from swissbert.model_folder.layout import RUN_CONFIG, RUN_RECIPE
+    from swissbert.setting_tables import apply_overrides
+
+    if data is not None:
+        raise SwissbertError(f"--data is given, but {path} is the data; --data goes with a recipe")
+    table, declared = declared_recipe(path, text, text_pair, labels, kind)
+    Display().say(f"{declared_table(path, declared)}\n")
+    folder = out or Path("runs") / table["name"]
+    target = folder / RUN_RECIPE
+    recipe_file = recipe_text(table, path, target)
+    config = make_config(table, str(path), apply_overrides(table, settings or []))
+    if not resume:
+        if (folder / RUN_CONFIG).exists():
+            raise SwissbertError(f"{folder}: holds a run already; resume it, or choose another folder", argument="out")
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(target, recipe_file)
+        Display().say(f"{target}: the declaration, to look over and train again")
+    if dry_run:
+        _show_plan(config)
+        return
+    model = load(run(config, folder, resume=resume))
+    print(scores_table(score(model, "dev", None)))
+    example = "TEXT" if text_pair is None else "TEXT SECOND_TEXT"
+    print(f"\nYour own text:  {program_name()} predict {shlex.quote(str(folder))} {example}")
 
 
 def _config(
@@ -40,15 +103,14 @@ def _config(
 ) -> "RunConfig":
     """Return the settings of a recipe, or without one those of the run that is resumed."""
     from swissbert.config import load_config
-    from swissbert.training.start import stored_config
 
     if recipe is not None:
         return load_config(recipe, settings, data_argument(data))
     if not (resume and out):
         raise SwissbertError("train needs a recipe (see 'swissbert recipes'), or --resume with --out RUN")
-    if settings or data:
-        raise SwissbertError("--set and --data need a recipe; a run that is resumed without one keeps its settings")
-    return stored_config(out)
+    from swissbert.training.resume import resumable_config
+
+    return resumable_config(out, settings, data_argument(data))
 
 
 def data_argument(data: str | None) -> str | None:
@@ -60,13 +122,16 @@ def _show_plan(config: "RunConfig") -> None:
     """Print the effective settings, steps and parameters of a run."""
     from swissbert.config import dump_config
     from swissbert.display import Display
+    from swissbert.training.coverage import coverage_lines
     from swissbert.training.preparation import prepare
 
     prepared = prepare(config, Display())
     trainable = sum(p.numel() for p in prepared.network.parameters() if p.requires_grad)
-    print(dump_config(config))
+    print(dump_config(prepared.config))
     epochs = len(prepared.plan.ends)
     print(f"# {prepared.total:,} steps in {epochs} epochs; {trainable:,} trainable parameters")
+    for line in coverage_lines(prepared.config, prepared.train, prepared.plan):
+        print(f"# {line}")
 
 
 def run(config: "RunConfig", out: Path, *, resume: bool) -> Path:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from swissbert.data.completion import complete_task
 from swissbert.data.dataset import tokenize
 from swissbert.data.formats import ENDINGS, ReadOptions, column_names, ending_of, head
 from swissbert.data.holdout import text_key
@@ -106,7 +107,12 @@ def check_directory(directory: Path, tasks: list[Task], tokenizer: Tokenizer) ->
         raise SwissbertError(f"{directory}: there is no such directory")
     report = Report([], [], {})
     used: set[Path] = set()
-    for task in tasks:
+    for declared in tasks:
+        try:
+            task = _completed(declared, directory)
+        except SwissbertError as error:
+            report.problems.append(Problem(declared.name, "train", str(error)))
+            continue
         train: dict[tuple[str, str], Label | None] = {}
         for split in SPLITS:
             if not has_split_files(task, split, directory):
@@ -126,6 +132,13 @@ def check_directory(directory: Path, tasks: list[Task], tokenizer: Tokenizer) ->
                 report.shared.extend(_shared(task, split, rows, keys, train))
     report.other.update({path.name: _columns_of(path) for path in _unread(directory, used)})
     return report
+
+
+def _completed(task: Task, directory: Path) -> Task:
+    """Add labels or range if they are left out and there are train rows."""
+    if task.is_complete or not has_split_files(task, "train", directory):
+        return task
+    return complete_task(task, directory, lambda line: None)
 
 
 def _split_report(

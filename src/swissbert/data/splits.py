@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from swissbert.data.formats import OnNote, with_nested
+from swissbert.data.formats import NumberedCells, OnNote, with_nested
 from swissbert.data.holdout import rows_of_side
 from swissbert.data.hub import read_hub
 from swissbert.data.memory import MemoryRows
@@ -107,20 +107,43 @@ def open_split(
         SwissbertError: If there is no such file; while iterating if the rows are unreadable or lack a column.
     """
     held_out = split != "test" and holds_out(task, source)
-    stored: Split = "train" if held_out else split
-    if isinstance(source, MemoryRows):
-        name = source.name(task, stored)
-        parts = [(name, with_nested(with_ids(source.cells(task, stored), task), task.read_options.columns))]
-    elif task.hub is not None:
-        hub_split = task.hub.splits.get(stored, stored)
-        name = f"{task.hub.dataset}[{hub_split}]"
-        parts = [(name, with_nested(read_hub(task.hub, hub_split, task.name), task.read_options.columns))]
-    else:
-        parts = read_files(task, stored, source, on_note)
-        name = source_name(split_files(task, stored, source), source)
+    name, parts = _open_parts(task, "train" if held_out else split, source, on_note)
     labelled = split != "test"
     rows = chain.from_iterable(check_rows(raw, task, part, labelled=labelled) for part, raw in parts)
     return name, rows_of_side(rows, split, task.holdout) if held_out else rows
+
+
+def open_cells(task: Task, split: Split, source: Source) -> tuple[str, Iterator[NumberedCells]]:
+    """Open the rows of a split before they are checked.
+
+    Args:
+        task: The task.
+        split: Which split; held-out dev rows are among those of ``train``.
+        source: Where its rows come from.
+
+    Returns:
+        Name of the file, data set or rows, and an iterator over numbered cells.
+
+    Raises:
+        SwissbertError: If there is no such file; while iterating if the rows are unreadable.
+    """
+    name, parts = _open_parts(task, split, source, lambda note: None)
+    return name, chain.from_iterable(raw for _, raw in parts)
+
+
+def _open_parts(
+    task: Task, split: Split, source: Source, on_note: OnNote
+) -> tuple[str, list[tuple[str, Iterator[NumberedCells]]]]:
+    """Open the rows of a split: their name in messages, and name and rows of each file."""
+    columns = task.read_options.columns
+    if isinstance(source, MemoryRows):
+        name = source.name(task, split)
+        return name, [(name, with_nested(with_ids(source.cells(task, split), task), columns))]
+    if task.hub is not None:
+        hub_split = task.hub.splits.get(split, split)
+        name = f"{task.hub.dataset}[{hub_split}]"
+        return name, [(name, with_nested(read_hub(task.hub, hub_split, task.name), columns))]
+    return source_name(split_files(task, split, source), source), read_files(task, split, source, on_note)
 
 
 def holds_out(task: Task, source: Source) -> bool:

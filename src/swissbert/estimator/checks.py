@@ -1,33 +1,20 @@
-"""Conversion and checks of the X and y that estimators are given."""
+"""Conversion and checks of the y that estimators are given."""
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from swissbert.data.formats import unreadable
 from swissbert.errors import SwissbertError
+from swissbert.estimator.texts import is_missing, listed
 from swissbert.kinds import Array
 from swissbert.settings import shown
 
 COLLECTIONS = (list, set, frozenset)
 """Types that hold the labels of a multilabel row. A tuple is one label, since it is hashable and has an order."""
-
-
-def text_inputs(X: object) -> list[Any]:  # noqa: N803
-    """Turn X into a list of texts, or of tuples of texts.
-
-    Args:
-        X: A list, array, Series or DataFrame. A single column counts as texts, two columns as pairs. Items that are
-            not text are kept, because `swissbert.inference.inputs.rows_of` reports them with their number.
-
-    Raises:
-        SwissbertError: If X is a string or cannot be iterated over.
-    """
-    items = [list(item) if isinstance(item, list | tuple | np.ndarray) else [item] for item in _plain_list(X, "X")]
-    plain = [[str(part) if isinstance(part, str) else part for part in item] for item in items]  # no numpy strings
-    return [parts[0] if len(parts) == 1 else tuple(parts) for parts in plain]
 
 
 def row_values(y: object) -> list[Any]:
@@ -36,7 +23,7 @@ def row_values(y: object) -> list[Any]:
     Raises:
         SwissbertError: If y is a string, cannot be iterated over, or is empty.
     """
-    values = _plain_list(y, "y")
+    values = [_plain_label(value) for value in listed(y, "y")]
     if not values:
         raise SwissbertError("y has no rows")
     return values
@@ -56,13 +43,47 @@ def single_labels(y: object) -> list[Any]:
     """Return the label of each row.
 
     Raises:
-        SwissbertError: If a label is missing.
+        SwissbertError: If a label is missing, or of a type that cannot be one.
     """
     values = row_values(y)
     for number, value in enumerate(values):
-        if _is_missing(value):
-            raise SwissbertError(f"y[{number}] is {value}, but every text needs a label")
+        if is_missing(value):
+            raise SwissbertError(
+                f"y[{number}] is {shown(value)}, but every row needs a label; leave out rows without one"
+            )
+        if not _is_label(value):
+            raise SwissbertError(
+                f"y[{number}] is {shown(value)}, which cannot be a label; labels are texts, numbers, True and False, or "
+                "tuples of these"
+            )
     return values
+
+
+def single_numbers(y: object) -> list[float]:
+    """Return the number of each row.
+
+    Raises:
+        SwissbertError: If one is missing, is not a finite number, or the numbers do not differ.
+    """
+    values = row_values(y)
+    for number, value in enumerate(values):
+        if is_missing(value):
+            raise SwissbertError(
+                f"y[{number}] is {shown(value)}, but every row needs a number; leave out rows without one"
+            )
+        if not isinstance(value, Real) or not math.isfinite(value):
+            advice = "; turn texts into numbers first" if isinstance(value, str) else ""
+            raise SwissbertError(f"y[{number}] is {shown(value)}, not a finite number{advice}")
+    numbers = [float(value) for value in values]
+    low, high = min(numbers), max(numbers)
+    if low == high:
+        rows = "y has one row" if len(numbers) == 1 else f"all {len(numbers)} rows of y are {low:g}"
+        raise SwissbertError(f"{rows}, but a regressor needs at least 2 different numbers to learn from")
+    if not 1e-15 < high - low < 1e15 or high - low < 1e-4 * max(abs(low), abs(high)):  # limits of fp32
+        raise SwissbertError(
+            f"y lies between {low} and {high}, which is too narrow or too wide to learn; shift or scale it"
+        )
+    return numbers
 
 
 def is_multilabel(y: object) -> bool:
@@ -98,9 +119,23 @@ def _label_set(value: object, number: int) -> frozenset[Any]:
     if not isinstance(value, COLLECTIONS):
         raise SwissbertError(f"y[{number}] is {shown(value)}, but other rows are lists or sets of labels")
     for label in value:
-        if _is_missing(label) or not isinstance(label, Hashable):
+        if is_missing(label) or not _is_label(label):
             raise SwissbertError(f"y[{number}] contains {shown(label)}, which is not a label")
-    return frozenset(value)
+    return frozenset(map(_plain_label, value))
+
+
+def _is_label(value: object) -> bool:
+    """Whether a value can be a key of a dictionary; a tuple with a list in it cannot."""
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _plain_label(value: object) -> object:
+    """Return a number, text or truth value of numpy as Python's own; any other value as it is."""
+    return value.item() if isinstance(value, np.bool_ | np.number | np.str_) else value
 
 
 def _indicator(y: object) -> Array | None:
@@ -139,18 +174,16 @@ def sorted_classes(values: Iterable[Any]) -> list[Any]:
     """Return the different labels; sorted, or by type and text if they have no common order.
 
     Raises:
-        SwissbertError: If a label is not hashable, or there are fewer than two.
+        SwissbertError: If there are fewer than two.
     """
-    try:
-        classes = list(set(values))
-    except TypeError as error:
-        raise SwissbertError("y has a label that is not hashable; use strings or numbers for instance") from error
+    classes = list(set(values))
     try:
         classes.sort()
     except TypeError:
         classes.sort(key=lambda value: (type(value).__name__, repr(value)))
     if len(classes) < 2:
-        raise SwissbertError(f"y has {len(classes)} different label(s), but a classifier needs at least 2")
+        given = f"has only the label {shown(classes[0])}" if classes else "has no label"
+        raise SwissbertError(f"y {given}, but a classifier needs at least 2 different ones")
     return classes
 
 
@@ -170,17 +203,3 @@ def array_of(values: Sequence[Any]) -> Array:
     for number, value in enumerate(values):  # one by one, because numpy would unpack tuples
         array[number] = value
     return array
-
-
-def _plain_list(values: object, name: str) -> list[Any]:
-    """Return a list, array or Series as a list of plain values; a row of a matrix becomes a list."""
-    for method in ("to_numpy", "tolist"):
-        if hasattr(values, method):
-            values = getattr(values, method)()
-    if isinstance(values, str) or not isinstance(values, Iterable):
-        raise SwissbertError(f"{name} is {shown(values)}, but it is a list, array or Series with a value for each row")
-    return list(values)
-
-
-def _is_missing(value: object) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))

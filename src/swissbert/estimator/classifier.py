@@ -1,10 +1,13 @@
 """The classifier: one class, or any number of labels, for a text or a pair of texts."""
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin
 
+from swissbert.errors import SwissbertError
+from swissbert.estimator.base import TextEstimator
 from swissbert.estimator.checks import (
     array_of,
     check_same_length,
@@ -15,16 +18,19 @@ from swissbert.estimator.checks import (
     single_labels,
     sorted_classes,
 )
-from swissbert.estimator.fitting import TextEstimator
+from swissbert.estimator.fitting import Label
+from swissbert.estimator.texts import text_inputs
+from swissbert.estimator.weights import row_weights, weights_of_labels
 from swissbert.kinds import Array
+from swissbert.tasks import Task
 
 
 class SwissbertClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
     """Classification and multilabel classification of texts or pairs of texts.
 
-    X is a list, array or Series of texts, or of pairs of texts: tuples, or two columns. y decides what is learned:
+    X is a list, tuple, array or Series of texts, or of pairs of texts: tuples, or two columns. y decides what is learned:
 
-    - *One label per row*: any hashable values. `predict` returns a class for each row.
+    - *One label per row*: texts, numbers, True and False, tuples. `predict` returns a class for each row.
     - *Multilabel*: an indicator matrix ``[N, C]`` of 0 and 1 (array, DataFrame or sparse matrix; of a DataFrame the
       columns name the labels), or a list of lists or sets of labels, which may be empty. `predict` returns an
       indicator matrix for both, with columns in the order of `classes_`, so that ``sklearn.metrics`` take it.
@@ -39,7 +45,11 @@ class SwissbertClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         max_length: Tokens per input, special ones included, from 8; longer texts are truncated.
         validation_fraction: Share of rows, from 0 to below 1, that is held out to choose the best epoch. Rows are
             chosen by a hash of their texts. With 0, or where one side would be empty, all rows serve as both.
+        class_weight: ``balanced`` lets labels count inversely to their number of rows; a dictionary gives the weights of
+            labels, 1 for others. Of a multilabel y it is how much a label counts where a row has it.
         seed: Random seed.
+        random_state: scikit-learn's name for the seed: a number, or a numpy ``RandomState`` that a seed is drawn from.
+            None takes `seed`, so results are repeatable by default.
         device: ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
         verbose: Show progress on standard error.
 
@@ -47,6 +57,7 @@ class SwissbertClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         classes_: The labels ``[C]``, sorted where they have an order; for an array the column numbers.
         multilabel_: Whether rows have any number of labels.
         model_: The trained `swissbert.Model`, whose only task is called ``label``.
+        task_: Name of the task that the classifier answers.
 
     Example::
 
@@ -57,15 +68,46 @@ class SwissbertClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
 
     name = "label"
 
-    def fit(self, X: object, y: object) -> Self:  # noqa: N803
+    def __init__(
+        self,
+        encoder: str = "minilm",
+        *,
+        epochs: int = 3,
+        batch_size: int = 32,
+        lr: float = 2e-4,
+        max_length: int = 128,
+        validation_fraction: float = 0.1,
+        class_weight: str | Mapping[Any, float] | None = None,
+        seed: int = 0,
+        random_state: int | np.random.RandomState | None = None,
+        device: str = "auto",
+        verbose: bool = False,
+    ) -> None:
+        super().__init__(
+            encoder,
+            epochs=epochs,
+            batch_size=batch_size,
+            lr=lr,
+            max_length=max_length,
+            validation_fraction=validation_fraction,
+            seed=seed,
+            random_state=random_state,
+            device=device,
+            verbose=verbose,
+        )
+        self.class_weight = class_weight
+
+    def fit(self, X: object, y: object, sample_weight: object = None) -> Self:  # noqa: N803
         """Train on texts and their labels.
 
         Args:
             X: N texts or pairs of texts.
             y: One label per row, an indicator matrix, or a list of N lists or sets of labels.
+            sample_weight: How much each row counts in the loss, N numbers from 0. Rows with 0 are left out. Weights and
+                `class_weight` multiply.
 
         Raises:
-            SwissbertError: If a parameter, a text or a label is not valid, or there are fewer than two labels.
+            SwissbertError: If a parameter, a text, a label or a weight is not valid, or there are fewer than two labels.
         """
         multilabel = is_multilabel(y)
         if multilabel:
@@ -76,12 +118,19 @@ class SwissbertClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
             classes = sorted_classes(values)
         names = class_names(classes)
         name = dict(zip(classes, names, strict=True))
+        declaration: dict[str, object] = {"labels": names}
+        class_weights = weights_of_labels(self.class_weight, classes, names)
+        if class_weights is not None:
+            declaration["class_weights"] = class_weights
+        labels: list[Label]
         if multilabel:
-            declaration = {"kind": "multilabel", "loss": "binary_cross_entropy", "metric": "micro_f1"}
-            self._fit(X, [sorted(name[label] for label in labels) for labels in sets], {"labels": names, **declaration})
+            declaration |= {"kind": "multilabel", "loss": "binary_cross_entropy", "metric": "micro_f1"}
+            labels = [sorted(name[label] for label in row) for row in sets]
         else:
-            declaration = {"kind": "classification", "loss": "cross_entropy", "metric": "accuracy"}
-            self._fit(X, [name[value] for value in values], {"labels": names, **declaration})
+            declaration |= {"kind": "classification", "loss": "cross_entropy", "metric": "accuracy"}
+            labels = [name[value] for value in values]
+        texts = text_inputs(X)
+        self._fit(texts, labels, declaration, row_weights(sample_weight, len(texts)))
         self.classes_, self.multilabel_ = array_of(classes), multilabel
         return self
 
@@ -94,8 +143,7 @@ class SwissbertClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
 
     def predict(self, X: object) -> Array:  # noqa: N803
         """Return the most probable class of each row, ``[N]``, or the indicator matrix, int64 ``[N, C]``."""
-        answers = self._answers(X)  # checks that the estimator is fitted
-        decisions = self.model_.task(self.name).kind.decide(answers)
+        decisions = self._task().kind.decide(self._answers(X))
         classes: Array = decisions if self.multilabel_ else self.classes_[decisions]
         return classes
 
@@ -119,7 +167,16 @@ class SwissbertClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
             true, rows = row_values(y), predicted.tolist()
         check_same_length(rows, true)
         hits = [a == b for a, b in zip(rows, true, strict=True)]
-        return float(np.average(hits, weights=sample_weight))
+        return float(np.average(hits, weights=row_weights(sample_weight, len(rows))))
+
+    def _take(self, task: Task, classes: list[Any] | None) -> None:
+        """Set the labels of a loaded model."""
+        if not task.kind.has_labels:
+            raise SwissbertError(
+                f"{self.model_.folder}: task '{task.name}' answers with numbers; SwissbertRegressor.load reads it"
+            )
+        self.classes_ = array_of(task.labels if classes is None else classes)
+        self.multilabel_ = task.kind.label_shape(task) != ()
 
     def __sklearn_tags__(self) -> Any:
         """Declare multilabel support."""

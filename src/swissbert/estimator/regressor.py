@@ -1,22 +1,22 @@
 """The regressor: a number for a text or a pair of texts."""
 
-import math
-from numbers import Real
-from typing import Self
+from typing import Any, Self
 
 from sklearn.base import RegressorMixin
 
 from swissbert.errors import SwissbertError
-from swissbert.estimator.checks import row_values
-from swissbert.estimator.fitting import TextEstimator
+from swissbert.estimator.base import TextEstimator
+from swissbert.estimator.checks import single_numbers
+from swissbert.estimator.texts import text_inputs
+from swissbert.estimator.weights import row_weights
 from swissbert.kinds import Array
-from swissbert.settings import shown
+from swissbert.tasks import Task
 
 
 class SwissbertRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
     """Regression on texts or pairs of texts. Predictions lie between the smallest and the largest y of `fit`.
 
-    For parameters and input see `SwissbertClassifier`.
+    For parameters and input see `SwissbertClassifier`, which has `class_weight` besides.
 
     Example::
 
@@ -26,31 +26,35 @@ class SwissbertRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
 
     name = "score"
 
-    def fit(self, X: object, y: object) -> Self:  # noqa: N803
+    def fit(self, X: object, y: object, sample_weight: object = None) -> Self:  # noqa: N803
         """Train on texts and their numbers.
 
         Args:
             X: N texts or pairs of texts.
             y: N finite numbers, not all equal.
+            sample_weight: How much each row counts in the loss, N numbers from 0. Rows with 0 are left out.
 
         Raises:
-            SwissbertError: If a parameter, a text or a number is not valid.
+            SwissbertError: If a parameter, a text, a number or a weight is not valid.
         """
-        values = row_values(y)
-        for number, value in enumerate(values):
-            if not isinstance(value, Real) or not math.isfinite(value):
-                raise SwissbertError(f"y[{number}] is {shown(value)}, not a finite number")
-        numbers = [float(value) for value in values]
-        low, high = min(numbers), max(numbers)
-        span = high - low
-        if not 1e-15 < span < 1e15 or span < 1e-4 * max(abs(low), abs(high)):  # limits of fp32
-            raise SwissbertError(
-                f"y lies between {low} and {high}, which is too narrow or too wide to learn; shift or scale it"
-            )
-        declaration = {"kind": "regression", "range": [low, high], "loss": "mse", "metric": "pearson"}
-        self._fit(X, numbers, declaration, span**-2)  # errors in units of the range: the steps do not depend on units
+        numbers = single_numbers(y)
+        declaration = {
+            "kind": "regression",
+            "range": [min(numbers), max(numbers)],
+            "loss": "mse",
+            "metric": "pearson",
+        }
+        texts = text_inputs(X)
+        self._fit(texts, numbers, declaration, row_weights(sample_weight, len(texts)))
         return self
 
     def predict(self, X: object) -> Array:  # noqa: N803
         """Return a number for each row, float32 ``[N]``."""
         return self._answers(X)
+
+    def _take(self, task: Task, classes: list[Any] | None) -> None:
+        """Check that a loaded model answers with numbers."""
+        if task.kind.has_labels:
+            raise SwissbertError(
+                f"{self.model_.folder}: task '{task.name}' answers with labels; SwissbertClassifier.load reads it"
+            )

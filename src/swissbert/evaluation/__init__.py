@@ -3,6 +3,7 @@
 from swissbert.evaluation.intervals import intervals, percentiles
 from swissbert.evaluation.predictions import table_answers, tables_answers
 from swissbert.evaluation.scores import Scores, TaskScores, evaluate, overall, task_scores
+from swissbert.evaluation.tfidf import tfidf_scores
 
 __all__ = [
     "Scores",
@@ -14,4 +15,5 @@ __all__ = [
     "table_answers",
     "tables_answers",
     "task_scores",
+    "tfidf_scores",
 ]

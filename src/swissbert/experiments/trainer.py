@@ -12,6 +12,7 @@ from swissbert.model_folder.layout import CHECKPOINTS, RUN_RECORD
 from swissbert.training.loop import train
 from swissbert.training.plan import plan_steps
 from swissbert.training.preparation import fingerprints, load_splits, prepare
+from swissbert.training.resume import check_settings
 from swissbert.training.state import checkpoints, recorded_rows
 
 TIMED_STEPS = 2
@@ -100,9 +101,9 @@ def tokens_per_second(config: RunConfig, display: Display) -> float:
     """Measure how fast the first steps of a run are. The network is discarded."""
     prepared = prepare(config, Display(quiet=True))
     display.say("timing a few steps ...")
-    step, batches = prepared.training_step(), prepared.batches()
-    step(0, batches(0))  # warm-up
-    records = [step(number, batches(number)) for number in range(min(TIMED_STEPS, prepared.total))]
+    step, batches, rounds = prepared.training_step(), prepared.batches(), prepared.plan.rounds
+    step(0, batches(0), rounds(0))  # warm-up
+    records = [step(number, batches(number), rounds(number)) for number in range(min(TIMED_STEPS, prepared.total))]
     return sum(record.tokens for record in records) / sum(record.seconds for record in records)
 
 
@@ -113,6 +114,7 @@ def train_run(config: RunConfig, folder: Path, display: Display) -> TrainedRun:
         Stopped: After Ctrl-C or SIGTERM, when the state is saved.
         SwissbertError: If the run cannot be trained.
     """
+    check_settings(config, folder, resume=True, may_change=False)  # a longer row of a table is another run
     result = train(config, folder, resume=True, display=display)
     progress = result.progress
     assert progress.best_step is not None, "a run ends with an evaluation"

@@ -6,7 +6,7 @@ Code outside `swissbert.kinds` does not ask which kind a task is of; only the co
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -28,6 +28,9 @@ Label = float | tuple[float, ...]
 
 SEPARATORS = ("|", ";", ",")
 """What may separate several labels in a text cell, in the order that it is tried."""
+
+LABELS_SHOWN = 8
+"""Number of labels that a line about a declaration names."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,29 @@ class Kind(ABC):
         if self.has_labels:
             if task.range is not None:
                 raise ValueError(f"a {self.name} task has labels and no range")
-            self._check_labels(task.labels)
+            if task.labels:  # else they are taken from the train rows
+                self._check_labels(task.labels)
+
+    def is_complete(self, task: "Task") -> bool:
+        """Whether a declaration has what `infer` would add."""
+        return bool(task.labels)
+
+    def infer(self, task: "Task", cells: Iterable[object]) -> dict[str, Any]:
+        """Return the ``labels`` or ``range`` of a declaration that leaves them out.
+
+        Args:
+            task: The declaration.
+            cells: Label cells of all train rows that have one.
+
+        Raises:
+            ValueError: If they do not determine it; says why.
+        """
+        raise ValueError(f"a {self.name} task declares its labels or range; they are not taken from rows")
+
+    def declared_in_words(self, task: "Task") -> str:
+        """Word the labels or the range of a complete declaration for a person."""
+        names = ", ".join(task.labels[:LABELS_SHOWN]) + (", ..." if len(task.labels) > LABELS_SHOWN else "")
+        return f"{len(task.labels)} labels: {names}"
 
     def _check_labels(self, labels: Sequence[str]) -> None:
         if len(labels) < 2:
@@ -164,6 +189,17 @@ class Kind(ABC):
         None where a constant answer has no score, as for correlations.
         """
 
+    def linear_answers(self, task: "Task", features: Any, labels: Array, others: Any) -> Array | None:
+        """Fit a linear model and return its answers to other rows; None where there is none, or nothing to fit.
+
+        Args:
+            task: The task.
+            features: Features of N train rows, ``[N, F]``, a matrix or a sparse matrix.
+            labels: Their labels ``[N]`` or ``[N, C]``.
+            others: Features of M other rows, ``[M, F]``.
+        """
+        return None
+
     def confusion(self, task: "Task", labels: Array, decisions: Array) -> list[list[int]] | None:
         """Count rows by ``[true label][predicted label]``; None where rows have no single label."""
         return None
@@ -227,6 +263,21 @@ def count_classes(labels: Array, decisions: Array, classes: int) -> list[list[in
     cells = labels.astype(int) * classes + decisions.astype(int)
     table: list[list[int]] = np.bincount(cells, minlength=classes**2).reshape(classes, classes).tolist()
     return table
+
+
+def logistic_answers(features: Any, labels: Array, others: Any, classes: int) -> Array | None:
+    """Fit a logistic regression and return probabilities of other rows, ``[M, classes]``.
+
+    Returns None if only one class occurs in `labels` ``[N]``, class numbers.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    if len(np.unique(labels)) < 2:
+        return None
+    model = LogisticRegression(C=10.0, max_iter=1000).fit(features, labels.astype(int))
+    answers = np.zeros((others.shape[0], classes))
+    answers[:, model.classes_] = model.predict_proba(others)
+    return answers
 
 
 def _is_several(labels: Sequence[str], cell: object) -> bool:

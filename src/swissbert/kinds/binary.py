@@ -1,10 +1,11 @@
 """Binary classification: yes or no, with one logit (paper, Section 4.1)."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from swissbert.kinds.base import HFHead
 from swissbert.kinds.classification import Classification
+from swissbert.kinds.label_names import names_in, negative_first, sorted_names
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,6 +23,21 @@ class Binary(Classification):
         if len(labels) != 2:
             raise ValueError(f"labels has {len(labels)} names, but a binary task takes 2, the negative one first")
         super()._check_labels(labels)
+
+    def infer(self, task: "Task", cells: Iterable[object]) -> dict[str, Any]:
+        """The two names, the negative one first."""
+        counts = names_in(cells)
+        names = sorted_names(counts)
+        if len(names) > 2:
+            raise ValueError(
+                f"the train rows have {len(names)} labels ({', '.join(names[:6])}{', ...' if len(names) > 6 else ''}), but "
+                "a binary task takes 2; a task of kind 'classification' takes more"
+            )
+        return {"labels": negative_first(names, counts)}
+
+    def declared_in_words(self, task: "Task") -> str:
+        """Both labels, and which one is positive."""
+        return f"{task.labels[0]} or {task.labels[1]}, the second is the positive label"
 
     def outputs(self, task: "Task") -> int:
         """One logit, of the positive label."""

@@ -1,12 +1,13 @@
 """Classification: exactly one of several labels (paper, Section 4.1)."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from swissbert.kinds.answer import Answer
-from swissbert.kinds.base import Array, HFHead, Kind, Label, count_classes, parse_class
+from swissbert.kinds.base import Array, HFHead, Kind, Label, count_classes, logistic_answers, parse_class
+from swissbert.kinds.label_names import names_in, sorted_names
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,6 +20,10 @@ class Classification(Kind):
 
     name = "classification"
     losses = ("cross_entropy",)
+
+    def infer(self, task: "Task", cells: Iterable[object]) -> dict[str, Any]:
+        """The different names, sorted."""
+        return {"labels": sorted_names(names_in(cells))}
 
     def outputs(self, task: "Task") -> int:
         """One logit per label."""
@@ -61,6 +66,10 @@ class Classification(Kind):
         """Always the most frequent class."""
         counts = np.bincount(labels.astype(int))
         return np.eye(len(task.labels))[np.full(len(labels), counts.argmax())]
+
+    def linear_answers(self, task: "Task", features: Any, labels: Array, others: Any) -> Array | None:
+        """Logistic regression."""
+        return logistic_answers(features, labels, others, len(task.labels))
 
     def confusion(self, task: "Task", labels: Array, decisions: Array) -> list[list[int]] | None:
         """Count rows by true and predicted class."""

@@ -1,13 +1,14 @@
 """Multilabel classification: any number of several labels, none included."""
 
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from swissbert.kinds.answer import Answer
-from swissbert.kinds.base import SEPARATORS, Array, HFHead, Kind, Label, parse_class
+from swissbert.kinds.base import SEPARATORS, Array, HFHead, Kind, Label, logistic_answers, parse_class
+from swissbert.kinds.label_names import names_in, sorted_names
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,6 +27,10 @@ class Multilabel(Kind):
     losses = ("binary_cross_entropy",)
     fits_threshold = True
     error_name = "Hamming loss"
+
+    def infer(self, task: "Task", cells: Iterable[object]) -> dict[str, Any]:
+        """The different names in all rows, sorted."""
+        return {"labels": sorted_names(names_in(item for cell in cells for item in self._items(task, cell)))}
 
     def outputs(self, task: "Task") -> int:
         """One logit per label."""
@@ -105,6 +110,15 @@ class Multilabel(Kind):
         if not assigned.any():
             assigned[share.argmax()] = True
         return np.tile(assigned.astype(float), (len(labels), 1))
+
+    def linear_answers(self, task: "Task", features: Any, labels: Array, others: Any) -> Array | None:
+        """Logistic regression for each label; the share of rows with it where that is 0 or 1."""
+        answers = np.tile(labels.mean(0), (others.shape[0], 1))
+        for number in range(len(task.labels)):
+            probabilities = logistic_answers(features, labels[:, number], others, 2)
+            if probabilities is not None:
+                answers[:, number] = probabilities[:, 1]
+        return answers
 
     def groups(self, task: "Task", bins: int = 10) -> list[str]:
         """The labels."""

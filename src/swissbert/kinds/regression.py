@@ -1,9 +1,9 @@
 """Regression: a score in a range (paper, Section 4.1)."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
 
 class Regression(Kind):
-    """A score in ``range``, with squared (``mse``) or absolute (``mae``) error on the scale of the labels.
+    """A score in ``range``, with squared (``mse``) or absolute (``mae``) error.
 
-    ``output = "sigmoid"`` keeps the score inside the range; ``"linear"`` is clipped to it when predicting.
+    ``output = "sigmoid"`` keeps the score inside the range; ``"linear"`` is clipped to it when predicting. With
+    ``scale = "unit"`` the head learns the position in the range, 0 to 1, so that neither the size of the loss nor the
+    steps depend on the unit of the labels; ``"labels"`` is the paper's error on the scale of the labels.
     """
 
     name = "regression"
@@ -29,12 +31,29 @@ class Regression(Kind):
     error_name = "mean absolute error"
 
     def check(self, task: "Task") -> None:
-        """Check that there is a range, and no labels."""
+        """Check the range, if there is one, and that there are no labels."""
         super().check(task)
-        if task.range is None or task.labels:
+        if task.labels:
             raise ValueError("a regression task has a range = [low, high] and no labels")
-        if not task.range[0] < task.range[1]:
+        if task.range is not None and not task.range[0] < task.range[1]:
             raise ValueError(f"range is {list(task.range)}, but low must be below high")
+
+    def is_complete(self, task: "Task") -> bool:
+        """Whether there is a range."""
+        return task.range is not None
+
+    def infer(self, task: "Task", cells: Iterable[object]) -> dict[str, Any]:
+        """The lowest and the highest number; other cells are left to `parse`, which says what is wrong with them."""
+        numbers = [number for number in map(_number, cells) if math.isfinite(number)]
+        if not numbers or min(numbers) == max(numbers):
+            what = f"only the number {numbers[0]:g}" if numbers else "no number"
+            raise ValueError(f"the train rows have {what} as a score; declare range = [low, high]")
+        return {"range": [min(numbers), max(numbers)]}
+
+    def declared_in_words(self, task: "Task") -> str:
+        """The range."""
+        low, high = _range(task)
+        return f"scores from {low:g} to {high:g}"
 
     def outputs(self, task: "Task") -> int:
         """One number."""
@@ -51,12 +70,8 @@ class Regression(Kind):
 
     def parse(self, task: "Task", cell: object) -> Label:
         """A number inside the range."""
-        text = str(cell).strip()
+        text, number = str(cell).strip(), _number(cell)
         low, high = _range(task)
-        try:
-            number = float(text)
-        except ValueError:
-            number = math.nan
         if not low <= number <= high:
             raise ValueError(f"label {text[:40]!r} is not a number from {low:g} to {high:g}")
         return number
@@ -66,9 +81,12 @@ class Regression(Kind):
         return self.score_loss(task, self._scores(task, logits), labels)
 
     def score_loss(self, task: "Task", scores: "Tensor", labels: "Tensor") -> "Tensor":
-        """Mean error of scores ``[B]`` on the scale of the labels; heads with scores of their own use it too."""
+        """Mean error of scores ``[B]``, which are on the scale of the labels; heads with scores of their own use it too."""
         import torch.nn.functional as F
 
+        if task.scale == "unit":
+            span = self.answer_span(task)
+            scores, labels = scores / span, labels / span
         return F.l1_loss(scores, labels) if task.loss == "mae" else F.mse_loss(scores, labels)
 
     def answers(self, task: "Task", logits: "Tensor") -> "Tensor":
@@ -78,7 +96,9 @@ class Regression(Kind):
     def _scores(self, task: "Task", logits: "Tensor") -> "Tensor":
         low, high = _range(task)
         raw = logits[:, 0]
-        return low + (high - low) * raw.sigmoid() if task.output == "sigmoid" else raw
+        if task.output == "linear" and task.scale == "labels":
+            return raw
+        return low + (high - low) * (raw.sigmoid() if task.output == "sigmoid" else raw)
 
     def decide(self, answers: Array) -> Array:
         """The scores, unchanged."""
@@ -96,6 +116,13 @@ class Regression(Kind):
     def baseline(self, task: "Task", labels: Array) -> Array | None:
         """None: a constant has no correlation with anything."""
         return None
+
+    def linear_answers(self, task: "Task", features: Any, labels: Array, others: Any) -> Array | None:
+        """Ridge regression, cut to the range."""
+        from sklearn.linear_model import Ridge
+
+        scores: Array = Ridge(alpha=1.0).fit(features, labels).predict(others)
+        return scores.clip(*_range(task))
 
     def groups(self, task: "Task", bins: int = 10) -> list[str]:
         """Equal bins of the range."""
@@ -117,14 +144,24 @@ class Regression(Kind):
         return f"{float(decision):.4f}"
 
     def hf_head(self, task: "Task", weight: "Tensor", bias: "Tensor") -> HFHead | str:
-        """The head as it is. Declared as multi-label, a sigmoid output comes out as a share of the range."""
+        """The head on the scale of the labels. Declared as multi-label, a sigmoid output comes out as a share of the range."""
         low, high = _range(task)
         if task.output == "sigmoid":
             name = f"{task.name} as a share of {low:g} to {high:g}"
             note = f"a share of the range from {low:g} to {high:g}: swissBERT's answer is {low:g} + {high - low:g} * s."
             return HFHead(weight, bias, [name], "multi_label_classification", note)
+        if task.scale == "unit":
+            weight, bias = weight * (high - low), bias * (high - low) + low
         note = f"swissBERT's answer before it is cut to the range from {low:g} to {high:g}."
         return HFHead(weight, bias, [task.name], "regression", note)
+
+
+def _number(cell: object) -> float:
+    """Return the number in a cell; NaN if there is none."""
+    try:
+        return float(str(cell).strip())
+    except ValueError:
+        return math.nan
 
 
 def _range(task: "Task") -> tuple[float, float]:

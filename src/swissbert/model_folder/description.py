@@ -49,6 +49,9 @@ class Description(Settings):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"tasks: the name '{name}' is used twice")
+        for task in self.tasks:
+            if not task.is_complete:
+                raise ValueError(f"tasks: '{task.name}' has neither labels nor range")
         return self
 
 

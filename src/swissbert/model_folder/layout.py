@@ -16,15 +16,19 @@ VOCABULARY = "vocab.txt"
 TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 DESCRIPTION = "swissbert.json"
+ESTIMATOR = "estimator.json"
+"""Parameters and labels of the estimator that a model was saved from (see `swissbert.estimator`)."""
 CARD = "README.md"
 
 ENCODER_FILES = (CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG, VOCABULARY)
 """Files of an encoder folder that are read."""
-MODEL_FILES = (CONFIG, WEIGHTS, DELTA, HEADS, VOCABULARY, TOKENIZER, TOKENIZER_CONFIG, DESCRIPTION, CARD)
+MODEL_FILES = (CONFIG, WEIGHTS, DELTA, HEADS, VOCABULARY, TOKENIZER, TOKENIZER_CONFIG, DESCRIPTION, ESTIMATOR, CARD)
 """Files that a model folder may hold, full or compact."""
 
 RUN_CONFIG = "config.toml"
 RUN_RECORD = "run.json"
+RUN_RECIPE = "recipe.toml"
+"""The recipe of a run that was inferred from a data file, without what was chosen since."""
 METRICS_LOG = "metrics.jsonl"
 TENSORBOARD = "tensorboard"
 CHECKPOINTS = "checkpoints"

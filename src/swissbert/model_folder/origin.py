@@ -14,6 +14,7 @@ from swissbert.files import sha256
 from swissbert.model_folder.description import read_table
 from swissbert.model_folder.encoders import encoder_folder, is_local
 from swissbert.model_folder.layout import RUN_CONFIG, WEIGHTS, run_folder
+from swissbert.model_folder.moved import moved_folder
 from swissbert.settings import read_toml, shown
 
 
@@ -22,8 +23,10 @@ def data_directory(folder: Path) -> Path | None:
     name = _setting(folder, "data", "dir") or _table(read_table(folder), "provenance").get("data")
     if not isinstance(name, str) or not (name == "starter" or os.path.isabs(name)):
         return None
-    path = data_path(name)
-    return path if path is not None and path.is_dir() else None
+    path, run = data_path(name), run_folder(folder)
+    if path is not None and path.is_dir():
+        return path
+    return moved_folder(run, name) if run is not None else None
 
 
 def base_folder(folder: Path) -> Path:
@@ -54,7 +57,9 @@ def base_folder(folder: Path) -> Path:
 
 def _local_base(folder: Path, name: str) -> Path:
     beside = folder.absolute().parent / Path(name).name
-    for candidate in (_setting(folder, "encoder", "name"), beside, name):
+    stored, run = _setting(folder, "encoder", "name"), run_folder(folder)
+    moved = moved_folder(run, stored) if run is not None and stored is not None else None
+    for candidate in (stored, moved, beside, name):
         if candidate and os.path.isdir(candidate):
             return Path(candidate)
     raise SwissbertError(

@@ -1,6 +1,7 @@
 """Write a model folder atomically."""
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ def save_model(
     description: Description,
     *,
     base: Path | None = None,
+    extra: Mapping[str, str] | None = None,
 ) -> None:
     """Write a model folder atomically. Nothing in it names a path of this machine.
 
@@ -34,6 +36,7 @@ def save_model(
         description: Tasks, settings, scores and provenance.
         base: Folder of the encoder that the model was fine-tuned from, to write a compact folder with the difference
             from it; see `swissbert.model_folder.origin.base_folder`.
+        extra: Further text files by name.
 
     Raises:
         SwissbertError: If the folder cannot be written, or `base` is an encoder of another size.
@@ -54,6 +57,8 @@ def save_model(
         text = json.dumps(_table(written), indent=2, ensure_ascii=False)
         (new / layout.DESCRIPTION).write_text(text + "\n", encoding="utf-8")
         (new / layout.CARD).write_text(card(written), encoding="utf-8")
+        for name, content in (extra or {}).items():
+            (new / name).write_text(content, encoding="utf-8")
 
     write_folder(folder, fill)
 

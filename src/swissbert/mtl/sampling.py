@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 from zlib import crc32
 
@@ -22,52 +23,74 @@ class Plan:
     Attributes:
         steps: Draws of each optimizer step.
         ends: Number of steps after which each epoch is over, ascending.
+        round_draws: Draws of a round. A step has ``train.accumulation`` rounds; the last of an epoch may have fewer.
+        is_cut: Whether the last epoch is incomplete, because the run has no more steps.
     """
 
     steps: list[list[Draw]]
     ends: list[int]
+    round_draws: int
+    is_cut: bool = False
 
     def epoch(self, step: int) -> int:
         """Return the epoch of a step; both count from 0."""
         return bisect_right(self.ends, step)
 
+    def rounds(self, step: int) -> int:
+        """Return the number of rounds of a step, whose gradient is their mean."""
+        return len(self.steps[step]) // self.round_draws
 
-def make_plan(epochs: Iterable[Iterable[list[Draw]]], most: int | None = None) -> Plan:
-    """Concatenate epochs to a plan of at most `most` steps. Epochs without a step are left out."""
+    def epochs(self) -> Iterator[list[list[Draw]]]:
+        """Yield the steps of each epoch."""
+        for start, end in zip([0, *self.ends], self.ends, strict=False):
+            yield self.steps[start:end]
+
+
+def make_plan(epochs: Iterable[Iterable[list[Draw]]], round_draws: int, most: int | None = None) -> Plan:
+    """Concatenate epochs to a plan of at most `most` steps. Epochs without a step are left out.
+
+    Args:
+        epochs: Draws of the steps of each epoch.
+        round_draws: Draws of a round.
+        most: Upper limit for the number of steps.
+    """
     steps: list[list[Draw]] = []
     ends: list[int] = []
     for epoch in epochs:
         before = len(steps)
         steps += epoch
         if most is not None and len(steps) >= most:
-            return Plan(steps[:most], [*ends, most])
+            return Plan(steps[:most], [*ends, most], round_draws, is_cut=len(steps) > most)
         if len(steps) > before:
             ends.append(len(steps))
-    return Plan(steps, ends)
+    return Plan(steps, ends, round_draws)
 
 
-def steps_in_epoch(batches: Mapping[str, int], ends: Literal["shortest", "longest"] | int, accumulation: int) -> int:
-    """Count the optimizer steps of an epoch.
+def in_steps(rounds: Iterable[list[Draw]], accumulation: int) -> Iterator[list[Draw]]:
+    """Join `accumulation` rounds at a time to a step. The rounds that are left at the end make a smaller step."""
+    remaining = iter(rounds)
+    while step := list(islice(remaining, accumulation)):
+        yield [draw for turn in step for draw in turn]
+
+
+def rounds_in_epoch(batches: Mapping[str, int], ends: Literal["shortest", "longest"] | int, accumulation: int) -> int:
+    """Count the rounds of an epoch, with one batch of each task per round.
 
     Args:
         batches: Number of batches of each task.
         ends: ``shortest`` ends an epoch when any task is exhausted (paper, Section 4.1), ``longest`` when all are, a
             number after that many steps.
-        accumulation: Rounds of batches per step.
-
-    Returns:
-        Number of steps; 0 if not even one fits.
+        accumulation: Rounds per step.
     """
     if isinstance(ends, int):
-        return ends
-    rounds = min(batches.values()) if ends == "shortest" else max(batches.values())
-    return rounds // accumulation
+        return ends * accumulation
+    return min(batches.values()) if ends == "shortest" else max(batches.values())
 
 
-def round_robin(tasks: list[str], steps: int, accumulation: int) -> Iterator[list[Draw]]:
-    """Yield the steps of the paper's loop: one batch of each task per round, `accumulation` rounds per step."""
-    for step in range(steps):
-        yield [(task, step * accumulation + turn) for turn in range(accumulation) for task in tasks]
+def round_robin(tasks: list[str], rounds: int) -> Iterator[list[Draw]]:
+    """Yield the rounds of the paper's loop: one batch of each task."""
+    for number in range(rounds):
+        yield [(task, number) for task in tasks]
 
 
 def probabilities(
@@ -109,16 +132,16 @@ def _power(method: Method, temperature: float, epoch: int, epochs: int) -> float
     return 1.0
 
 
-def sampled(probabilities: Mapping[str, float], steps: int, draws: int, seed: Sequence[int]) -> Iterator[list[Draw]]:
-    """Yield the steps of an epoch whose tasks are drawn independently.
+def sampled(probabilities: Mapping[str, float], rounds: int, draws: int, seed: Sequence[int]) -> Iterator[list[Draw]]:
+    """Yield the rounds of an epoch whose tasks are drawn independently.
 
-    A step may have several batches of one task and none of another. The batch numbers of each task count up from 0 in
+    A round may have several batches of one task and none of another. The batch numbers of each task count up from 0 in
     the order drawn, without end: `until_exhausted` ends the epoch.
 
     Args:
         probabilities: Probability of each task; the order of the keys does not matter.
-        steps: Number of steps. The first steps do not depend on it.
-        draws: Batches per step.
+        rounds: Number of rounds. The first rounds do not depend on it.
+        draws: Batches per round.
         seed: Numbers of at least 0, such as the seed of the run and the epoch. They alone determine the draws.
 
     Raises:
@@ -128,27 +151,27 @@ def sampled(probabilities: Mapping[str, float], steps: int, draws: int, seed: Se
     p = [probabilities[task] for task in tasks]
     generator = np.random.default_rng([crc32(b"sampling"), *seed])
     drawn = dict.fromkeys(tasks, 0)
-    for _ in range(steps):
-        step: list[Draw] = []
+    for _ in range(rounds):
+        batches: list[Draw] = []
         for index in generator.choice(len(tasks), size=draws, p=p):
             task = tasks[index]
-            step.append((task, drawn[task]))
+            batches.append((task, drawn[task]))
             drawn[task] += 1
-        yield step
+        yield batches
 
 
-def until_exhausted(steps: Iterable[list[Draw]], batches: Mapping[str, int]) -> Iterator[list[Draw]]:
-    """Yield the steps before the first one that needs a batch a task does not have: the epoch end ``shortest``.
+def until_exhausted(rounds: Iterable[list[Draw]], batches: Mapping[str, int]) -> Iterator[list[Draw]]:
+    """Yield the rounds before the first one that needs a batch a task does not have: the epoch end ``shortest``.
 
-    That step is left out whole, batches of other tasks included; drawing the last batch of a task does not end the
-    epoch. There may be no step at all, if a step draws more of a task than it has. Sampled epochs end within
-    ``sum(batches.values()) // draws + 1`` steps.
+    That round is left out whole, batches of other tasks included; drawing the last batch of a task does not end the
+    epoch. There may be no round at all, if a round draws more of a task than it has. Sampled epochs end within
+    ``sum(batches.values()) // draws + 1`` rounds.
 
     Args:
-        steps: Draws of each step.
+        rounds: Draws of each round.
         batches: Number of batches of each task.
     """
-    for step in steps:
-        if any(number >= batches[task] for task, number in step):
+    for turn in rounds:
+        if any(number >= batches[task] for task, number in turn):
             return
-        yield step
+        yield turn

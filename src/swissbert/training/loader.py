@@ -39,10 +39,10 @@ class BatchLoader:
         """Yield task and batch for each draw of a step, from 0; the batches of a task follow each other."""
         epoch = self._plan.epoch(step)
         for task, number in sorted(self._plan.steps[step], key=lambda draw: self._order.index(draw[0])):
-            yield task, self._data[task].batch(self._rows(task, epoch, number))
+            yield task, self._data[task].batch(self.rows(task, epoch, number))
 
-    def _rows(self, task: str, epoch: int, number: int) -> np.ndarray:
-        """Return the rows of a batch. Past its last batch a task is shuffled again and starts over."""
+    def rows(self, task: str, epoch: int, number: int) -> np.ndarray:
+        """Return the row numbers of a batch of an epoch. Past its last batch a task is shuffled again and starts over."""
         data, size = self._data[task], self._settings.batch_size
         turn, index = divmod(number, -(-len(data) // size))
         key = (task, epoch, turn)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from swissbert.config import RunConfig, dump_config, load_config
@@ -19,13 +19,26 @@ from swissbert.model_folder.description import FORMAT, Description
 from swissbert.model_folder.load import resolve_folder
 from swissbert.model_folder.save import save_model
 from swissbert.mtl.balancing import Balancer
+from swissbert.training.automatic import adopt_choices
 from swissbert.training.callbacks import notify
+from swissbert.training.comparison import Baselines, compare, comparison_lines
+from swissbert.training.coverage import coverage_lines
 from swissbert.training.fit import fit_heads
 from swissbert.training.interrupt import stop_signal
+from swissbert.training.loader import BatchLoader
 from swissbert.training.log import TENSORBOARD, MetricsLog
-from swissbert.training.preparation import Data, Prepared, prepare, provenance
-from swissbert.training.start import begin, check_settings, outside_classes, resumed_hardware
+from swissbert.training.preparation import Data, Prepared, complete, in_memory, prepare, provenance
+from swissbert.training.resume import (
+    check_settings,
+    longer_lines,
+    moved_lines,
+    need_locations,
+    stored_config,
+    with_stored_data,
+)
+from swissbert.training.start import begin, outside_classes, resumed_hardware
 from swissbert.training.state import Progress, load_checkpoint, read_run_record, save_checkpoint
+from swissbert.training.step import StepRecord
 
 
 class Stopped(Exception):  # noqa: N818 (a stop on request is no error)
@@ -48,11 +61,14 @@ class Result:
         model: Folder of the best model.
         scores: Dev scores of that model, by dotted name.
         progress: Steps, tokens and seconds of the run.
+        baselines: Declared metric of the best constant answer (``chance``) and of a linear model on TF-IDF (``tfidf``)
+            on the dev rows of each task; empty if ``train.baseline`` is false.
     """
 
     model: Path
     scores: dict[str, float]
     progress: Progress
+    baselines: Baselines = field(default_factory=dict)
 
 
 def train(
@@ -71,8 +87,10 @@ def train(
     Args:
         config: Settings, or the name of a shipped recipe, or the path of a TOML file.
         out: The run folder, which is created.
-        resume: Go on with the run in `out`, or begin if there is none. Settings, data and classes must be those that it
-            began with; its losses then are those of an uninterrupted run, bit for bit on the same CPU.
+        resume: Go on with the run in `out`, or begin if there is none. Rows, encoder, classes and settings must be those
+            that it began with; ``train.epochs``, ``train.max_steps`` and ``train.patience`` may be raised, and data and
+            encoder may lie elsewhere. Its losses then are those of an uninterrupted run, bit for bit on a CPU of the same
+            kind with the same number of threads, precision and versions of libraries.
         display: Receives progress; nothing is shown if left out.
         balancer: A method from outside the package that balances tasks, or two: one that needs losses and one that needs
             the Gram matrix. They take the places of ``loss.weighting`` and ``loss.surgery``.
@@ -96,18 +114,34 @@ def train(
     out, display = Path(out), display or Display(quiet=True)
     with locked(out), same_threads_afterwards():
         recover(out / layout.BEST_MODEL)
-        check_settings(config, out, resume)
+        data = in_memory(data)
+        has_run = resume and (out / layout.RUN_CONFIG).exists()
+        if has_run:
+            config = with_stored_data(config, out)
+            need_locations(config, out, reads_files=_reads_files(config, data))
+        config = complete(config, display, data)
+        if has_run:
+            config = adopt_choices(config, stored_config(out, config))
+        changes = check_settings(config, out, resume)
         record = read_run_record(out / layout.RUN_RECORD) if resume and (out / layout.RUN_RECORD).exists() else None
-        hardware = None
+        hardware, whole_steps = None, False
         if record is not None:
-            hardware, changes = resumed_hardware(config.train, record, out)
-            for line in changes:
+            hardware, lines = resumed_hardware(config.train, record, out)
+            whole_steps = record.get("format", 1) == 1
+            for line in [*moved_lines(changes, record), *lines]:
                 display.say(line)
-        prepared = prepare(config, display, hardware=hardware, data=data, heads=heads)
+        prepared = prepare(config, display, hardware=hardware, data=data, heads=heads, whole_steps=whole_steps)
         run = Run(prepared, out, display, balancer=balancer, heads=heads, callbacks=callbacks)
-        begin(prepared, run.classes, out, record)
-        write_text(out / layout.RUN_CONFIG, dump_config(config))
+        begin(prepared, run.classes, out, record, changes)
+        for line in longer_lines(changes, prepared.config, prepared.total):
+            display.say(line)
+        write_text(out / layout.RUN_CONFIG, dump_config(prepared.config))
         return run.complete()
+
+
+def _reads_files(config: RunConfig, data: Data | None) -> bool:
+    """Whether a task reads its rows from files of ``data.dir``."""
+    return any(task.hub is None and task.name not in (data or {}) for task in config.tasks)
 
 
 class Run:
@@ -176,7 +210,10 @@ class Run:
         log.close()
         folder = resolve_folder(self.out)
         description = json.loads((folder / layout.DESCRIPTION).read_text(encoding="utf-8"))
-        result = Result(folder, description["scores"], self.progress)
+        baselines = compare(self.prepared) if self.config.train.baseline else {}
+        for line in comparison_lines(self.prepared, description["scores"], baselines) if baselines else []:
+            self._display.say(line)
+        result = Result(folder, description["scores"], self.progress, baselines)
         notify(self._callbacks, "on_end", result)
         return result
 
@@ -188,6 +225,13 @@ class Run:
             f"{train.batch_size} rows a batch), {prepared.hardware}"
             + (f", going on after step {self.progress.step}" if self.progress.step else "")
         )
+        if self.is_complete and self.progress.step < self.total:
+            self._display.say(
+                f"this run ended at step {self.progress.step}, after {self.progress.stale} evaluations without a new best; "
+                f"train.patience is {train.patience}, and a larger one lets it go on"
+            )
+        for line in coverage_lines(self.config, prepared.train, prepared.plan):
+            self._display.say(line)
         if train.tensorboard and not TENSORBOARD:
             self._display.say(
                 f"tensorboard is not installed; {layout.METRICS_LOG} has the same numbers (pip install 'swissbert[track]')"
@@ -199,7 +243,7 @@ class Run:
         batches = self.prepared.batches()
         with stop_signal(self._display) as stop, self._display.steps(self.total, self.progress.step) as bar:
             while not self.is_complete:
-                record = self.training_step(self.progress.step, batches(self.progress.step))
+                record = self._step(batches)
                 self.progress = self.progress.after_step(record.tokens, record.seconds)
                 done = self.progress.step
                 log.write({"step": done, **record.log_entry()})
@@ -214,6 +258,11 @@ class Run:
                     bar.pause()
                 if stopping and not self.is_complete:
                     raise Stopped(done, self.total, self.out)
+
+    def _step(self, batches: BatchLoader) -> StepRecord:
+        """Run the next optimizer step."""
+        step = self.progress.step
+        return self.training_step(step, batches(step), self.prepared.plan.rounds(step))
 
     def _evaluate(self, log: MetricsLog) -> None:
         """Score the dev rows, and save the model if it is the best so far."""

@@ -1,6 +1,7 @@
 """Preparation of a run: build the network, load the splits, plan the steps. Writes nothing but the token cache."""
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -9,8 +10,10 @@ import torch
 
 from swissbert.config import RunConfig
 from swissbert.data.cache import cached_split
+from swissbert.data.completion import complete_tasks
 from swissbert.data.dataset import SplitOptions, TaskData, load_split
 from swissbert.data.memory import MemoryRows
+from swissbert.data.splits import Source
 from swissbert.data.tokens import Tokenizer
 from swissbert.device import Hardware, resolve_hardware
 from swissbert.display import Display
@@ -23,7 +26,8 @@ from swissbert.model_folder.encoders import encoder_folder
 from swissbert.model_folder.network import build_network
 from swissbert.mtl.balancing import Balancer, make_balancers
 from swissbert.mtl.sampling import Plan
-from swissbert.tasks import Split
+from swissbert.tasks import Split, Task
+from swissbert.training.automatic import choose_settings
 from swissbert.training.loader import BatchLoader
 from swissbert.training.plan import plan_steps
 from swissbert.training.step import TrainingStep
@@ -44,7 +48,7 @@ class Prepared:
     """Everything that a run needs before its first step; result of `prepare`.
 
     Attributes:
-        config: The settings.
+        config: The settings, with those that a recipe leaves out filled in.
         tokenizer: The encoder's tokenizer.
         network: The network, on the device of `hardware`.
         train: Training rows by task.
@@ -69,6 +73,29 @@ class Prepared:
     def fingerprints(self) -> dict[str, str]:
         """Return the SHA-256 checksum of the rows and tokens of each split, by ``task.split``."""
         return fingerprints(self.train, self.dev)
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of rows of each split, by ``task.split``."""
+        return {f"{task}.{split}": len(data) for (task, split), data in self._splits()}
+
+    def sources(self) -> dict[str, str]:
+        """Return the name of the file or data set of each split, by ``task.split``."""
+        return {f"{task}.{split}": data.source for (task, split), data in self._splits()}
+
+    def _splits(self) -> Iterator[tuple[tuple[str, Split], TaskData]]:
+        """Yield all splits with the name of their task."""
+        for name, data in self.train.items():
+            yield (name, "train"), data
+        for data in self.dev:
+            yield (data.task.name, "dev"), data
+
+    def encoder_fingerprint(self) -> str:
+        """Return the SHA-256 checksum of the names and values of the encoder's parameters, before training."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.network.encoder.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+        return digest.hexdigest()
 
     def batches(self) -> BatchLoader:
         """Return a loader of the batches of each step."""
@@ -103,6 +130,26 @@ def fingerprints(train: dict[str, TaskData], dev: list[TaskData]) -> dict[str, s
     return sums | {f"{name}.train": data.fingerprint() for name, data in train.items()}
 
 
+def complete(config: RunConfig, display: Display, data: Data | None = None) -> RunConfig:
+    """Add the labels and ranges that declarations leave out, taken from the train rows.
+
+    Args:
+        config: The settings of a run.
+        display: Receives a line per task that is completed.
+        data: Rows in memory by task; iterators must have become `MemoryRows`, since rows are read again.
+
+    Raises:
+        SwissbertError: If rows are missing, or do not determine labels or range.
+    """
+    if all(task.is_complete for task in config.tasks):
+        return config
+
+    def source(task: Task) -> Source:
+        return memory_rows(data[task.name]) if data and task.name in data else config.data.path
+
+    return config.model_copy(update={"tasks": complete_tasks(config.tasks, source, display.say)})
+
+
 def prepare(
     config: RunConfig,
     display: Display | None = None,
@@ -110,6 +157,7 @@ def prepare(
     hardware: Hardware | None = None,
     data: Data | None = None,
     heads: Mapping[str, type[Head]] | None = None,
+    whole_steps: bool = False,
 ) -> Prepared:
     """Build the network, load the splits and plan the steps. Sets the number of threads of torch.
 
@@ -119,15 +167,24 @@ def prepare(
         hardware: Device, precision and threads; chosen by the settings if left out.
         data: Rows in memory.
         heads: Head classes from outside the package, by task name.
+        whole_steps: Plan as swissbert 0.1.0 did, see `plan_steps`.
 
     Raises:
         SwissbertError: For anything that a person has to correct in settings or data.
     """
+    display = display or Display(quiet=True)
+    data = in_memory(data)
+    config = complete(config, display, data)
     hardware = hardware or resolve_hardware(config.train.device, config.train.precision, config.train.threads)
     torch.set_num_threads(hardware.threads)
     network, tokenizer = build(config, hardware.device, heads)
-    train, dev = load_splits(config, tokenizer, display or Display(quiet=True), data)
-    return Prepared(config, tokenizer, network, train, dev, hardware, plan_steps(config, train))
+    train, dev = load_splits(config, tokenizer, display, data)
+    sizes = {name: len(rows) for name, rows in train.items()}
+    config, choices = choose_settings(config, sizes, network.encoder.config.hidden_size)
+    if choices:
+        display.say(choices)
+    plan = plan_steps(config, train, whole_steps=whole_steps)
+    return Prepared(config, tokenizer, network, train, dev, hardware, plan)
 
 
 def build(
@@ -209,6 +266,11 @@ def load_splits(
             else:
                 dev.append(rows)
     return train, dev
+
+
+def in_memory(data: Data | None) -> dict[str, MemoryRows]:
+    """Return rows in memory in their common form, so that they can be read more than once."""
+    return {name: memory_rows(rows) for name, rows in (data or {}).items()}
 
 
 def memory_rows(rows: object) -> MemoryRows:

@@ -1,7 +1,4 @@
-"""What a run began with: settings, rows, classes and hardware; and whether a resumed run fits to it.
-
-``config.toml`` holds the settings and ``run.json`` the rest.
-"""
+"""What a run began with: rows, encoder, classes and hardware, in ``run.json``; and whether a resumed run fits to it."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,55 +7,17 @@ from typing import Any, TypeGuard
 
 import torch
 
-from swissbert.config import RunConfig, TrainSettings, differences, make_config
+from swissbert.config import TrainSettings
 from swissbert.device import Hardware, cores, has_bf16, is_available, resolve_hardware, threads_text
-from swissbert.environment import hardware_record
+from swissbert.environment import hardware_record, software
 from swissbert.errors import SwissbertError
-from swissbert.files import read_object, write_text
+from swissbert.files import write_text
 from swissbert.model.heads.base import Head
 from swissbert.model_folder import layout
 from swissbert.mtl.balancing import Balancer, class_name
-from swissbert.older_settings import SETTINGS, upgraded_tasks
-from swissbert.settings import read_toml
 from swissbert.training.preparation import Prepared, provenance
-
-FREE_TO_CHANGE = ("train.on_hardware_change ",)
-"""Settings that a resumed run may change."""
-
-
-def stored_config(out: Path, like: RunConfig | None = None) -> RunConfig:
-    """Read the settings of a run folder.
-
-    Args:
-        out: The run folder.
-        like: Settings with the kinds and formats from outside the package that the stored ones may name.
-
-    Raises:
-        SwissbertError: If it has none.
-    """
-    path = out / layout.RUN_CONFIG
-    if not path.is_file():
-        raise SwissbertError(f"{out}: there is no run to resume (no {layout.RUN_CONFIG})", argument="out")
-    table, record = read_toml(path), out / layout.RUN_RECORD
-    version = read_object(record).get("settings", 1) if record.is_file() else 1
-    if version != SETTINGS and "tasks" in table:
-        table["tasks"] = upgraded_tasks(table["tasks"])
-    return make_config(table, str(path), like=like)
-
-
-def check_settings(config: RunConfig, out: Path, resume: bool) -> None:
-    """Raise SwissbertError if a run folder is taken, or a resumed run has other settings than it began with."""
-    if not (out / layout.RUN_CONFIG).exists():
-        if (out / layout.CHECKPOINTS).exists():
-            raise SwissbertError(
-                f"{out}: holds checkpoints but no {layout.RUN_CONFIG}, so the settings of their run are not known"
-            )
-        return
-    if not resume:
-        raise SwissbertError(f"{out}: holds a run already; resume it, or choose another folder", argument="resume")
-    changed = [line for line in differences(stored_config(out, config), config) if not line.startswith(FREE_TO_CHANGE)]
-    if changed:
-        raise SwissbertError(f"{out}: settings differ from those the run began with: {'; '.join(changed)}")
+from swissbert.training.resume import Changes
+from swissbert.training.state import RUN_FORMAT, checkpoints
 
 
 def resumed_hardware(train: TrainSettings, record: Mapping[str, Any], out: Path) -> tuple[Hardware, list[str]]:
@@ -101,14 +60,28 @@ def resumed_hardware(train: TrainSettings, record: Mapping[str, Any], out: Path)
                 "train.on_hardware_change = 'continue' allows that"
             )
         lines.append(f"{change} and goes on in {here}: losses will not be bit for bit those of an uninterrupted run")
-    unit = "gpu" if "gpu" in began and "gpu" in now else "processor"
-    before = f"torch {began.get('torch', record.get('torch'))} on {began[unit]}"
-    after = f"torch {torch.__version__} on {now[unit]}"
-    if before != after:
-        lines.append(
-            f"this run was trained with {before} and goes on with {after}: the last digits of its losses may differ"
-        )
+    lines += _last_digits(record, began, now)
     return here, lines
+
+
+def _last_digits(record: Mapping[str, Any], began: Mapping[str, Any], now: Mapping[str, object]) -> list[str]:
+    """Return a line that names what differs and may change the last digits of losses; empty if nothing does."""
+    unit = "gpu" if "gpu" in began and "gpu" in now else "processor"
+    names = [*software(), *(["kernels"] if unit == "processor" else []), unit]
+    before = {name: began.get(name, record.get(name)) for name in names}
+    after = {**now, **software()}
+    changed = [name for name in names if before[name] not in (None, after[name])]
+    if not changed:
+        return []
+
+    def text(table: Mapping[str, object]) -> str:
+        versions = [f"{name} {table[name]}" for name in software() if name == "torch" or name in changed]
+        kernels = [f"kernels for {table['kernels']}"] if "kernels" in changed else []
+        return f"{', '.join(versions + kernels)} on {table[unit]}"
+
+    return [
+        f"this run was trained with {text(before)} and goes on with {text(after)}: the last digits of its losses may differ"
+    ]
 
 
 def _last_hardware(record: Mapping[str, Any]) -> object:
@@ -145,45 +118,93 @@ def _kept_threads(began: int) -> int:
     return began if began in range(1, max(cores(), here) + 1) else here
 
 
-def begin(prepared: Prepared, classes: Mapping[str, object], out: Path, record: Mapping[str, Any] | None) -> None:
-    """Write ``run.json`` of a new run, or compare a resumed run with it.
+def begin(
+    prepared: Prepared,
+    classes: Mapping[str, object],
+    out: Path,
+    record: Mapping[str, Any] | None,
+    changes: Changes | None = None,
+) -> None:
+    """Write ``run.json`` of a new run, or compare a resumed run with it and record what changed.
 
     Args:
         prepared: The run.
         classes: Names of classes from outside the package, from `outside_classes`.
         out: The run folder.
         record: Contents of ``run.json`` if the run is resumed.
+        changes: Changed settings of a resumed run.
 
     Raises:
-        SwissbertError: If rows or classes differ.
+        SwissbertError: If rows, encoder or classes differ.
     """
-    rows = prepared.fingerprints()
     hardware = hardware_record(prepared.hardware)
     if record is None:
-        table = {
-            "settings": SETTINGS,
-            "rows": rows,
+        table: dict[str, Any] = {
+            "format": RUN_FORMAT,
+            "rows": prepared.fingerprints(),
+            "counts": prepared.counts(),
+            "encoder_weights": prepared.encoder_fingerprint(),
             "hardware": hardware,
             **provenance(prepared),
+            **software(),
             **classes,
+            "folder": str(out.resolve()),
         }
         write_text(out / layout.RUN_RECORD, json.dumps(table, indent=2) + "\n")
         return
-    stored = record["rows"]
-    changed = sorted(key for key in stored.keys() | rows.keys() if stored.get(key) != rows.get(key))
-    if changed:
-        raise SwissbertError(f"{out}: the rows of {', '.join(changed)} differ from those the run began with")
+    _compare_encoder(prepared, out, record)
+    _compare_rows(prepared, out, record)
     for name in ("balancer", "heads"):
         if record.get(name) != classes.get(name):
             raise SwissbertError(
                 f"{out}: this run began with {name} {_shown(record.get(name))}, not {_shown(classes.get(name))}; "
                 "pass an object of the same class"
             )
-    last, version = _last_hardware(record), str(torch.__version__)
+    table = {**record, "folder": str(out.resolve())}
+    last = _last_hardware(record)
     known = last if isinstance(last, dict) else {}
-    if {**known, "torch": known.get("torch", record.get("torch"))} != {**hardware, "torch": version}:
-        table = {**record, "resumed": [*record.get("resumed", []), {**hardware, "torch": version}]}
+    here = {**hardware, **software()}
+    if any(known.get(name, record.get(name)) != value for name, value in here.items()):
+        table["resumed"] = [*record.get("resumed", []), here]
+    if changes is not None and changes.longer:
+        step = (checkpoints(out / layout.CHECKPOINTS) or [0])[-1]
+        table["longer"] = [*record.get("longer", []), {"after_step": step, "settings": changes.longer}]
+    if table != record:
         write_text(out / layout.RUN_RECORD, json.dumps(table, indent=2) + "\n")
+
+
+def _compare_rows(prepared: Prepared, out: Path, record: Mapping[str, Any]) -> None:
+    """Raise SwissbertError if rows differ from those that a run began with, naming the splits and what can be done."""
+    stored, rows = record["rows"], prepared.fingerprints()
+    changed = sorted(key for key in stored.keys() | rows.keys() if stored.get(key) != rows.get(key))
+    if not changed:
+        return
+    before, now, sources = record.get("counts", {}), prepared.counts(), prepared.sources()
+    parts = []
+    for key in changed:
+        old, new = before.get(key), now.get(key)
+        count = f"{0 if new is None else new:,} rows"
+        if old == new:
+            count += " as before, but other texts, labels, ids, order or tokens"
+        elif old is not None:
+            count += f" now, {old:,} before"
+        parts.append(f"{sources.get(key, key)}: {count}")
+    raise SwissbertError(
+        f"{out}: the rows of {', '.join(changed)} differ from those the run began with ({'; '.join(parts)}); put the "
+        f"earlier rows back to go on with it, or start a new run in another folder, where encoder.name = '{out}' begins "
+        "with what this one has learned; nothing in this folder was changed"
+    )
+
+
+def _compare_encoder(prepared: Prepared, out: Path, record: Mapping[str, Any]) -> None:
+    """Raise SwissbertError if the encoder has other weights than the one that a run began with."""
+    stored = record.get("encoder_weights")
+    if stored is not None and stored != prepared.encoder_fingerprint():
+        raise SwissbertError(
+            f"{out}: the weights of the encoder {prepared.config.encoder.name} differ from those the run began with; "
+            "encoder.name must lead to the same weights, or start a new run in another folder",
+            argument="settings",
+        )
 
 
 def outside_classes(

@@ -20,6 +20,10 @@ from swissbert.files import write_folder
 from swissbert.model_folder import layout
 from swissbert.settings import shown
 
+RUN_FORMAT = 2
+"""Version of what ``run.json`` means. Runs of version 1, which have no ``format``, leave out the last batches of an epoch
+that are fewer than ``train.accumulation`` rounds."""
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -143,7 +147,7 @@ def read_run_record(path: Path) -> dict[str, Any]:
     """Read ``run.json``.
 
     Raises:
-        SwissbertError: If it cannot be read or has no table of rows.
+        SwissbertError: If it cannot be read, has no table of rows, or is of a later version.
     """
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
@@ -153,6 +157,13 @@ def read_run_record(path: Path) -> dict[str, Any]:
         raise SwissbertError(
             f"{path}: cannot be read ({error}); remove it to resume without checking that the rows are unchanged"
         ) from error
+    version = table.get("format", 1)
+    if version not in range(1, RUN_FORMAT + 1):
+        raise SwissbertError(
+            f"{path}: its format is {shown(version)}, and this version of swissbert reads formats up to {RUN_FORMAT}; "
+            f"resume the run with the version that wrote it (swissbert {table.get('swissbert', 'unknown')}), or start a "
+            "new run in another folder"
+        )
     return table
 
 

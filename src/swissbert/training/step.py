@@ -123,30 +123,33 @@ class TrainingStep:
         own = [p for p in self.network.parameters() if p.requires_grad and id(p) not in known] if weighted else []
         return TaskGradients(shared, own, self.network.shared_parts())
 
-    def __call__(self, step: int, batches: Iterable[tuple[str, PackedBatch]]) -> StepRecord:
+    def __call__(self, step: int, batches: Iterable[tuple[str, PackedBatch]], rounds: int | None = None) -> StepRecord:
         """Run one optimizer step.
 
         Args:
             step: Number of the step, from 0 to below `total`.
             batches: Tasks and their labelled batches; batches of one task follow each other. Each is moved to the
                 device when its turn comes.
+            rounds: Number of rounds that the batches are; the gradient is the mean over them. ``train.accumulation``
+                if left out.
 
         Raises:
             SwissbertError: If a loss, a gradient or a coefficient is NaN or infinite; parameters are then unchanged.
             ValueError: If batches of one task do not follow each other.
         """
         began = time.perf_counter()
+        rounds = rounds or self._train.accumulation
         torch.manual_seed(self.seed * 1_000_003 + step + 1)  # dropout depends on nothing but seed and step
         set_rates(self.optimizer, schedule_factor(step, self.total, self._train))
         try:
-            pairs, tokens = self._backward(batches)
+            pairs, tokens = self._backward(batches, rounds)
             # read once all work is queued, so that the host does not wait for the device between batches
             losses = {task: torch.stack(rows).cpu().numpy() for task, rows in pairs.items()}
             _refuse_infinite(losses, step)
             weights = self._own_weights(list(losses))
             gradients: dict[str, Any] = {}
             if self._gradients is not None:
-                weights = self._combine(self._gradients, step, losses, weights, gradients)
+                weights = self._combine(self._gradients, step, losses, rounds, weights, gradients)
             self._clip(step)
             self.optimizer.step()
         finally:
@@ -161,7 +164,7 @@ class TrainingStep:
             **gradients,
         )
 
-    def _backward(self, batches: Iterable[tuple[str, PackedBatch]]) -> tuple[dict[str, list[Tensor]], int]:
+    def _backward(self, batches: Iterable[tuple[str, PackedBatch]], rounds: int) -> tuple[dict[str, list[Tensor]], int]:
         """Run forward and backward passes; gradients are then in ``grad``, or kept task by task.
 
         Returns:
@@ -179,7 +182,7 @@ class TrainingStep:
                 loss = self.network.loss(batch.to(self.hardware.device), task)
             scaled = loss * self._loss.scale.get(task, 1.0)
             term = self.weighting.term(task, scaled) if self.weighting.needs == "own loss" else scaled
-            (term / self._train.accumulation).backward()  # type: ignore[no-untyped-call]
+            (term / rounds).backward()  # type: ignore[no-untyped-call]
             losses.setdefault(task, []).append(torch.stack([loss.detach(), scaled.detach()]))
             tokens += batch.tokens
         if self._gradients is not None:
@@ -197,6 +200,7 @@ class TrainingStep:
         gradients: TaskGradients,
         step: int,
         losses: dict[str, np.ndarray],
+        rounds: int,
         weights: dict[str, float],
         record: dict[str, Any],
     ) -> dict[str, float]:
@@ -206,6 +210,7 @@ class TrainingStep:
             gradients: Storage with the gradients of all tasks of the step.
             step: Number of the step.
             losses: Loss and scaled loss of each batch by task, ``[batches, 2]``.
+            rounds: Number of rounds of the step.
             weights: Factors that the gradients have from the backward pass.
             record: Receives cosines and conflicts.
 
@@ -214,7 +219,7 @@ class TrainingStep:
         """
         tasks = tuple(losses)
         sums = torch.tensor([float(rows[:, 1].sum(dtype=np.float64)) for rows in losses.values()], dtype=torch.float64)
-        sums /= self._train.accumulation
+        sums /= rounds
         factors = None
         if self.weighting.needs == "all losses":
             factors = checked_coefficients(self.weighting, StepView(tasks, sums, None, step, self.seed))

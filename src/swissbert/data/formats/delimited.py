@@ -14,6 +14,8 @@ NAMES = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "vertical bars", "
 """What delimiters are called in messages."""
 LONG_NAME = 60
 """Characters above which a cell of the first line looks like a text rather than the name of a column."""
+MOST_WORDS = 4
+"""Words above which it does."""
 
 
 class Delimited(TextFormat):
@@ -127,7 +129,7 @@ def _check_header(names: list[str], where: str, options: ReadOptions) -> None:
     """Raise SwissbertError if the expected columns are missing because the first line is not a header."""
     if not options.texts or _has_columns(names, options.texts):
         return
-    data = next((name for name in names if len(name) > LONG_NAME or _is_number(name)), None)
+    data = next((name for name in names if _looks_like_data(name)), None)
     missing = [text for text in options.texts[0] if text not in names]
     if data is not None and missing:
         shown = ", ".join(repr(name if len(name) <= 30 else f"{name[:30]}...") for name in names[:4])
@@ -147,12 +149,15 @@ def _check_numbers(count: int, where: str, options: ReadOptions) -> None:
         )
 
 
-def _is_number(text: str) -> bool:
+def _looks_like_data(cell: str) -> bool:
+    """Whether a cell of the first line is a text or a number rather than the name of a column, which may be a year."""
+    if len(cell) > LONG_NAME or len(cell.split()) > MOST_WORDS:
+        return True
     try:
-        float(text)
+        float(cell)
     except ValueError:
         return False
-    return True
+    return not (len(cell) == 4 and cell[:2] in ("19", "20"))
 
 
 def _uneven(cells: list[str], names: list[str], hint: str, *, has_header: bool, is_ragged: bool) -> Cells | str:

@@ -1,0 +1,253 @@
+"""What the default settings reach on small data sets, beside TF-IDF with a linear model of scikit-learn.
+
+    python benchmarks/small_sets.py --data DIR --out results/small-sets [--sets trec subj] [--sizes 100 300 1000] [--seed 0]
+
+DIR holds ``own_tasks``, ``more`` and ``cs224n``. Of each set the first N shuffled rows are given to `swissbert.train`, with a
+declaration that names kind and columns and nothing else; a share of them is held out by the run itself. Both models are
+scored on other rows (a dev file, or rows of the train file that neither saw), which nothing is chosen on. Finished
+entries in ``results.json`` are kept, so the program can be stopped and started again.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_matrix, hstack
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+import swissbert
+from swissbert.data.rows import Row, labels_of
+from swissbert.data.splits import read_split
+from swissbert.environment import environment
+from swissbert.evaluation import task_scores
+from swissbert.kinds import Array
+from swissbert.tasks import Task, make_task
+
+TEST_ROWS = 1000
+
+
+class Set(NamedTuple):
+    """A data set: where it is, and what a declaration would name."""
+
+    folder: str
+    train: str
+    dev: str | None
+    kind: str
+    columns: dict[str, str]
+    format: str = "auto"
+
+
+SICK = {"text": "sentence_A", "text_pair": "sentence_B"}
+SETS = {
+    "trec": Set("own_tasks", "trec-train.tsv", None, "classification", {"text": "question", "label": "label"}),
+    "subj": Set("own_tasks", "subj-train.jsonl", None, "binary", {"text": "text", "label": "subjective"}),
+    "msrp": Set(
+        "own_tasks",
+        "msrp-train.tsv",
+        "msrp-dev.tsv",
+        "binary",
+        {"text": "#1 String", "text_pair": "#2 String", "label": "Quality"},
+    ),
+    "relatedness": Set(
+        "own_tasks", "sick-train.tsv", "sick-dev.tsv", "regression", {**SICK, "label": "relatedness_score"}
+    ),
+    "entailment": Set(
+        "own_tasks", "sick-train.tsv", "sick-dev.tsv", "classification", {**SICK, "label": "entailment_judgment"}
+    ),
+    "tweets": Set("more", "tweets-train.tsv", "tweets-dev.tsv", "classification", {"text": "tweet", "label": "label"}),
+    "sst": Set(
+        "cs224n",
+        "ids-sst-train.csv",
+        "ids-sst-dev.csv",
+        "classification",
+        {"text": "sentence", "label": "sentiment"},
+        "cs224n",
+    ),
+    "sts": Set(
+        "cs224n",
+        "sts-train.csv",
+        "sts-dev.csv",
+        "regression",
+        {"text": "sentence1", "text_pair": "sentence2", "label": "similarity"},
+        "cs224n",
+    ),
+    "para": Set(
+        "cs224n",
+        "quora-train.csv",
+        "quora-dev.csv",
+        "binary",
+        {"text": "sentence1", "text_pair": "sentence2", "label": "is_duplicate"},
+        "cs224n",
+    ),
+}
+
+
+def rows_of(entry: Set, name: str, data: Path, size: int, seed: int) -> tuple[Task, list[Row], list[Row]]:
+    """Return the complete task, N train rows, and test rows that are none of them."""
+    files = {"train": entry.train, "dev": entry.dev or entry.train}
+    table = {"name": name, "kind": entry.kind, "columns": entry.columns, "files": files, "format": entry.format}
+    declared = make_task(table, name)
+    from swissbert.data.completion import complete_task
+
+    task = complete_task(declared, data / entry.folder, lambda line: None)
+    rows = read_split(task, "train", data / entry.folder).rows
+    rows = [rows[i] for i in np.random.default_rng(seed).permutation(len(rows))]
+    rest = rows[size:] if entry.dev is None else read_split(task, "dev", data / entry.folder).rows
+    seen = {(row.text, row.text_pair) for row in rows[:size]}
+    return task, rows[:size], [row for row in rest if (row.text, row.text_pair) not in seen][:TEST_ROWS]
+
+
+def cells(task: Task, rows: list[Row]) -> list[dict[str, Any]]:
+    """Return rows as a person would have them in Python."""
+    columns = task.columns
+    names = task.labels
+    return [
+        {
+            columns.text: row.text,
+            **({columns.text_pair: row.text_pair} if columns.text_pair else {}),
+            columns.label: names[int(row.label)] if names else row.label,  # type: ignore[arg-type]
+        }
+        for row in rows
+    ]
+
+
+def fine_tuned(task: Task, train: list[Row], test: list[Row], seed: int) -> tuple[Array, float, str]:
+    """Train with the defaults; return answers to the test rows, seconds, and the settings that were chosen."""
+    columns = task.columns.model_dump(exclude_none=True)
+    holdout = {"holdout": 0.2} if len(train) < 1000 else {}
+    declaration = {"name": task.name, "kind": task.kind.name, "columns": columns, **holdout}
+    config = swissbert.make_config({"seed": seed, "tasks": [declaration], "train": {"tensorboard": False}})
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        result = swissbert.train(config, Path(folder) / "run", data={task.name: cells(task, train)})
+        seconds = time.perf_counter() - start
+        model = swissbert.load(result.model)
+        chosen = result.progress
+    texts = [(row.text, row.text_pair) if task.is_pair else row.text for row in test]
+    learned = model.tasks[task.name]
+    answers = model.numbers(task.name, texts)
+    if task.labels:  # labels that the train rows lack get no probability
+        full = np.zeros((len(test), len(task.labels)))
+        full[:, [task.labels.index(label) for label in learned.labels]] = answers
+        answers = full
+    return answers, seconds, f"{chosen.step} steps, best after {chosen.best_step}"
+
+
+def tfidf(task: Task, train: list[Row], test: list[Row]) -> Array:
+    """Fit words and pairs of words with a linear model; of a pair their difference, product and cosine."""
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+    sides = [[row.text for row in rows] for rows in (train, test)]
+    pairs = [[row.text_pair or "" for row in rows] for rows in (train, test)]
+    vectorizer.fit(sides[0] + (pairs[0] if task.is_pair else []))
+    features = [vectorizer.transform(side) for side in sides]
+    if task.is_pair:
+        both = [(first, vectorizer.transform(pair)) for first, pair in zip(features, pairs, strict=True)]
+        features = [csr_matrix(hstack([abs(a - b), a.multiply(b), csr_matrix(a.multiply(b).sum(1))])) for a, b in both]
+    answers = task.kind.linear_answers(task, features[0], labels_of(train), features[1])
+    assert answers is not None
+    return answers
+
+
+def difference(task: Task, labels: Array, ours: Array, theirs: Array, seed: int) -> tuple[float, float]:
+    """Return the 95 % interval of the difference of the metric, by resampling test rows for both models alike."""
+    rng, values = np.random.default_rng(seed), []
+    for _ in range(1000):
+        rows = rng.integers(0, len(labels), len(labels))
+        values.append(
+            task_scores(task, labels[rows], ours[rows])[task.metric]
+            - task_scores(task, labels[rows], theirs[rows])[task.metric]
+        )
+    low, high = np.nanquantile(values, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def entry(name: str, size: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Train and score one set at one size."""
+    task, train, test = rows_of(SETS[name], name, Path(options.data), size, options.seed)
+    labels = labels_of(test)
+    theirs = tfidf(task, train, test)
+    ours, seconds, steps = fine_tuned(task, train, test, options.seed)
+    scores, baseline = task_scores(task, labels, ours), task_scores(task, labels, theirs)
+    constant = task.kind.baseline(task, labels)
+    low, high = difference(task, labels, ours, theirs, options.seed)
+    return {
+        "metric": task.metric,
+        "test_rows": len(test),
+        "swissbert": scores,
+        "tfidf": baseline,
+        "chance": task_scores(task, labels, constant)[task.metric] if constant is not None else None,
+        "difference": [scores[task.metric] - baseline[task.metric], low, high],
+        "seconds": round(seconds, 1),
+        "steps": steps,
+    }
+
+
+def table(results: dict[str, Any]) -> str:
+    """Format the results as Markdown."""
+    lines = [
+        "# Small data sets with the default settings",
+        "",
+        "Each row: N labelled rows, a declaration with kind and columns alone, and `swissbert train`; beside TF-IDF of words and",
+        "pairs of words with logistic regression (ridge regression for scores) on the same rows. Scored on other rows, which",
+        "nothing was chosen on. The interval is a paired bootstrap over these rows.",
+        "",
+        "| set | N | metric | swissBERT | TF-IDF | constant | difference, 95 % interval | seconds |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for key, one in results["entries"].items():
+        name, size = key.split(" ")
+        metric = one["metric"]
+        constant = "" if one["chance"] is None else f"{one['chance']:.3f}"
+        delta, low, high = one["difference"]
+        lines.append(
+            f"| {name} | {size} | {metric} | {one['swissbert'][metric]:.3f} | {one['tfidf'][metric]:.3f} | {constant} | "
+            f"{delta:+.3f} ({low:+.3f} to {high:+.3f}) | {one['seconds']:.0f} |"
+        )
+    made = results["made"]
+    lines += [
+        "",
+        f"Command: `{made['command']}`, seed {made['seed']}, commit {made['commit']}, {made['machine']}, {made['date']}.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Run the sets that have no entry yet."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--sizes", nargs="+", type=int, default=[100, 300, 1000])
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    path = options.out / "results.json"
+    results = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"entries": {}}
+    here = environment()
+    for name in options.sets:
+        for size in options.sizes:
+            if (key := f"{name} {size}") not in results["entries"]:
+                results["entries"][key] = entry(name, size, options)
+                results["made"] = {
+                    "command": "python benchmarks/small_sets.py --data DIR --out results/small-sets",
+                    "seed": options.seed,
+                    "date": datetime.now(UTC).date().isoformat(),
+                    **{field: here[field] for field in ("commit", "machine", "torch")},
+                }
+                path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+                (options.out / "README.md").write_text(table(results), encoding="utf-8")
+                print(
+                    key,
+                    json.dumps(results["entries"][key]["difference"]),
+                    results["entries"][key]["seconds"],
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""A recipe from a data file: what was inferred, as a table for a person and as TOML with comments."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from swissbert.errors import SwissbertError
+
+if TYPE_CHECKING:
+    from swissbert.data.declare import Declared
+
+HEAD = """\
+# A recipe that was made from {file}. Train with it: swissbert train {recipe} --out runs/{name}
+"""
+NOTES = """
+# What is left out is chosen when training starts and shown then. To choose it yourself:
+# [train]
+# epochs = 5           # passes over the rows; training stops early where scores no longer improve
+# batch_size = 16
+# lr = 2e-4            # learning rate of the encoder; 2e-5 for large encoders
+# [encoder]
+# name = "minilm"      # or a folder, or a hub id such as "google-bert/bert-base-uncased"
+# max_length = 128     # tokens; longer texts are cut
+# Each task also takes dev rows of its own: files = { train = "...", dev = "..." }
+"""
+
+
+def is_table(name: str) -> bool:
+    """Whether the argument of ``train`` names a data file and not a recipe."""
+    return not name.endswith(".toml") and Path(name).is_file()
+
+
+FEW_PAIRS = 600
+"""Number of pairs below which their two sentence vectors are compared rather than both texts read together."""
+
+
+def declared_recipe(
+    path: Path, text: str | None, text_pair: str | None, labels: Sequence[str], kind: str | None
+) -> "tuple[dict[str, Any], list[Declared]]":
+    """Return the settings of a run that were inferred from a data file, and the declared tasks.
+
+    Raises:
+        SwissbertError: As `swissbert.data.declare.declare`.
+    """
+    from swissbert.data.declare import declare, recipe
+
+    declared = declare(path, text, list(labels), text_pair, {"kind": kind} if kind else {})
+    table = recipe(path, declared)
+    if compares_vectors(declared):
+        table["model"] = {"pair_encoding": False, "pair_head": "cosine"}
+    return table, declared
+
+
+def compares_vectors(declared: "Sequence[Declared]") -> bool:
+    """Whether pairs are answered by the cosine of two sentence vectors: there are few of them, and all tasks allow it.
+
+    With a hundred pairs an encoder does not learn to compare two texts that it reads together; the vectors of two
+    texts can be compared from the beginning (see ``results/small-sets``).
+    """
+    from swissbert.model.heads import find_head
+
+    few = max(one.rows for one in declared) < FEW_PAIRS
+    return few and all(find_head("cosine").misfit(one.task, separate=True) is None for one in declared)
+
+
+def declared_table(path: Path, declared: "Sequence[Declared]") -> str:
+    """Format what was inferred and why."""
+    from swissbert.display import table
+
+    rows = [
+        [
+            one.task.name,
+            one.task.columns.label,
+            one.task.kind.name,
+            one.task.kind.declared_in_words(one.task),
+            one.task.metric,
+            f"{one.rows:,}",
+            one.why,
+        ]
+        for one in declared
+    ]
+    columns = declared[0].task.columns
+    texts = " and ".join(repr(name) for name in (columns.text, columns.text_pair) if name)
+    header = ["task", "label column", "kind", "labels or range", "metric", "rows", "because"]
+    lines = table(f"{path.name}: texts from column {texts}", header, rows, left=5)
+    if compares_vectors(declared):
+        lines += (
+            f"\nFewer than {FEW_PAIRS:,} pairs: they are answered by the cosine of two sentence vectors "
+            "(model.pair_head and model.pair_encoding choose otherwise)"
+        )
+    return lines
+
+
+def recipe_text(table: dict[str, Any], path: Path, target: Path) -> str:
+    """Return a recipe as TOML with comments."""
+    import tomli_w
+
+    head = HEAD.format(file=path.name, recipe=target.name, name=table["name"])
+    return f"{head}{tomli_w.dumps(table)}{NOTES}"
+
+
+def refuse_options(options: "dict[str, object]") -> None:
+    """Raise SwissbertError for an option that only a data file takes."""
+    for option, value in options.items():
+        if value:
+            raise SwissbertError(f"{option} is given, but only a data file such as messages.csv takes it, not a recipe")

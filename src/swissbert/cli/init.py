@@ -1,0 +1,57 @@
+"""The command ``init``: write a recipe for a data file."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from swissbert.cli.from_table import declared_recipe, declared_table, recipe_text
+from swissbert.cli.program import program_name
+from swissbert.errors import SwissbertError
+
+TextOption = Annotated[
+    str | None, typer.Option("--text", metavar="COLUMN", help="Of a data file: the column of the text.")
+]
+PairOption = Annotated[
+    str | None,
+    typer.Option("--text-pair", metavar="COLUMN", help="Of a data file: the column of the second text of a pair."),
+]
+LabelOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--label", metavar="COLUMN", help="Of a data file: a column of labels. Repeatable: one task for each."
+    ),
+]
+KindOption = Annotated[
+    str | None,
+    typer.Option("--kind", help="Of a data file: the kind of task, if not the one that its labels suggest."),
+]
+
+
+def init(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A data file with columns: CSV, TSV, JSON lines or Parquet.")
+    ],
+    text: TextOption = None,
+    text_pair: PairOption = None,
+    label: LabelOption = None,
+    kind: KindOption = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The recipe, NAME.toml beside the current directory's files if not given.")
+    ] = None,
+) -> None:
+    """Write a recipe for a data file.
+
+    Infers kind, labels or range, and metric of a task for each label column, and writes them as TOML with comments.
+    """
+    from swissbert.files import write_text
+
+    table, declared = declared_recipe(file, text, text_pair, label or [], kind)
+    target = out or Path(f"{table['name']}.toml")
+    if target.exists():
+        raise SwissbertError(f"{target}: exists already; choose another name", argument="out")
+    table["data"]["dir"] = os.path.relpath(table["data"]["dir"], target.absolute().parent)
+    write_text(target, recipe_text(table, file, target))
+    print(declared_table(file, declared))
+    print(f"\n{target}: written; look it over, then: {program_name()} train {target}")

@@ -1,0 +1,198 @@
+"""Declarations of tasks from a data file: columns, kinds, labels or ranges, and the reasons for them."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from swissbert.data.memory import plain
+from swissbert.data.splits import open_cells
+from swissbert.errors import SwissbertError, nearest
+from swissbert.kinds.guess import Guess, guess_kind
+from swissbert.kinds.label_names import names_in
+from swissbert.tasks import Task, make_task
+
+TEXT_NAMES = ("text", "sentence", "message", "review", "comment", "body", "content", "question", "tweet", "title")
+LABEL_NAMES = ("label", "labels", "class", "category", "target", "sentiment", "score", "rating", "level", "stars")
+"""Columns, in small letters, that are taken for text and label where none is named."""
+FEW = 1000
+"""Number of rows below which a fifth rather than a tenth is held out: a tenth would be too few to compare epochs."""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A task that was declared from a label column.
+
+    Attributes:
+        task: The task, complete.
+        rows: Number of rows with a label.
+        guess: Its kind, and the reason.
+        metric_why: The reason for its metric; empty for the usual one.
+    """
+
+    task: Task
+    rows: int
+    guess: Guess
+    metric_why: str
+
+    @property
+    def why(self) -> str:
+        """The reasons in words."""
+        return "; ".join(filter(None, [self.guess.why, self.metric_why]))
+
+
+def declare(
+    path: Path,
+    text: str | None = None,
+    labels: Sequence[str] = (),
+    text_pair: str | None = None,
+    options: Mapping[str, object] | None = None,
+) -> list[Declared]:
+    """Declare a task for each label column of a file.
+
+    Args:
+        path: A data file with columns.
+        text: Column of the text; a column with a usual name if left out.
+        labels: Columns of labels; a column with a usual name if empty.
+        text_pair: Column of the second text of a pair.
+        options: Further keys of each declaration, such as ``format``, ``kind`` or ``holdout``.
+
+    Raises:
+        SwissbertError: If the file cannot be read, a column is missing or cannot be found, or cells are no labels.
+    """
+    options = dict(options or {})
+    columns, cells = _read(path, text, list(labels), text_pair, options)
+    names = _task_names(list(cells))
+    return [_declared(path, names[label], {**columns, "label": label}, cells[label], options) for label in cells]
+
+
+def recipe(path: Path, declared: Sequence[Declared], name: str | None = None) -> dict[str, Any]:
+    """Return the settings of a run on declared tasks, as a recipe holds them; everything else is left to its default.
+
+    Args:
+        path: The data file.
+        declared: The tasks.
+        name: Name of the run; made from the file's name if left out.
+    """
+    stem = re.sub(r"[^\w.-]+", "-", path.name.split(".")[0]).strip("-.") or "run"
+    tasks = [_as_table(one.task) for one in declared]
+    return {"name": name or stem[:100], "data": {"dir": str(path.absolute().parent)}, "tasks": tasks}
+
+
+def _as_table(task: Task) -> dict[str, Any]:
+    """Return the keys of a declaration that were set, with names for its objects."""
+    table = task.model_dump(mode="json", exclude_none=True)
+    return {key: table[key] for key in type(task).model_fields if key in task.model_fields_set and key in table}
+
+
+def _read(
+    path: Path, text: str | None, labels: list[str], text_pair: str | None, options: Mapping[str, object]
+) -> tuple[dict[str, str], dict[str, list[object]]]:
+    """Return the columns of texts by role, and the label cells of each label column."""
+    if not path.is_file():
+        raise SwissbertError(f"{path}: there is no such file")
+    roles = {"text": text or "text", "label": labels[0] if labels else "label"}
+    probe = make_task(
+        {
+            "name": "probe",
+            "kind": "classification",
+            "columns": roles | ({"text_pair": text_pair} if text_pair else {}),
+            "files": {"train": path.name},
+            **{
+                key: value
+                for key, value in options.items()
+                if key in ("format", "quotes", "delimiter", "encoding", "header")
+            },
+        },
+        path.name,
+    )
+    columns: dict[str, str] = {}
+    cells: dict[str, list[object]] = {}
+    reasons: list[str] = []
+    for _, row in open_cells(probe, "train", path.parent)[1]:
+        if isinstance(row, str):
+            reasons.append(row)
+            continue
+        if not columns:
+            columns["text"] = _column(path, row, text, TEXT_NAMES, "text")
+            if text_pair:
+                columns["text_pair"] = _column(path, row, text_pair, (), "second text")
+            wanted = labels or [_column(path, row, None, LABEL_NAMES, "label")]
+            cells = {_column(path, row, label, (), "label"): [] for label in wanted}
+        for label, column in cells.items():
+            cell = plain(row.get(label))
+            if cell is not None and (not isinstance(cell, str) or cell.strip()):
+                column.append(cell)
+    if not columns:
+        why = f" ({len(reasons)} bad rows; the first: {reasons[0]})" if reasons else ""
+        raise SwissbertError(f"{path}: there are no rows{why}")
+    return columns, cells
+
+
+def _column(path: Path, row: Mapping[str, object], name: str | None, usual: Sequence[str], role: str) -> str:
+    """Return the column of a role: the one that is named, else the first with a usual name."""
+    there = ", ".join(repr(column) for column in row if column)
+    if name is not None:
+        if name in row:
+            return name
+        raise SwissbertError(f"{path}: no column '{name}'{nearest(name, row)} (columns here: {there})")
+    for candidate in usual:
+        for column in row:
+            if column.strip().casefold() == candidate:
+                return column
+    raise SwissbertError(
+        f"{path}: it is not clear which column is the {role}; name it (columns here: {there})",
+        argument={"text": "text", "label": "label"}[role],
+    )
+
+
+def _task_names(labels: Sequence[str]) -> dict[str, str]:
+    """Make a different task name of each label column."""
+    names: dict[str, str] = {}
+    for label in labels:
+        base = re.sub(r"[^a-z0-9]+", "_", label.casefold()).strip("_")[:36]
+        base = base if base[:1].isalpha() and base.isascii() else f"task_{base}".rstrip("_")
+        name, number = base, 2
+        while name in names.values():
+            name, number = f"{base}_{number}", number + 1
+        names[label] = name
+    return names
+
+
+def _declared(
+    path: Path, name: str, columns: Mapping[str, str], cells: Sequence[object], options: Mapping[str, object]
+) -> Declared:
+    """Declare one task from the cells of its label column."""
+    where = f"{path}: column '{columns['label']}'"
+    if not cells:
+        raise SwissbertError(f"{where} has no label in any row")
+    try:
+        guess = guess_kind(cells)
+        if "kind" in options:
+            guess = Guess(str(options["kind"]), "as given", guess.separator)
+        table: dict[str, Any] = {
+            "name": name,
+            "kind": guess.kind,
+            "columns": columns,
+            **({"separator": guess.separator} if guess.separator else {}),
+            "files": {"train": path.name},
+            **({"holdout": 0.2} if len(cells) < FEW else {}),
+            **{key: value for key, value in options.items() if key != "kind"},
+        }
+        open_task = make_task(table, where)
+        task = make_task({**table, **open_task.kind.infer(open_task, cells)}, where)
+    except ValueError as error:
+        raise SwissbertError(f"{where}: {error}") from error
+    metric, why = _metric(task, cells)
+    return Declared(make_task({**_as_table(task), "metric": metric}, where), len(cells), guess, why)
+
+
+def _metric(task: Task, cells: Sequence[object]) -> tuple[str, str]:
+    """Choose macro F1 where a label is rare, since accuracy would hardly notice it; else the metric of the kind."""
+    counts = names_in(cells) if task.kind.has_labels and not task.kind.label_shape(task) else None
+    if counts and "metric" not in task.model_fields_set and "macro_f1" in task.kind.metrics:
+        rarest = min(counts.values()) / counts.total()
+        if rarest < 0.5 / len(task.labels):
+            return "macro_f1", f"the rarest label has {rarest:.0%} of the rows"
+    return task.metric, ""

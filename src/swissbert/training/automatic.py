@@ -1,0 +1,88 @@
+"""Training settings that are chosen from the encoder and the number of rows where a recipe leaves them out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from swissbert.config import RunConfig, TrainSettings
+
+RATES = ((512, 2e-4), (768, 3e-5))
+"""Learning rate of encoders up to a hidden size; larger encoders have `LOWEST_RATE`."""
+LOWEST_RATE = 1e-5
+HEAD_FACTOR = 10
+"""The rate of new heads, as a multiple of the encoder's rate where that is chosen."""
+SMALL = 2000
+"""Number of rows below which a batch has 16 rows rather than 32."""
+STEPS = 240
+"""Optimizer steps that a run should have at least: fewer leave a new head half trained."""
+EPOCHS = (3, 30)
+"""Least and largest number of epochs."""
+
+
+def choose_settings(config: RunConfig, rows: Mapping[str, int], hidden_size: int) -> tuple[RunConfig, str]:
+    """Fill in what a recipe leaves out.
+
+    ``lr`` follows from the size of the encoder; with it ``head_lr`` is ten times as high, and the schedule falls
+    linearly after a warm-up of a tenth. ``batch_size`` and ``epochs`` follow from the number of rows, and where the
+    epochs are chosen, training stops after a quarter of them without a better score (at least 3).
+
+    Args:
+        config: The settings of a run.
+        rows: Number of train rows by task.
+        hidden_size: Width of the encoder.
+
+    Returns:
+        Settings in which every key is given, and a line that names what was chosen; empty if nothing was.
+    """
+    train = config.train
+    given = train.model_fields_set
+    chosen: dict[str, Any] = {}
+    if "lr" not in given:
+        chosen["lr"] = next((rate for size, rate in RATES if hidden_size <= size), LOWEST_RATE)
+        chosen |= {
+            key: value
+            for key, value in {"head_lr": HEAD_FACTOR * chosen["lr"], "schedule": "linear", "warmup": 0.1}.items()
+            if key not in given
+        }
+    if "batch_size" not in given:
+        chosen["batch_size"] = 16 if min(rows.values()) < SMALL else 32
+    if "epochs" not in given:
+        steps = _steps_of_epoch(train, rows, chosen.get("batch_size", train.batch_size))
+        low, high = EPOCHS
+        chosen["epochs"] = min(high, max(low, -(-STEPS // steps)))
+        if "patience" not in given:
+            chosen["patience"] = max(3, -(-chosen["epochs"] // 4))
+    complete = {**train.model_dump(), **chosen}
+    return config.model_copy(update={"train": TrainSettings.model_validate(complete)}), _in_words(chosen, rows)
+
+
+def adopt_choices(config: RunConfig, stored: RunConfig) -> RunConfig:
+    """Return settings that have the values of a stored run wherever they leave out what is chosen automatically.
+
+    Args:
+        config: Settings of a run that is resumed.
+        stored: Settings that the run began with.
+    """
+    left_out = {
+        key: getattr(stored.train, key)
+        for key in ("lr", "head_lr", "schedule", "warmup", "batch_size", "epochs", "patience")
+        if key not in config.train.model_fields_set
+    }
+    return config.model_copy(update={"train": config.train.model_copy(update=left_out)})
+
+
+def _steps_of_epoch(train: TrainSettings, rows: Mapping[str, int], batch_size: int) -> int:
+    """Estimate the optimizer steps of an epoch in which each step has a batch of every task."""
+    if isinstance(train.epoch_ends, int):
+        return train.epoch_ends
+    size = min(rows.values()) if train.epoch_ends == "shortest" else max(rows.values())
+    return max(1, size // (batch_size * train.accumulation))
+
+
+def _in_words(chosen: Mapping[str, Any], rows: Mapping[str, int]) -> str:
+    """Name the chosen settings and what they depend on."""
+    if not chosen:
+        return ""
+    values = ", ".join(f"{key} {value}" for key, value in chosen.items())
+    fewest, most = min(rows.values()), max(rows.values())
+    sizes = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
+    return f"chosen for {sizes} train rows and this encoder: {values} (train.epochs and so on choose others)"

@@ -1,0 +1,59 @@
+"""The score of a finished run beside chance and beside a baseline without an encoder."""
+
+from collections.abc import Mapping
+
+from swissbert.data.dataset import TaskData
+from swissbert.evaluation import task_scores, tfidf_scores
+from swissbert.evaluation.tfidf import NAME
+from swissbert.training.preparation import Prepared
+
+Baselines = dict[str, dict[str, float]]
+"""Values of a task's declared metric by task, and by ``chance`` and ``tfidf``; what is not defined is left out."""
+
+
+def compare(prepared: Prepared) -> Baselines:
+    """Score the best constant answer and the TF-IDF baseline on the dev rows of every task.
+
+    Args:
+        prepared: The run, whose train rows the baseline learns from.
+    """
+    return {dev.task.name: _baselines(prepared.train[dev.task.name], dev) for dev in prepared.dev}
+
+
+def _baselines(train: TaskData, dev: TaskData) -> dict[str, float]:
+    task, values = dev.task, {}
+    constant = task.kind.baseline(task, dev.labels)
+    if constant is not None:
+        values["chance"] = task_scores(task, dev.labels, constant)[task.metric]
+    learned = tfidf_scores(train, dev)
+    if learned is not None:
+        values["tfidf"] = learned[task.metric]
+    return values
+
+
+def comparison_lines(prepared: Prepared, scores: Mapping[str, float], baselines: Baselines) -> list[str]:
+    """Word the comparison, one line for each task.
+
+    Args:
+        prepared: The run.
+        scores: Its best dev scores by dotted name.
+        baselines: Result of `compare`.
+    """
+    lines = []
+    for dev in prepared.dev:
+        task, others = dev.task, baselines[dev.task.name]
+        value = scores.get(f"{task.name}.{task.metric}")
+        if value is None or value != value:
+            continue
+        parts = [f"{NAMES[key]} {others[key]:.3f}" for key in ("chance", "tfidf") if key in others]
+        weaker = "tfidf" in others and value < others["tfidf"]
+        hint = (
+            "; the model does not beat words alone: more rows, more epochs or another learning rate may help"
+            if weaker
+            else ""
+        )
+        lines.append(f"{task.name}: {task.metric} {value:.3f} on {len(dev):,} dev rows; {', '.join(parts)}{hint}")
+    return lines
+
+
+NAMES = {"chance": "best constant answer", "tfidf": NAME}

@@ -1,0 +1,173 @@
+"""The share of its train rows that an epoch and the whole run read, task by task."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from swissbert.config import RunConfig
+from swissbert.data.dataset import TaskData
+from swissbert.mtl.sampling import Draw, Plan
+from swissbert.training.loader import BatchLoader
+from swissbert.training.plan import first_epoch
+
+SMALL = 0.5
+"""Share of a task's train rows in the whole run below which the setting that helps is named."""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What a run reads of one task.
+
+    Attributes:
+        task: Name of the task.
+        rows: Number of train rows.
+        epoch: Fewest and most different rows that an epoch reads; None if that depends on ``train.max_steps``.
+        times: How often an epoch reads a row that it reads, on average.
+        run: Different rows that the whole run reads.
+    """
+
+    task: str
+    rows: int
+    epoch: tuple[int, int] | None
+    times: float
+    run: int
+
+
+def coverage(config: RunConfig, data: Mapping[str, TaskData], plan: Plan) -> list[Coverage]:
+    """Count the rows that a run reads, from the batches of its plan.
+
+    Epochs are those of the plan that are complete, or the first one as it would be without ``train.max_steps``.
+
+    Args:
+        config: The settings.
+        data: Train rows by task.
+        plan: Draws of all steps.
+    """
+    loader = BatchLoader(config, data, plan)
+    run = {name: np.zeros(len(rows), bool) for name, rows in data.items()}
+    epochs: list[dict[str, np.ndarray]] = []
+    for number, steps in enumerate(plan.epochs()):
+        counts = _readings(loader, data, number, steps)
+        for name, seen in counts.items():
+            run[name] |= seen > 0
+        if number < len(plan.ends) - plan.is_cut:
+            epochs.append({name: np.array([(seen > 0).sum(), seen.sum()]) for name, seen in counts.items()})
+    if not epochs and not isinstance(config.train.epoch_ends, int):
+        counts = _readings(loader, data, 0, first_epoch(config, data))
+        epochs.append({name: np.array([(seen > 0).sum(), seen.sum()]) for name, seen in counts.items()})
+    result = []
+    for name, rows in data.items():
+        figures = np.array([epoch[name] for epoch in epochs]).reshape(-1, 2)
+        different, readings = figures.T
+        span = (int(different.min()), int(different.max())) if epochs else None
+        times = float(readings.sum() / max(1, different.sum()))
+        result.append(Coverage(name, len(rows), span, times, int(run[name].sum())))
+    return result
+
+
+def _readings(
+    loader: BatchLoader, data: Mapping[str, TaskData], epoch: int, steps: Iterable[list[Draw]]
+) -> dict[str, np.ndarray]:
+    """Count how often an epoch reads each row of each task, int64 ``[N]``."""
+    counts = {name: np.zeros(len(rows), np.int64) for name, rows in data.items()}
+    for step in steps:
+        for task, number in step:
+            counts[task][loader.rows(task, epoch, number)] += 1
+    return counts
+
+
+def coverage_lines(config: RunConfig, data: Mapping[str, TaskData], plan: Plan) -> list[str]:
+    """Say what share of its train rows each task has in an epoch and in the run, and which setting helps.
+
+    Args:
+        config: The settings.
+        data: Train rows by task.
+        plan: Draws of all steps.
+
+    Returns:
+        A line, and more if less than half of a task's rows are ever read for another reason than ``train.max_steps``.
+    """
+    tasks = coverage(config, data, plan)
+    sentences = []
+    if epoch := [text for task in tasks if (text := _epoch_text(task))]:
+        sentences.append(f"an epoch reads {_listed(epoch)}")
+    rest = [
+        f"{task.run:,} of {task.rows:,} rows of {task.task} ({_share(task.run, task.rows)})"
+        for task in tasks
+        if task.run < task.rows
+    ]
+    is_partial = any(task.epoch is None or task.epoch[0] < task.rows for task in tasks)
+    if plan.is_cut or (is_partial and len(plan.ends) > 1) or not epoch:
+        sentences.append(f"the whole run reads {_listed(rest) if rest else 'all rows'}")
+    return ["; ".join(sentences), *_empty_epochs(config, plan), *_advice(config, tasks)]
+
+
+def _empty_epochs(config: RunConfig, plan: Plan) -> list[str]:
+    """Say how many epochs have no step, which happens where a step draws more batches of a task than it has."""
+    train, number = config.train, len(plan.ends)
+    if number == train.epochs or len(plan.steps) == train.max_steps:
+        return []
+    return [
+        f"{train.epochs - number} of {train.epochs} epochs have no step, because their first draws take more batches of a "
+        "task than it has; train.epoch_ends = 'longest' or a smaller train.batch_size helps"
+    ]
+
+
+def _epoch_text(task: Coverage) -> str:
+    """Return what an epoch reads of a task; empty if that is not defined."""
+    if task.epoch is None:
+        return ""
+    low, high = task.epoch
+    if low == task.rows:
+        return f"all {task.rows:,} rows of {task.task}{_times(task.times)}"
+    span = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    share = _share((low + high) / 2, task.rows)
+    return f"{span} of {task.rows:,} rows of {task.task} ({share})"
+
+
+def _advice(config: RunConfig, tasks: list[Coverage]) -> list[str]:
+    """Name the setting that makes a run read more of the tasks of which it reads little."""
+    few = [t for t in tasks if t.run < SMALL * t.rows and t.epoch is not None and t.epoch[1] < t.rows]
+    by_size = config.sampling.method not in ("round_robin", "weighted")
+    rare = [task.task for task in few if by_size and task.rows < max(other.rows for other in tasks)]
+    cut = [task.task for task in few if task.task not in rare and config.train.epoch_ends == "shortest"]
+    lines = []
+    if cut:
+        way = "makes an epoch of as many batches as all tasks have together"
+        if config.sampling.method == "round_robin":
+            way = (
+                "reads all rows of every task, shorter tasks several times, and sampling.method = 'square_root' draws "
+                "large tasks more often"
+            )
+        lines.append(
+            f"most rows of {_listed(cut)} are never read, because train.epoch_ends = 'shortest' ends an epoch as soon as "
+            f"one task has no batch left; train.epoch_ends = 'longest' {way}"
+        )
+    if rare:
+        lines.append(
+            f"most rows of {_listed(rare)} are never read, because sampling.method = '{config.sampling.method}' draws "
+            "tasks by their number of rows; 'round_robin' draws every task equally often"
+        )
+    return lines
+
+
+def _share(part: float, whole: int) -> str:
+    """Return a share in percent; one that is not 0 or 1 is not rounded to it."""
+    percent = 100 * part / whole
+    if 0 < percent < 0.5:
+        return "under 1 %"
+    return f"{100 if part == whole else min(99, round(percent))} %"
+
+
+def _times(times: float) -> str:
+    """Return how often rows are read, if that is not about once."""
+    if times < 1.5:
+        return ""
+    number = f"{times:,.0f}" if times >= 10 else f"{times:.1f}".removesuffix(".0")
+    return f" {number} times"
+
+
+def _listed(parts: list[str]) -> str:
+    """Return a list in words."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

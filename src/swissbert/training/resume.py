@@ -1,0 +1,271 @@
+"""Settings of a resumed run: those it began with, where its data and encoder are now, and what may change."""
+
+import os.path
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from swissbert.config import RunConfig, data_path, make_config
+from swissbert.data.source_files import has_split_files
+from swissbert.errors import SwissbertError
+from swissbert.model_folder import layout
+from swissbert.model_folder.encoders import is_local
+from swissbert.model_folder.moved import moved_folder
+from swissbert.older_settings import upgraded_tasks
+from swissbert.setting_tables import apply_overrides, changed_settings, shown_change
+from swissbert.settings import read_toml, shown
+from swissbert.training.state import read_run_record
+
+FREE = (
+    "train.on_hardware_change",
+    "train.checkpoint_every",
+    "train.keep",
+    "train.baseline",
+    "train.tensorboard",
+    "data.cache",
+)
+"""Settings that a resumed run may change, because its losses do not depend on them."""
+
+LOCATION = re.compile(r"data\.dir|encoder\.(name|revision)|tasks\[\w+\]\.(files|label_files)\..+")
+"""Settings that say where rows and encoder are. They may change, because the content is compared (see `start.begin`)."""
+
+LENGTH = ("train.epochs", "train.max_steps", "train.patience")
+"""Settings that a resumed run may raise."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a resumed run changes in its settings: old and new values by dotted name.
+
+    Attributes:
+        moved: Where data and encoder are.
+        longer: Limits for the length of the run.
+    """
+
+    moved: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    longer: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+
+
+def stored_config(out: Path, like: RunConfig | None = None) -> RunConfig:
+    """Read the settings of a run folder.
+
+    Args:
+        out: The run folder.
+        like: Settings with the kinds and formats from outside the package that the stored ones may name.
+
+    Raises:
+        SwissbertError: If it has none, or they are not settings of this version.
+    """
+    return _validated(_stored_table(out), out, like=like)
+
+
+def resumable_config(out: Path, overrides: list[str] | None = None, data: str | None = None) -> RunConfig:
+    """Read the settings of a run folder and change some.
+
+    A data or encoder folder that is missing is looked for where it lies as seen from the run folder, which may have been
+    moved or copied together with it.
+
+    Args:
+        out: The run folder.
+        overrides: Settings to change, ``key.path=value``; `train` says which ones may.
+        data: Value for ``data.dir``.
+
+    Raises:
+        SwissbertError: If there are no such settings, or an override is not valid.
+    """
+    table = _stored_table(out)
+    _relocate(table, out)
+    sources = apply_overrides(table, overrides or [])
+    if data is not None:
+        table.setdefault("data", {})["dir"] = data
+        sources["data.dir"] = "argument data"
+    return _validated(table, out, sources)
+
+
+def _stored_table(out: Path) -> dict[str, Any]:
+    """Read ``config.toml``, and convert settings of an earlier release to their meaning today."""
+    table, record = read_toml(_config_file(out)), out / layout.RUN_RECORD
+    version = read_run_record(record).get("format", 1) if record.is_file() else 1
+    if version == 1 and "tasks" in table:
+        table["tasks"] = upgraded_tasks(table["tasks"])
+    return table
+
+
+def _config_file(out: Path) -> Path:
+    """Return the path of ``config.toml``, or raise SwissbertError that says what the folder is instead."""
+    path = out / layout.RUN_CONFIG
+    if path.is_file():
+        return path
+    around = layout.run_folder(out)
+    if around is not None:
+        raise SwissbertError(f"{out}: this is the model of the run {around}; resume that folder", argument="out")
+    if layout.is_model_folder(out):
+        raise SwissbertError(
+            f"{out}: this is a model without its run, so it cannot be resumed; encoder.name = '{out}' begins a new run "
+            "with its encoder",
+            argument="out",
+        )
+    if not out.is_dir():
+        raise SwissbertError(f"{out}: there is no run to resume, because there is no such folder", argument="out")
+    raise SwissbertError(
+        f"{out}: there is no run to resume (no {layout.RUN_CONFIG}); name the folder that training wrote",
+        argument="out",
+    )
+
+
+def _validated(
+    table: dict[str, Any], out: Path, sources: dict[str, str] | None = None, like: RunConfig | None = None
+) -> RunConfig:
+    """Validate stored settings; where those of the file are not valid, name the version that wrote them."""
+    where = str(out / layout.RUN_CONFIG)
+    try:
+        return make_config(table, where, sources, like=like)
+    except SwissbertError as error:
+        if not str(error).startswith(where):
+            raise
+        record = out / layout.RUN_RECORD
+        version = read_run_record(record).get("swissbert") if record.exists() else None
+        writer = f"swissbert {version}" if version else "another version of swissbert"
+        raise SwissbertError(
+            f"{error}; this run was written by {writer} or edited: resume it with that version, or start a new run in "
+            "another folder"
+        ) from error
+
+
+def _relocate(table: dict[str, Any], out: Path) -> None:
+    """Replace missing data and encoder folders by those that lie likewise from the run folder, in place."""
+    config = _validated(table, out)
+    name, data = config.encoder.name, config.data.dir
+    if not os.path.isdir(name):
+        encoder = moved_folder(out, name)
+        if encoder is not None and (encoder / layout.CONFIG).is_file():
+            table["encoder"]["name"] = str(encoder)
+    if data is not None and not os.path.isdir(data):
+        folder, tasks = moved_folder(out, data), [task for task in config.tasks if task.files]
+        if folder is not None and all(has_split_files(task, "train", folder) for task in tasks):
+            table["data"]["dir"] = str(folder)
+
+
+def check_settings(config: RunConfig, out: Path, resume: bool, *, may_change: bool = True) -> Changes:
+    """Compare the settings of a run with those in its folder.
+
+    Args:
+        config: The settings.
+        out: The run folder, which need not exist.
+        resume: Whether the run is resumed.
+        may_change: Whether it may become longer.
+
+    Returns:
+        What changes.
+
+    Raises:
+        SwissbertError: If the folder is taken, or a setting that must stay has changed.
+    """
+    if not (out / layout.RUN_CONFIG).exists():
+        if (out / layout.CHECKPOINTS).exists():
+            raise SwissbertError(
+                f"{out}: holds checkpoints but no {layout.RUN_CONFIG}, so the settings of their run are not known; put "
+                "that file back, or choose another folder",
+                argument="out",
+            )
+        return Changes()
+    if not resume:
+        raise SwissbertError(f"{out}: holds a run already; resume it, or choose another folder", argument="resume")
+    differing = changed_settings(stored_config(out, config), config)
+    moved = {key: values for key, values in differing.items() if LOCATION.fullmatch(key)}
+    longer = {key: values for key, values in differing.items() if may_change and _is_longer(key, *values)}
+    refused = {key: values for key, values in differing.items() if key not in {*FREE, *moved, *longer}}
+    if refused:
+        changes = "; ".join(shown_change(key, *values) for key, values in refused.items())
+        hint = "; a run that goes on can only become longer" if may_change and refused.keys() <= set(LENGTH) else ""
+        raise SwissbertError(f"{out}: settings differ from those the run began with: {changes}{hint}")
+    if "train.epochs" in longer and config.sampling.method == "annealed":
+        raise SwissbertError(
+            f"{out}: train.epochs cannot change, because sampling.method = 'annealed' follows the number of epochs; "
+            f"a new run with encoder.name = '{out}' begins with what this one has learned"
+        )
+    return Changes(moved, longer)
+
+
+def _is_longer(key: str, old: object, new: object) -> bool:
+    """Whether a setting is a limit for the length of the run that was raised or removed."""
+    if key not in LENGTH or old is None:
+        return False
+    return new is None or (isinstance(old, int) and isinstance(new, int) and new > old)
+
+
+def need_locations(config: RunConfig, out: Path, *, reads_files: bool) -> None:
+    """Raise SwissbertError if the data or the encoder of a resumed run are not where its settings say.
+
+    Args:
+        config: The settings.
+        out: The run folder.
+        reads_files: Whether a task reads files.
+    """
+    folder = data_path(config.data.dir)
+    if reads_files and folder is not None and not folder.is_dir():
+        raise SwissbertError(
+            f"{out}: the data of this run were in {folder}, which does not exist here; data.dir names the folder where "
+            "they are now",
+            argument="data",
+        )
+    name = config.encoder.name
+    if is_local(name) and not os.path.isdir(name):
+        raise SwissbertError(
+            f"{out}: the encoder of this run was the folder {name}, which does not exist here; encoder.name names the "
+            "folder where it is now",
+            argument="settings",
+        )
+
+
+def with_stored_data(config: RunConfig, out: Path) -> RunConfig:
+    """Return settings with the ``data.dir`` of the run in a folder, if they have none."""
+    if config.data.dir is not None or not (out / layout.RUN_CONFIG).is_file():
+        return config
+    stored = read_toml(out / layout.RUN_CONFIG).get("data", {}).get("dir")
+    return config.model_copy(update={"data": config.data.model_copy(update={"dir": stored})})
+
+
+def moved_lines(changes: Changes, record: Mapping[str, Any]) -> list[str]:
+    """Say where data and encoder of a resumed run are now.
+
+    Args:
+        changes: The changed settings.
+        record: Contents of ``run.json``.
+    """
+    lines = []
+    for key, (old, new) in changes.moved.items():
+        compared = "its weights are" if key.startswith("encoder") else "the rows are"
+        note = f"{compared} compared with those the run began with"
+        if key.startswith("encoder") and "encoder_weights" not in record:
+            note = "this run has no record of its weights, so they are not compared"
+        lines.append(f"{key} is {shown(new)} now and was {shown(old)}; {note}")
+    return lines
+
+
+def longer_lines(changes: Changes, config: RunConfig, total: int) -> list[str]:
+    """Say how much longer a run becomes, and what that means for its losses.
+
+    Args:
+        changes: The changed settings.
+        config: The new settings.
+        total: The new number of steps.
+    """
+    if not changes.longer:
+        return []
+    train = config.train
+    what = ", ".join(
+        f"{key} {old} became {'unlimited' if new is None else new}" for key, (old, new) in changes.longer.items()
+    )
+    line = f"this run becomes longer: {what}; it has {total} steps in all"
+    if changes.longer.keys() == {"train.patience"}:
+        return [line]
+    if train.schedule == "constant" and not train.warmup:
+        return [f"{line}, and with a constant learning rate its losses are those of a run of that length"]
+    schedule = f"{train.schedule} schedule" if train.schedule != "constant" else "warm-up"
+    return [
+        f"{line}, and from here on its learning rates follow the {schedule} over all of them, so it differs from a run "
+        "that had that length from the beginning"
+    ]

@@ -1,0 +1,94 @@
+"""From a data file to a scored model without a TOML file."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from case_runner import Command
+
+TEXTS = {
+    "low": "please send the invoice when you can",
+    "normal": "the printer on floor two is jammed again",
+    "high": "production is down and customers cannot pay",
+}
+
+
+@pytest.fixture
+def messages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write 60 messages with a level and a percentage, and enter their folder."""
+    pick = random.Random(0)
+    levels = [pick.choice(list(TEXTS)) for _ in range(60)]
+    lines = [
+        f"{n},{TEXTS[level]} {n},{level},{10 + 40 * list(TEXTS).index(level) + n % 7}" for n, level in enumerate(levels)
+    ]
+    (tmp_path / "messages.csv").write_text("\n".join(["id,message,level,percent", *lines, ""]), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+PINNED = [
+    part
+    for key in ("device=cpu", "precision=fp32", "threads=1", "tensorboard=false", "max_steps=12")
+    for part in ("--set", f"train.{key}")
+]
+
+
+def test_one_command_makes_a_scored_model(messages: Path, swissbert: Command) -> None:
+    ended = swissbert("train", "messages.csv", "--text", "message", "--label", "level", "--label", "percent", *PINNED)
+    assert ended.status == 0, ended.stderr
+    assert "classification   3 labels: high, low, normal" in ended.stderr
+    assert "regression" in ended.stderr
+    assert "chosen for" in ended.stderr
+    assert "TF-IDF with a linear model" in ended.stderr
+    assert "level: true label by row" in ended.stdout
+    again = swissbert("train", "runs/messages/recipe.toml", "--out", "runs/again", *PINNED)
+    assert again.status == 0, again.stderr
+    answer = swissbert("predict", "runs/messages", "--task", "level", "the customers cannot pay")
+    assert answer.status == 0, answer.stderr
+
+
+def test_a_dry_run_writes_the_declaration_alone(messages: Path, swissbert: Command) -> None:
+    ended = swissbert(
+        "train", "messages.csv", "--text", "message", "--label", "level", "--out", "run", "--dry-run", *PINNED
+    )
+    assert ended.status == 0, ended.stderr
+    assert [path.name for path in (messages / "run").iterdir()] == ["recipe.toml"]
+
+
+def test_init_writes_a_recipe_that_trains_from_anywhere(
+    messages: Path, swissbert: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = swissbert("init", "messages.csv", "--text", "message", "--label", "level")
+    assert ended.status == 0, ended.stderr
+    text = (messages / "messages.toml").read_text(encoding="utf-8")
+    assert 'dir = "."' in text
+    assert swissbert("init", "messages.csv", "--text", "message", "--label", "level").status == 2
+    (messages / "elsewhere").mkdir()
+    monkeypatch.chdir(messages / "elsewhere")
+    ended = swissbert("train", "../messages.toml", *PINNED)
+    assert ended.status == 0, ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--text", "msg", "--label", "level"], "no column 'msg'"),
+        (["--text", "message", "--label", "message"], "60 different labels"),
+        (["--label", "level", "--data", "."], "--data goes with a recipe"),
+        (["--text", "message"], "level"),
+    ],
+)
+def test_what_does_not_fit_is_said(messages: Path, swissbert: Command, arguments: list[str], words: str) -> None:
+    ended = swissbert("train", "messages.csv", *arguments, "--dry-run", *PINNED)
+    if words == "level":  # a usual name, so it is taken without being named
+        assert ended.status == 0, ended.stderr
+    else:
+        assert ended.status == 2
+    assert words in ended.stderr
+
+
+def test_options_of_a_data_file_are_refused_for_a_recipe(swissbert: Command) -> None:
+    ended = swissbert("train", "quickstart", "--label", "level")
+    assert ended.status == 2
+    assert "only a data file such as messages.csv takes it" in ended.stderr

@@ -1,0 +1,124 @@
+"""Declarations that are made from a data file."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from swissbert.config import make_config
+from swissbert.data.declare import declare, recipe
+from swissbert.errors import SwissbertError
+from swissbert.kinds.guess import guess_kind
+
+Write = Callable[..., Path]
+
+
+def csv(write: Write, header: str, rows: list[str]) -> Path:
+    return write("\n".join([header, *rows]) + "\n", "messages.csv") / "messages.csv"
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        (["spam", "ham"] * 9, "binary"),
+        (["0", "1", "1.0"] * 9, "binary"),
+        ([True, False], "binary"),
+        (["low", "normal", "high"] * 9, "classification"),
+        (["1", "2", "3", "4", "5"] * 9, "classification"),
+        ([str(n) for n in range(21)], "regression"),
+        (["0.5", "1", "2"], "regression"),
+        ([1.5, 2, 3], "regression"),
+        ([["a"], ["a", "b"]], "multilabel"),
+        (["a|b", "a", "b", "b|c", "c", "a|c", "a|b|c"], "multilabel"),
+        (["red, dark", "red", "dark", "dark, red"], "multilabel"),
+        (["yes, please", "no, thanks", "yes, please"], "binary"),
+    ],
+)
+def test_the_kind_follows_from_the_cells(cells: list[object], kind: str) -> None:
+    assert guess_kind(cells).kind == kind
+
+
+def test_a_decimal_comma_is_named() -> None:
+    with pytest.raises(ValueError, match=r"'4,5' has a decimal comma; write 4\.5"):
+        guess_kind(["4,5", "3,1", "2,0"])
+
+
+def test_several_label_columns_are_several_tasks(write: Write) -> None:
+    path = csv(write, "id,Message,Level,Percent done", [f"{n},text {n},{'ab'[n % 2]},{n / 2}" for n in range(40)])
+    level, percent = declare(path, "Message", ["Level", "Percent done"])
+    assert (level.task.name, level.task.kind.name, level.task.labels, level.rows) == ("level", "binary", ["a", "b"], 40)
+    assert (percent.task.name, percent.task.kind.name, percent.task.range) == (
+        "percent_done",
+        "regression",
+        (0.0, 19.5),
+    )
+    assert level.task.holdout == 0.2
+    config = make_config(recipe(path, [level, percent]))
+    assert config.name == "messages"
+    assert config.data.path == path.parent
+    assert [task.name for task in config.tasks] == ["level", "percent_done"]
+
+
+def test_usual_column_names_need_not_be_given(write: Write) -> None:
+    path = csv(write, "Text,Label", [f"text {n},{'ab'[n % 2]}" for n in range(10)])
+    task = declare(path)[0].task
+    assert (task.columns.text, task.columns.label) == ("Text", "Label")
+
+
+def test_a_rare_label_is_scored_by_macro_f1(write: Write) -> None:
+    path = csv(write, "text,label", [f"text {n},{'rare' if n < 4 else 'usual'}" for n in range(40)])
+    declared = declare(path)[0]
+    assert declared.task.metric == "macro_f1"
+    assert declared.why == "2 different labels; the rarest label has 10% of the rows"
+
+
+def test_rows_without_a_label_do_not_count(write: Write) -> None:
+    path = csv(write, "text,label", ["a,x", "b,y", "c,", "d, "])
+    assert declare(path)[0].rows == 2
+
+
+def test_the_kind_can_be_given(write: Write) -> None:
+    path = csv(write, "text,label", [f"text {n},{n % 5}" for n in range(40)])
+    assert declare(path, options={"kind": "regression"})[0].task.range == (0.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("header", "arguments", "message"),
+    [
+        ("body,label", {}, None),
+        ("x,label", {}, "it is not clear which column is the text; name it (columns here: 'x', 'label')"),
+        ("text,x", {}, "it is not clear which column is the label; name it (columns here: 'text', 'x')"),
+        ("text,label", {"text": "txt"}, "no column 'txt'; did you mean 'text'? (columns here: 'text', 'label')"),
+        (
+            "text,label",
+            {"labels": ["level"]},
+            "no column 'level'; did you mean 'label'? (columns here: 'text', 'label')",
+        ),
+    ],
+)
+def test_a_column_that_is_missing_or_unclear_is_named(
+    write: Write, header: str, arguments: dict[str, Any], message: str | None
+) -> None:
+    path = csv(write, header, [f"text {n},{'ab'[n % 2]}" for n in range(10)])
+    if message is None:
+        assert declare(path, **arguments)
+        return
+    with pytest.raises(SwissbertError) as caught:
+        declare(path, **arguments)
+    assert str(caught.value) == f"{path}: {message}"
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([], "there are no rows"),
+        (["a,x", "b,x"], "column 'label': the train rows have only 'x'; at least two labels are needed"),
+        (["a,", "b,"], "column 'label' has no label in any row"),
+    ],
+)
+def test_a_file_that_teaches_nothing_is_refused(write: Write, rows: list[str], message: str) -> None:
+    path = csv(write, "text,label", rows)
+    with pytest.raises(SwissbertError) as caught:
+        declare(path)
+    assert str(caught.value) == f"{path}: {message}"
