@@ -151,6 +151,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
         *(w for w in WORDS.split() if len(w) > 1),
     ]
     (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in pieces), encoding="utf-8")
+    (folder / "tokenizer_config.json").write_text('{"do_lower_case": true}', encoding="utf-8")
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=len(pieces), hidden_size=32, layers=2, heads=4, intermediate_size=64, max_positions=128

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from swissbert.evaluation import Scores
     from swissbert.inference import Model, evaluate, load
     from swissbert.kinds import Answer
+    from swissbert.model_folder.convert import convert_weights
     from swissbert.tasks import Task
     from swissbert.training import Callback, Result, Stopped, train
 
@@ -31,6 +32,7 @@ _MODULES = {
     "SwissbertError": "swissbert.errors",
     "SwissbertRegressor": "swissbert.estimator",
     "Task": "swissbert.tasks",
+    "convert_weights": "swissbert.model_folder.convert",
     "evaluate": "swissbert.inference",
     "load": "swissbert.inference",
     "load_config": "swissbert.config",
@@ -49,6 +51,7 @@ __all__ = [
     "SwissbertError",
     "Task",
     "__version__",
+    "convert_weights",
     "evaluate",
     "load",
     "load_config",

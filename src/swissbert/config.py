@@ -32,8 +32,8 @@ class EncoderSettings(Settings):
     """Which encoder, and how it is used.
 
     Attributes:
-        name: ``minilm`` (from an installed package, offline), a folder, or a hub id (``owner/name``). A folder is kept
-            as an absolute path, see `RunConfig`.
+        name: ``minilm`` (from an installed package, offline), a folder, or a hub id (``owner/name``). A folder may also be
+            a model folder or a run folder, whose best model is taken; it is kept as an absolute path, see `RunConfig`.
         revision: Branch, tag or commit of a hub id.
         freeze: Train the heads alone (the paper's *pretrain* option); a frozen encoder runs without dropout.
         dropout: Dropout of embeddings, attention and layers, 0 to below 1; left out, the checkpoint's own.

@@ -25,7 +25,9 @@ from encoders import (
     small_encoder,
 )
 from swissbert.encoder import Bert, BertConfig, PaddedLayout
-from swissbert.encoder.checkpoint import hf_names, read_encoder, write_encoder
+from swissbert.encoder.activations import ACTIVATIONS
+from swissbert.encoder.checkpoint import read_encoder, write_encoder
+from swissbert.encoder.names import hf_names
 
 
 def oracle_from(folder: Path) -> Any:
@@ -106,6 +108,7 @@ def configs(draw: st.DrawFn) -> BertConfig:
         token_types=draw(st.integers(1, 3)),
         norm_eps=draw(st.sampled_from([1e-12, 1e-5, 1e-2])),
         initializer_range=draw(st.sampled_from([0.02, 0.5])),
+        activation=draw(st.sampled_from(sorted(ACTIVATIONS))),
     )
 
 
@@ -140,6 +143,7 @@ def test_any_encoder_of_transformers_matches_when_read(case: tuple[BertConfig, S
         "hidden_dropout_prob": 0.25,
         "attention_probs_dropout_prob": 0.75,
         "initializer_range": config.initializer_range,
+        "hidden_act": config.activation,
         "attn_implementation": "eager",
     }
     oracle: Any = BertModel(OracleConfig(**sizes))

@@ -18,7 +18,8 @@ from transformers import BertConfig as OracleConfig
 from transformers import BertModel
 
 from swissbert.encoder import Bert, BertConfig
-from swissbert.encoder.checkpoint import config_json, parse_config, read_encoder, write_encoder
+from swissbert.encoder.checkpoint import read_encoder, write_encoder
+from swissbert.encoder.config_file import config_json, parse_config
 from swissbert.errors import SwissbertError
 
 CONFIG = BertConfig(
@@ -181,17 +182,46 @@ KEY = "encoder.layer.0.attention.self.key.weight"
     [
         (lambda t: {k: v for k, v in t.items() if k != KEY}, f"missing {KEY}"),
         (lambda t: t | {"encoder.layer.2.output.dense.bias": torch.zeros(12)}, "unknown encoder.layer.2.output.dense."),
-        (lambda t: t | {"classifier.weight": torch.zeros(2, 12)}, "unknown classifier.weight"),
+        (
+            lambda t: t | {"encoder.layer.0.crossattention.self.key.bias": torch.zeros(12)},
+            "unknown encoder.layer.0.cross",
+        ),
+        (
+            lambda t: t | {"decoder.crossattention.self.key.bias": torch.zeros(12)},
+            "repeated decoder.crossattention.self",
+        ),
+        (
+            lambda t: t | {"encoder.layer.0.attention.self.key.lora_A": torch.zeros(2, 12)},
+            "unknown encoder.layer.0.att",
+        ),
+        (lambda t: t | {"teacher." + KEY: torch.zeros(12, 12)}, f"repeated teacher.{KEY}"),
+        (lambda t: t | {KEY: torch.zeros(12, 12, dtype=torch.int8)}, f"{KEY} is torch.int8, but floating-point"),
         (lambda t: t | {KEY: torch.zeros(12, 13)}, f"misshaped {KEY} [12, 13] instead of [12, 12]"),
         (lambda t: t | {KEY: torch.zeros(144)}, f"misshaped {KEY} [144] instead of [12, 12]"),
         (lambda t: t | {KEY: torch.zeros(())}, f"misshaped {KEY} [] instead of [12, 12]"),
         (lambda t: t | {"pooler.dense.bias": torch.zeros(0)}, "misshaped pooler.dense.bias [0] instead of [12]"),
-        (lambda t: t | {"bert.pooler.dense.bias": torch.zeros(12)}, "repeated pooler.dense.bias"),
+        (lambda t: t | {"bert.pooler.dense.bias": torch.zeros(12)}, "repeated bert.pooler.dense.bias"),
         (lambda t: t | {"embeddings.LayerNorm.gamma": torch.zeros(12)}, "repeated embeddings.LayerNorm.weight"),
-        (lambda t: t | {"a\nb\x1b[31m": torch.zeros(1)}, r"unknown 'a\nb\x1b[31m'"),
-        (lambda t: t | {"x" * 10_000: torch.zeros(1)}, "unknown 'xxx"),
+        (lambda t: t | {"pooler.a\nb\x1b[31m": torch.zeros(1)}, r"unknown 'pooler.a\nb\x1b[31m'"),
+        (lambda t: t | {"pooler." + "x" * 10_000: torch.zeros(1)}, "unknown 'pooler.xxx"),
     ],
-    ids=["missing", "layer", "head", "rows", "flat", "scalar", "empty", "prefix", "gamma", "escapes", "endless"],
+    ids=[
+        "missing",
+        "layer",
+        "cross",
+        "decoder",
+        "lora",
+        "two",
+        "int8",
+        "rows",
+        "flat",
+        "scalar",
+        "empty",
+        "prefix",
+        "gamma",
+        "escapes",
+        "endless",
+    ],
 )
 def test_tensors_that_do_not_fit_are_named(
     folder: Path, change: Callable[[dict[str, Tensor]], dict[str, Tensor]], sentence: str
@@ -201,10 +231,13 @@ def test_tensors_that_do_not_fit_are_named(
 
 
 def test_all_problems_are_named_at_once_and_long_lists_are_cut(folder: Path) -> None:
-    rewrite(folder, lambda t: {f"x{i}": torch.zeros(1) for i in range(9)} | {KEY: torch.zeros(1)})
+    rewrite(folder, lambda t: {f"pooler.x{i}": torch.zeros(1) for i in range(9)} | {KEY: torch.zeros(1)})
     text = message(folder)
     assert "missing embeddings.LayerNorm.bias, " in text
-    assert "; unknown x0, x1, x2, x3 and 5 more; misshaped encoder.layer.0.attention.self.key.weight [1]" in text
+    assert (
+        "; unknown pooler.x0, pooler.x1, pooler.x2, pooler.x3 and 5 more; misshaped encoder.layer.0.attention.self.key.weight [1]"
+        in text
+    )
 
 
 def test_the_parts_of_fused_projections_are_checked_separately(folder: Path) -> None:
@@ -232,8 +265,9 @@ BAD: list[tuple[str, str]] = [
     ("model_type", '"roberta"'),
     ("model_type", "null"),
     ("model_type", "7"),
-    ("hidden_act", '"relu"'),
-    ("hidden_act", '"gelu_new"'),
+    ("hidden_act", '"relu6"'),
+    ("hidden_act", "null"),
+    ("hidden_act", "[1]"),
     ("position_embedding_type", '"relative_key"'),
     ("is_decoder", "true"),
     ("add_cross_attention", "true"),
@@ -392,9 +426,16 @@ def test_pickles_are_never_read(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     assert message(folder).endswith("model.safetensors: no such file")
     (folder / "pytorch_model.bin").write_bytes(b"\x80\x04.")
-    assert message(folder).endswith("no such file; pytorch_model.bin exists, but pickles are never read")
+    text = message(folder)
+    assert "no such file; pytorch_model.bin holds pickled weights, which are not read here" in text
+    assert f"`swissbert convert {folder}`" in text
 
 
 def test_a_folder_without_a_config_is_refused(folder: Path) -> None:
     (folder / "config.json").unlink()
-    assert "config.json: cannot be read (No such file or directory)" in message(folder)
+    assert message(folder).endswith("config.json: no such file")
+    (folder / "0_Transformer").mkdir()
+    (folder / "0_Transformer" / "config.json").write_text("{}")
+    assert message(folder).endswith("config.json: no such file; its folder '0_Transformer' has one, so name that")
+    (folder / "adapter_config.json").write_text("{}")
+    assert "holds an adapter (PEFT), which must be merged into its model first" in message(folder)

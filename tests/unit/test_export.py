@@ -261,7 +261,14 @@ def answers_by_hand(folder: Path, task: Task) -> Array:
 
 def test_a_file_gives_the_answers_of_the_model(trained: Model, file: Path) -> None:
     names = sorted(path.name for path in file.parent.iterdir())
-    assert names == ["README.md", "model.onnx", "swissbert.json", "tokenizer.json", "vocab.txt"]
+    assert names == [
+        "README.md",
+        "model.onnx",
+        "swissbert.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "vocab.txt",
+    ]
     for task in trained.description.tasks:
         expected = trained.answer_rows(task, rows(task))
         assert answers_by_hand(file.parent, task) == pytest.approx(expected, abs=1e-5)

@@ -11,6 +11,7 @@ from torch import Tensor
 from swissbert.data.batches import pack
 from swissbert.data.tokens import Tokenizer
 from swissbert.encoder import Bert, BertConfig
+from swissbert.encoder.activations import ACTIVATIONS
 from swissbert.encoder.bert import Layer
 from swissbert.encoder.checkpoint import read_encoder
 from swissbert.errors import SwissbertError
@@ -59,7 +60,7 @@ def reference(encoder: Bert, hidden: Tensor, lengths: list[int]) -> Tensor:
             context = F.softmax(q @ k.mT / q.shape[-1] ** 0.5, -1) @ v
             context = context.transpose(0, 1).reshape(len(x), -1)
             x = norm(x + linear(context, layer.attention_out.weight, layer.attention_out.bias), layer.attention_norm)
-            wide = F.gelu(linear(x, layer.up.weight, layer.up.bias))
+            wide = layer.activation(linear(x, layer.up.weight, layer.up.bias))
             x = norm(x + linear(wide, layer.down.weight, layer.down.bias), layer.norm)
         pooled.append(torch.tanh(x[:1] @ encoder.pooler.weight.double().T + encoder.pooler.bias.double()))
     return torch.cat(pooled)
@@ -82,6 +83,15 @@ def test_pooled_outputs_are_those_of_rounded_numbers(lengths: list[int]) -> None
         BertConfig(vocab_size=9, hidden_size=48, layers=2, heads=4, intermediate_size=96, initializer_range=0.2)
     )
     actual, expected = both(encoder, lengths)
+    assert (actual - expected).abs().median() < 1e-5
+    assert (actual - expected).abs().max() < 0.03
+
+
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+def test_every_activation_is_that_of_the_encoder(activation: str) -> None:
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 9, "hidden_size": 48, "layers": 2, "heads": 4, "intermediate_size": 96}
+    actual, expected = both(Bert(BertConfig(**sizes, initializer_range=0.2, activation=activation)), [3, 1, 9])
     assert (actual - expected).abs().median() < 1e-5
     assert (actual - expected).abs().max() < 0.03
 

@@ -19,6 +19,7 @@ NAMES = {
     "Stopped",
     "SwissbertError",
     "Task",
+    "convert_weights",
     "evaluate",
     "load",
     "load_config",

@@ -232,7 +232,12 @@ SENTENCES: list[tuple[str, str | None, str]] = [
     ("org/broken", None, "not in the local cache, and the hub answers 500 Internal Server Error"),
     ("org/portal", None, "the answer does not come from the hub; check for a proxy or a login page of your network"),
     ("org/silent", None, "it cannot be downloaded from the hub (Server disconnected without sending a response.)"),
-    ("org/pickled", None, "the repository contains no model.safetensors, and pickle files are not read"),
+    (
+        "org/pickled",
+        None,
+        "the repository contains no model.safetensors, and pickle files are not read; "
+        "download it into a folder, and `swissbert convert FOLDER` writes safetensors from pytorch_model.bin",
+    ),
 ]
 
 

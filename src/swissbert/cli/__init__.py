@@ -6,6 +6,7 @@ for success, 1 if checked data cannot be used, 2 for a mistake of the user, 130 
 
 from swissbert.cli import (
     analyse,
+    convert,
     data_check,
     env,
     evaluate,
@@ -34,6 +35,7 @@ for command in (  # in the order of --help
     serve.serve,
     analyse.analyse,
     export.export,
+    convert.convert,
     push.push,
     reproduce.reproduce,
     recipes.recipes,

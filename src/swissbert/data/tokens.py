@@ -11,14 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from swissbert.data.vocabulary import CONFIG, FILE, VOCABULARY, read_stored, read_tokenizer
+from swissbert.data.word_piece import config_table
 from swissbert.errors import SwissbertError
-
-# Text normalization settings: names in tokenizer.json and in tokenizer_config.json.
-_NORMALIZER = {
-    "lowercase": "do_lower_case",
-    "strip_accents": "strip_accents",
-    "handle_chinese_chars": "tokenize_chinese_chars",
-}
 
 
 @dataclass(frozen=True)
@@ -70,47 +65,40 @@ class Tokenizer:
     """BERT's WordPiece tokenizer. Threads may share one.
 
     Args:
-        folder: Folder with ``tokenizer.json`` or ``vocab.txt``.
+        folder: Folder with ``tokenizer.json`` or ``vocab.txt``, and the files beside them; see
+            `swissbert.data.vocabulary`.
         vocab_size: Vocabulary size of the encoder.
+        as_stored: Read ``tokenizer.json`` alone, and without it lower-case unless told otherwise: the rule of model
+            folders, also those of swissbert 0.1.0, which are complete.
 
     Attributes:
         folder: The folder.
-        cls: Id of ``[CLS]``.
-        sep: Id of ``[SEP]``.
+        cls: Id of the CLS token.
+        sep: Id of the SEP token.
+        longest: The folder's ``model_max_length``; None if it states none.
+        notes: Lines about what was decided here rather than by the files.
 
     Raises:
-        SwissbertError: If there is no usable vocabulary, or it has more entries than `vocab_size`.
+        SwissbertError: If there is no usable vocabulary, it has more entries than `vocab_size`, or files contradict
+            each other.
     """
 
-    def __init__(self, folder: Path, vocab_size: int | None = None) -> None:
-        from tokenizers import BertWordPieceTokenizer
-        from tokenizers import Tokenizer as Fast
-
+    def __init__(self, folder: Path, vocab_size: int | None = None, *, as_stored: bool = False) -> None:
         self.folder = folder
-        file, vocabulary = folder / "tokenizer.json", folder / "vocab.txt"
-        try:
-            if file.is_file():
-                self._fast = Fast.from_file(str(file))
-            elif vocabulary.is_file():
-                settings = folder / "tokenizer_config.json"
-                stored = {**json.loads(settings.read_text(encoding="utf-8"))} if settings.is_file() else {}
-                named = {ours: stored[theirs] for ours, theirs in _NORMALIZER.items() if theirs in stored}
-                self._fast = BertWordPieceTokenizer(str(vocabulary), **named)._tokenizer
-            else:
-                raise SwissbertError(f"{folder}: no tokenizer.json or vocab.txt, so texts cannot be tokenized")
-        except SwissbertError:
-            raise
-        except Exception as error:  # the library raises plain Exception for a file it cannot parse
-            raise SwissbertError(f"{folder}: the tokenizer cannot be read ({error})") from error
+        self._parts = parts = read_stored(folder) if as_stored else read_tokenizer(folder)
+        self._fast, self.longest, self.notes = parts.fast, parts.longest, parts.notes
         self._lock = threading.Lock()
         self._fast.no_padding()
-        self.cls, self.sep = (self._fast.token_to_id(token) for token in ("[CLS]", "[SEP]"))
-        lacking = [token for token in ("[CLS]", "[SEP]", "[UNK]") if self._fast.token_to_id(token) is None]
+        self._fast.no_truncation()
+        names = [parts.special[key] for key in ("cls_token", "sep_token", "unk_token")]
+        self.cls, self.sep, _ = (self._fast.token_to_id(token) for token in names)
+        lacking = [token for token in names if self._fast.token_to_id(token) is None]
         if lacking:
             raise SwissbertError(f"{folder}: the vocabulary lacks {' and '.join(lacking)}")
-        if self._fast.encode("").ids != [self.cls, self.sep]:
+        pair = self._fast.encode("", "")
+        if self._fast.encode("").ids != [self.cls, self.sep] or pair.ids != [self.cls, self.sep, self.sep]:
             raise SwissbertError(
-                f"{folder}: the tokenizer does not put [CLS] before and [SEP] after a text, as BERT's does"
+                f"{folder}: the tokenizer does not put {names[0]} before and {names[1]} after a text, as BERT's does"
             )
         entries = max(self._fast.get_vocab().values()) + 1
         if vocab_size is not None and entries > vocab_size:
@@ -130,7 +118,7 @@ class Tokenizer:
             both = zip(texts, pairs, strict=True)
             inputs = list(both) if together else [text for pair in both for text in pair]
         with self._lock:  # the length is a setting of the tokenizer object
-            self._fast.enable_truncation(max_length, strategy="longest_first")
+            self._fast.enable_truncation(max_length, strategy="longest_first", direction=self._parts.truncation_side)
             encoded = self._fast.encode_batch_fast(inputs)
         offsets = np.zeros(len(encoded) + 1, np.int64)
         np.cumsum([len(item) for item in encoded], out=offsets[1:])
@@ -143,20 +131,28 @@ class Tokenizer:
         """SHA-256 of the vocabulary and of all settings that decide how a text is tokenized."""
         stored = json.loads(self._fast.to_str())
         decisive = {name: part for name, part in stored.items() if name not in ("truncation", "padding")}
+        if self._parts.truncation_side != "right":
+            decisive["truncation_side"] = self._parts.truncation_side
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
     def words(self, ids: list[int]) -> list[str]:
         """Return the word pieces of token ids."""
         return [str(self._fast.id_to_token(i)) for i in ids]
 
-    def save(self, folder: Path) -> None:
-        """Write ``tokenizer.json``, ``vocab.txt`` and ``tokenizer_config.json`` so that other libraries load it."""
+    def save(self, folder: Path, max_length: int | None = None) -> None:
+        """Write ``tokenizer.json``, ``vocab.txt`` and ``tokenizer_config.json`` so that other libraries load it.
+
+        Args:
+            folder: An existing folder.
+            max_length: Length at which other libraries cut texts, in tokens; left open if None.
+        """
         with self._lock:
             self._fast.no_truncation()
-            self._fast.save(str(folder / "tokenizer.json"))
-        vocabulary = sorted(self._fast.get_vocab().items(), key=lambda item: item[1])
-        (folder / "vocab.txt").write_text("".join(f"{word}\n" for word, _ in vocabulary), encoding="utf-8")
-        normalizer = json.loads(self._fast.to_str()).get("normalizer") or {}
-        named = {theirs: normalizer[ours] for ours, theirs in _NORMALIZER.items() if ours in normalizer}
-        settings = {"tokenizer_class": "BertTokenizer", **named}
-        (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+            self._fast.save(str(folder / FILE))
+        words = {number: word for word, number in self._fast.get_vocab().items()}
+        last = max(words)
+        # A repeated line of the original counts once, so its first number has no word; of equal lines the last counts.
+        lines = [words.get(number, words[last]) for number in range(last + 1)]
+        (folder / VOCABULARY).write_text("".join(f"{word}\n" for word in lines), encoding="utf-8")
+        table = json.dumps(config_table(self._parts, max_length), indent=2, ensure_ascii=False)
+        (folder / CONFIG).write_text(table + "\n", encoding="utf-8")

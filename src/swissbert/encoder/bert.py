@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from swissbert.encoder.activations import ACTIVATIONS
 from swissbert.encoder.attention import Layout, PackedLayout, attend, attend_first, attend_fused
 from swissbert.encoder.dropout import dropout
 
@@ -30,6 +31,7 @@ class BertConfig:
         dropout: Dropout rate of embeddings and layers.
         attention_dropout: Dropout rate of attention probabilities.
         initializer_range: Standard deviation of initial weights.
+        activation: Name of the activation of the feed-forward part, in `ACTIVATIONS`.
     """
 
     vocab_size: int = 30522
@@ -43,6 +45,7 @@ class BertConfig:
     dropout: float = 0.1
     attention_dropout: float = 0.1
     initializer_range: float = 0.02
+    activation: str = "gelu"
 
     def with_dropout(self, rate: float | None) -> "BertConfig":
         """Return a copy with both dropout rates set to `rate`; the same object for None."""
@@ -105,6 +108,7 @@ class Layer(nn.Module):
         self.up = nn.Linear(hidden, inner)
         self.down = nn.Linear(inner, hidden)
         self.norm = nn.LayerNorm(hidden, config.norm_eps)
+        self.activation = ACTIVATIONS[config.activation]
 
     def forward(self, hidden: Tensor, layout: Layout, *, keep: bool = False) -> tuple[Tensor, Tensor | None]:
         """Return hidden states ``[T, H]``, and with `keep` attention probabilities ``[B, heads, L, L]``, else None."""
@@ -128,7 +132,7 @@ class Layer(nn.Module):
 
     def _after_attention(self, hidden: Tensor, context: Tensor) -> Tensor:
         hidden = self.attention_norm(hidden + dropout(self.attention_out(context), self.dropout, self.training))
-        wide = F.gelu(self.up(hidden))  # the exact GELU, with erf
+        wide = self.activation(self.up(hidden))
         out: Tensor = self.norm(hidden + dropout(self.down(wide), self.dropout, self.training))
         return out
 

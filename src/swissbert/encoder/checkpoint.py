@@ -1,183 +1,63 @@
 """Reading and writing BERT checkpoints of Hugging Face: ``config.json`` and ``model.safetensors``, no pickles."""
 
-import json
-import re
 import reprlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from swissbert.encoder.bert import Bert, BertConfig
+from swissbert.encoder.config_file import config_json, read_config
+from swissbert.encoder.names import hf_names, plain_name, to_hf
+from swissbert.encoder.weights import Weights, open_weights
 from swissbert.errors import SwissbertError
 
-# field of BertConfig, Hugging Face's key, lowest and highest value
-_SIZES: list[tuple[str, str, int, int]] = [
-    ("vocab_size", "vocab_size", 1, 2_000_000),
-    ("hidden_size", "hidden_size", 1, 16_384),
-    ("layers", "num_hidden_layers", 1, 200),
-    ("heads", "num_attention_heads", 1, 512),
-    ("intermediate_size", "intermediate_size", 1, 131_072),
-    ("max_positions", "max_position_embeddings", 1, 65_536),
-    ("token_types", "type_vocab_size", 1, 1_024),
-]
-_RATES: list[tuple[str, str, float, float, float]] = [  # the same, and the default if the key is missing
-    ("norm_eps", "layer_norm_eps", 1e-20, 1e-1, 1e-12),
-    ("dropout", "hidden_dropout_prob", 0.0, 0.99, 0.1),
-    ("attention_dropout", "attention_probs_dropout_prob", 0.0, 0.99, 0.1),
-    ("initializer_range", "initializer_range", 0.0, 10.0, 0.02),
-]
-# Keys that would change the computation, and the values that are implemented; the first one is the default.
-_FIXED: dict[str, tuple[object, ...]] = {
-    "model_type": ("bert",),
-    "hidden_act": ("gelu",),
-    "position_embedding_type": ("absolute", None),
-    "is_decoder": (False, None),
-    "add_cross_attention": (False, None),
-}
 
-# module of Bert, Hugging Face's module; those of a layer follow "layers.N." and "encoder.layer.N."
-_OUTER = [
-    ("embeddings.word", "embeddings.word_embeddings"),
-    ("embeddings.position", "embeddings.position_embeddings"),
-    ("embeddings.token_type", "embeddings.token_type_embeddings"),
-    ("embeddings.norm", "embeddings.LayerNorm"),
-    ("pooler", "pooler.dense"),
-]
-_INNER = [
-    ("qkv", ("attention.self.query", "attention.self.key", "attention.self.value")),
-    ("attention_out", ("attention.output.dense",)),
-    ("attention_norm", ("attention.output.LayerNorm",)),
-    ("up", ("intermediate.dense",)),
-    ("down", ("output.dense",)),
-    ("norm", ("output.LayerNorm",)),
-]
+class Pretrained(NamedTuple):
+    """An encoder, lines about what of its checkpoint is new or was left behind, and whether the pooler is new."""
 
-
-def parse_config(text: str, where: str) -> BertConfig:
-    """Parse ``config.json``. Only known keys are read, and their values checked; others are ignored.
-
-    Args:
-        text: The contents of the file.
-        where: Name of the file in error messages.
-
-    Raises:
-        SwissbertError: Names the key, the value and what is allowed.
-    """
-    try:
-        table = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise SwissbertError(f"{where}: not valid JSON ({error})") from error
-    if not isinstance(table, dict):
-        raise SwissbertError(f"{where}: a JSON object with the sizes of a BERT is expected")
-    for key, allowed in _FIXED.items():
-        value = table.get(key, allowed[0])
-        if value not in allowed:
-            raise SwissbertError(f"{where}: {key} is {reprlib.repr(value)}, but only {allowed[0]!r} is supported")
-    values: dict[str, Any] = {}
-    for ours, key, low, high in _SIZES:
-        value = table.get(key)
-        if type(value) is not int or not low <= value <= high:
-            raise SwissbertError(
-                f"{where}: {key} is {reprlib.repr(value)}; a whole number from {low} to {high} is expected"
-            )
-        values[ours] = value
-    for ours, key, lowest, highest, default in _RATES:
-        value = table.get(key, default)
-        if type(value) not in (int, float) or not lowest <= value <= highest:
-            raise SwissbertError(
-                f"{where}: {key} is {reprlib.repr(value)}; a number from {lowest:g} to {highest:g} is expected"
-            )
-        values[ours] = float(value)
-    if values["hidden_size"] % values["heads"]:
-        raise SwissbertError(
-            f"{where}: hidden_size {values['hidden_size']} is not a multiple of num_attention_heads {values['heads']}"
-        )
-    return BertConfig(**values)
-
-
-def config_json(config: BertConfig) -> str:
-    """Return ``config.json`` as transformers' ``BertModel`` reads it."""
-    table: dict[str, object] = {"architectures": ["BertModel"], "model_type": "bert", "hidden_act": "gelu"}
-    table |= {key: getattr(config, ours) for ours, key, *_ in _SIZES}
-    table |= {key: getattr(config, ours) for ours, key, *_ in _RATES}
-    return json.dumps(table | {"pad_token_id": 0}, indent=2) + "\n"
-
-
-def hf_names(config: BertConfig) -> dict[str, tuple[str, ...]]:
-    """Return Hugging Face's names of each parameter of `Bert`.
-
-    A fused parameter has three, which are stacked along the first axis in this order.
-    """
-    names: dict[str, tuple[str, ...]] = {}
-    for ours, theirs in _OUTER:
-        kinds = ("weight", "bias") if ours in ("embeddings.norm", "pooler") else ("weight",)
-        names |= {f"{ours}.{kind}": (f"{theirs}.{kind}",) for kind in kinds}
-    for i in range(config.layers):
-        for ours, parts in _INNER:
-            for kind in ("weight", "bias"):
-                names[f"layers.{i}.{ours}.{kind}"] = tuple(f"encoder.layer.{i}.{part}.{kind}" for part in parts)
-    return names
-
-
-def to_hf(encoder: Bert) -> dict[str, Tensor]:
-    """Return the parameters under Hugging Face names: fp32, contiguous, detached, on the CPU."""
-    state = encoder.state_dict()
-    tensors: dict[str, Tensor] = {}
-    for ours, theirs in hf_names(encoder.config).items():
-        for name, part in zip(theirs, state[ours].chunk(len(theirs)), strict=True):
-            tensors[name] = part.detach().float().contiguous().cpu()
-    return tensors
+    encoder: Bert
+    notes: list[str]
+    has_new_pooler: bool = False
 
 
 def read_encoder(folder: Path, dropout: float | None = None) -> Bert:
-    """Read ``config.json`` and ``model.safetensors`` of a folder.
-
-    Old checkpoints are supported: ``gamma``/``beta`` names of norms, a ``bert.`` prefix, the ``position_ids`` buffer
-    and the heads of pretraining (``cls.``), which are ignored. Shapes are checked before memory is allocated.
+    """Read an encoder and its pooler from a folder; see `read_pretrained`.
 
     Args:
         folder: The folder.
         dropout: Both dropout rates; those of the checkpoint if None.
 
+    Raises:
+        SwissbertError: As `read_pretrained`, and if the checkpoint has no pooler.
+    """
+    return _read(folder, dropout, None).encoder
+
+
+def read_pretrained(folder: Path, dropout: float | None = None, *, seed: int = 0) -> Pretrained:
+    """Read ``config.json`` and ``model.safetensors``, or its shards, of a folder.
+
+    Whatever wraps the encoder is recognised by the prefix of its names (``bert.``, ``module.``, ``model.encoder.``), and
+    ``gamma``/``beta`` of old norms are renamed. Tensors outside the encoder, such as classifiers and the heads of
+    pretraining, are left behind; a missing pooler is replaced by a new one. Shapes are checked before memory is
+    allocated.
+
+    Args:
+        folder: The folder.
+        dropout: Both dropout rates; those of the checkpoint if None.
+        seed: Seed of a new pooler.
+
     Returns:
-        The encoder in fp32 on the CPU, with trainable parameters.
+        The encoder in fp32 on the CPU, with trainable parameters, and notes.
 
     Raises:
         SwissbertError: Names the file, and missing, unknown or misshaped tensors.
     """
-    config_file, weights = folder / "config.json", folder / "model.safetensors"
-    try:
-        config = parse_config(config_file.read_text(encoding="utf-8"), str(config_file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SwissbertError(f"{config_file}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
-    if not weights.is_file():
-        pickled = (folder / "pytorch_model.bin").exists()
-        other = "; pytorch_model.bin exists, but pickles are never read" if pickled else ""
-        raise SwissbertError(f"{weights}: no such file{other}")
-    with torch.device("meta"):
-        encoder = Bert(config.with_dropout(dropout), initialise=False)
-    try:
-        with safe_open(weights, framework="pt") as file:
-            names = [name for name in file.keys() if not _ignored(name)]  # noqa: SIM118 (not a dict)
-            stored = {_plain(name): name for name in names}
-            shapes = {plain: tuple(file.get_slice(name).get_shape()) for plain, name in stored.items()}
-            _check(encoder, shapes, names, weights)
-            state = {
-                ours: torch.cat([file.get_tensor(stored[part]).float() for part in theirs])
-                for ours, theirs in hf_names(config).items()
-            }
-    except (SafetensorError, OSError) as error:
-        raise SwissbertError(f"{weights}: not a readable safetensors file ({error})") from error
-    encoder.load_state_dict(state, assign=True)
-    for parameter in encoder.parameters():
-        parameter.requires_grad_(True)
-    return encoder
+    return _read(folder, dropout, seed)
 
 
 def write_encoder(encoder: Bert, folder: Path) -> None:
@@ -186,10 +66,124 @@ def write_encoder(encoder: Bert, folder: Path) -> None:
     save_file(to_hf(encoder), folder / "model.safetensors", metadata={"format": "pt"})
 
 
-def _plain(name: str) -> str:
-    """Return the name of a stored tensor without the prefix and the old names of norms."""
-    name = name.removeprefix("bert.")
-    return re.sub(r"LayerNorm\.gamma$", "LayerNorm.weight", re.sub(r"LayerNorm\.beta$", "LayerNorm.bias", name))
+def _read(folder: Path, dropout: float | None, seed: int | None) -> Pretrained:
+    config = _config(folder).with_dropout(dropout)
+    with torch.device("meta"):
+        encoder = Bert(config, initialise=False)
+    names = hf_names(config)
+    notes = []
+    with open_weights(folder) as weights:
+        stored, left = _sort(weights, _expected(encoder), needs_pooler=seed is None)
+        if left:
+            notes.append(f"{weights.file}: {_some(left)} left behind, because only the encoder is used")
+        has_new_pooler = not any(name in stored for name in _POOLER)
+        if has_new_pooler:
+            notes.append(f"{weights.file}: no pooler, so it begins with new weights")
+        state = {
+            ours: torch.cat([_fp32(weights, stored[part]) for part in theirs])
+            for ours, theirs in names.items()
+            if theirs[0] in stored
+        }
+    if seed is not None and has_new_pooler:
+        state |= _new_pooler(config, seed)
+    encoder.load_state_dict(state, assign=True)
+    for parameter in encoder.parameters():
+        parameter.requires_grad_(True)
+    return Pretrained(encoder, notes, has_new_pooler)
+
+
+def _fp32(weights: Weights, name: str) -> Tensor:
+    tensor = weights.get(name)
+    if not tensor.is_floating_point():
+        raise SwissbertError(
+            f"{weights.file}: {name} is {tensor.dtype}, but floating-point weights are expected; use the unquantised model"
+        )
+    return tensor.float()
+
+
+_POOLER = ("pooler.dense.weight", "pooler.dense.bias")
+_BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
+"""Stored by some versions of transformers; they hold no parameters."""
+_ANCHOR = "embeddings.word_embeddings.weight"
+"""Every BERT has it exactly once; what stands before it is the prefix of all names of the encoder."""
+
+
+def _config(folder: Path) -> BertConfig:
+    tensorflow = sorted([*folder.glob("*.ckpt.index"), *folder.glob("tf_model.h5"), *folder.glob("flax_model.msgpack")])
+    others = [*folder.glob("*.safetensors*"), *folder.glob("pytorch_model*.bin*")]
+    if tensorflow and not others:
+        kind = "Flax" if tensorflow[0].suffix == ".msgpack" else "TensorFlow"
+        raise SwissbertError(
+            f"{tensorflow[0]}: a {kind} checkpoint, but safetensors are expected; transformers before version 5 converts "
+            f"it: BertForPreTraining.from_pretrained(THIS_FILE, from_{'flax' if kind == 'Flax' else 'tf'}=True, "
+            "config=BertConfig.from_json_file(ITS_CONFIG)).save_pretrained(NEW_FOLDER)"
+        )
+    return read_config(folder)
+
+
+def _new_pooler(config: BertConfig, seed: int) -> dict[str, Tensor]:
+    """Return a pooler as BERT initialises it. The default generator is not used, so heads stay the same."""
+    generator = torch.Generator().manual_seed(seed)
+    weight = torch.randn(config.hidden_size, config.hidden_size, generator=generator) * config.initializer_range
+    return {"pooler.weight": weight, "pooler.bias": torch.zeros(config.hidden_size)}
+
+
+def _expected(encoder: Bert) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every tensor of a checkpoint by Hugging Face's name; `encoder` may be on the meta device."""
+    state = encoder.state_dict()
+    expected: dict[str, tuple[int, ...]] = {}
+    for ours, theirs in hf_names(encoder.config).items():
+        rows, *rest = state[ours].shape
+        expected |= {name: (rows // len(theirs), *rest) for name in theirs}
+    return expected
+
+
+def _sort(
+    weights: Weights, expected: Mapping[str, tuple[int, ...]], *, needs_pooler: bool
+) -> tuple[dict[str, str], list[str]]:
+    """Tell the tensors of the encoder from others.
+
+    Args:
+        weights: The checkpoint.
+        expected: Expected shapes by Hugging Face's name.
+        needs_pooler: Whether a checkpoint without any pooler is refused.
+
+    Returns:
+        The stored name of each tensor by Hugging Face's name, and the stored names of tensors outside the encoder.
+
+    Raises:
+        SwissbertError: If tensors are missing, repeated or misshaped, or belong to the encoder but are unknown.
+    """
+    prefix = _prefix(weights.names)
+    inside, left, repeated = [], [], []
+    for name in weights.names:
+        plain = plain_name(name.removeprefix(prefix)) if name.startswith(prefix) else ""
+        if plain.startswith(("embeddings.", "encoder.", "pooler.")):
+            inside += [] if plain in _BUFFERS else [(plain, name)]
+        elif any(tail in expected for tail in _tails(plain_name(name))) or "crossattention" in name:
+            repeated.append(name)  # a second encoder, or a decoder
+        elif not name.endswith(_BUFFERS):
+            left.append(name)
+    repeated += [name for name, count in Counter(plain for plain, _ in inside).items() if count > 1]
+    stored = dict(inside)
+    shapes = {plain: weights.shape(name) for plain, name in inside}
+    if not needs_pooler and not any(name in stored for name in _POOLER):
+        expected = {name: shape for name, shape in expected.items() if name not in _POOLER}
+    if problems := mismatch(expected, shapes, repeated):
+        raise SwissbertError(f"{weights.file}: the tensors do not fit its config.json: {problems}")
+    return stored, sorted(left)
+
+
+def _prefix(names: Iterable[str]) -> str:
+    """Return what stands before the names of the encoder; the shortest prefix if there are several encoders."""
+    prefixes = [name.removesuffix(_ANCHOR) for name in names if name == _ANCHOR or name.endswith(f".{_ANCHOR}")]
+    return min(prefixes, key=len, default="bert." if any(name.startswith("bert.") for name in names) else "")
+
+
+def _tails(name: str) -> list[str]:
+    """Return a name, and what is left of it after each of its dots."""
+    parts = name.split(".")
+    return [".".join(parts[start:]) for start in range(len(parts))]
 
 
 def _shown(text: str) -> str:
@@ -197,30 +191,10 @@ def _shown(text: str) -> str:
     return text if text.isprintable() and len(text) <= 200 else reprlib.repr(text)
 
 
-def _ignored(name: str) -> bool:
-    return name.endswith("embeddings.position_ids") or name.startswith("cls.")
-
-
-def _check(encoder: Bert, shapes: dict[str, tuple[int, ...]], names: list[str], where: Path) -> None:
-    """Check the tensors of a file against the encoder.
-
-    Args:
-        encoder: The encoder, which may be on the meta device.
-        shapes: Stored shapes by plain name (see `_plain`).
-        names: All names in the file; the same tensor may be stored under an old and a new name.
-        where: The file.
-
-    Raises:
-        SwissbertError: If they do not fit.
-    """
-    expected: dict[str, tuple[int, ...]] = {}
-    state = encoder.state_dict()
-    for ours, theirs in hf_names(encoder.config).items():
-        rows, *rest = state[ours].shape
-        expected |= {name: (rows // len(theirs), *rest) for name in theirs}
-    repeated = [name for name, count in Counter(map(_plain, names)).items() if count > 1]
-    if problems := mismatch(expected, shapes, repeated):
-        raise SwissbertError(f"{where}: the tensors do not fit its config.json: {problems}")
+def _some(names: Sequence[str]) -> str:
+    """Join names for a message, the first four in full."""
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return ", ".join(map(_shown, names[:4])) + more
 
 
 def mismatch(
@@ -243,8 +217,4 @@ def mismatch(
             if shapes[name] != expected[name]
         ),
     }
-    return "; ".join(
-        f"{kind} {', '.join(map(_shown, names[:4]))}{f' and {len(names) - 4} more' if len(names) > 4 else ''}"
-        for kind, names in problems.items()
-        if names
-    )
+    return "; ".join(f"{kind} {_some(names)}" for kind, names in problems.items() if names)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer as FastTokenizer
 
-from swissbert.export.plan import CARD, ONNX_DESCRIPTION, ONNX_FILE, ONNX_FORMAT, TOKENIZER, TOKENIZER_CONFIG
+from swissbert.export.plan import CARD, ONNX_DESCRIPTION, ONNX_FILE, ONNX_FORMAT, TOKENIZER
 from swissbert.export.trace import INPUTS
 from swissbert.inference.model import Model
 from swissbert.tasks import Task
@@ -44,8 +44,7 @@ def describe(
 
 def _write_tokenizer(model: Model, folder: Path, longest: int) -> None:
     """Write a tokenizer that pads and truncates, so that its user needs no settings besides."""
-    model.tokenizer.save(folder)
-    (folder / TOKENIZER_CONFIG).unlink()
+    model.tokenizer.save(folder, longest)
     tokenizer = FastTokenizer.from_file(str(folder / TOKENIZER))
     tokenizer.enable_truncation(longest, strategy="longest_first")
     tokenizer.enable_padding()

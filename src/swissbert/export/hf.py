@@ -12,8 +12,9 @@ from pathlib import Path
 from safetensors.torch import save_file
 from torch import Tensor
 
-from swissbert.encoder.checkpoint import config_json, to_hf
-from swissbert.export.plan import CARD, HF_CONFIG, HF_WEIGHTS, TOKENIZER_CONFIG, select_tasks, write_new_folder
+from swissbert.encoder.config_file import config_json
+from swissbert.encoder.names import to_hf
+from swissbert.export.plan import CARD, HF_CONFIG, HF_WEIGHTS, select_tasks, write_new_folder
 from swissbert.inference.model import Model
 from swissbert.kinds import HFHead
 from swissbert.tasks import Task
@@ -71,11 +72,7 @@ def _write_classifier(folder: Path, model: Model, encoder: dict[str, Tensor], he
     layer = {"classifier.weight": head.weight.contiguous(), "classifier.bias": head.bias.contiguous()}
     save_file(encoder | layer, folder / HF_WEIGHTS, metadata={"format": "pt"})
     _write_json(folder / HF_CONFIG, json.loads(config_json(model.network.encoder.config)) | _config(model, head))
-    model.tokenizer.save(folder)
-    settings = json.loads((folder / TOKENIZER_CONFIG).read_text(encoding="utf-8"))
-    longest = model.description.encoder.max_length
-    changes = {"tokenizer_class": "BertTokenizerFast", "model_max_length": longest}
-    _write_json(folder / TOKENIZER_CONFIG, settings | changes)
+    model.tokenizer.save(folder, model.description.encoder.max_length)
 
 
 def _config(model: Model, head: HFHead) -> dict[str, object]:

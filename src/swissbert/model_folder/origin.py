@@ -13,7 +13,7 @@ from swissbert.errors import SwissbertError
 from swissbert.files import sha256
 from swissbert.model_folder.description import read_table
 from swissbert.model_folder.encoders import encoder_folder, is_local
-from swissbert.model_folder.layout import RUN_CONFIG, WEIGHTS, run_folder
+from swissbert.model_folder.layout import RUN_CONFIG, WEIGHTS, best_model, run_folder
 from swissbert.model_folder.moved import moved_folder
 from swissbert.settings import read_toml, shown
 
@@ -61,7 +61,7 @@ def _local_base(folder: Path, name: str) -> Path:
     moved = moved_folder(run, stored) if run is not None and stored is not None else None
     for candidate in (stored, moved, beside, name):
         if candidate and os.path.isdir(candidate):
-            return Path(candidate)
+            return best_model(Path(candidate))
     raise SwissbertError(
         f"{folder}: its base encoder is a folder named '{beside.name}', which cannot be found; copy or link that "
         f"encoder to {beside}"

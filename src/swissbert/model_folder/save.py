@@ -49,10 +49,10 @@ def save_model(
         checksums = None
         if base is not None:
             compact.write_delta(new, network.encoder, base)
-            checksums = compact.checksums(new, base)
+            checksums = compact.checksums(new, base) | {compact.TOKENIZER: tokenizer.fingerprint}
         else:
             write_encoder(network.encoder, new)
-            tokenizer.save(new)
+            tokenizer.save(new, description.encoder.max_length)
         written = description.model_copy(update={"compact": checksums})
         text = json.dumps(_table(written), indent=2, ensure_ascii=False)
         (new / layout.DESCRIPTION).write_text(text + "\n", encoding="utf-8")
@@ -66,7 +66,7 @@ def save_model(
 def _table(description: Description) -> dict[str, Any]:
     """Return a description as JSON without local paths; an encoder that is a folder is identified by its checksum."""
     table = description.model_dump(mode="json", exclude_none=True)
-    weights = Path(description.encoder.name) / layout.WEIGHTS
+    weights = layout.best_model(Path(description.encoder.name)) / layout.WEIGHTS
     if weights.is_absolute() and weights.is_file():
         status = weights.stat()
         table["provenance"]["encoder_sha256"] = _checksum(weights, status.st_size, status.st_mtime_ns)

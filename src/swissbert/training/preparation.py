@@ -17,12 +17,12 @@ from swissbert.data.splits import Source
 from swissbert.data.tokens import Tokenizer
 from swissbert.device import Hardware, resolve_hardware
 from swissbert.display import Display
-from swissbert.encoder.checkpoint import read_encoder
+from swissbert.encoder.checkpoint import read_pretrained
 from swissbert.environment import environment
 from swissbert.errors import SwissbertError, nearest
 from swissbert.model.heads.base import Head
 from swissbert.model.multitask import MultitaskModel
-from swissbert.model_folder.encoders import encoder_folder
+from swissbert.model_folder.encoders import encoder_folder, left_behind
 from swissbert.model_folder.network import build_network
 from swissbert.mtl.balancing import Balancer, make_balancers
 from swissbert.mtl.sampling import Plan
@@ -37,10 +37,11 @@ Data = Mapping[str, object]
 
 
 class Built(NamedTuple):
-    """A new network and its tokenizer; result of `build`."""
+    """A new network, its tokenizer, and lines about what was decided about the encoder; result of `build`."""
 
     network: MultitaskModel
     tokenizer: Tokenizer
+    notes: list[str]
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,9 @@ def prepare(
     config = complete(config, display, data)
     hardware = hardware or resolve_hardware(config.train.device, config.train.precision, config.train.threads)
     torch.set_num_threads(hardware.threads)
-    network, tokenizer = build(config, hardware.device, heads)
+    network, tokenizer, notes = build(config, hardware.device, heads)
+    for note in notes:
+        display.say(note)
     train, dev = load_splits(config, tokenizer, display, data)
     sizes = {name: len(rows) for name, rows in train.items()}
     config, choices = choose_settings(config, sizes, network.encoder.config.hidden_size)
@@ -202,7 +205,7 @@ def build(
     """
     _refuse_unknown("heads", heads or {}, config)
     folder = encoder_folder(config.encoder.name, config.encoder.revision)
-    encoder = read_encoder(folder, config.encoder.dropout)
+    encoder, notes, _ = read_pretrained(folder, config.encoder.dropout, seed=config.seed)
     limit = encoder.config.max_positions
     if config.encoder.max_length > limit:
         raise SwissbertError(
@@ -215,9 +218,15 @@ def build(
             "model.pair_encoding = false encodes the two sentences separately"
         )
     tokenizer = Tokenizer(folder, encoder.config.vocab_size)
+    notes += [*filter(None, [left_behind(folder)]), *tokenizer.notes]
+    if tokenizer.longest is not None and tokenizer.longest < config.encoder.max_length:
+        notes.append(
+            f"{folder}: made for texts of {tokenizer.longest} tokens (model_max_length); encoder.max_length = "
+            f"{config.encoder.max_length} is used"
+        )
     torch.manual_seed(config.seed)  # for the parameters of heads
     network = build_network(encoder, config.tasks, config.model, freeze=config.encoder.freeze, heads=heads)
-    return Built(network.to(device or torch.device("cpu")), tokenizer)
+    return Built(network.to(device or torch.device("cpu")), tokenizer, notes)
 
 
 def load_splits(

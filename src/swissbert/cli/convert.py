@@ -1,0 +1,25 @@
+"""The command ``convert``: make safetensors of pickled weights."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def convert(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="A checkpoint with pytorch_model.bin or its shards.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to create; left out, model.safetensors is written into FOLDER.")
+    ] = None,
+) -> None:
+    """Write model.safetensors from pytorch_model.bin.
+
+    The pickle is read in a process of its own, which accepts tensors alone and reaches no network. The result is checked
+    by reading it as an encoder.
+    """
+    from swissbert.display import Display
+    from swissbert.model_folder.convert import convert_weights
+
+    print(convert_weights(folder, out, log=Display().say))

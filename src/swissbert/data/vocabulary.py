@@ -1,0 +1,247 @@
+"""Read a WordPiece tokenizer from the files of an encoder folder; whatever changes tokens is honoured or refused.
+
+``tokenizer.json`` is complete, and the files beside it must agree with it. Without it, the tokenizer is put together
+from ``vocab.txt``, ``tokenizer_config.json``, ``special_tokens_map.json`` and ``added_tokens.json``, as transformers does.
+"""
+
+import reprlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer as FastTokenizer
+from tokenizers.models import WordPiece
+
+from swissbert.data.word_piece import NORMALIZER, SPECIAL, TokenizerParts, added_token, part_of, word_piece
+from swissbert.errors import SwissbertError
+from swissbert.files import read_object
+
+FILE, VOCABULARY, CONFIG = "tokenizer.json", "vocab.txt", "tokenizer_config.json"
+SPECIAL_MAP, ADDED = "special_tokens_map.json", "added_tokens.json"
+
+_CLASSES = ("BertTokenizer", "BertTokenizerFast", None)
+_GENERAL_CLASSES = ("PreTrainedTokenizerFast", "TokenizersBackend")
+"""Classes that take everything from ``tokenizer.json``."""
+# Settings that no fast tokenizer of transformers has, and the values that change nothing
+_FIXED: dict[str, tuple[object, ...]] = {
+    "do_basic_tokenize": (True, None),
+    "never_split": (None, []),
+    "split_special_tokens": (False, None),
+    "wordpieces_prefix": ("##", None),
+}
+
+
+def read_tokenizer(folder: Path) -> TokenizerParts:
+    """Read the tokenizer of a folder.
+
+    Raises:
+        SwissbertError: If there is none, its files contradict each other, or it is not BERT's.
+    """
+    config = _settings(folder)
+    special = {key: _content(config.get(key)) or usual for key, usual in SPECIAL.items()}
+    _check_settings(folder, config)
+    if (folder / FILE).is_file():
+        parts = TokenizerParts(_from_file(folder), special)
+        _check_agreement(folder, parts, config)
+    else:
+        parts = _from_vocabulary(folder, config, special)
+    longest = config.get("model_max_length")
+    if isinstance(longest, int) and 0 < longest < 10**9:  # transformers writes 1e30 for "no limit"
+        parts.longest = longest
+    truncation = parts.fast.truncation
+    parts.truncation_side = str(config.get("truncation_side") or (truncation or {}).get("direction", "right")).lower()
+    if parts.truncation_side not in ("left", "right"):
+        raise SwissbertError(
+            f"{folder / CONFIG}: truncation_side is '{parts.truncation_side}', but it must be 'right' or 'left'"
+        )
+    return parts
+
+
+def read_stored(folder: Path) -> TokenizerParts:
+    """Read the tokenizer of a model folder: ``tokenizer.json`` alone, or ``vocab.txt`` in small letters unless told otherwise.
+
+    This is how swissbert 0.1.0 read every folder, so models that it trained keep their tokens.
+
+    Raises:
+        SwissbertError: If there is none, or it is not BERT's.
+    """
+    config = read_object(folder / CONFIG) if (folder / CONFIG).is_file() else {}
+    special = {key: _content(config.get(key)) or usual for key, usual in SPECIAL.items()}
+    if (folder / FILE).is_file():
+        parts = TokenizerParts(_from_file(folder), special)
+    else:
+        names = {theirs: config.get(theirs) for theirs in NORMALIZER.values() if theirs != "clean_text"}
+        parts = _from_vocabulary(folder, {"do_lower_case": True, "added_tokens_decoder": {}} | _stated(names), special)
+    parts.truncation_side = config.get("truncation_side", "right")
+    return parts
+
+
+def _stated(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if value is not None}
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    """Return ``tokenizer_config.json``; files of older versions count where it lists no added tokens, as in transformers."""
+    config = read_object(folder / CONFIG) if (folder / CONFIG).is_file() else {}
+    decoder = config.get("added_tokens_decoder")
+    if decoder is None:
+        if (folder / SPECIAL_MAP).is_file():
+            config |= read_object(folder / SPECIAL_MAP)
+        added = read_object(folder / ADDED) if (folder / ADDED).is_file() else {}
+        known = {_content(config.get(key)) for key in SPECIAL} | set(_extra(config))
+        decoder = {
+            number: {"content": token, "normalized": token not in known, "special": token in known}
+            for token, number in added.items()
+        }
+    return config | {"added_tokens_decoder": _numbered(decoder, folder)}
+
+
+def _numbered(decoder: object, folder: Path) -> dict[int, dict[str, Any]]:
+    """Return the added tokens of a folder by number, checked and in order."""
+    where = folder / (CONFIG if (folder / CONFIG).is_file() else ADDED)
+    if not isinstance(decoder, dict):
+        raise SwissbertError(f"{where}: added_tokens_decoder is {reprlib.repr(decoder)}, but a table is expected")
+    tokens = {}
+    for number, token in decoder.items():
+        if not str(number).isdecimal():
+            raise SwissbertError(f"{where}: the number of an added token is {number!r}, but a whole number is expected")
+        if not isinstance(token, dict) or not _content(token):
+            raise SwissbertError(f"{where}: the added token {number} has no text")
+        tokens[int(number)] = token
+    return dict(sorted(tokens.items()))
+
+
+def _check_settings(folder: Path, config: Mapping[str, Any]) -> None:
+    """Refuse settings that this tokenizer does not have."""
+    where = folder / CONFIG
+    name = config.get("tokenizer_class")
+    if name not in _CLASSES and not (name in _GENERAL_CLASSES and (folder / FILE).is_file()):
+        raise SwissbertError(
+            f"{where}: tokenizer_class is {reprlib.repr(name)}, but only BertTokenizer and BertTokenizerFast are read"
+        )
+    for key, allowed in _FIXED.items():
+        if config.get(key) not in allowed:
+            value = reprlib.repr(config[key])
+            raise SwissbertError(f"{where}: {key} is {value}, but only {allowed[0]!r} is supported")
+    for key in NORMALIZER.values():
+        if config.get(key) not in (True, False, None):
+            raise SwissbertError(f"{where}: {key} is {reprlib.repr(config[key])}, but it must be true or false")
+
+
+def _from_file(folder: Path) -> FastTokenizer:
+    try:
+        fast: FastTokenizer = FastTokenizer.from_file(str(folder / FILE))
+    except Exception as error:  # the library raises plain Exception for a file it cannot parse
+        raise SwissbertError(f"{folder}: the tokenizer cannot be read ({error})") from error
+    model = type(fast.model).__name__
+    if model != "WordPiece":
+        raise SwissbertError(f"{folder / FILE}: a tokenizer of the type {model}, but only WordPiece, BERT's, is read")
+    return fast
+
+
+def _check_agreement(folder: Path, parts: TokenizerParts, config: Mapping[str, Any]) -> None:
+    """Compare ``tokenizer.json`` with the files beside it."""
+    fast = parts.fast
+    if (folder / VOCABULARY).is_file():
+        _check_entries(folder, fast)
+    normalizer = part_of(fast, "normalizer")
+    if normalizer.get("type") == "BertNormalizer":
+        if normalizer.get("strip_accents") is None:  # then accents go by letter case
+            normalizer["strip_accents"] = normalizer.get("lowercase")
+        for ours, theirs in NORMALIZER.items():
+            if config.get(theirs) not in (None, normalizer.get(ours)):
+                _contradiction(folder, CONFIG, f"{theirs} is {config[theirs]}", f"has {ours} = {normalizer.get(ours)}")
+    for number, token in config["added_tokens_decoder"].items():
+        if fast.token_to_id(token["content"]) != number:
+            name = ADDED if (folder / ADDED).is_file() else CONFIG
+            _contradiction(folder, name, *_numbers(fast, token["content"], number))
+    known = {str(token.content) for token in fast.get_added_tokens_decoder().values()}
+    for token in _extra(config):
+        if token not in known:
+            _contradiction(folder, CONFIG, f"'{token}' is a special token", "does not list it as an added token")
+
+
+def _check_entries(folder: Path, fast: FastTokenizer) -> None:
+    """Compare ``tokenizer.json`` with ``vocab.txt``, which may list added tokens or not."""
+    lines = _entries(folder / VOCABULARY)
+    whole, plain = (fast.get_vocab(with_added_tokens=added) for added in (True, False))
+    if lines in (whole, plain):
+        return
+    for token, number in lines.items():
+        if whole.get(token) != number:
+            _contradiction(folder, VOCABULARY, *_numbers(fast, token, number))
+    for token, number in sorted(plain.items(), key=lambda item: item[1]):
+        if token and token not in lines:
+            _contradiction(folder, VOCABULARY, f"'{token}' is missing", f"has it as entry {number}")
+
+
+def _numbers(fast: FastTokenizer, token: str, number: int) -> tuple[str, str]:
+    """Return two clauses: the number of a token in a file, and in ``tokenizer.json``."""
+    actual = fast.token_to_id(token)
+    return f"'{token}' is entry {number}", "does not have it" if actual is None else f"has it as entry {actual}"
+
+
+def _contradiction(folder: Path, name: str, here: str, there: str) -> None:
+    raise SwissbertError(f"{folder / name}: {here}, but {FILE} beside it {there}; delete the file that is wrong")
+
+
+def _from_vocabulary(folder: Path, config: Mapping[str, Any], special: dict[str, str]) -> TokenizerParts:
+    """Put the tokenizer together from ``vocab.txt`` and settings."""
+    if not (folder / VOCABULARY).is_file():
+        raise SwissbertError(f"{folder}: no {FILE} or {VOCABULARY}, so texts cannot be tokenized")
+    vocabulary = _entries(folder / VOCABULARY)
+    lacking = [special[key] for key in ("cls_token", "sep_token", "unk_token") if special[key] not in vocabulary]
+    if lacking:
+        raise SwissbertError(f"{folder}: the vocabulary lacks {' and '.join(lacking)}")
+    stated = _stated(config)
+    options = {ours: stated[theirs] for ours, theirs in NORMALIZER.items() if theirs in stated}
+    notes = []
+    if "lowercase" not in options:
+        capital = next((token for token in vocabulary if _has_capital(token, special)), None)
+        if capital is not None:
+            options["lowercase"] = False
+            notes.append(
+                f"{folder / VOCABULARY}: has entries with capitals, such as '{capital}', and do_lower_case is not stated "
+                f"in {CONFIG}, so capitals of texts are kept"
+            )
+    fast = word_piece(vocabulary, special, options)
+    tokens: dict[int, dict[str, Any]] = config["added_tokens_decoder"]
+    fast.add_tokens([added_token(token) for token in tokens.values()])
+    fast.add_special_tokens([token for token in special.values() if token in vocabulary])
+    fast.add_special_tokens(_extra(config))
+    for number, token in tokens.items():
+        if fast.token_to_id(token["content"]) != number:
+            raise SwissbertError(
+                f"{folder}: the added token '{token['content']}' has the number {number}, but the vocabulary leads to "
+                f"{fast.token_to_id(token['content'])}; {VOCABULARY} and the added tokens are of different encoders"
+            )
+    return TokenizerParts(fast, special, notes=notes)
+
+
+def _entries(path: Path) -> dict[str, int]:
+    """Return the entries of ``vocab.txt`` with their numbers; of equal lines the last one counts, as in transformers."""
+    try:
+        entries: dict[str, int] = WordPiece.read_file(str(path))
+    except Exception as error:  # the library raises plain Exception
+        raise SwissbertError(f"{path}: cannot be read ({error})") from error
+    entries.pop("", None)  # a blank line, often the last one, stands for no word
+    return dict(sorted(entries.items(), key=lambda item: item[1]))
+
+
+def _has_capital(token: str, special: Mapping[str, str]) -> bool:
+    """Whether an entry has a capital letter and is no special token such as ``[unused1]`` or ``<S>``."""
+    is_special = token in special.values() or (len(token) > 2 and token[0] + token[-1] in ("[]", "<>"))
+    return not is_special and token.lower() != token
+
+
+def _content(token: object) -> str | None:
+    """Return the text of a token that is stored as a text or as a table."""
+    text = token.get("content") if isinstance(token, dict) else token
+    return text if isinstance(text, str) else None
+
+
+def _extra(config: Mapping[str, Any]) -> list[str]:
+    """Return additional special tokens, under both names that transformers had for them."""
+    tokens = config.get("extra_special_tokens") or config.get("additional_special_tokens") or []
+    listed = list(tokens.values()) if isinstance(tokens, dict) else tokens if isinstance(tokens, list) else []
+    return [text for token in listed if (text := _content(token))]
