@@ -3,6 +3,9 @@
 import difflib
 from collections.abc import Iterable
 
+PLAUSIBLE = 0.7
+"""Share of letters that two names have in common, from 0 to 1, from which the one may be the other misspelt."""
+
 
 class SwissbertError(Exception):
     """A mistake that the caller can correct, as one sentence: what is wrong, the value, what is allowed, what to do.
@@ -24,6 +27,20 @@ class SwissbertError(Exception):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return ``; did you mean 'x'?`` for the known word closest to `word`, or an empty string."""
-    match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean '{match[0]}'?" if match else ""
+    """Return ``; did you mean 'x'?`` for the known word closest to `word`, or an empty string.
+
+    A word is close if it is the same but for case, if the one is the beginning of the other, or if most letters agree:
+    a suggestion that is only the least bad one leads away from the mistake.
+    """
+    folded, names = word.casefold(), list(known)
+    shares = [difflib.SequenceMatcher(None, name.casefold(), folded).ratio() for name in names]
+    if shares and max(shares) >= PLAUSIBLE:
+        return f"; did you mean '{names[shares.index(max(shares))]}'?"
+    longer = [name for name in names if _is_beginning(folded, name.casefold())]
+    return f"; did you mean '{min(longer, key=len)}'?" if longer else ""
+
+
+def _is_beginning(word: str, other: str) -> bool:
+    """Whether one word begins the other, which goes on with letters or digits and not with a delimiter."""
+    short, long = sorted((word, other), key=len)
+    return len(short) >= 3 and long.startswith(short) and long.replace("_", "").replace(".", "").isalnum()

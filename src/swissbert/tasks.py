@@ -10,9 +10,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-from pydantic import Field, InstanceOf, PlainSerializer, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    InstanceOf,
+    PlainSerializer,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
-from swissbert.data.formats import FORMATS, Format, MissingFormat, ReadOptions, unknown_format
+from swissbert.data.formats import FORMATS, Format, MissingFormat, ReadOptions, codec_of, unknown_format
 from swissbert.errors import SwissbertError
 from swissbert.kinds import KINDS, Kind, Label
 from swissbert.kinds.cells import cell_text
@@ -27,8 +35,44 @@ TEXT_LIKE = (bool, int, float, Decimal, datetime.date, np.generic)
 """Types of label names that are taken by their text."""
 
 
+def _number_as_name(value: object) -> object:
+    """Return the name of a column that is given by its number."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+ColumnName = Annotated[str, Field(min_length=1), BeforeValidator(_number_as_name)]
+"""Name of a column; in a file without a header its number from 1."""
+
+
+class FirstOf(Settings):
+    """Alternatives: the first of these files that exists."""
+
+    first_of: list[FileName] = Field(min_length=1)
+
+
+def _files_form(value: object) -> object:
+    """Refuse what cannot stand for files, in one sentence instead of one for each form."""
+    alternatives = value.get("first_of") if isinstance(value, dict) and len(value) == 1 else None
+    names = [value] if isinstance(value, str) else value if isinstance(value, list) else alternatives
+    if isinstance(value, FirstOf) or (
+        isinstance(names, list) and names and all(isinstance(n, str) and n for n in names)
+    ):
+        return value
+    raise ValueError(
+        f"{shown(value)} stands for no files; give a name, a pattern such as 'part-*.csv', a list of which all are read, "
+        "or { first_of = [...] }"
+    )
+
+
+Files = Annotated[FileName | list[FileName] | FirstOf, BeforeValidator(_files_form)]
+"""Files of a split: a name or a pattern (``part-*.csv``), a list of which all are read in order, or alternatives."""
+
+
 class Columns(Settings):
     """Names of the columns of a task's files.
+
+    A name with dots may lead into JSON objects: ``data.text`` is the key ``text`` in the column ``data``. In files
+    without a header columns are numbers from 1.
 
     Attributes:
         text: The text, or the first text of a pair.
@@ -38,11 +82,11 @@ class Columns(Settings):
         weight: The weight of a train row in the loss, a number from 0; 1 for all rows if left out.
     """
 
-    text: str = Field(min_length=1)
-    text_pair: str | None = Field(default=None, min_length=1)
-    label: str = Field(min_length=1)
-    id: str | None = Field(default=None, min_length=1)
-    weight: str | None = Field(default=None, min_length=1)
+    text: ColumnName
+    text_pair: ColumnName | None = None
+    label: ColumnName
+    id: ColumnName | None = None
+    weight: ColumnName | None = None
 
 
 class HubData(Settings):
@@ -80,10 +124,17 @@ class Task(Settings):
         scale: Of a regression: ``unit`` measures errors in training as shares of the range, ``labels`` on the scale of
             the labels.
         separator: What separates several labels in a text cell; if not given ``|``, ``;`` and ``,`` are tried.
-        files: File of each split inside the data directory; a list means the first that exists.
+        files: Files of each split inside the data directory: a name, a pattern such as ``part-*.csv``, a list of which
+            all are read in order, or ``{first_of = [...]}`` for the first that exists.
+        label_files: Files with the labels of a split whose `files` have only texts: row n of the one belongs to row n
+            of the other.
         format: Format of the files: a name (see `swissbert.data.formats`), ``auto`` for the one that a file's ending
             stands for, or in Python a `Format` object.
         quotes: Whether quotes in delimited files are syntax; left out, the format's own default.
+        delimiter: What separates the cells of delimited files: one character, or ``tab``; left out, that of the format,
+            or another one by which alone the header has the columns.
+        encoding: Encoding of text files, such as ``windows-1252``; left out, UTF-8, or what a byte order mark says.
+        header: Whether delimited files have a header. Without one, and in JSON lists, columns are numbers from 1.
         holdout: Share of train rows that serves as dev split where none is declared. Rows are chosen by a hash of
             their text, so equal texts are never on both sides, and held-out rows are never trained on.
         stratify: Whether the held-out share is taken from each label, with at least one text of a label that has two. Left
@@ -111,9 +162,13 @@ class Task(Settings):
     output: Literal["sigmoid", "linear"] = "sigmoid"
     scale: Literal["unit", "labels"] = "unit"
     separator: str | None = Field(default=None, min_length=1)
-    files: dict[Split, FileName | Annotated[list[FileName], Field(min_length=1)]] = {}
+    files: dict[Split, Files] = {}
+    label_files: dict[Split, Files] = {}
     format: Annotated[InstanceOf[Format] | Literal["auto"], PlainSerializer(str, return_type=str)] = "auto"
     quotes: bool | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
+    header: bool = Field(default=True, strict=True)
     holdout: float = Field(default=0.1, gt=0, lt=1, strict=True)
     stratify: bool | None = Field(default=None, strict=True)
     class_weights: Literal["balanced"] | dict[str, Weight] | list[Weight] | None = None
@@ -177,6 +232,34 @@ class Task(Settings):
             return MissingFormat(value)
         raise ValueError(unknown_format(value))
 
+    @field_validator("delimiter")
+    @classmethod
+    def _one_character(cls, value: str | None) -> str | None:
+        character = "\t" if value in ("tab", "\\t") else value
+        if character is not None and (len(character) != 1 or character in '\r\n"'):
+            raise ValueError(f"delimiter is {shown(value)}, but it is one character, for instance ';', or 'tab'")
+        return character
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str | None) -> str | None:
+        if value is not None:
+            codec_of(value)
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _numbers_need_no_header(cls, table: object) -> object:
+        columns = table.get("columns") if isinstance(table, dict) else None
+        if isinstance(columns, dict) and isinstance(table, dict) and table.get("header", True) is True:
+            for name, value in columns.items():
+                if isinstance(value, int) and not isinstance(value, bool):
+                    raise ValueError(
+                        f"columns.{name} is the number {value}, which stands for a column of files without a header: "
+                        "add header = false, or write the name of the column as a text"
+                    )
+        return table
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         self.kind.check(self)
@@ -184,6 +267,15 @@ class Task(Settings):
             raise ValueError(f"missing has {both[0]!r}, which is one of the labels")
         if self.files and self.hub is not None:
             raise ValueError("files and hub exclude each other: give one source of rows")
+        if unknown := [split for split in self.label_files if split not in self.files]:
+            raise ValueError(f"label_files.{unknown[0]} is given, but there is no files.{unknown[0]} with the texts")
+        if not self.header:
+            for name, value in self.columns:
+                if isinstance(value, str) and not (value.isdecimal() and int(value) > 0):
+                    raise ValueError(
+                        f"columns.{name} is {shown(value)}, but with header = false columns are numbers from 1, for "
+                        "instance columns = { text = 2, label = 1 }"
+                    )
         return self
 
     @property
@@ -216,14 +308,25 @@ class Task(Settings):
         return "train" if split == "dev" and self.holds_out else split
 
     def candidates(self, split: Split) -> list[str]:
-        """Return the file names that `split` may have in a data directory, in the order they are tried."""
-        names = self.files.get(self.source(split), [])
-        return [names] if isinstance(names, str) else list(names)
+        """Return the names or patterns of the files that `split` may have in a data directory, in order."""
+        files = self.files.get(self.source(split), [])
+        return [files] if isinstance(files, str) else list(files.first_of if isinstance(files, FirstOf) else files)
 
     @property
     def read_options(self) -> ReadOptions:
         """Options for reading the task's files."""
-        return ReadOptions(self.quotes, self.columns.text, self.columns.text_pair)
+        columns = self.columns
+        texts = (columns.text, columns.text_pair) if columns.text_pair else (columns.text,)
+        return ReadOptions(
+            quotes=self.quotes,
+            text=columns.text,
+            text_pair=columns.text_pair,
+            delimiter=self.delimiter,
+            encoding=self.encoding,
+            header=self.header,
+            columns=tuple(name for _, name in columns if isinstance(name, str)),
+            texts=(texts,),
+        )
 
     def parse_label(self, cell: object) -> Label:
         """Turn a cell into a label.
@@ -273,11 +376,6 @@ def make_task(
         SwissbertError: Names source, key, value and what is allowed.
     """
     return validated(Task, table, where, context={"kinds": dict(kinds or {}), "formats": dict(formats or {})})
-
-
-def without_stratify(table: dict[str, Any]) -> dict[str, Any]:
-    """Return a stored declaration that says ``stratify``: those of swissbert 0.1.0 do not, and held rows out without."""
-    return {"stratify": False, **table}
 
 
 def find_task(name: str) -> Task:

@@ -16,7 +16,7 @@ LAYERS = [
     {"errors", "version"},
     {"files", "display", "device"},
     {"environment", "settings"},
-    {"setting_tables"},
+    {"setting_tables", "older_settings"},
     {"metrics"},
     {"kinds", "data.formats"},
     {"tasks"},

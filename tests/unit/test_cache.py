@@ -236,7 +236,7 @@ def test_the_key_depends_on_versions_and_not_on_source_files(
     data: Path, tokenizer: Tokenizer, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def key() -> str:
-        return cache._key(data / "rows.tsv", declare(), "train", tokenizer, {"separate": False, "max_length": 32})
+        return cache._key(data, declare(), "train", tokenizer, {"separate": False, "max_length": 32})
 
     first = key()
     monkeypatch.setattr("pathlib.Path.read_bytes", None)  # nothing but the data file is read, in a stream

@@ -93,7 +93,7 @@ def test_the_kind_can_be_given(write: Write) -> None:
         (
             "text,label",
             {"labels": ["level"]},
-            "no column 'level'; did you mean 'label'? (columns here: 'text', 'label')",
+            "no column 'level' (columns here: 'text', 'label')",
         ),
     ],
 )

@@ -127,9 +127,8 @@ def test_several_columns_may_have_no_name(write: Writer) -> None:
     assert texts(read_split(declare(), "train", write("\t\ttext\tlabel\n1\t2\tfine\t1\n"))) == ["fine"]
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
-def test_a_header_that_is_not_utf8_is_an_error(write: Writer, encoding: str) -> None:
-    folder = write("text\tétiquette\nfine\t1\n".encode(encoding))
+def test_a_header_that_is_not_utf8_is_an_error(write: Writer) -> None:
+    folder = write("text\tétiquette\nfine\t1\n".encode("latin-1"))
     with pytest.raises(SwissbertError, match=r"rows\.tsv: the header has .*; save the file as UTF-8 text"):
         read_split(declare(), "train", folder)
 

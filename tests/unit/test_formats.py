@@ -102,6 +102,7 @@ def test_endings_are_those_of_the_formats_and_stand_for_one_format_each() -> Non
         ".csv": "csv",
         ".jsonl": "jsonl",
         ".ndjson": "jsonl",
+        ".json": "jsonl",
         ".parquet": "parquet",
         ".txt": "text",
     }
@@ -146,10 +147,10 @@ def test_plain_text_is_read_as_a_test_split_without_labels(tmp_path: Path) -> No
 
 
 def test_plain_text_of_a_pair_task_has_a_tab_between_the_texts(tmp_path: Path) -> None:
-    (tmp_path / "rows.txt").write_bytes(b"a\tb\r\nonly one\nx\ty\tz\n\tb\ncaf\xe9\tb\n")
+    (tmp_path / "rows.txt").write_bytes(b"one\ttwo\r\nonly one\nx\ty\tz\n\tb\ncaf\xe9\tb\n")
     task = declare(files={"test": "rows.txt"}, columns={"text": "a", "text_pair": "b", "label": "l"})
     rows = read_split(task, "test", tmp_path)
-    assert rows.rows == [Row(1, "1", "a", "b", None)]
+    assert rows.rows == [Row(1, "1", "one", "two", None)]
     assert [(row.number, row.reason) for row in rows.bad] == [
         (2, "1 texts where a pair with a tab between is expected"),
         (3, "3 texts where a pair with a tab between is expected"),

@@ -1,20 +1,23 @@
 """Inputs to predict: files of every format and standard input."""
 
+import gzip
 import io
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from declared import declare
 
 from swissbert.data.formats import FORMATS
 from swissbert.data.rows import BadRow, Row
 from swissbert.data.splits import read_split
 from swissbert.errors import SwissbertError
 from swissbert.inference.inputs import read_inputs
-from swissbert.tasks import find_task
+from swissbert.tasks import Task, find_task
 
 
 def test_lines_of_standard_input_are_rows_and_bad_rows_in_their_places() -> None:
@@ -94,7 +97,7 @@ def test_a_file_without_the_columns_is_an_error(tmp_path: Path) -> None:
 
 
 def test_inputs_that_cannot_be_read_are_errors(tmp_path: Path) -> None:
-    (tmp_path / "rows.xyz").write_text("text\na\n")
+    (tmp_path / "rows.xyz").write_text("a film\n")
     (tmp_path / "folder.csv").mkdir()
     os.mkfifo(tmp_path / "pipe")
     for name, format, message in [
@@ -142,3 +145,92 @@ def test_the_open_file_of_a_text_format_is_passed_on(tmp_path: Path) -> None:
     for name in ("rows.txt", "rows.parquet"):
         list(read_inputs(str(tmp_path / name), find_task("sst"), on_open=lambda file: opened.append(str(file.name))))
     assert opened == [str(tmp_path / "rows.txt")]
+
+
+# One reader for training and for predictions
+
+
+def pair_of_readings(task: Task, path: Path) -> tuple[list[tuple[int, str]], list[tuple[int, str]]]:
+    """Return number and text of the rows as training and as a prediction reads them."""
+    trained = read_split(task, "train", path.parent).rows
+    asked = read_inputs(str(path), task)
+    return [(row.number, row.text) for row in trained], [
+        (row.number, row.text) for row in asked if isinstance(row, Row)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "changes"),
+    [
+        ("rows.txt", b"id\ttext\tlabel\n1\tfine\t1\n2\tdull, long\t0\n", {"format": "tsv"}),
+        ("rows.txt", b"id\ttext\tlabel\n1\tfine\t1\n2\tdull, long\t0\n", {}),
+        ("rows.txt", b'\xef\xbb\xbfid;text;label\r\n1;fine;1\r\n2;"dull; long";0\r\n', {}),
+        ("rows.txt", b"1\tfine\t1\n2\tdull\t0\textra\n", {"header": False, "columns": {"text": 2, "label": 3}}),
+        (
+            "rows.csv",
+            b"1\tfine\t1\n2\tdull\t0\n",
+            {"header": False, "columns": {"text": 2, "label": 3}, "format": "tsv"},
+        ),
+        ("rows.csv", b'text,label\nfine,1\n"dull, long",0\n', {"format": "tsv"}),
+        ("rows.dat", b"text|label\nfine|1\ndull|0\n", {"delimiter": "|"}),
+        ("rows.csv", "text^label\nfine^1\ncafé^0\n".encode("cp1252"), {"delimiter": "^", "encoding": "windows-1252"}),
+        ("rows.txt", b'{"text": "fine", "label": 1}\n{"text": "dull", "label": 0}\n', {"format": "jsonl"}),
+        ("rows.txt", b'{"text": "fine", "label": 1}\n{"text": "dull", "label": 0}\n', {}),
+        ("rows.json", b'[{"x": {"text": "fine"}, "label": 1}]', {"columns": {"text": "x.text", "label": "label"}}),
+        ("rows.tsv", "text\tlabel\nfine\t1\n".encode("utf-16"), {}),
+        ("rows.csv", gzip.compress(b"text;label\nfine;1\ndull;0\n"), {}),
+        ("rows.tsv", b'text\tlabel\n"fine\t1\n', {"quotes": False}),
+    ],
+)
+def test_a_file_is_read_for_predictions_as_it_is_in_training(
+    tmp_path: Path, name: str, content: bytes, changes: dict[str, Any]
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    trained, asked = pair_of_readings(declare(name, **changes), tmp_path / name)
+    assert trained == asked
+    assert trained[0][1] in ("fine", '"fine')
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"format": "cs224n"},
+        {"format": "csv"},
+        {"format": "jsonl"},
+        {"header": False, "columns": {"text": 2, "label": 1}, "format": "tsv"},
+        {"encoding": "windows-1252"},
+        {},
+    ],
+)
+def test_plain_text_is_read_as_plain_text_whatever_a_task_declares(tmp_path: Path, changes: dict[str, Any]) -> None:
+    (tmp_path / "texts.txt").write_text("Well, what a film.\nThe café: good\n", encoding="utf-8")
+    notes: list[str] = []
+    rows = list(read_inputs(str(tmp_path / "texts.txt"), declare(**changes), on_note=notes.append))
+    assert [(row.number, row.text) for row in rows if isinstance(row, Row)] == [
+        (1, "Well, what a film."),
+        (2, "The café: good"),
+    ]
+
+
+def test_other_delimiters_encodings_and_headers_than_in_training_are_said(tmp_path: Path) -> None:
+    task = declare(header=False, columns={"text": 2, "label": 1}, format="tsv", encoding="windows-1252")
+    path = tmp_path / "new.tsv"
+    path.write_text("number;text\n1;café\n", encoding="utf-8")
+    notes: list[str] = []
+    [row] = read_inputs(str(path), task, on_note=notes.append)
+    assert isinstance(row, Row)
+    assert row.text == "café"
+    assert [note.split(": ")[1].split(",")[0] for note in notes] == [
+        "read as UTF-8",
+        "the cells are separated by semicolons",
+        "the first line names the columns",
+    ]
+
+
+def test_standard_input_may_be_compressed_and_in_the_encoding_of_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = declare(encoding="windows-1252")
+    content = gzip.compress("text,label\ncafé,1\n".encode("cp1252"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+    [row] = read_inputs("-", task, "csv")
+    assert isinstance(row, Row)
+    assert row.text == "café"

@@ -190,15 +190,24 @@ def test_rows_that_are_train_rows_are_counted_whatever_their_case() -> None:
     assert overlap_notes(held, "dev", MemoryRows(ROWS), keys) == []  # held out: none is shared
 
 
+def _as_first_release(run: Path) -> None:
+    """Remove the version of the settings from a run folder, which 0.1.0 did not write."""
+    record = json.loads((run / "run.json").read_text())
+    del record["format"]
+    (run / "run.json").write_text(json.dumps(record))
+
+
 def test_stored_settings_without_stratify_hold_rows_out_as_before(tiny: Path, tmp_path: Path) -> None:
     train(config(tiny, task("x"), max_steps=1), tmp_path, data={"x": ROWS})
     assert stored_config(tmp_path).tasks[0].stratify is True
     path = tmp_path / "config.toml"
     path.write_text(path.read_text().replace("stratify = true\n", ""))
+    _as_first_release(tmp_path)
     assert stored_config(tmp_path).tasks[0].stratify is False
     path = tmp_path / "model" / "swissbert.json"
     table: dict[str, Any] = json.loads(path.read_text())
     del table["tasks"][0]["stratify"]
+    table["format"] = 1
     path.write_text(json.dumps(table))
     assert read_description(tmp_path / "model").tasks[0].stratify is False
 
@@ -208,6 +217,7 @@ def test_a_run_of_an_earlier_version_resumes_with_the_dev_rows_that_it_began_wit
     first = train(old, tmp_path, data={"x": ROWS})
     path = tmp_path / "config.toml"
     path.write_text(path.read_text().replace("stratify = false\n", ""))  # as 0.1.0 wrote it
+    _as_first_release(tmp_path)
     assert train(config(tiny, task("x"), max_steps=2), tmp_path, data={"x": ROWS}, resume=True) == first
 
 

@@ -9,7 +9,8 @@ from declared import Writer, bad, declare, pairs, texts
 
 from swissbert.data.formats import head, read_cells
 from swissbert.data.rows import Row, labels_of
-from swissbert.data.splits import find_split_file, read_split
+from swissbert.data.source_files import has_split_files
+from swissbert.data.splits import read_split
 from swissbert.errors import SwissbertError
 from swissbert.tasks import Task, make_task
 
@@ -38,7 +39,7 @@ def test_a_declared_format_takes_precedence_over_the_ending(write: Writer) -> No
 
 
 def test_an_unknown_ending_is_an_error_that_lists_the_known_ones(write: Writer) -> None:
-    folder = write("text\tlabel\na\t1\n", "rows.xlsx")
+    folder = write("one\ttwo\na\t1\n", "rows.xlsx")
     with pytest.raises(
         SwissbertError,
         match=r"rows\.xlsx: no format is known by the ending '\.xlsx' \(known: \.tsv, \.csv, .*; set the format by name: ",
@@ -47,7 +48,7 @@ def test_an_unknown_ending_is_an_error_that_lists_the_known_ones(write: Writer) 
 
 
 def test_the_first_declared_file_that_exists_is_read(write: Writer) -> None:
-    task = declare(files={"train": ["first.tsv", "second.tsv"]})
+    task = declare(files={"train": {"first_of": ["first.tsv", "second.tsv"]}})
     folder = write("text\tlabel\nsecond\t1\n", "second.tsv")
     assert texts(read_split(task, "train", folder)) == ["second"]
     write("text\tlabel\nfirst\t1\n", "first.tsv")
@@ -125,7 +126,7 @@ def test_a_directory_instead_of_a_file_is_an_error(tmp_path: Path, name: str) ->
 
 
 def test_a_missing_file_is_an_error_with_all_accepted_names_and_the_directory(tmp_path: Path) -> None:
-    task = declare(files={"train": ["a.tsv", "b.tsv"]})
+    task = declare(files={"train": {"first_of": ["a.tsv", "b.tsv"]}})
     with pytest.raises(SwissbertError) as caught:
         read_split(task, "train", tmp_path)
     assert str(caught.value) == f"task 'mood': a.tsv or b.tsv is not in {tmp_path}; data.dir names the directory"
@@ -133,7 +134,7 @@ def test_a_missing_file_is_an_error_with_all_accepted_names_and_the_directory(tm
         read_split(task, "test", tmp_path)
     with pytest.raises(SwissbertError, match=r"nowhere: there is no such data directory; data.dir names it"):
         read_split(task, "train", tmp_path / "nowhere")
-    assert find_split_file(task, "train", tmp_path) is None
+    assert not has_split_files(task, "train", tmp_path)
 
 
 def test_refuse_stops_at_the_first_bad_row_and_names_it(write: Writer) -> None:

@@ -178,9 +178,6 @@ def test_contradictions_are_refused(kind: str, changes: dict[str, Any], message:
         ({"columns": {"text": "text", "label": "label", "text_pair": ""}}, "columns.text_pair", "''"),
         ({"columns": {"text": "text", "label": "label", "id": ""}}, "columns.id", "''"),
         ({"columns": "text"}, "columns", "'text'"),
-        ({"files": {"train": 3}}, "files.train", "3"),
-        ({"files": {"train": ""}}, "files.train", "''"),
-        ({"files": {"train": ["a.tsv", 3]}}, "files.train", "['a.tsv', 3]"),
         ({"files": None, "hub": {"dataset": "a b"}}, "hub.dataset", "'a b'"),
         ({"files": None, "hub": {"dataset": "a/b/c"}}, "hub.dataset", "'a/b/c'"),
         ({"files": None, "hub": {"dataset": "a/b", "splits": {"dev": 1}}}, "hub.splits.dev", "1"),
@@ -194,6 +191,9 @@ def test_a_value_that_is_not_allowed_is_named_with_its_key(
     assert message.startswith(f"'{key}' is missing" if value is None else f"'{key}' is {value}; ")
 
 
+FILES_REFUSED: list[Any] = [3, "", [], ["a.tsv", 3], {"first_of": []}, {"first": ["a.tsv"]}]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -205,7 +205,14 @@ def test_a_value_that_is_not_allowed_is_named_with_its_key(
             {"format": "xlsx"},
             "format: 'xlsx' is not a file format; the formats are auto, cs224n, tsv, csv, jsonl, parquet, text",
         ),
-        ({"files": {"train": 3}}, "'files.train' is 3; input should be a valid string, or a valid list"),
+        *(
+            (
+                {"files": {"train": value}},
+                f"files.train: {value!r} stands for no files; give a name, a pattern such as 'part-*.csv', a list of "
+                "which all are read, or { first_of = [...] }",
+            )
+            for value in FILES_REFUSED
+        ),
         ({"columns": "text"}, "'columns' is 'text'; input should be a valid dictionary or instance of Columns"),
     ],
 )
@@ -269,9 +276,12 @@ def test_errors_inside_a_list_name_their_place() -> None:
         ({"colums": {}}, "unknown key 'tasks.1.colums'; did you mean 'columns'?"),
         ({"kind": "topic"}, "tasks.1.kind: 'topic' is not a kind of task; the kinds are classification, binary, "),
         ({"metric": "pearson"}, "tasks.1: metric is 'pearson', but "),
-        ({"columns": {"text": "t", "label": 3}}, "'tasks.1.columns.label' is 3; "),
-        ({"files": {"train": [3]}}, "'tasks.1.files.train' is [3]; input should be a valid string"),
-        ({"files": {"train": []}}, "'tasks.1.files.train' is []; "),
+        (
+            {"columns": {"text": "t", "label": 3}},
+            "tasks.1: columns.label is the number 3, which stands for a column of files ",
+        ),
+        ({"files": {"train": [3]}}, "tasks.1.files.train: [3] stands for no files; "),
+        ({"files": {"train": []}}, "tasks.1.files.train: [] stands for no files; "),
         ({"name": "Mood"}, "'tasks.1.name' is 'Mood'; up to 40 small letters, digits and '_' are expected, "),
     ):
         with pytest.raises(ValidationError) as caught:

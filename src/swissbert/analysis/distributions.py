@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from swissbert.analysis.style import COLOURS, axes_row, hide_grid, in_style, percent
 from swissbert.data.dataset import tokenize
 from swissbert.data.rows import Row
-from swissbert.data.splits import find_split_file, open_split
+from swissbert.data.source_files import has_split_files
+from swissbert.data.splits import open_split
 from swissbert.data.tokens import Tokenizer
 from swissbert.errors import SwissbertError
 from swissbert.inference.model import CHUNK
@@ -60,7 +61,7 @@ def count_splits(task: Task, directory: Path | None, tokenizer: Tokenizer) -> tu
     """
     counts, problems = [], []
     for split in SPLITS:
-        available = task.source(split) in task.hub.splits if task.hub else find_split_file(task, split, directory)
+        available = task.source(split) in task.hub.splits if task.hub else has_split_files(task, split, directory)
         if not available:
             continue
         try:

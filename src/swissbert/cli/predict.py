@@ -166,16 +166,23 @@ def _predict_source(model: "Model", asked: Asked, source: str, output: Path | No
     from swissbert.inference.stream import Tally, check_names, stream
     from swissbert.inference.texts import check_threshold
 
-    inputs = open_inputs(source, asked.tasks(model), asked.format, is_choice=asked.names is None, columns=asked.columns)
+    inputs = open_inputs(
+        source, asked.tasks(model), asked.format, is_choice=asked.names is None, columns=asked.columns, on_note=_say
+    )
     check_names(inputs.tasks)
     check_threshold(inputs.tasks, asked.threshold)
     for note in filter(None, (inputs.choice_note, "" if is_table(output) else inputs.id_note)):
-        print(note, file=sys.stderr)
+        _say(note)
     tally = Tally()
     with _output(output, inputs, source, probabilities) as write:
         for answered in stream(model, inputs.groups, inputs, asked.threshold, tally):
             write(answered)
     _report(tally, model)
+
+
+def _say(note: str) -> None:
+    """Print a sentence about how the input is read."""
+    print(note, file=sys.stderr)
 
 
 @contextmanager

@@ -84,6 +84,7 @@ def check_text(report: Report) -> str:
         _files(report),
         _balances(report),
         _spellings(report),
+        _block("Detected", list(dict.fromkeys(note for split in report.splits for note in split.source_notes))),
         _bad_rows(report),
         _block("Problems", [f"{problem.task} {problem.split}: {problem.sentence}" for problem in report.problems]),
         _shared_rows(report),

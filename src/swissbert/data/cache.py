@@ -22,10 +22,11 @@ import numpy as np
 
 from swissbert.data.bad_rows import refuse_bad, refuse_many_bad
 from swissbert.data.dataset import SplitOptions, TaskData, Tokenizing, load_split, tokenizing
-from swissbert.data.formats import FORMATS, find_format
+from swissbert.data.formats import FORMATS, Format
 from swissbert.data.memory import MemoryRows
 from swissbert.data.rows import BadRow, LabelNotes
-from swissbert.data.splits import Source, split_file
+from swissbert.data.source_files import file_name, label_files, split_files
+from swissbert.data.splits import Source
 from swissbert.data.tokens import Tokenizer, TokenTable
 from swissbert.errors import SwissbertError
 from swissbert.files import read_object, sha256
@@ -81,10 +82,10 @@ def cached_split(
     folder = cache_folder()
     if folder is None or isinstance(source, MemoryRows) or task.hub is not None:
         return load_split(task, split, source, tokenizer, **options)
-    path = split_file(task, split, source)
-    if find_format(path, task.format) not in FORMATS.values() or task.kind not in KINDS.values():
+    is_own = not isinstance(task.format, Format) or task.format in FORMATS.values()
+    if not is_own or task.kind not in KINDS.values():
         return load_split(task, split, source, tokenizer, **options)
-    name = _key(path, task, split, tokenizer, options)
+    name = _key(source, task, split, tokenizer, options)
     entry = folder / name
     is_damaged = entry.exists()  # used only if it cannot be opened
     data = _open(entry, task)
@@ -99,7 +100,7 @@ def cached_split(
                 new = Path(temporary) / name
                 new.mkdir()
                 _write(new, parts)
-                if _key(path, task, split, tokenizer, options) == name:  # the file did not change while it was read
+                if _key(source, task, split, tokenizer, options) == name:  # the file did not change while it was read
                     with suppress(OSError):  # another process has created the same entry
                         new.rename(entry)
             data = _open(entry, task)
@@ -111,16 +112,16 @@ def cached_split(
     return data
 
 
-def _key(path: Path, task: Task, split: Split, tokenizer: Tokenizer, options: SplitOptions) -> str:
+def _key(directory: Path | None, task: Task, split: Split, tokenizer: Tokenizer, options: SplitOptions) -> str:
     """Return the name of an entry: a hash of all that decides its content.
 
-    That is the file's bytes and name, the declaration of the task with its label shape, split, truncation and limit,
+    That is the bytes and names of the files with texts and labels, the declaration of the task with its label shape, split, truncation and limit,
     the tokenizer, `VERSION`, and the versions of the libraries that read and tokenize.
     """
+    paths = [*split_files(task, split, directory), *label_files(task, split, directory)]
     parts = {
         "version": VERSION,
-        "file": sha256(path),
-        "name": path.name,
+        "files": [(file_name(path, directory), sha256(path)) for path in paths],
         "task": task.model_dump_json(),
         "label_shape": task.kind.label_shape(task),
         "split": split,
@@ -162,6 +163,7 @@ def _write(entry: Path, parts: Tokenizing) -> None:
         "bad": [bad._asdict() for bad in parts.reading.bad],
         "unlabelled": parts.reading.label_notes.unlabelled,
         "spellings": [[*pair, count] for pair, count in parts.reading.label_notes.spellings.items()],
+        "source_notes": parts.reading.source_notes,
     }
     (entry / RECORD).write_text(json.dumps(record), encoding="utf-8")
 
@@ -191,6 +193,7 @@ def _open(entry: Path, task: Task) -> TaskData | None:
             keys,
             weights,
             label_notes=notes,
+            source_notes=list(record["source_notes"]),
         )
         with suppress(OSError):
             os.utime(entry / RECORD)

@@ -8,10 +8,11 @@ import numpy as np
 
 from swissbert.data.completion import complete_task
 from swissbert.data.dataset import tokenize
-from swissbert.data.formats import ENDINGS, FORMATS, Format, head
+from swissbert.data.formats import ENDINGS, ReadOptions, column_names, ending_of, head
 from swissbert.data.holdout import text_key
 from swissbert.data.rows import BadRow, Row, Rows
-from swissbert.data.splits import find_split_file, read_split
+from swissbert.data.source_files import has_split_files, label_files, split_files
+from swissbert.data.splits import read_split
 from swissbert.data.tokens import Tokenizer
 from swissbert.errors import SwissbertError
 from swissbert.kinds import Label
@@ -25,7 +26,7 @@ class SplitReport:
     Attributes:
         task: Name of the task.
         split: The split.
-        file: Name of its file.
+        file: Names of its files.
         rows: Number of usable rows.
         bad: Rows that cannot be used.
         unlabelled: Number of rows without a label: left out of train and dev, and among `rows` of test.
@@ -34,6 +35,7 @@ class SplitReport:
             task with several labels per row add up to more or less than 1.
         lengths: Tokens of a row at the median, at the 95th percentile, and of the longest row.
         repeated: Rows whose texts occur in an earlier row.
+        source_notes: Sentences about what was detected in the files rather than declared.
     """
 
     task: str
@@ -46,6 +48,7 @@ class SplitReport:
     balance: dict[str, float]
     lengths: tuple[int, int, int]
     repeated: int
+    source_notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ def check_directory(directory: Path, tasks: list[Task], tokenizer: Tokenizer) ->
     if not directory.is_dir():
         raise SwissbertError(f"{directory}: there is no such directory")
     report = Report([], [], {})
-    used: set[str] = set()
+    used: set[Path] = set()
     for declared in tasks:
         try:
             task = _completed(declared, directory)
@@ -116,18 +119,17 @@ def check_directory(directory: Path, tasks: list[Task], tokenizer: Tokenizer) ->
             continue
         train: dict[tuple[str, str], Label | None] = {}
         for split in SPLITS:
-            path = find_split_file(task, split, directory)
-            if path is None:
+            if not has_split_files(task, split, directory):
                 continue
-            used.add(path.name)
             try:
+                used.update(split_files(task, split, directory), label_files(task, split, directory))
                 result = read_split(task, split, directory)
             except SwissbertError as error:
                 report.problems.append(Problem(task.name, split, str(error)))
                 continue
             rows = result.rows
             keys = [text_key(row) for row in rows]
-            report.splits.append(_split_report(task, split, path.name, result, keys, tokenizer))
+            report.splits.append(_split_report(task, split, result, keys, tokenizer))
             if split == "train":
                 train = {key: row.label for key, row in zip(keys, rows, strict=True)}
             else:
@@ -138,13 +140,13 @@ def check_directory(directory: Path, tasks: list[Task], tokenizer: Tokenizer) ->
 
 def _completed(task: Task, directory: Path) -> Task:
     """Add labels or range if they are left out and there are train rows."""
-    if task.is_complete or find_split_file(task, "train", directory) is None:
+    if task.is_complete or not has_split_files(task, "train", directory):
         return task
     return complete_task(task, directory, lambda line: None)
 
 
 def _split_report(
-    task: Task, split: Split, file: str, result: Rows, keys: list[tuple[str, str]], tokenizer: Tokenizer
+    task: Task, split: Split, result: Rows, keys: list[tuple[str, str]], tokenizer: Tokenizer
 ) -> SplitReport:
     rows, notes = result.rows, result.label_notes
     lengths = tokenize(tokenizer, task, rows, separate=False, max_length=2**20).lengths
@@ -152,7 +154,7 @@ def _split_report(
     return SplitReport(
         task=task.name,
         split=split,
-        file=file,
+        file=result.source,
         rows=len(rows),
         bad=result.bad,
         unlabelled=notes.unlabelled + sum(row.label is None for row in rows),
@@ -163,6 +165,7 @@ def _split_report(
         balance=_balance(task, [row.label for row in rows if row.label is not None]),
         lengths=(median, most, longest),
         repeated=len(keys) - len(set(keys)),
+        source_notes=result.source_notes,
     )
 
 
@@ -189,24 +192,23 @@ def _balance(task: Task, labels: list[Label]) -> dict[str, float]:
     return {name: int(count) / len(labels) for name, count in zip(names, counts, strict=True)}
 
 
-def _unread(directory: Path, used: set[str]) -> list[Path]:
+def _unread(directory: Path, used: set[Path]) -> list[Path]:
     """Return the files with columns that are not `used`, sorted."""
     with_columns = {ending for ending, format in ENDINGS.items() if format.has_columns}
-    return sorted(path for path in directory.iterdir() if path.suffix.lower() in with_columns and path.name not in used)
+    return sorted(path for path in directory.iterdir() if ending_of(path) in with_columns and path not in used)
 
 
 def _columns_of(path: Path) -> list[str]:
     """Return the names of a file's columns. Files named ``.csv`` may have tabs, as the course's do."""
     names: list[str] = []
-    candidates: list[Format | str] = ["auto"]
-    if path.suffix.lower() == ".csv":
-        candidates.append(FORMATS["tsv"])
-    for format in candidates:
+    for delimiter in (None, "\t", ";", "|"):
         try:
-            rows = head(path, 1, format)
+            rows = head(path, 1, "auto", ReadOptions(delimiter=delimiter))
         except SwissbertError:
             return []
-        names = [name for name in rows[0] if name] if rows else []
-        if names and not any("\t" in name for name in names):
+        columns = [name for name in column_names(rows[0]) if name] if rows else []
+        if len(columns) > len(names):
+            names = columns
+        if ending_of(path) not in (".csv", ".tsv"):
             break
     return names

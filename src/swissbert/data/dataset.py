@@ -37,6 +37,7 @@ class TaskData:
         weighting: How rows are weighted in the loss; None for the plain mean.
         notes: What a reader of scores on these rows must know.
         label_notes: Rows without a label, and labels in other spellings.
+        source_notes: Sentences about what was detected in the files rather than declared.
     """
 
     task: Task
@@ -50,6 +51,7 @@ class TaskData:
     weighting: Weighting | None = None
     notes: tuple[str, ...] = ()
     label_notes: LabelNotes = field(default_factory=LabelNotes)
+    source_notes: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -208,5 +210,14 @@ def load_split(
     table, digest = TokenTable.join(tables), parts.rows_digest()
     row_weights = weights if len(weights) else None
     return TaskData(
-        task, reading.source, reading.bad, table, labels, digest, keys, row_weights, label_notes=reading.label_notes
+        task,
+        reading.source,
+        reading.bad,
+        table,
+        labels,
+        digest,
+        keys,
+        row_weights,
+        label_notes=reading.label_notes,
+        source_notes=reading.source_notes,
     )

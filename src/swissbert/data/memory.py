@@ -95,7 +95,8 @@ def _reusable(rows: object, split: str) -> Any:
 def _records(rows: Any, task: Task, source: str) -> Iterator[Cells | str]:
     """Yield the rows of any accepted object, each as a new dictionary of plain cells, or the reason why it is none."""
     columns = _column_names(rows)
-    if twice := repeated(columns or []):
+    read = {name.partition(".")[0] for name in task.read_options.columns}.union(task.read_options.columns)
+    if twice := repeated(name for name in columns or [] if name in read):
         raise SwissbertError(f"{source}: two columns are named '{twice}'")
     if isinstance(rows, Mapping):
         yield from _transposed(rows, source)
@@ -103,6 +104,7 @@ def _records(rows: Any, task: Task, source: str) -> Iterator[Cells | str]:
         for batch in rows.to_batches(max_chunksize=BATCH_ROWS):
             yield from (row if isinstance(row, str) else _named(row) for row in decoded_rows(batch))
     elif columns is not None and hasattr(rows, "iloc"):  # pandas
+        rows = rows.loc[:, ~rows.columns.duplicated()]
         for start in range(0, len(rows), BATCH_ROWS):
             yield from map(_named, rows.iloc[start : start + BATCH_ROWS].to_dict("records"))
     else:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Collection, Iterator
 
-from swissbert.data.formats import Cells, NumberedCells, unreadable
+from swissbert.data.formats import Cells, NumberedCells, column_names, unreadable
 from swissbert.data.rows import BadRow, Row
 from swissbert.errors import SwissbertError, nearest
 from swissbert.kinds import Label, is_missing
@@ -13,6 +13,8 @@ from swissbert.tasks import Task
 
 SHOWN = 40
 """Characters of a bad cell that a message shows."""
+COLUMNS_SHOWN = 30
+"""Columns of a file that a message lists."""
 
 
 def check_rows(
@@ -66,10 +68,12 @@ def _check_columns(cells: Cells, task: Task, source: str, labelled: bool, weight
     needed = [columns.text, columns.text_pair, columns.label if labelled else None, columns.id]
     for name in [*needed, columns.weight if weighted else None]:
         if name and name not in cells:
-            available = ", ".join(repr(column) for column in cells)
+            here = column_names(cells)
+            available = ", ".join(repr(column) for column in here[:COLUMNS_SHOWN])
+            more = f" and {len(here) - COLUMNS_SHOWN} more" if len(here) > COLUMNS_SHOWN else ""
             raise SwissbertError(
-                f"{source}: no column '{name}', which task '{task.name}' reads{nearest(name, cells)} "
-                f"(columns here: {available})"
+                f"{source}: no column '{name}', which task '{task.name}' reads{nearest(name, here)} "
+                f"(columns here: {available}{more})"
             )
 
 
@@ -80,13 +84,13 @@ def _row(number: int, cells: Cells, task: Task) -> Row:
         ValueError: Names the first problem.
     """
     columns = task.columns
-    text = _text(cells.get(columns.text), columns.text, task.missing)
-    pair = _text(cells.get(columns.text_pair), columns.text_pair, task.missing) if columns.text_pair else None
+    text = _text(cells.get(columns.text), columns.text, task)
+    pair = _text(cells.get(columns.text_pair), columns.text_pair, task) if columns.text_pair else None
     label, spellings = _label(cells.get(columns.label), task)
     identity = str(number)
     if columns.id:
         cell = cells.get(columns.id)
-        identity = _text(None if is_missing(cell) else str(cell), columns.id)
+        identity = _text(None if is_missing(cell) else str(cell), columns.id, task, ())
     return Row(number, identity, text, pair, label, spellings)
 
 
@@ -161,13 +165,14 @@ def one_label(cell: object, task: Task) -> object:
     raise ValueError(f"column '{task.columns.label}' is {_shown(cell)}, but a {task.kind.name} task takes {wanted}")
 
 
-def _text(value: object, column: str, missing: Collection[str] = ()) -> str:
+def _text(value: object, column: str, task: Task, missing: Collection[str] | None = None) -> str:
     """Strip the text of a cell.
 
     Args:
         value: The cell.
         column: Name of its column, for messages.
-        missing: Texts that stand for no value.
+        task: Says which texts stand for no value, and the encoding.
+        missing: Texts that stand for no value instead of the task's.
 
     Raises:
         ValueError: If it is not text, empty or unreadable.
@@ -177,9 +182,9 @@ def _text(value: object, column: str, missing: Collection[str] = ()) -> str:
     if not isinstance(value, str):
         raise ValueError(f"column '{column}' is {_shown(value)}, not text")
     text = value.strip()
-    if text in missing:
+    if text in (task.missing if missing is None else missing):
         raise ValueError(f"column '{column}' is {text!r}, which the task's missing has")
-    if why := unreadable(text):
+    if why := unreadable(text, task.encoding):
         raise ValueError(f"column '{column}' has {why}")
     return text
 

@@ -88,16 +88,18 @@ class Rows:
     """All rows of one split of one task, in file order, and the rows that could not be used.
 
     Attributes:
-        source: Name of the file, data set or rows.
+        source: Name of the files, data set or rows.
         rows: The usable rows.
         bad: Rows that cannot be used.
         label_notes: Rows without a label, and labels in other spellings.
+        source_notes: Sentences about what was detected rather than declared.
     """
 
     source: str
     rows: list[Row]
     bad: list[BadRow] = field(default_factory=list)
     label_notes: LabelNotes = field(default_factory=LabelNotes)
+    source_notes: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         """Return the number of usable rows."""

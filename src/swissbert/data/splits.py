@@ -1,15 +1,17 @@
 """Splits of tasks: where their rows are (files, a hub data set, or rows in memory), and reading them."""
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from swissbert.data.bad_rows import is_hopeless, most_frequent, refuse_bad, refuse_counting_from_one, refuse_many_bad
-from swissbert.data.formats import NumberedCells, find_format, read_cells
+from swissbert.data.formats import NumberedCells, OnNote, with_nested
 from swissbert.data.holdout import rows_of_side
 from swissbert.data.hub import read_hub
 from swissbert.data.memory import MemoryRows
 from swissbert.data.row_checks import check_rows, with_ids
 from swissbert.data.rows import BadRow, LabelNotes, Row, Rows
+from swissbert.data.source_files import read_files, source_name, split_files
 from swissbert.errors import SwissbertError
 from swissbert.tasks import Split, Task
 
@@ -37,6 +39,7 @@ class Reading:
         bad: Rows that cannot be used; filled while iterating.
         is_weighted: Whether rows have weights of their own.
         label_notes: Rows without a label, and labels in other spellings; filled while iterating.
+        source_notes: Sentences about what was detected rather than declared; filled while iterating.
 
     Raises:
         SwissbertError: At once if there is no such file; while iterating if the rows are unreadable, lack a column,
@@ -56,7 +59,8 @@ class Reading:
     ) -> None:
         self.task, self.split, self.refuse, self.limit, self.max_bad = task, split, refuse, limit, max_bad
         self.labelled = split != "test" if labelled is None else labelled
-        self.source, self._checked = open_split(task, split, source, labelled=self.labelled)
+        self.source_notes: list[str] = []
+        self.source, self._checked = open_split(task, split, source, self.source_notes.append, labelled=self.labelled)
         self._held_out = split == "dev" and holds_out(task, source)
         self.is_weighted = split == "train" and task.columns.weight is not None
         self.bad: list[BadRow] = []
@@ -120,11 +124,16 @@ def read_split(
 ) -> Rows:
     """Read all rows of a split at once; arguments and errors as for `Reading`."""
     reading = Reading(task, split, source, refuse=refuse, limit=limit, labelled=labelled)
-    return Rows(reading.source, list(reading), reading.bad, reading.label_notes)
+    return Rows(reading.source, list(reading), reading.bad, reading.label_notes, reading.source_notes)
 
 
 def open_split(
-    task: Task, split: Split, source: Source, *, labelled: bool | None = None
+    task: Task,
+    split: Split,
+    source: Source,
+    on_note: OnNote = lambda note: None,
+    *,
+    labelled: bool | None = None,
 ) -> tuple[str, Iterator[Row | BadRow]]:
     """Open a split.
 
@@ -132,11 +141,12 @@ def open_split(
         task: The task.
         split: Which split.
         source: Where its rows come from.
+        on_note: Called with a sentence about anything that was detected rather than declared.
         labelled: Whether the label column has to be there; if not given, in ``train`` and ``dev``. Rows without a label
             come with the label None in every case.
 
     Returns:
-        Name of the file, data set or rows, and an iterator over checked rows.
+        Name of the files, data set or rows, and an iterator over checked rows.
 
     Raises:
         SwissbertError: If there is no such file; while iterating if the rows are unreadable or lack a column.
@@ -144,16 +154,21 @@ def open_split(
     held_out = split != "test" and holds_out(task, source)
     stored: Split = "train" if held_out else split
     needs_labels = split != "test" if labelled is None else labelled
-    name, rows = _open_stored(task, stored, source, needs_labels)
+    name, rows = _open_stored(task, stored, source, needs_labels, on_note)
     if not held_out:
         return name, rows
     return name, rows_of_side(rows, split, task, lambda: _open_stored(task, stored, source, needs_labels)[1])
 
 
-def _open_stored(task: Task, stored: Split, source: Source, labelled: bool) -> tuple[str, Iterator[Row | BadRow]]:
+def _open_stored(
+    task: Task, stored: Split, source: Source, labelled: bool, on_note: OnNote = lambda note: None
+) -> tuple[str, Iterator[Row | BadRow]]:
     """Open and check the rows that are stored as a split; see `open_split`."""
-    name, raw = open_cells(task, stored, source)
-    return name, check_rows(raw, task, name, labelled=labelled, weighted=stored == "train")
+    name, parts = _open_parts(task, stored, source, on_note)
+    weighted = stored == "train"
+    return name, chain.from_iterable(
+        check_rows(raw, task, part, labelled=labelled, weighted=weighted) for part, raw in parts
+    )
 
 
 def open_cells(task: Task, split: Split, source: Source) -> tuple[str, Iterator[NumberedCells]]:
@@ -170,47 +185,25 @@ def open_cells(task: Task, split: Split, source: Source) -> tuple[str, Iterator[
     Raises:
         SwissbertError: If there is no such file; while iterating if the rows are unreadable.
     """
+    name, parts = _open_parts(task, split, source, lambda note: None)
+    return name, chain.from_iterable(raw for _, raw in parts)
+
+
+def _open_parts(
+    task: Task, split: Split, source: Source, on_note: OnNote
+) -> tuple[str, list[tuple[str, Iterator[NumberedCells]]]]:
+    """Open the rows of a split: their name in messages, and name and rows of each file."""
+    columns = task.read_options.columns
     if isinstance(source, MemoryRows):
-        return source.name(task, split), with_ids(source.cells(task, split), task)
+        name = source.name(task, split)
+        return name, [(name, with_nested(with_ids(source.cells(task, split), task), columns))]
     if task.hub is not None:
         hub_split = task.hub.splits.get(split, split)
-        return f"{task.hub.dataset}[{hub_split}]", read_hub(task.hub, hub_split, task)
-    path = split_file(task, split, source)
-    format = find_format(path, task.format)
-    raw = read_cells(path, format, task.read_options)
-    return path.name, raw if format.has_columns else with_ids(raw, task)
+        name = f"{task.hub.dataset}[{hub_split}]"
+        return name, [(name, with_nested(read_hub(task.hub, hub_split, task), columns))]
+    return source_name(split_files(task, split, source), source), read_files(task, split, source, on_note)
 
 
 def holds_out(task: Task, source: Source) -> bool:
     """Return whether dev rows are a share of the train rows, because no dev rows are given."""
     return source.dev is None if isinstance(source, MemoryRows) else task.holds_out
-
-
-def split_file(task: Task, split: Split, directory: Path | None) -> Path:
-    """Find the file of a split: the first of the declared names that is in `directory`.
-
-    Raises:
-        SwissbertError: If none is declared, or none is there.
-    """
-    path = find_split_file(task, split, directory)
-    if path is not None:
-        return path
-    names = task.candidates(split)
-    if not task.files:
-        raise SwissbertError(
-            f"task '{task.name}' has no data: declare its 'files' or its 'hub' data set, or pass rows from Python"
-        )
-    if not names:
-        raise SwissbertError(f"task '{task.name}': no file is declared for its {split} split")
-    if directory is not None and not directory.is_dir():
-        raise SwissbertError(f"{directory}: there is no such data directory; data.dir names it", argument="data")
-    raise SwissbertError(
-        f"task '{task.name}': {' or '.join(names)} is not in {directory or Path.cwd()}; data.dir names the directory",
-        argument="data",
-    )
-
-
-def find_split_file(task: Task, split: Split, directory: Path | None) -> Path | None:
-    """Find the file of a split as `split_file` does, or return None."""
-    paths = [(directory or Path()) / name for name in task.candidates(split)]
-    return next((path for path in paths if path.is_file()), None)

@@ -9,7 +9,11 @@ from pydantic import Field
 from swissbert.config import RunConfig, differences
 from swissbert.errors import SwissbertError
 from swissbert.files import write_text, writing
+from swissbert.older_settings import upgraded_tasks
 from swissbert.settings import Settings, validated
+
+RECORD_FORMAT = 2
+"""Version of the settings in records that are written now; see `swissbert.older_settings`."""
 
 
 class Evaluation(Settings):
@@ -65,6 +69,7 @@ class RowRecord(Settings):
         scores: Scores of all its runs.
         runs: Its runs.
         predictions: Names of the prediction files that were written.
+        format: Version of the settings in it; 1 is that of swissbert 0.1.0, which had no such key.
     """
 
     row: str
@@ -72,6 +77,7 @@ class RowRecord(Settings):
     scores: dict[str, float]
     runs: list[RunRecord] = Field(min_length=1)
     predictions: list[str] = Field(default=[])
+    format: int = 1
 
 
 def record_path(out: Path, row: str, seed: int) -> Path:
@@ -110,10 +116,23 @@ def read_record(out: Path, row: str, seed: int) -> RowRecord | None:
         table: Any = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise SwissbertError(f"{path}: cannot be read ({error}); remove it to run the row again") from error
-    record = validated(RowRecord, table, str(path))
+    record = validated(RowRecord, _upgraded(table), str(path))
     if (record.row, record.seed) != (row, seed):
         raise SwissbertError(f"{path}: holds row '{record.row}', seed {record.seed}; rename or remove it")
     return record
+
+
+def _upgraded(table: Any) -> Any:
+    """Convert the settings in a record of format 1, that of swissbert 0.1.0; anything of another form stays as it is."""
+    if not isinstance(table, dict) or table.get("format", 1) != 1 or not isinstance(table.get("runs"), list):
+        return table
+    runs = [
+        {**run, "config": {**run["config"], "tasks": upgraded_tasks(run["config"].get("tasks"))}}
+        if isinstance(run, dict) and isinstance(run.get("config"), dict)
+        else run
+        for run in table["runs"]
+    ]
+    return {**table, "runs": runs}
 
 
 def recorded_seeds(out: Path, row: str) -> list[int]:

@@ -13,7 +13,15 @@ from swissbert.errors import SwissbertError
 from swissbert.experiments.outcome import outcome
 from swissbert.experiments.outcome_files import as_markdown, write_outcome
 from swissbert.experiments.paper import Choices, PaperTable, TableRow
-from swissbert.experiments.records import Evaluation, RowRecord, RunRecord, anonymous, read_record, write_record
+from swissbert.experiments.records import (
+    RECORD_FORMAT,
+    Evaluation,
+    RowRecord,
+    RunRecord,
+    anonymous,
+    read_record,
+    write_record,
+)
 from swissbert.experiments.row_plan import Job, PlannedRow, plan_rows, plan_text
 from swissbert.experiments.trainer import tokens_per_second, train_run
 from swissbert.files import locked, writing
@@ -119,6 +127,7 @@ def run_row(planned: PlannedRow, out: Path, display: Display) -> RowRecord:
         scores=_row_scores(planned.row, runs),
         runs=runs,
         predictions=_submit(planned, out, display) if planned.row.test else [],
+        format=RECORD_FORMAT,
     )
     write_record(out, record)
     _remove_checkpoints(planned)

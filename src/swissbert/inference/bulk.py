@@ -5,12 +5,13 @@ rows each, in input order) and, at the end, ``done.json``. Every file is written
 """
 
 import hashlib
+import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain, count, islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from swissbert.data.formats import Format
 from swissbert.data.rows import BadRow
@@ -121,9 +122,15 @@ def answer_file(
         if (done := _finished(folder)) is not None:
             display.say(f"{folder}: this job is finished already; there is nothing to compute")
             return done
-        files: list[TextIO] = []
+        files: list[io.BufferedReader] = []
         inputs = open_inputs(
-            str(source), tasks, format, is_choice=is_choice, columns=columns, on_open=files.append
+            str(source),
+            tasks,
+            format,
+            is_choice=is_choice,
+            columns=columns,
+            on_open=files.append,
+            on_note=display.say,
         )  # reports missing columns before anything is written
         check_names(inputs.tasks)
         check_threshold(inputs.tasks, threshold)
@@ -249,7 +256,7 @@ def _finished(folder: Path) -> Done | None:
         return None
 
 
-def _share(source: Path, files: list[TextIO], format: Format) -> Callable[[int], float]:
+def _share(source: Path, files: list[io.BufferedReader], format: Format) -> Callable[[int], float]:
     """Return a function that turns rows done into the share of the input done.
 
     Args:
@@ -264,6 +271,6 @@ def _share(source: Path, files: list[TextIO], format: Format) -> Callable[[int],
 
     def share(rows: int) -> float:
         file = files[0]
-        return 1.0 if file.closed else file.buffer.tell() / size
+        return 1.0 if file.closed else file.tell() / size
 
     return share

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import NamedTuple
 
-from swissbert.data.formats import Cells, NumberedCells
+from swissbert.data.formats import Cells, NumberedCells, column_names
+from swissbert.data.row_checks import COLUMNS_SHOWN
 from swissbert.errors import SwissbertError, nearest
 from swissbert.tasks import Columns, Task
 
@@ -208,18 +209,22 @@ def _missing(cells: Cells, tasks: Sequence[Task], where: str, is_choice: bool, c
     if own in cells or (columns.text is None and TEXT in cells and own not in cells):
         own, argument = columns.text_pair or task.columns.text_pair or TEXT_PAIR, "text_pair_column"
     return SwissbertError(
-        f"{where}: no column '{own}', which task '{task.name}' reads{nearest(own, cells)} ({available}); "
+        f"{where}: no column '{own}', which task '{task.name}' reads{nearest(own, column_names(cells))} ({available}); "
         f"{argument} names another",
         argument=argument,
     )
 
 
 def _no_column(name: str, argument: str, cells: Cells, where: str) -> str:
-    return f"{where}: no column '{name}', which {argument} names{nearest(name, cells)} ({_available(cells)})"
+    return (
+        f"{where}: no column '{name}', which {argument} names{nearest(name, column_names(cells))} ({_available(cells)})"
+    )
 
 
 def _available(cells: Cells) -> str:
-    return "columns here: " + ", ".join(repr(column) for column in cells)
+    names = column_names(cells)
+    more = f" and {len(names) - COLUMNS_SHOWN} more" if len(names) > COLUMNS_SHOWN else ""
+    return "columns here: " + ", ".join(repr(name) for name in names[:COLUMNS_SHOWN]) + more
 
 
 def _reads(task: Task) -> str:

@@ -7,18 +7,24 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from swissbert.data.formats import (
+    ENDINGS,
     FORMATS,
     Format,
     NumberedCells,
+    OnNote,
     OnOpen,
     ReadOptions,
     TextFormat,
+    ending_of,
     find_format,
+    member_name,
     read_cells,
+    start_of_text,
     unreadable,
+    with_nested,
 )
 from swissbert.data.rows import BadRow, Row
 from swissbert.errors import SwissbertError
@@ -57,6 +63,7 @@ def read_inputs(
     format: Format | str = "auto",
     stdin: TextIO | None = None,
     on_open: OnOpen | None = None,
+    on_note: OnNote = lambda note: None,
 ) -> Iterator[Row | BadRow]:
     """Yield the rows of a file or of standard input for one task; see `open_inputs`.
 
@@ -66,6 +73,7 @@ def read_inputs(
         format: A format or its name; ``auto`` is plain text for standard input, else see `input_format`.
         stdin: What to read instead of the process's standard input.
         on_open: Called with the open file, if the format is text.
+        on_note: Called with a sentence about anything in the file that is not as the task declares it.
 
     Yields:
         A row, or a bad row in its place.
@@ -73,7 +81,7 @@ def read_inputs(
     Raises:
         SwissbertError: If the input cannot be read or lacks a column.
     """
-    for given in open_inputs(source, [task], format, stdin=stdin, on_open=on_open):
+    for given in open_inputs(source, [task], format, stdin=stdin, on_open=on_open, on_note=on_note):
         yield given.rows[0]
 
 
@@ -86,6 +94,7 @@ def open_inputs(
     columns: InputColumns = NO_COLUMNS,
     stdin: TextIO | None = None,
     on_open: OnOpen | None = None,
+    on_note: OnNote = lambda note: None,
 ) -> Inputs:
     """Open a file or standard input for one task or several; labels are not looked at.
 
@@ -100,6 +109,7 @@ def open_inputs(
         columns: Names of columns that take the place of those that tasks declare.
         stdin: What to read instead of the process's standard input.
         on_open: Called with the open file, if the format is text.
+        on_note: Called with a sentence about anything in the file that is not as the task declares it.
 
     Raises:
         SwissbertError: If the input cannot be read, lacks a column, or is of no use to a task.
@@ -107,16 +117,16 @@ def open_inputs(
     where = "standard input" if source == STDIN else source
     first = tasks[0]
     try:
+        options = _options(tasks, columns, on_note)
         if source == STDIN:
-            chosen = find_format(Path("/dev/stdin"), FORMATS["text"] if format == "auto" else format)
+            chosen = find_format(Path("/dev/stdin"), FORMATS["text"] if format == "auto" else format, options)
         else:
-            chosen = input_format(Path(source), first, format)
-        has_pairs = all(task.is_pair for task in tasks)
-        options = first.read_options
+            chosen = input_format(Path(source), first, format, on_note, options)
         if not chosen.has_columns:
+            has_pairs = all(task.is_pair for task in tasks)
             options = replace(options, text="text", text_pair="text_pair" if has_pairs else None)
         if source == STDIN:
-            raw = _read_stdin(chosen, options, stdin)
+            raw = _read_stdin(options, chosen, stdin)
         else:
             raw = read_cells(Path(source), chosen, options, on_open)
         if chosen.has_columns:
@@ -128,26 +138,52 @@ def open_inputs(
     return Inputs(where, chosen, plan, raw)
 
 
-def _read_stdin(format: Format, options: ReadOptions, stdin: TextIO | None) -> Iterator[NumberedCells]:
-    """Open standard input as UTF-8, whatever the locale, so that other bytes are bad rows and not an error."""
+def _options(tasks: Sequence[Task], columns: InputColumns, on_note: OnNote = lambda note: None) -> ReadOptions:
+    """Return how inputs are read: as the first task's files, with the columns that any of the tasks may read."""
+    texts: list[tuple[str, ...]] = []
+    for task in tasks:
+        for text, pair in ((task.columns.text, task.columns.text_pair), ("text", "text_pair")):
+            names = (columns.text or text, (columns.text_pair or pair) if task.is_pair else None)
+            texts.append(tuple(name for name in names if name))
+    ids = [columns.id, *(task.columns.id for task in tasks)]
+    expected = dict.fromkeys(name for group in (*texts, ids) for name in group if name)
+    return replace(tasks[0].read_options, texts=tuple(dict.fromkeys(texts)), columns=tuple(expected), on_note=on_note)
+
+
+def _read_stdin(options: ReadOptions, chosen: Format, stdin: TextIO | None) -> Iterator[NumberedCells]:
+    """Open standard input as bytes, whatever the locale, so that bytes of another encoding are bad rows and no error."""
     if stdin is None and sys.stdin is None:
         raise SwissbertError("standard input: it is closed, so there is nothing to read")
-    if not isinstance(format, TextFormat):
-        return read_cells(Path("/dev/stdin"), format, options)
-    file = stdin or io.TextIOWrapper(
-        sys.stdin.buffer, encoding="utf-8-sig", errors="surrogateescape", newline=format.newline
-    )
-    return format.parse(file, "standard input", options)
+    if not isinstance(chosen, TextFormat):
+        return read_cells(Path("/dev/stdin"), chosen, options)
+    if stdin is not None:
+        rows = chosen.parse(stdin, "standard input", options)
+    else:
+        raw = sys.stdin.buffer
+        data = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(cast(Any, raw))
+        rows = chosen.read(data, "standard input", options)
+    return with_nested(rows, options.columns)
 
 
-def input_format(path: Path, task: Task, format: Format | str = "auto") -> Format:
-    """Return the format to read a file of inputs with.
+def input_format(
+    path: Path,
+    task: Task,
+    format: Format | str = "auto",
+    on_note: OnNote = lambda note: None,
+    options: ReadOptions | None = None,
+) -> Format:
+    """Return the format to read a file of inputs with, so that a text is read as it was in training.
+
+    A format that is named is taken. Otherwise it is the one that the task declares, if the file has its ending
+    or a first line with the task's columns in that format. Otherwise it is found by the ending as for a
+    task that declares none (see `find_format`).
 
     Args:
         path: The file.
-        task: Its own format takes precedence over the ending if the file is laid out that way (the course's ``.csv``
-            files have tabs), so that a text is read as it was in training.
+        task: Declares the format of its files.
         format: A format or its name; ``auto`` chooses.
+        on_note: Called with a sentence if the file is read as plain text, but its first line looks like cells.
+        options: How it is read, with the columns to expect; None for what the task declares.
 
     Raises:
         OSError: If there is no such file.
@@ -158,6 +194,24 @@ def input_format(path: Path, task: Task, format: Format | str = "auto") -> Forma
     path.stat()  # that a file is missing is reported before its ending
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    by_ending = find_format(path)
-    own = task.format
-    return own if isinstance(own, Format) and own.fits(path) else by_ending
+    options = replace(options or _options([task], NO_COLUMNS), on_note=lambda note: None)
+    declared = task.format
+    ending = ending_of(member_name(path))
+    if isinstance(declared, Format):
+        is_text = isinstance(declared, TextFormat) and isinstance(ENDINGS.get(ending, declared), TextFormat)
+        if ending in declared.endings or (is_text and declared.fits(start_of_text(path, options), options)):
+            return declared
+    chosen = find_format(path, "auto", options)
+    if not chosen.has_columns and not task.is_pair:
+        _note_cells(path, task, options, on_note)
+    return chosen
+
+
+def _note_cells(path: Path, task: Task, options: ReadOptions, on_note: OnNote) -> None:
+    """Say that a file is read as plain text if its first line looks like cells."""
+    delimiter = task.delimiter or str(getattr(task.format, "delimiter", "\t"))
+    if delimiter in start_of_text(path, options).split("\n", 1)[0]:
+        on_note(
+            f"{path}: read as plain text, a text on each line, by its ending; its first line has cells, but no column "
+            f"'{task.columns.text}', which task '{task.name}' reads"
+        )

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from swissbert.data.cs224n import write_submission
 from swissbert.data.rows import BadRow
-from swissbert.data.splits import find_split_file, read_split
+from swissbert.data.source_files import has_split_files
+from swissbert.data.splits import read_split
 from swissbert.inference.model import Model
 from swissbert.tasks import Split
 
@@ -26,7 +27,7 @@ def submission(model: Model, directory: Path | None, out: Path) -> Iterator[tupl
     """
     for task in model.tasks.values():
         splits: list[Split] = ["dev", "test"]
-        available = [s for s in splits if (task.hub and s in task.hub.splits) or find_split_file(task, s, directory)]
+        available = [s for s in splits if (task.hub and s in task.hub.splits) or has_split_files(task, s, directory)]
         for split in available or splits:  # with neither, read_split reports what is missing
             rows = read_split(task, split, directory, labelled=False)
             decisions = task.kind.decide(model.answer_rows(task, rows.rows))

@@ -13,18 +13,19 @@ from swissbert.files import read_object
 from swissbert.kinds import Kind
 from swissbert.model_folder.encoders import is_local
 from swissbert.model_folder.layout import DESCRIPTION
+from swissbert.older_settings import upgraded_tasks
 from swissbert.settings import Settings, shown, validated
-from swissbert.tasks import Task, without_stratify
+from swissbert.tasks import Task
 
-FORMAT = 1
-"""Version of the model folder's layout."""
+FORMAT = 2
+"""Version of the model folder's layout. Format 1, of swissbert 0.1.0, differs in the meaning of settings only."""
 
 
 class Description(Settings):
     """Everything about a model that is not weights or vocabulary.
 
     Attributes:
-        format: `FORMAT` of the folder's layout.
+        format: `FORMAT` of the folder's layout; a folder of format 1 is converted when it is read.
         tasks: The tasks, in order.
         encoder: The encoder settings of the run. `save_model` writes the name of an encoder that is a folder without
             the folders above it.
@@ -67,15 +68,13 @@ def read_description(folder: Path, kinds: Mapping[str, Kind] | None = None) -> D
         SwissbertError: If it is missing, damaged, of another format, or belongs to an exported ONNX folder.
     """
     table = without_paths(read_table(folder))
-    if isinstance(tasks := table.get("tasks"), list):
-        table["tasks"] = [without_stratify(task) if isinstance(task, dict) else task for task in tasks]
     return validated(
         Description, table, str(folder / DESCRIPTION), context={"kinds": dict(kinds or {}), "any_format": True}
     )
 
 
 def read_table(folder: Path) -> dict[str, Any]:
-    """Read ``swissbert.json`` of a model folder as it is, and check its format alone.
+    """Read ``swissbert.json`` of a model folder, check its format alone, and convert one of an earlier format.
 
     Raises:
         SwissbertError: If it is missing, is not JSON, is of another format, or belongs to an exported ONNX folder.
@@ -85,8 +84,15 @@ def read_table(folder: Path) -> dict[str, Any]:
     version = table.get("format")
     if version == "onnx":
         raise SwissbertError(f"{folder}: an exported ONNX folder, for onnxruntime; a model folder is expected")
-    if type(version) is not int or version != FORMAT:
-        raise SwissbertError(f"{path}: format is {shown(version)}, but this version of swissbert reads format {FORMAT}")
+    if type(version) is not int or not 1 <= version <= FORMAT:
+        raise SwissbertError(
+            f"{path}: format is {shown(version)}, but this version of swissbert reads formats 1 to {FORMAT}; a newer "
+            "swissbert may read it"
+        )
+    if version < FORMAT:
+        table["format"] = FORMAT
+        if "tasks" in table:
+            table["tasks"] = upgraded_tasks(table["tasks"])
     return table
 
 
@@ -107,7 +113,9 @@ def without_paths(table: Mapping[str, Any]) -> dict[str, Any]:
         clean["provenance"] = _clean(provenance, {path: name for path, name in paths.items() if path != name})
     if isinstance(tasks, list):
         clean["tasks"] = [
-            {**task, "files": _clean(task["files"], {})} if isinstance(task, dict) and "files" in task else task
+            {**task, **{key: _clean(task[key], {}) for key in ("files", "label_files") if key in task}}
+            if isinstance(task, dict)
+            else task
             for task in tasks
         ]
     return clean

@@ -36,7 +36,7 @@ from swissbert.training.resume import (
     need_locations,
     stored_config,
     with_stored_data,
-    with_stored_holdout,
+    with_stored_meaning,
 )
 from swissbert.training.start import begin, outside_classes, resumed_hardware
 from swissbert.training.state import Progress, load_checkpoint, read_run_record, save_checkpoint
@@ -123,7 +123,7 @@ def train(
             need_locations(config, out, reads_files=_reads_files(config, data))
         config = complete(config, display, data)
         if has_run:
-            config = with_stored_holdout(adopt_choices(config, stored_config(out, config)), out)
+            config = with_stored_meaning(adopt_choices(config, stored_config(out, config)), out)
         changes = check_settings(config, out, resume)
         record = read_run_record(out / layout.RUN_RECORD) if resume and (out / layout.RUN_RECORD).exists() else None
         hardware, whole_steps = None, False

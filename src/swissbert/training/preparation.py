@@ -256,6 +256,7 @@ def load_splits(
     _refuse_unknown("data", data or {}, config)
     train: dict[str, TaskData] = {}
     dev: list[TaskData] = []
+    notes: dict[str, None] = {}  # those of held-out rows are those of train rows again
     for task in config.tasks:
         options: SplitOptions = {
             "separate": task.is_pair and not config.model.pair_encoding,
@@ -272,6 +273,10 @@ def load_splits(
             else:
                 load = cached_split if config.data.cache else load_split
                 rows = load(task, split, config.data.path, tokenizer, **options)
+            for note in rows.source_notes:
+                if note not in notes:
+                    display.say(f"  {note}")
+            notes |= dict.fromkeys(rows.source_notes)
             _report(rows, split, config.encoder.max_length, display)
             if split == "train":
                 train[task.name] = rows

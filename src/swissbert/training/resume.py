@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from swissbert.config import RunConfig, data_path, make_config
-from swissbert.data.splits import find_split_file
+from swissbert.data.source_files import has_split_files
 from swissbert.errors import SwissbertError
 from swissbert.model_folder import layout
 from swissbert.model_folder.encoders import is_local
 from swissbert.model_folder.moved import moved_folder
+from swissbert.older_settings import upgraded_task, upgraded_tasks
 from swissbert.setting_tables import apply_overrides, changed_settings, shown_change
 from swissbert.settings import read_toml, shown
-from swissbert.tasks import without_stratify
 from swissbert.training.state import read_run_record
 
 FREE = (
@@ -28,7 +28,7 @@ FREE = (
 )
 """Settings that a resumed run may change, because its losses do not depend on them."""
 
-LOCATION = re.compile(r"data\.dir|encoder\.(name|revision)|tasks\[\w+\]\.files\..+")
+LOCATION = re.compile(r"data\.dir|encoder\.(name|revision)|tasks\[\w+\]\.(files|label_files)\..+")
 """Settings that say where rows and encoder are. They may change, because the content is compared (see `start.begin`)."""
 
 LENGTH = ("train.epochs", "train.max_steps", "train.patience")
@@ -58,7 +58,7 @@ def stored_config(out: Path, like: RunConfig | None = None) -> RunConfig:
     Raises:
         SwissbertError: If it has none, or they are not settings of this version.
     """
-    return _validated(read_toml(_config_file(out)), out, like=like)
+    return _validated(_stored_table(out), out, like=like)
 
 
 def resumable_config(out: Path, overrides: list[str] | None = None, data: str | None = None) -> RunConfig:
@@ -75,13 +75,22 @@ def resumable_config(out: Path, overrides: list[str] | None = None, data: str | 
     Raises:
         SwissbertError: If there are no such settings, or an override is not valid.
     """
-    table = read_toml(_config_file(out))
+    table = _stored_table(out)
     _relocate(table, out)
     sources = apply_overrides(table, overrides or [])
     if data is not None:
         table.setdefault("data", {})["dir"] = data
         sources["data.dir"] = "argument data"
     return _validated(table, out, sources)
+
+
+def _stored_table(out: Path) -> dict[str, Any]:
+    """Read ``config.toml``, and convert settings of an earlier release to their meaning today."""
+    table, record = read_toml(_config_file(out)), out / layout.RUN_RECORD
+    version = read_run_record(record).get("format", 1) if record.is_file() else 1
+    if version == 1 and "tasks" in table:
+        table["tasks"] = upgraded_tasks(table["tasks"])
+    return table
 
 
 def _config_file(out: Path) -> Path:
@@ -106,16 +115,24 @@ def _config_file(out: Path) -> Path:
     )
 
 
-def with_stored_holdout(config: RunConfig, out: Path) -> RunConfig:
-    """Return settings that hold dev rows out as a run of swissbert 0.1.0 did, whose stored tasks do not say ``stratify``.
+def with_stored_meaning(config: RunConfig, out: Path) -> RunConfig:
+    """Return settings whose tasks leave out what those of swissbert 0.1.0 could not say, with the meaning it had then.
 
     Args:
         config: Settings of the run that is resumed.
         out: Its folder.
     """
     stored = read_toml(_config_file(out)).get("tasks", [])
-    old = {task.get("name") for task in stored if isinstance(task, dict) and "stratify" not in task}
-    tasks = [task.model_copy(update={"stratify": False}) if task.name in old else task for task in config.tasks]
+    old = {
+        task["name"]: task for task in stored if isinstance(task, dict) and "stratify" not in task and "name" in task
+    }
+    tasks = []
+    for task in config.tasks:
+        upgraded = upgraded_task({**old[task.name], "kind": task.kind.name}) if task.name in old else {}
+        update: dict[str, object] = {"stratify": upgraded["stratify"]} if upgraded else {}
+        if "scale" in upgraded and "scale" not in task.model_fields_set:
+            update["scale"] = upgraded["scale"]
+        tasks.append(task.model_copy(update=update))
     return config.model_copy(update={"tasks": tasks})
 
 
@@ -124,9 +141,6 @@ def _validated(
 ) -> RunConfig:
     """Validate stored settings; where those of the file are not valid, name the version that wrote them."""
     where = str(out / layout.RUN_CONFIG)
-    if isinstance(tasks := table.get("tasks"), list):
-        tasks = [without_stratify(task) if isinstance(task, dict) else task for task in tasks]
-        table = {**table, "tasks": tasks}
     try:
         return make_config(table, where, sources, like=like)
     except SwissbertError as error:
@@ -151,7 +165,7 @@ def _relocate(table: dict[str, Any], out: Path) -> None:
             table["encoder"]["name"] = str(encoder)
     if data is not None and not os.path.isdir(data):
         folder, tasks = moved_folder(out, data), [task for task in config.tasks if task.files]
-        if folder is not None and all(find_split_file(task, "train", folder) is not None for task in tasks):
+        if folder is not None and all(has_split_files(task, "train", folder) for task in tasks):
             table["data"]["dir"] = str(folder)
 
 

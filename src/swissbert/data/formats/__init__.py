@@ -1,14 +1,27 @@
 """File formats of data. A new format is a `Format` in a file here and one line in `FORMATS`."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from swissbert.data.formats.base import Cells, Format, MissingFormat, NumberedCells, OnOpen, ReadOptions, TextFormat
-from swissbert.data.formats.delimited import Delimited
-from swissbert.data.formats.encoding import unreadable
+from swissbert.data.formats.base import (
+    Cells,
+    Format,
+    MissingFormat,
+    NumberedCells,
+    OnNote,
+    OnOpen,
+    ReadOptions,
+    TextFormat,
+)
+from swissbert.data.formats.compression import ending_of, member_name, refuse_other_files
+from swissbert.data.formats.delimited import DELIMITERS, Delimited
+from swissbert.data.formats.encoding import codec_of, unreadable
 from swissbert.data.formats.jsonl import JsonLines
+from swissbert.data.formats.nested import column_names, with_nested
 from swissbert.data.formats.parquet import Parquet
+from swissbert.data.formats.start import start_of_text
 from swissbert.data.formats.text import PlainText
 from swissbert.errors import SwissbertError, nearest
 
@@ -29,30 +42,57 @@ ENDINGS: dict[str, Format] = {ending: format for format in FORMATS.values() for 
 """The format that each file ending stands for."""
 
 
-def find_format(path: Path, format: Format | str = "auto") -> Format:
+def find_format(path: Path, format: Format | str = "auto", options: ReadOptions | None = None) -> Format:
     """Return the format to read a file with.
 
     Args:
-        path: The file, for its ending.
-        format: A format, the name of one, or ``auto`` for the one that the ending stands for.
+        path: The file, for its ending: that of its name without ``.gz`` and the like, or of the file in a zip archive.
+        format: A format, the name of one, or ``auto`` for the one that the ending stands for. A file of text whose
+            ending says nothing about columns (``.txt``, or one that is not known) is a table if its first line has the
+            columns of `options`, or if they name a delimiter.
+        options: How the file is read.
 
     Raises:
+        OSError: If the file cannot be read.
         SwissbertError: If the name or the ending is unknown; lists those that are known.
     """
     if isinstance(format, Format):
         return format
-    if format == "auto":
-        ending = path.suffix.lower()
-        if ending not in ENDINGS:
-            raise SwissbertError(
-                f"{path}: no format is known by the ending '{ending}' (known: {', '.join(ENDINGS)}); "
-                f"set the format by name: {', '.join(FORMATS)}",
-                argument="format",
-            )
-        return ENDINGS[ending]
-    if format not in FORMATS:
-        raise SwissbertError(f"{path}: {unknown_format(format)}", argument="format")
-    return FORMATS[format]
+    if format != "auto":
+        if format not in FORMATS:
+            raise SwissbertError(f"{path}: {unknown_format(format)}", argument="format")
+        return FORMATS[format]
+    ending = ending_of(member_name(path))
+    by_ending = ENDINGS.get(ending)
+    if by_ending is not None and by_ending.has_columns:
+        return by_ending
+    table = _table(path, options or ReadOptions())
+    if table is not None:
+        return table
+    if by_ending is None:
+        if path.is_file():
+            with path.open("rb") as file:
+                refuse_other_files(file.read(64), str(path))
+        raise SwissbertError(
+            f"{path}: no format is known by the ending '{ending}' (known: {', '.join(ENDINGS)}); "
+            f"set the format by name: {', '.join(FORMATS)}",
+            argument="format",
+        )
+    return by_ending
+
+
+def _table(path: Path, options: ReadOptions) -> Format | None:
+    """Return the format with columns that a file of text has by its first line; None if it has none."""
+    if options.delimiter is not None:
+        return FORMATS["tsv" if options.delimiter == "\t" else "csv"]
+    start = start_of_text(path, options) if options.texts else ""
+    line = next((line for line in start.splitlines() if line), "")
+    for delimiter in DELIMITERS:
+        format = FORMATS["tsv" if delimiter == "\t" else "csv"]
+        is_likely = options.header or delimiter == "\t"  # without names, a comma or the like may be part of a text
+        if delimiter in line and is_likely and format.fits(line, replace(options, delimiter=delimiter)):
+            return format
+    return FORMATS["jsonl"] if FORMATS["jsonl"].fits(start, options) else None
 
 
 def unknown_format(name: object) -> str:
@@ -78,15 +118,18 @@ def read_cells(
     Raises:
         SwissbertError: If the format is unknown, or the file cannot be read or is not of that format.
     """
+    options = options or ReadOptions()
     try:
-        yield from find_format(path, format).cells(path, options or ReadOptions(), on_open)
+        rows = find_format(path, format, options).cells(path, options, on_open)
+        yield from with_nested(rows, options.columns)
     except OSError as error:
         raise SwissbertError(f"{path}: cannot be read ({error.strerror or ' '.join(str(error).split())})") from error
 
 
-def head(path: Path, count: int, format: Format | str = "auto") -> list[Cells]:
+def head(path: Path, count: int, format: Format | str = "auto", options: ReadOptions | None = None) -> list[Cells]:
     """Return the cells of the first `count` readable rows of a file."""
-    return list(islice((cells for _, cells in read_cells(path, format) if isinstance(cells, dict)), count))
+    rows = read_cells(path, format, options)
+    return list(islice((cells for _, cells in rows if isinstance(cells, dict)), count))
 
 
 __all__ = [
@@ -96,12 +139,19 @@ __all__ = [
     "Format",
     "MissingFormat",
     "NumberedCells",
+    "OnNote",
     "OnOpen",
     "ReadOptions",
     "TextFormat",
+    "codec_of",
+    "column_names",
+    "ending_of",
     "find_format",
     "head",
+    "member_name",
     "read_cells",
+    "start_of_text",
     "unknown_format",
     "unreadable",
+    "with_nested",
 ]

@@ -4,21 +4,31 @@ A format turns a file into numbered rows of cells. It knows nothing of tasks, la
 cells of every format alike (see `swissbert.data.row_checks`).
 """
 
+import io
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
 from typing import ClassVar, TextIO
 
-from swissbert.data.formats.encoding import unreadable
+from swissbert.data.formats.compression import decompressed
+from swissbert.data.formats.encoding import open_text, unreadable
 from swissbert.errors import SwissbertError
 
 Cells = dict[str, object]
 """The cells of one row by column name."""
 NumberedCells = tuple[int, Cells | str]
 """A row's number and its cells, or the reason why it cannot be split into cells."""
-OnOpen = Callable[[TextIO], object]
-"""Called with a text file as soon as it is open, so that a caller can tell how far it has been read."""
+OnOpen = Callable[[io.BufferedReader], object]
+"""Called with the bytes of a text file, as they are on disk, so that a caller can tell how far they have been read."""
+
+
+OnNote = Callable[[str], object]
+"""Called with a sentence about anything that was detected rather than declared."""
+
+
+def _ignored(note: str) -> None:
+    """Take no notice of a note."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +39,25 @@ class ReadOptions:
         quotes: Whether quotes in delimited text are syntax; None for the format's own default.
         text: Column name of the text, for formats without column names.
         text_pair: Column name of the second text of a pair, for formats without column names; None for single texts.
+        delimiter: What separates the cells of delimited text; None for the format's own, or another one by which alone
+            the header has the expected columns.
+        encoding: Encoding of text; None to detect it (see `swissbert.data.formats.encoding`).
+        header: Whether delimited text has a header. Without one, columns are named by their numbers, ``"1"`` and so on.
+        columns: Names of all columns that are read.
+        texts: Names of the columns with the text or both texts of a pair: several tuples if a file may have one or the
+            other. Delimiter and header are recognised by them; empty if nothing is expected.
+        on_note: Called with a sentence about anything that was detected rather than declared.
     """
 
     quotes: bool | None = None
     text: str = "text"
     text_pair: str | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
+    header: bool = True
+    columns: tuple[str, ...] = ()
+    texts: tuple[tuple[str, ...], ...] = ()
+    on_note: OnNote = field(default=_ignored, compare=False)
 
 
 class Format(ABC):
@@ -80,8 +104,13 @@ class Format(ABC):
             SwissbertError: If it is not of this format.
         """
 
-    def fits(self, path: Path) -> bool:
-        """Return whether a file of another ending is laid out as this format; reads no more than its first line."""
+    def fits(self, start: str, options: ReadOptions) -> bool:
+        """Return whether a file of another ending is laid out as this format and has the expected columns.
+
+        Args:
+            start: The beginning of the file as text, at least its first line.
+            options: How it would be read; its `ReadOptions.texts` are the expected columns.
+        """
         return False
 
     def count_rows(self, path: Path) -> int | None:
@@ -102,20 +131,45 @@ class Format(ABC):
 
 
 class TextFormat(Format):
-    """A format of text files in UTF-8, with or without a byte order mark.
+    """A format of text files, compressed or not, in UTF-8 or in the encoding that is set.
 
-    Bytes that are not UTF-8 reach `parse` as lone surrogates, so that they cost only the rows that hold them.
+    Bytes that cannot be decoded reach `parse` as lone surrogates, so that they cost only the rows that hold them.
     """
 
     newline: ClassVar[str | None] = None
     """As in `open`: None translates line ends, an empty string keeps them."""
 
     def cells(self, path: Path, options: ReadOptions, on_open: OnOpen | None = None) -> Iterator[NumberedCells]:
-        """Open the file and `parse` it."""
-        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline=self.newline) as file:
+        """Open the file, decompress and decode it, and `parse` it."""
+        with path.open("rb") as raw:
             if on_open:
-                on_open(file)
-            yield from self.parse(file, str(path), options)
+                on_open(raw)
+            yield from self.read(raw, str(path), options, at_once=path.is_file())
+
+    def read(
+        self, raw: io.BufferedReader, where: str, options: ReadOptions, *, at_once: bool = False
+    ) -> Iterator[NumberedCells]:
+        """Yield the rows of an open file of bytes as `cells` does.
+
+        Args:
+            raw: The file, at its start.
+            where: Its name in messages.
+            options: How to read it.
+            at_once: Whether its start may be read at once to detect its encoding; otherwise what a pipe has ready is
+                looked at.
+        """
+        with decompressed(raw, where) as (data, compression):
+            if compression:
+                options.on_note(f"{PurePath(where).name}: decompressed ({compression})")
+            file = open_text(
+                data,
+                where,
+                options.encoding,
+                newline=self.newline,
+                at_once=at_once,
+                on_note=options.on_note,
+            )
+            yield from self.parse(file, where, options)
 
     @abstractmethod
     def parse(self, file: TextIO, where: str, options: ReadOptions) -> Iterator[NumberedCells]:
@@ -148,20 +202,21 @@ class MissingFormat(Format):
         )
 
 
-def check_columns(names: Sequence[str], where: str) -> None:
+def check_columns(names: Sequence[str], where: str, read: Collection[str] = ()) -> None:
     """Check the column names of a file.
 
     Args:
         names: The names; empty ones are columns without a name.
         where: Name of the file in error messages.
+        read: The columns that are read; others may have the same name.
 
     Raises:
-        SwissbertError: If a name is unreadable or used twice.
+        SwissbertError: If a name is unreadable, or one that is read is used twice.
     """
     if why := unreadable("".join(names)):
-        raise SwissbertError(f"{where}: the header has {why}; save the file as UTF-8 text")
-    if twice := repeated(names):
-        raise SwissbertError(f"{where}: the header names column '{twice}' twice")
+        raise SwissbertError(f"{where}: the header has {why}; save the file as UTF-8 text, or name its encoding")
+    if twice := repeated(name for name in names if name in read):
+        raise SwissbertError(f"{where}: the header names column '{twice}' twice; rename one of the two")
 
 
 def repeated(names: Iterable[str]) -> str | None:

@@ -1,15 +1,21 @@
-"""Tab- and comma-separated text with a header line."""
+"""Delimited text: cells separated by tabs, commas, semicolons or any other character."""
 
-import csv
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import PurePath
 from typing import TextIO
 
-from swissbert.data.formats.base import NumberedCells, ReadOptions, TextFormat, check_columns
+from swissbert.data.formats.base import Cells, NumberedCells, ReadOptions, TextFormat, check_columns
+from swissbert.data.formats.records import Replayed, records, split_line
+from swissbert.errors import SwissbertError
 
-_FIELD_LIMIT_LOCK = threading.Lock()
+DELIMITERS = ("\t", ",", ";", "|")
+"""What is tried if the header does not have the expected columns otherwise."""
+NAMES = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "vertical bars", " ": "spaces", ":": "colons"}
+"""What delimiters are called in messages."""
+LONG_NAME = 60
+"""Characters above which a cell of the first line looks like a text rather than the name of a column."""
+MOST_WORDS = 4
+"""Words above which it does."""
 
 
 class Delimited(TextFormat):
@@ -18,8 +24,9 @@ class Delimited(TextFormat):
     Args:
         name: Name of the format.
         endings: Its file endings.
-        delimiter: The delimiter, one character.
-        quotes: Whether quotes are syntax, as CSV has it, or plain text; `ReadOptions` may say otherwise.
+        delimiter: The delimiter, one character; `ReadOptions` may say otherwise.
+        quotes: Whether quotes are syntax, as CSV has it, or plain text; `ReadOptions` may say otherwise. With another
+            delimiter than its own they are syntax.
     """
 
     newline = ""  # quoted cells keep their line ends
@@ -28,114 +35,138 @@ class Delimited(TextFormat):
         self.name, self.endings, self.delimiter, self.quotes = name, endings, delimiter, quotes
 
     def parse(self, file: TextIO, where: str, options: ReadOptions) -> Iterator[NumberedCells]:
-        """Yield cells under the names of the header, the first line that is not blank. Numbers are lines."""
-        quotes = self.quotes if options.quotes is None else options.quotes
+        """Yield cells under the names of the header, the first line that is not blank. Numbers are lines.
+
+        Without a header, cells are under their numbers. Empty cells at the end of a row, and columns without a name
+        that a row leaves out there, do no harm.
+        """
+        start = [file.readline()]
+        while start[-1] and not start[-1].strip("\r\n"):
+            start.append(file.readline())
+        delimiter, has_header = self._layout(start[-1], where, options)
+        quotes = self._quotes(delimiter, options)
+        names: list[str] = []
         header: list[str] = []
-        for number, cells, hint in records(file, self.delimiter, quotes):
-            if not header:
-                header = [name.strip() for name in cells]
-                check_columns(header, where)
-            elif len(cells) != len(header):
-                yield number, f"{len(cells)} cells where the header has {len(header)}{hint}"
+        named = beyond = 0  # columns up to the last one with a name; rows with more text after them
+        for number, cells, hint in records(Replayed(start, file), delimiter, quotes):
+            if not names and has_header:
+                header, names = cells, [name.strip() for name in cells]
+                check_columns(names, where, options.columns)
+                _check_header(names, where, options)
+                named = max((column for column, name in enumerate(names, 1) if name), default=0)
+                continue
+            if not names:
+                names = [str(column) for column in range(1, len(cells) + 1)]
+                _check_numbers(len(cells), where, options)
+            beyond += named < len(cells) <= len(names) and any(cells[named:])
+            if cells == header:
+                yield number, "the header occurs again"
+            elif len(cells) == len(names):
+                yield number, dict(zip(names, cells, strict=True))
             else:
-                yield number, dict(zip(header, cells, strict=True))
+                is_ragged = not has_header and delimiter == "\t" and len(cells) >= _needed(options)
+                yield number, _uneven(cells, names, hint, has_header=has_header, is_ragged=is_ragged)
+        if beyond and has_header:
+            name = PurePath(where).name
+            options.on_note(f"{name}: {beyond:,} rows hold text in columns without a name, which is not read")
 
-    def fits(self, path: Path) -> bool:
-        """Whether a ``.csv`` or ``.tsv`` file has this delimiter in its header; without any, whether the ending agrees."""
-        ending = path.suffix.lower()
-        if ending not in (".csv", ".tsv") or not path.is_file():
-            return False
-        with path.open("rb") as file:
-            header = file.readline(2**16)
-        has_tabs = b"\t" in header or (ending == ".tsv" and b"," not in header)
-        return has_tabs == (self.delimiter == "\t")
+    def fits(self, start: str, options: ReadOptions) -> bool:
+        """Whether the first line has the expected columns, split by the format's delimiter or the one that is set."""
+        delimiter = options.delimiter or self.delimiter
+        line = next((line for line in start.splitlines() if line), "")
+        names = split_line(line, delimiter, self._quotes(delimiter, options))
+        return _has_columns(names, options.texts) or (not options.header and 1 < _needed(options) <= len(names))
 
+    def _quotes(self, delimiter: str, options: ReadOptions) -> bool:
+        """Whether quotes are syntax."""
+        return options.quotes if options.quotes is not None else self.quotes or delimiter != self.delimiter
 
-def records(file: TextIO, delimiter: str, quotes: bool) -> Iterator[tuple[int, list[str], str]]:
-    """Yield the records of delimited text that are not blank.
+    def _layout(self, line: str, where: str, options: ReadOptions) -> tuple[str, bool]:
+        """Return the delimiter of a file and whether it has a header; report what was not declared so.
 
-    A quoted cell may span lines if its quotes are balanced and, in tab-separated text, it holds no tab. Otherwise the
-    quote is a stray one: only its own line is affected, and the lines after it are read as records of their own.
-
-    Args:
-        file: A text file that keeps line ends (``newline=""``).
-        delimiter: The delimiter, one character.
-        quotes: Whether quotes are syntax.
-
-    Yields:
-        Number of the first line, cells, and a clause about a stray quote for the message if the record is bad.
-    """
-    pending: list[str] = []  # lines to read again, the next one last
-
-    def next_line() -> str:
-        return pending.pop() if pending else file.readline()
-
-    number = 1
-    while line := next_line():
-        hint, count = "", 1
-        if not quotes or '"' not in line:
-            text = line.rstrip("\r\n")
-            cells = text.split(delimiter) if text else []
-        else:
-            lines = [line]
-            try:
-                cells = _quoted(lines, next_line, delimiter)
-            except csv.Error:
-                pending.extend(reversed(lines[1:]))
-                del lines[1:]
-                cells = _lenient(line, delimiter)
-                hint = "; a quote on this line is not closed as it should be"
-            count = len(lines)
-        if cells:
-            yield number, cells, hint
-        number += count
+        Args:
+            line: The first line that is not blank.
+            where: Name of the file.
+            options: How it is read.
+        """
+        declared = options.delimiter or self.delimiter
+        names = {
+            delimiter: split_line(line, delimiter, self._quotes(delimiter, options))
+            for delimiter in dict.fromkeys((declared, *DELIMITERS))
+        }
+        having = [delimiter for delimiter, cells in names.items() if _has_columns(cells, options.texts)]
+        has_header = options.header or bool(having)
+        if not having and len(names[declared]) == 1 and options.texts:  # one cell: most likely of another delimiter
+            several = [delimiter for delimiter, cells in names.items() if len(cells) >= max(2, _needed(options))]
+            having = several if len(several) == 1 else []
+        delimiter = declared if declared in having or not having else having[0]
+        name = PurePath(where).name
+        if delimiter != declared:
+            options.on_note(f"{name}: the cells are separated by {called(delimiter)}, not by {called(declared)}")
+        if has_header and not options.header:
+            options.on_note(f"{name}: the first line names the columns, although header is false")
+        return delimiter, has_header
 
 
-def _quoted(lines: list[str], next_line: Callable[[], str], delimiter: str) -> list[str]:
-    """Parse a record with quotes.
+def called(delimiter: str) -> str:
+    """Return what a delimiter is called in messages."""
+    return NAMES.get(delimiter, repr(delimiter))
 
-    Args:
-        lines: Its first line; further lines of the record are appended.
-        next_line: Returns the next line, empty at the end.
-        delimiter: The delimiter.
 
-    Raises:
-        csv.Error: If a quote is a stray one.
-    """
+def _has_columns(names: list[str], expected: tuple[tuple[str, ...], ...]) -> bool:
+    """Whether a first line names the expected columns. Numbers name none: a header cannot be told from data by them."""
+    here = {name.strip() for name in names}
+    return any(here.issuperset(texts) and not all(text.isdigit() for text in texts) for texts in expected)
 
-    def taken() -> Iterator[str]:
-        yield from list(lines)
-        while line := next_line():
-            lines.append(line)
-            yield line
 
+def _needed(options: ReadOptions) -> int:
+    """Return the highest number among the columns of a file without a header; 0 if there is none."""
+    numbers = [int(text) for texts in options.texts for text in texts if text.isdecimal()]
+    return 0 if options.header else max(numbers, default=0)
+
+
+def _check_header(names: list[str], where: str, options: ReadOptions) -> None:
+    """Raise SwissbertError if the expected columns are missing because the first line is not a header."""
+    if not options.texts or _has_columns(names, options.texts):
+        return
+    data = next((name for name in names if _looks_like_data(name)), None)
+    missing = [text for text in options.texts[0] if text not in names]
+    if data is not None and missing:
+        shown = ", ".join(repr(name if len(name) <= 30 else f"{name[:30]}...") for name in names[:4])
+        raise SwissbertError(
+            f"{where}: the first line is taken as the header, has no column {missing[0]!r} and looks like data "
+            f"({shown}); for a file without a header write header = false and give the columns by their numbers from 1, "
+            "for instance columns = { text = 2, label = 1 }"
+        )
+
+
+def _check_numbers(count: int, where: str, options: ReadOptions) -> None:
+    """Raise SwissbertError if a file without a header has fewer columns than are read."""
+    highest = max((int(name) for name in options.columns if name.isdecimal()), default=0)
+    if _needed(options) > count:
+        raise SwissbertError(
+            f"{where}: column {highest} is read, but the first line has {count} cells; the first column is number 1"
+        )
+
+
+def _looks_like_data(cell: str) -> bool:
+    """Whether a cell of the first line is a text or a number rather than the name of a column, which may be a year."""
+    if len(cell) > LONG_NAME or len(cell.split()) > MOST_WORDS:
+        return True
     try:
-        cells = next(csv.reader(taken(), delimiter=delimiter, strict=True))
-    except csv.Error:
-        if sum(map(len, lines)) <= csv.field_size_limit():
-            raise
-        with _any_field_size():  # the error may be the size of a cell alone
-            cells = next(csv.reader(taken(), delimiter=delimiter, strict=True))
-    if delimiter == "\t" and len(lines) > 1 and any("\t" in cell for cell in cells):
-        raise csv.Error("a quoted cell holds rows")
-    return cells
+        float(cell)
+    except ValueError:
+        return False
+    return not (len(cell) == 4 and cell[:2] in ("19", "20"))
 
 
-def _lenient(line: str, delimiter: str) -> list[str]:
-    """Parse one line as the csv module does without its strict mode."""
-    try:
-        return next(csv.reader([line], delimiter=delimiter))
-    except csv.Error:
-        with _any_field_size():
-            return next(csv.reader([line], delimiter=delimiter))
+def _uneven(cells: list[str], names: list[str], hint: str, *, has_header: bool, is_ragged: bool) -> Cells | str:
+    """Return the cells of a row with more or fewer cells than columns, or the reason why it cannot be used.
 
-
-@contextmanager
-def _any_field_size() -> Iterator[None]:
-    """Lift the size limit of cells, which the csv module keeps for the whole process, and restore it afterwards."""
-    with _FIELD_LIMIT_LOCK:
-        before = csv.field_size_limit(2**31 - 1)
-        try:
-            yield
-        finally:
-            csv.field_size_limit(before)
+    Rows of tab-separated tables without a header may be of different lengths, as in some data sets they are: a tab is
+    rarely part of a text. In other tables the delimiter may be, and the rest of a text would be lost.
+    """
+    extra, missing = cells[len(names) :], names[len(cells) :]
+    if is_ragged or not (any(cell.strip() for cell in extra) or any(missing)):
+        return dict(zip(names, cells, strict=False))
+    return f"{len(cells)} cells where {'the header' if has_header else 'the first line'} has {len(names)}{hint}"

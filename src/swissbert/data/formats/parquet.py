@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swissbert.data.formats.base import Cells, Format, NumberedCells, OnOpen, ReadOptions, check_columns
+from swissbert.data.formats.compression import compression_of, refuse_other_files
 from swissbert.errors import SwissbertError
 
 if TYPE_CHECKING:
@@ -31,14 +32,19 @@ class Parquet(Format):
             )
         try:
             with pq.ParquetFile(path) as file:
-                check_columns(file.schema_arrow.names, str(path))
+                check_columns(file.schema_arrow.names, str(path), options.columns)
                 number = 0
                 for batch in file.iter_batches(batch_size=BATCH_ROWS):
                     for cells in decoded_rows(batch):
                         number += 1
                         yield number, cells
         except pa.ArrowException as error:
-            raise SwissbertError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]})") from error
+            with path.open("rb") as raw:
+                start = raw.read(64)
+            refuse_other_files(start, str(path))
+            packed = compression_of(start)
+            hint = f"; it is compressed ({packed}), so decompress it first" if packed else ""
+            raise SwissbertError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}){hint}") from error
 
     def count_rows(self, path: Path) -> int | None:
         """Read the number of rows from the file's footer."""

@@ -24,7 +24,7 @@ class PlainText(TextFormat):
                 yield number, f"{len(texts)} texts where a pair with a tab between is expected"
             elif not all(texts):
                 yield number, "the text is empty"
-            elif why := unreadable("".join(texts)):
+            elif why := unreadable("".join(texts), options.encoding):
                 yield number, f"the text has {why}"
             else:
                 yield number, dict(zip(names, texts, strict=True))

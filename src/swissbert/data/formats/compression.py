@@ -1,0 +1,176 @@
+"""Compressed files and archives, recognised by their first bytes and decompressed while they are read.
+
+Files that hold no rows at all (spreadsheets, documents, web pages) are recognised here too, and refused in one sentence.
+"""
+
+import bz2
+import gzip
+import io
+import lzma
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePath
+from typing import IO, Any, NoReturn, cast
+
+from swissbert.errors import SwissbertError
+
+MAGIC = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\x00": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"PK\x03\x04": "zip",
+    b"PK\x05\x06": "zip",  # an empty archive
+}
+"""First bytes of compressed files, and the name of the compression."""
+COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zstd", ".zip")
+"""Endings that stand in front of nothing but a compressed file; the format is that of the ending before them."""
+SPREADSHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers")
+DOCUMENTS = (".docx", ".doc", ".odt", ".pages", ".pdf")
+REFUSED = {
+    b"\xd0\xcf\x11\xe0": "a file of an office program; save its table as CSV in UTF-8 and name that file",
+    b"%PDF": "a PDF document; save its table as CSV in UTF-8 and name that file",
+    b"version https://git-lfs": "a pointer of Git LFS and not the data; 'git lfs pull' fetches them",
+    b"<!doctype html": "a web page and not the data; download the raw file",
+    b"<html": "a web page and not the data; download the raw file",
+    b"SQLite format 3": "a database; export its table as CSV in UTF-8 and name that file",
+}
+"""First bytes, in small letters where they are letters, of files that hold no rows, and what they are."""
+DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, OSError)
+"""What decompressors raise for damaged data; an `OSError` only without a number of the operating system."""
+
+
+def ending_of(name: str | PurePath) -> str:
+    """Return the ending that a file's format goes by, in small letters: that before ``.gz`` and the like."""
+    path = PurePath(name)
+    while path.suffix.lower() in COMPRESSED and PurePath(path.stem).suffix:
+        path = PurePath(path.stem)
+    return path.suffix.lower()
+
+
+def compression_of(start: bytes) -> str | None:
+    """Return the name of the compression of a file by its first bytes; None if it is not compressed."""
+    return next((name for magic, name in MAGIC.items() if start.startswith(magic)), None)
+
+
+def member_name(path: Path) -> str:
+    """Return the name that a file's format goes by: of a zip archive that of the file in it, else its own.
+
+    Raises:
+        OSError: If the file cannot be read.
+        SwissbertError: If it is an archive that is damaged or has not exactly one file.
+    """
+    if path.suffix.lower() != ".zip" or not path.is_file():
+        return path.name
+    with path.open("rb") as file, _damage(str(path), "zip"):
+        if compression_of(file.read(8)) != "zip":
+            return path.name
+        with zipfile.ZipFile(file) as archive:
+            return _only_member(archive, str(path)).filename
+
+
+@contextmanager
+def decompressed(raw: io.BufferedReader, where: str) -> Iterator[tuple[io.BufferedReader, str | None]]:
+    """Open the bytes of a file, decompressed as they are read.
+
+    Args:
+        raw: The file at its start; it may be a pipe, except for zip archives.
+        where: Its name in error messages, by whose ending spreadsheets are recognised.
+
+    Yields:
+        The bytes, and the name of the compression or None.
+
+    Raises:
+        SwissbertError: If the file is a spreadsheet, a document or the like, or if it is damaged; the second also
+            while the block reads.
+    """
+    start = raw.peek(64)
+    refuse_other_files(start, where)
+    name = compression_of(start)
+    if name is None:
+        yield raw, None
+        return
+    with _damage(where, name), _decompressor(raw, name, where) as stream:
+        data = io.BufferedReader(cast(Any, stream), 2**16)
+        refuse_other_files(data.peek(64), where)
+        yield data, name
+
+
+def refuse_other_files(start: bytes, where: str) -> None:
+    """Raise SwissbertError if a file is of a program that does not write rows of text; `start` is its first bytes."""
+    ending = PurePath(where).suffix.lower()
+    if ending in (*SPREADSHEETS, *DOCUMENTS) and (compression_of(start) == "zip" or not start):
+        _refuse(where, ending)
+    for magic, what in REFUSED.items():
+        if start[:64].lower().startswith(magic.lower()):
+            if ending in SPREADSHEETS:
+                _refuse(where, ending)
+            raise SwissbertError(f"{where}: this is {what}")
+
+
+def _refuse(where: str, ending: str = "") -> NoReturn:
+    what = "document" if ending in DOCUMENTS else "spreadsheet"
+    raise SwissbertError(
+        f"{where}: this is a {what}; save its table as CSV in UTF-8 in the program that wrote it, and name that file"
+    )
+
+
+@contextmanager
+def _decompressor(raw: io.BufferedReader, name: str, where: str) -> Iterator[IO[bytes]]:
+    """Open a stream of decompressed bytes."""
+    if name == "gzip":
+        with gzip.GzipFile(fileobj=raw, mode="rb") as stream:
+            yield cast(IO[bytes], stream)
+    elif name == "bzip2":
+        with bz2.BZ2File(raw) as stream:
+            yield cast(IO[bytes], stream)
+    elif name == "xz":
+        with lzma.LZMAFile(raw) as stream:
+            yield cast(IO[bytes], stream)
+    elif name == "zstd":
+        import pyarrow as pa
+
+        with pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd") as stream:
+            yield stream
+    else:
+        if not raw.seekable():
+            raise SwissbertError(f"{where}: a zip archive is read from its end, so it must be a file and not a pipe")
+        with zipfile.ZipFile(raw) as archive, archive.open(_only_member(archive, where)) as stream:
+            yield stream
+
+
+def _only_member(archive: zipfile.ZipFile, where: str) -> zipfile.ZipInfo:
+    """Return the data file of an archive, without what operating systems add to one."""
+    names = archive.namelist()
+    if "[Content_Types].xml" in names or "mimetype" in names:
+        _refuse(where)
+    members = [
+        info
+        for info in archive.infolist()
+        if not (info.is_dir() or info.filename.startswith("__MACOSX/") or PurePath(info.filename).name.startswith("."))
+    ]
+    if len(members) != 1:
+        listed = ", ".join(info.filename for info in members[:5]) + (", ..." if len(members) > 5 else "")
+        holds = f"{len(members)} files ({listed})" if members else "no file"
+        raise SwissbertError(
+            f"{where}: the zip archive holds {holds}, but one data file is expected; extract what is to be read"
+        )
+    if members[0].flag_bits & 1:
+        raise SwissbertError(f"{where}: the zip archive is encrypted; extract it with its password first")
+    return members[0]
+
+
+@contextmanager
+def _damage(where: str, name: str) -> Iterator[None]:
+    """Turn the errors of damaged data into one sentence. Errors of the file system pass."""
+    try:
+        yield
+    except DAMAGED as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise SwissbertError(
+            f"{where}: the {name} data are damaged or cut off ({reason}); download or copy the file again"
+        ) from error

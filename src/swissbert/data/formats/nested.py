@@ -1,0 +1,53 @@
+"""Cells inside cells: the column ``data.text`` is the key ``text`` of the object in the column ``data``."""
+
+from collections.abc import Iterable, Iterator
+
+from swissbert.data.formats.base import Cells, NumberedCells
+
+DEPTH = 3
+"""Levels of objects whose keys a message lists."""
+
+
+def with_nested(raw: Iterator[NumberedCells], columns: Iterable[str]) -> Iterator[NumberedCells]:
+    """Give rows the columns whose dotted names lead into their cells. A column of that very name takes precedence.
+
+    Args:
+        raw: Numbered cells.
+        columns: Names of the columns that are read.
+    """
+    dotted = [name for name in columns if "." in name]
+    return _completed(raw, dotted) if dotted else raw
+
+
+def _completed(raw: Iterator[NumberedCells], dotted: list[str]) -> Iterator[NumberedCells]:
+    for number, cells in raw:
+        if isinstance(cells, dict):
+            inner = {name: value for name in dotted if name not in cells for value in _inside(cells, name.split("."))}
+            yield number, {**cells, **inner}
+        else:
+            yield number, cells
+
+
+def _inside(cells: object, keys: list[str]) -> Iterator[object]:
+    """Yield the value that a path of keys leads to, if there is one; a key may contain dots itself."""
+    if not keys:
+        yield cells
+        return
+    if not isinstance(cells, dict):
+        return
+    for count in range(len(keys), 0, -1):
+        key = ".".join(keys[:count])
+        if key in cells:
+            yield from _inside(cells[key], keys[count:])
+            return
+
+
+def column_names(cells: Cells, depth: int = DEPTH) -> list[str]:
+    """Return the names of columns, those of keys inside cells after the name of their column."""
+    names = []
+    for name, cell in cells.items():
+        names.append(name)
+        if depth > 1 and isinstance(cell, dict):
+            inner = {str(key): value for key, value in cell.items()}
+            names += [key for key in (f"{name}.{key}" for key in column_names(inner, depth - 1)) if key not in cells]
+    return names

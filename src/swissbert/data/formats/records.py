@@ -1,0 +1,128 @@
+"""Records of delimited text: lines and cells, with quotes that are syntax, plain text or stray."""
+
+import csv
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+_FIELD_LIMIT_LOCK = threading.Lock()
+
+
+class Lines(Protocol):
+    """What records are read from: an open text file that keeps line ends (``newline=""``), or the like."""
+
+    def readline(self) -> str:
+        """Return the next line with its end; an empty string after the last one."""
+
+
+class Replayed:
+    """Lines of which the first ones were read already.
+
+    Args:
+        start: The lines that were read.
+        rest: What has the others.
+    """
+
+    def __init__(self, start: list[str], rest: Lines) -> None:
+        self._start, self._rest = start[::-1], rest
+
+    def readline(self) -> str:
+        """Return the next line."""
+        return self._start.pop() if self._start else self._rest.readline()
+
+
+def split_line(line: str, delimiter: str, quotes: bool) -> list[str]:
+    """Split one line into cells; quotes that are never closed are text."""
+    text = line.rstrip("\r\n")
+    return _lenient(text, delimiter) if quotes and '"' in text else text.split(delimiter)
+
+
+def records(file: Lines, delimiter: str, quotes: bool) -> Iterator[tuple[int, list[str], str]]:
+    """Yield the records of delimited text that are not blank.
+
+    A quoted cell may span lines if its quotes are balanced and, in tab-separated text, it holds no tab. Otherwise the
+    quote is a stray one: only its own line is affected, and the lines after it are read as records of their own.
+
+    Args:
+        file: The lines.
+        delimiter: The delimiter, one character.
+        quotes: Whether quotes are syntax.
+
+    Yields:
+        Number of the first line, cells, and a clause about a stray quote for the message if the record is bad.
+    """
+    pending: list[str] = []  # lines to read again, the next one last
+
+    def next_line() -> str:
+        return pending.pop() if pending else file.readline()
+
+    number = 1
+    while line := next_line():
+        hint, count = "", 1
+        if not quotes or '"' not in line:
+            text = line.rstrip("\r\n")
+            cells = text.split(delimiter) if text else []
+        else:
+            lines = [line]
+            try:
+                cells = _quoted(lines, next_line, delimiter)
+            except csv.Error:
+                pending.extend(reversed(lines[1:]))
+                del lines[1:]
+                cells = _lenient(line, delimiter)
+                hint = "; a quote on this line is not closed as it should be"
+            count = len(lines)
+        if cells:
+            yield number, cells, hint
+        number += count
+
+
+def _quoted(lines: list[str], next_line: Callable[[], str], delimiter: str) -> list[str]:
+    """Parse a record with quotes.
+
+    Args:
+        lines: Its first line; further lines of the record are appended.
+        next_line: Returns the next line, empty at the end.
+        delimiter: The delimiter.
+
+    Raises:
+        csv.Error: If a quote is a stray one.
+    """
+
+    def taken() -> Iterator[str]:
+        yield from list(lines)
+        while line := next_line():
+            lines.append(line)
+            yield line
+
+    try:
+        cells = next(csv.reader(taken(), delimiter=delimiter, strict=True))
+    except csv.Error:
+        if sum(map(len, lines)) <= csv.field_size_limit():
+            raise
+        with _any_field_size():  # the error may be the size of a cell alone
+            cells = next(csv.reader(taken(), delimiter=delimiter, strict=True))
+    if delimiter == "\t" and len(lines) > 1 and any("\t" in cell for cell in cells):
+        raise csv.Error("a quoted cell holds rows")
+    return cells
+
+
+def _lenient(line: str, delimiter: str) -> list[str]:
+    """Parse one line as the csv module does without its strict mode."""
+    try:
+        return next(csv.reader([line], delimiter=delimiter))
+    except csv.Error:
+        with _any_field_size():
+            return next(csv.reader([line], delimiter=delimiter))
+
+
+@contextmanager
+def _any_field_size() -> Iterator[None]:
+    """Lift the size limit of cells, which the csv module keeps for the whole process, and restore it afterwards."""
+    with _FIELD_LIMIT_LOCK:
+        before = csv.field_size_limit(2**31 - 1)
+        try:
+            yield
+        finally:
+            csv.field_size_limit(before)

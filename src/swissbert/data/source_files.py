@@ -1,0 +1,189 @@
+"""The files of a split: from names and patterns to paths, and reading their rows one file after the other."""
+
+import glob
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import zip_longest
+from pathlib import Path
+from typing import TextIO
+
+from swissbert.data.formats import (
+    FORMATS,
+    NumberedCells,
+    OnNote,
+    ReadOptions,
+    find_format,
+    read_cells,
+)
+from swissbert.data.formats.text import PlainText
+from swissbert.data.row_checks import with_ids
+from swissbert.errors import SwissbertError
+from swissbert.tasks import Files, FirstOf, Split, Task
+
+SHOWN = 3
+"""Names of files that a message lists."""
+
+
+def split_files(task: Task, split: Split, directory: Path | None) -> list[Path]:
+    """Find the files with the rows of a split, in the order in which they are read.
+
+    Args:
+        task: The task.
+        split: The split.
+        directory: Where its files are; None for the current directory.
+
+    Raises:
+        SwissbertError: If none is declared, or one is missing.
+    """
+    stored = task.source(split)
+    if not task.files:
+        raise SwissbertError(
+            f"task '{task.name}' has no data: declare its 'files' or its 'hub' data set, or pass rows from Python"
+        )
+    if stored not in task.files:
+        raise SwissbertError(f"task '{task.name}': no file is declared for its {stored} split")
+    return _found(task.files[stored], task, directory)
+
+
+def label_files(task: Task, split: Split, directory: Path | None) -> list[Path]:
+    """Find the files with the labels of a split whose files have texts only; empty if the labels are with the texts.
+
+    Raises:
+        SwissbertError: If one is missing.
+    """
+    stored = task.source(split)
+    return _found(task.label_files[stored], task, directory) if stored in task.label_files else []
+
+
+def has_split_files(task: Task, split: Split, directory: Path | None) -> bool:
+    """Return whether at least one of the files that are declared for a split exists."""
+    return any(_matches(name, directory) for name in task.candidates(split))
+
+
+def source_name(paths: list[Path], directory: Path | None) -> str:
+    """Return the name of files in messages."""
+    names = [file_name(path, directory) for path in paths]
+    if len(names) > SHOWN:
+        return f"{', '.join(names[: SHOWN - 1])} and {len(names) - SHOWN + 1} more files"
+    return ", ".join(names)
+
+
+def file_name(path: Path, directory: Path | None) -> str:
+    """Return the name of a file in messages: its path below the data directory, or its own name elsewhere."""
+    base = directory or Path()
+    return path.relative_to(base).as_posix() if path.is_relative_to(base) else path.name
+
+
+def read_files(
+    task: Task, split: Split, directory: Path | None, on_note: OnNote
+) -> list[tuple[str, Iterator[NumberedCells]]]:
+    """Open the files of a split.
+
+    Args:
+        task: The task.
+        split: The split.
+        directory: Where its files are.
+        on_note: Called with a sentence about anything that was detected rather than declared.
+
+    Returns:
+        Name and rows of each file, in order.
+
+    Raises:
+        SwissbertError: If a file is missing; while iterating if it cannot be read.
+    """
+    texts, labels = split_files(task, split, directory), label_files(task, split, directory)
+    if labels and len(labels) != len(texts):
+        raise SwissbertError(
+            f"task '{task.name}': label_files.{task.source(split)} are {len(labels)} files, but there are {len(texts)} "
+            "files with texts; give one for each, in the same order"
+        )
+    options = replace(task.read_options, on_note=on_note)
+    opened = []
+    for path, label_path in zip_longest(texts, labels):
+        format = find_format(path, task.format, options)
+        raw = read_cells(path, format, options)
+        if label_path is not None:
+            raw = _with_labels(raw, label_path, task, file_name(path, directory))
+        opened.append((file_name(path, directory), raw if format.has_columns else with_ids(raw, task)))
+    return opened
+
+
+def _found(files: Files, task: Task, directory: Path | None) -> list[Path]:
+    """Return the paths that a declaration stands for."""
+    if isinstance(files, FirstOf):
+        paths = next((paths for name in files.first_of if (paths := _matches(name, directory))), [])
+        if not paths:
+            raise _missing(" or ".join(files.first_of), task, directory)
+        return paths
+    paths = []
+    for name in [files] if isinstance(files, str) else files:
+        if not (matches := _matches(name, directory)):
+            raise _missing(name, task, directory)
+        paths += [path for path in matches if path not in paths]
+    return paths
+
+
+def _matches(name: str, directory: Path | None) -> list[Path]:
+    """Return the file of a name, or the files of a pattern sorted by name; a file of that very name takes precedence."""
+    base = directory or Path()
+    path = base / name
+    if path.is_file():
+        return [path]
+    if not glob.has_magic(name):
+        return []
+    found = sorted(glob.glob(name, root_dir=base, recursive=True))
+    return [base / match for match in found if (base / match).is_file()]
+
+
+def _missing(names: str, task: Task, directory: Path | None) -> SwissbertError:
+    if directory is not None and not directory.is_dir():
+        return SwissbertError(f"{directory}: there is no such data directory; data.dir names it", argument="data")
+    is_pattern = glob.has_magic(names) and " or " not in names
+    what = f"no file matches {names} in" if is_pattern else f"{names} is not in"
+    return SwissbertError(
+        f"task '{task.name}': {what} {directory or Path.cwd()}; data.dir names the directory", argument="data"
+    )
+
+
+class _LabelLines(PlainText):
+    """A label on each line; a blank line is a row without one."""
+
+    def parse(self, file: TextIO, where: str, options: ReadOptions) -> Iterator[NumberedCells]:
+        for number, line in enumerate(file, 1):
+            yield number, {options.text: line.strip()}
+
+
+def _with_labels(raw: Iterator[NumberedCells], path: Path, task: Task, texts: str) -> Iterator[NumberedCells]:
+    """Put the labels of one file beside the texts of another: row n of the one belongs to row n of the other.
+
+    Args:
+        raw: Rows with the texts.
+        path: The file with the labels: one a line, or a table with the task's label column.
+        task: The task.
+        texts: Name of the file with the texts.
+
+    Raises:
+        SwissbertError: While iterating, if one of the two has more rows, or the table lacks the column.
+    """
+    column = task.columns.label
+    options = replace(task.read_options, text=column, text_pair=None, texts=((column,),), columns=(column,))
+    format = find_format(path, "auto", options)
+    labels = read_cells(path, _LabelLines() if format == FORMATS["text"] else format, options)
+    counts = [0, 0]
+    for row, label in zip_longest(raw, labels):
+        counts = [counts[0] + (row is not None), counts[1] + (label is not None)]
+        if row is None or label is None:
+            continue  # only to count the rows of the longer file
+        number, cells = row
+        if isinstance(cells, str) or isinstance(label[1], str):
+            reason = cells if isinstance(cells, str) else f"{path.name}:{label[0]}: {label[1]}"
+            yield number, reason
+        elif column not in label[1]:
+            raise SwissbertError(f"{path}: no column '{column}', which task '{task.name}' reads")
+        else:
+            yield number, {**cells, column: label[1][column]}
+    if counts[0] != counts[1]:
+        raise SwissbertError(
+            f"{texts} has {counts[0]:,} rows, but {path.name} has {counts[1]:,}; row n of one belongs to row n of the "
+            "other, so the numbers must be equal"
+        )
