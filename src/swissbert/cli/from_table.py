@@ -34,8 +34,14 @@ FEW_PAIRS = 600
 """Number of pairs below which their two sentence vectors are compared rather than both texts read together."""
 
 
+def file_options(kind: str | None, delimiter: str | None, encoding: str | None, no_header: bool) -> "dict[str, object]":
+    """Return the keys of a declaration that options of the command line stand for."""
+    given = {"kind": kind, "delimiter": delimiter, "encoding": encoding, "header": False if no_header else None}
+    return {key: value for key, value in given.items() if value is not None}
+
+
 def declared_recipe(
-    path: Path, text: str | None, text_pair: str | None, labels: Sequence[str], kind: str | None
+    path: Path, text: str | None, text_pair: str | None, labels: Sequence[str], options: "dict[str, object]"
 ) -> "tuple[dict[str, Any], list[Declared]]":
     """Return the settings of a run that were inferred from a data file, and the declared tasks.
 
@@ -44,7 +50,7 @@ def declared_recipe(
     """
     from swissbert.data.declare import declare, recipe
 
-    declared = declare(path, text, list(labels), text_pair, {"kind": kind} if kind else {})
+    declared = declare(path, text, list(labels), text_pair, options)
     table = recipe(path, declared)
     if compares_vectors(declared):
         table["model"] = {"pair_encoding": False, "pair_head": "cosine"}

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from swissbert.cli.from_table import declared_recipe, declared_table, recipe_text
+from swissbert.cli.from_table import declared_recipe, declared_table, file_options, recipe_text
 from swissbert.cli.program import program_name
 from swissbert.errors import SwissbertError
 
@@ -23,6 +23,15 @@ LabelOption = Annotated[
         "--label", metavar="COLUMN", help="Of a data file: a column of labels. Repeatable: one task for each."
     ),
 ]
+DelimiterOption = Annotated[
+    str | None, typer.Option(help="Of a data file: what separates its cells, if not what its columns suggest.")
+]
+EncodingOption = Annotated[
+    str | None, typer.Option(help="Of a data file: its encoding, for instance windows-1252; UTF-8 if not given.")
+]
+NoHeaderOption = Annotated[
+    bool, typer.Option("--no-header", help="Of a data file without a header: columns are numbers from 1.")
+]
 KindOption = Annotated[
     str | None,
     typer.Option("--kind", help="Of a data file: the kind of task, if not the one that its labels suggest."),
@@ -37,6 +46,9 @@ def init(
     text_pair: PairOption = None,
     label: LabelOption = None,
     kind: KindOption = None,
+    delimiter: DelimiterOption = None,
+    encoding: EncodingOption = None,
+    no_header: NoHeaderOption = False,
     out: Annotated[
         Path | None, typer.Option(help="The recipe, NAME.toml beside the current directory's files if not given.")
     ] = None,
@@ -47,7 +59,8 @@ def init(
     """
     from swissbert.files import write_text
 
-    table, declared = declared_recipe(file, text, text_pair, label or [], kind)
+    options = file_options(kind, delimiter, encoding, no_header)
+    table, declared = declared_recipe(file, text, text_pair, label or [], options)
     target = out or Path(f"{table['name']}.toml")
     if target.exists():
         raise SwissbertError(f"{target}: exists already; choose another name", argument="out")

@@ -6,8 +6,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from swissbert.cli.from_table import declared_recipe, declared_table, is_table, recipe_text, refuse_options
-from swissbert.cli.init import KindOption, LabelOption, PairOption, TextOption
+from swissbert.cli.from_table import (
+    declared_recipe,
+    declared_table,
+    file_options,
+    is_table,
+    recipe_text,
+    refuse_options,
+)
+from swissbert.cli.init import (
+    DelimiterOption,
+    EncodingOption,
+    KindOption,
+    LabelOption,
+    NoHeaderOption,
+    PairOption,
+    TextOption,
+)
 from swissbert.cli.program import DataOption, SetOption, program_name
 from swissbert.errors import SwissbertError
 
@@ -35,6 +50,9 @@ def train(
     text_pair: PairOption = None,
     label: LabelOption = None,
     kind: KindOption = None,
+    delimiter: DelimiterOption = None,
+    encoding: EncodingOption = None,
+    no_header: NoHeaderOption = False,
 ) -> None:
     """Train one encoder on the tasks of a recipe, or on the label columns of a data file.
 
@@ -43,9 +61,13 @@ def train(
     """
     overrides = [*(settings or []), *([] if epochs is None else [f"train.epochs={epochs}"])]
     if recipe is not None and is_table(recipe):
-        _train_table(Path(recipe), text, text_pair, label or [], kind, data, out, overrides, resume, dry_run)
+        options = file_options(kind, delimiter, encoding, no_header)
+        _train_table(Path(recipe), text, text_pair, label or [], options, data, out, overrides, resume, dry_run)
         return
-    refuse_options({"--text": text, "--text-pair": text_pair, "--label": label, "--kind": kind})
+    refuse_options(
+        {"--delimiter": delimiter, "--encoding": encoding, "--no-header": no_header}
+        | {"--text": text, "--text-pair": text_pair, "--label": label, "--kind": kind}
+    )
     config = _config(recipe, data, out, overrides, resume)
     if dry_run:
         _show_plan(config)
@@ -58,7 +80,7 @@ def _train_table(
     text: str | None,
     text_pair: str | None,
     labels: list[str],
-    kind: str | None,
+    options: dict[str, object],
     data: str | None,
     out: Path | None,
     settings: list[str] | None,
@@ -77,7 +99,7 @@ def _train_table(
 
     if data is not None:
         raise SwissbertError(f"--data is given, but {path} is the data; --data goes with a recipe")
-    table, declared = declared_recipe(path, text, text_pair, labels, kind)
+    table, declared = declared_recipe(path, text, text_pair, labels, options)
     Display().say(f"{declared_table(path, declared)}\n")
     folder = out or Path("runs") / table["name"]
     target = folder / RUN_RECIPE

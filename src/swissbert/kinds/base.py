@@ -68,6 +68,8 @@ class Kind(ABC):
     """Whether `answer_at` can decide by a threshold of the caller."""
     error_is_share: ClassVar[bool] = True
     """Whether `error` is a share from 0 to 1 (else it is in units of the label)."""
+    selection_metric: ClassVar[str | None] = None
+    """Metric that chooses the best epoch of a run with one task, where that is not the declared one."""
     error_name: ClassVar[str] = "error rate"
     """What the mean of `error` is called in reports."""
     takes_class_weights: ClassVar[bool] = False

@@ -23,7 +23,8 @@ def choose_settings(config: RunConfig, rows: Mapping[str, int], hidden_size: int
 
     ``lr`` follows from the size of the encoder; with it ``head_lr`` is ten times as high, and the schedule falls
     linearly after a warm-up of a tenth. ``batch_size`` and ``epochs`` follow from the number of rows, and where the
-    epochs are chosen, training stops after a quarter of them without a better score (at least 3).
+    epochs are chosen, training stops after a quarter of them without a better score (at least 3). The best epoch of a
+    single regression is that of the lowest RMSE.
 
     Args:
         config: The settings of a run.
@@ -45,6 +46,8 @@ def choose_settings(config: RunConfig, rows: Mapping[str, int], hidden_size: int
         }
     if "batch_size" not in given:
         chosen["batch_size"] = 16 if min(rows.values()) < SMALL else 32
+    if chosen and "best_by" not in given and len(config.tasks) == 1 and config.tasks[0].kind.selection_metric:
+        chosen["best_by"] = f"{config.tasks[0].name}.{config.tasks[0].kind.selection_metric}"
     if "epochs" not in given:
         steps = _steps_of_epoch(train, rows, chosen.get("batch_size", train.batch_size))
         low, high = EPOCHS
@@ -64,10 +67,29 @@ def adopt_choices(config: RunConfig, stored: RunConfig) -> RunConfig:
     """
     left_out = {
         key: getattr(stored.train, key)
-        for key in ("lr", "head_lr", "schedule", "warmup", "batch_size", "epochs", "patience")
+        for key in ("lr", "head_lr", "schedule", "warmup", "batch_size", "epochs", "patience", "best_by")
         if key not in config.train.model_fields_set
     }
-    return config.model_copy(update={"train": config.train.model_copy(update=left_out)})
+    update: dict[str, Any] = {"train": config.train.model_copy(update=left_out)}
+    if "max_length" not in config.encoder.model_fields_set:
+        update["encoder"] = config.encoder.model_copy(update={"max_length": stored.encoder.max_length})
+    return config.model_copy(update=update)
+
+
+def fit_length(config: RunConfig, limit: int) -> tuple[RunConfig, str]:
+    """Lower ``encoder.max_length`` to what an encoder takes, if a recipe leaves it out.
+
+    Args:
+        config: The settings of a run.
+        limit: Number of positions of the encoder.
+
+    Returns:
+        The settings, and a line that says what was lowered; empty if nothing was.
+    """
+    if "max_length" in config.encoder.model_fields_set or config.encoder.max_length <= limit:
+        return config, ""
+    encoder = config.encoder.model_copy(update={"max_length": limit})
+    return config.model_copy(update={"encoder": encoder}), f"encoder.max_length {limit}, the positions of this encoder"
 
 
 def _steps_of_epoch(train: TrainSettings, rows: Mapping[str, int], batch_size: int) -> int:

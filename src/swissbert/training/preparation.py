@@ -28,7 +28,7 @@ from swissbert.model_folder.network import build_network
 from swissbert.mtl.balancing import Balancer, make_balancers
 from swissbert.mtl.sampling import Plan
 from swissbert.tasks import Split, Task
-from swissbert.training.automatic import choose_settings
+from swissbert.training.automatic import choose_settings, fit_length
 from swissbert.training.labels import annotated, weighted
 from swissbert.training.loader import BatchLoader
 from swissbert.training.plan import plan_steps
@@ -181,7 +181,8 @@ def prepare(
     hardware = hardware or resolve_hardware(config.train.device, config.train.precision, config.train.threads)
     torch.set_num_threads(hardware.threads)
     network, tokenizer, notes = build(config, hardware.device, heads)
-    for note in notes:
+    config, length = fit_length(config, network.encoder.config.max_positions)
+    for note in [*notes, *filter(None, [length])]:
         display.say(note)
     train, dev = load_splits(config, tokenizer, display, data)
     train = {name: weighted(rows, network.head(name), display) for name, rows in train.items()}
@@ -214,7 +215,7 @@ def build(
     folder = encoder_folder(config.encoder.name, config.encoder.revision)
     encoder, notes, _ = read_pretrained(folder, config.encoder.dropout, seed=config.seed)
     limit = encoder.config.max_positions
-    if config.encoder.max_length > limit:
+    if fit_length(config, limit)[0].encoder.max_length > limit:
         raise SwissbertError(
             f"encoder.max_length is {config.encoder.max_length}, but this encoder takes at most {limit} tokens"
         )
