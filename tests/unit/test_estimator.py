@@ -292,6 +292,13 @@ def test_parameters_can_be_read_set_cloned_and_pickled_and_input_is_text() -> No
     assert is_regressor(SwissbertRegressor())
 
 
+def test_both_estimators_leave_epochs_batch_size_and_rate_to_the_number_of_rows() -> None:
+    for estimator in (SwissbertClassifier(), SwissbertRegressor()):
+        train = estimator._settings()["train"]
+        assert not {"epochs", "batch_size", "lr", "head_lr"} & train.keys()
+    assert SwissbertClassifier(lr=1e-4)._settings()["train"]["head_lr"] == 1e-3
+
+
 # Saving
 
 

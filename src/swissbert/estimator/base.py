@@ -38,7 +38,8 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
             3e-5 or 1e-5 for large ones.
         max_length: Tokens per input, special ones included, from 8; longer texts are truncated.
         validation_fraction: Share of rows, from 0 to below 1, that is held out to choose the best epoch. Rows are
-            chosen by a hash of their texts, of a classifier with one label per row label by label. With 0, or where one side would be empty, all rows serve as both.
+            chosen by a hash of their texts, and of a classifier with one label per row label by label. With 0, or where
+            one side would be empty, all rows serve as both.
         seed: Random seed.
         random_state: scikit-learn's name for the seed: a number, or a numpy ``RandomState`` that a seed is drawn from.
             None takes `seed`, so results are repeatable by default.
@@ -120,17 +121,16 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
             raise SwissbertError(
                 f"{type(self).__name__}: validation_fraction is {shown(share)}, but it is a number from 0 to below 1"
             )
-        lr = given["lr"]
+        train = {key: given[key] for key in ("epochs", "batch_size", "lr") if given[key] is not None}
+        if isinstance(given["lr"], float):  # a rate of another type is refused by the check of settings
+            train["head_lr"] = min(1.0, 10 * given["lr"])
         return {
             "name": "estimator",
             "seed": self._random_seed(given["seed"]),
             "data": {"cache": False},
             "encoder": {"name": given["encoder"], "max_length": given["max_length"]},
             "train": {
-                **{key: given[key] for key in ("epochs", "batch_size", "lr") if given[key] is not None},
-                **(
-                    {"head_lr": min(1.0, 10 * lr)} if isinstance(lr, float) else {}
-                ),  # the check of lr names other types
+                **train,
                 "schedule": "linear",
                 "warmup": 0.1,
                 "device": given["device"],

@@ -40,12 +40,14 @@ class SwissbertClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
 
     Args:
         encoder: ``minilm``, a folder, or a hub id.
-        epochs: Passes over the rows.
-        batch_size: Rows per step.
-        lr: Learning rate of the encoder, at most 1; the head's is ten times as high. Large encoders need less (2e-5).
+        epochs: Passes over the rows. None chooses from their number, 30 for few and 3 for many, and stops early.
+        batch_size: Rows per step. None is 16 for few rows and 32 for many.
+        lr: Learning rate of the encoder, at most 1; the head's is ten times as high. None is 2e-4 for small encoders and
+            3e-5 or 1e-5 for large ones.
         max_length: Tokens per input, special ones included, from 8; longer texts are truncated.
         validation_fraction: Share of rows, from 0 to below 1, that is held out to choose the best epoch. Rows are
-            chosen by a hash of their texts, of a classifier with one label per row label by label. With 0, or where one side would be empty, all rows serve as both.
+            chosen by a hash of their texts, and label by label unless y is multilabel. With 0, or where one side would be
+            empty, all rows serve as both.
         class_weight: ``balanced`` lets labels count inversely to their number of rows; a dictionary gives the weights of
             labels, 1 for others. Of a multilabel y it is how much a label counts where a row has it.
         seed: Random seed.
@@ -73,9 +75,9 @@ class SwissbertClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         self,
         encoder: str = "minilm",
         *,
-        epochs: int = 3,
-        batch_size: int = 32,
-        lr: float = 2e-4,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        lr: float | None = None,
         max_length: int = 128,
         validation_fraction: float = 0.1,
         class_weight: str | Mapping[Any, float] | None = None,
