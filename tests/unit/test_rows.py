@@ -37,6 +37,8 @@ def test_the_fingerprint_of_known_rows_never_changes() -> None:
             text=st.text('ab[]",', min_size=1, max_size=3),
             text_pair=st.none() | st.text("ab", min_size=1, max_size=2),
             label=st.none() | st.integers(0, 2).map(float),
+            spellings=st.just(()),
+            weight=st.sampled_from([1.0, 0.5]),
         ),
         min_size=1,
         max_size=4,
@@ -54,6 +56,7 @@ def test_the_fingerprint_changes_with_any_text_label_id_or_order(rows: list[Row]
         row._replace(label=3.0 + (row.label if isinstance(row.label, float) else 0.0)),
         row._replace(label=None if row.label is not None else 0.0),
         row._replace(id=row.id + "x"),
+        row._replace(weight=row.weight + 1),
     ]
     for change in changes:
         assert fingerprint([*rows[:at], change, *rows[at + 1 :]]) != before

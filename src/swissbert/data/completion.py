@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from swissbert.data.memory import plain
-from swissbert.data.row_checks import one_label, stands_for_nothing
+from swissbert.data.row_checks import no_column, one_label, stands_for_nothing
 from swissbert.data.splits import Source, open_cells
 from swissbert.errors import SwissbertError
 from swissbert.tasks import Task
@@ -48,10 +48,7 @@ def _labels(raw: Iterable[tuple[int, Any]], column: str, name: str, task: Task) 
         if isinstance(cells, str):
             continue  # reported when the rows are checked
         if column not in cells:
-            known = ", ".join(map(repr, cells))
-            raise SwissbertError(
-                f"{name}: no column '{column}', which task '{task.name}' reads (columns here: {known})"
-            )
+            raise SwissbertError(f"{name}: {no_column(column, cells, task)}")
         cell = plain(cells[column])
         if not stands_for_nothing(cell, task):
             yield one_label(cell, task)

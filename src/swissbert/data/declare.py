@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from swissbert.data.formats import Cells
 from swissbert.data.memory import plain
-from swissbert.data.row_checks import stands_for_nothing
+from swissbert.data.row_checks import columns_here, no_column, stands_for_nothing
 from swissbert.data.splits import open_cells
-from swissbert.errors import SwissbertError, nearest
+from swissbert.errors import SwissbertError
 from swissbert.kinds.guess import Guess, guess_kind
 from swissbert.kinds.label_names import names_in
 from swissbert.tasks import Task, make_task
@@ -131,20 +132,18 @@ def _read(
     return columns, cells
 
 
-def _column(path: Path, row: Mapping[str, object], name: str | None, usual: Sequence[str], role: str) -> str:
+def _column(path: Path, row: Cells, name: str | None, usual: Sequence[str], role: str) -> str:
     """Return the column of a role: the one that is named, else the first with a usual name."""
-    there = ", ".join(repr(column) for column in row if column)
     if name is not None:
         if name in row:
             return name
-        raise SwissbertError(f"{path}: no column '{name}'{nearest(name, row)} (columns here: {there})")
+        raise SwissbertError(f"{path}: {no_column(name, row)}")
     for candidate in usual:
         for column in row:
             if column.strip().casefold() == candidate:
                 return column
     raise SwissbertError(
-        f"{path}: it is not clear which column is the {role}; name it (columns here: {there})",
-        argument={"text": "text", "label": "label"}[role],
+        f"{path}: it is not clear which column is the {role}; name it ({columns_here(row)})", argument=role
     )
 
 

@@ -1,6 +1,5 @@
 """From cells to checked rows: columns get their roles, and every row that cannot be used is reported with a reason."""
 
-import math
 from collections.abc import Collection, Iterator
 
 from swissbert.data.formats import Cells, NumberedCells, column_names, unreadable
@@ -10,6 +9,7 @@ from swissbert.kinds import Label, is_missing
 from swissbert.kinds.cells import MISSING_WORDS, cell_text, is_no_label, number_of
 from swissbert.kinds.label_lists import is_list
 from swissbert.tasks import Task
+from swissbert.wording import shortened
 
 SHOWN = 40
 """Characters of a bad cell that a message shows."""
@@ -68,13 +68,25 @@ def _check_columns(cells: Cells, task: Task, source: str, labelled: bool, weight
     needed = [columns.text, columns.text_pair, columns.label if labelled else None, columns.id]
     for name in [*needed, columns.weight if weighted else None]:
         if name and name not in cells:
-            here = column_names(cells)
-            available = ", ".join(repr(column) for column in here[:COLUMNS_SHOWN])
-            more = f" and {len(here) - COLUMNS_SHOWN} more" if len(here) > COLUMNS_SHOWN else ""
-            raise SwissbertError(
-                f"{source}: no column '{name}', which task '{task.name}' reads{nearest(name, here)} "
-                f"(columns here: {available}{more})"
-            )
+            raise SwissbertError(f"{source}: {no_column(name, cells, task)}")
+
+
+def no_column(name: str, cells: Cells, reader: Task | str = "") -> str:
+    """Word that a row lacks a column, with the one that may be meant and those that are there.
+
+    Args:
+        name: Name of the column.
+        cells: The cells of the row.
+        reader: The task that reads the column, or ``text_column names`` and the like; empty where that is clear.
+    """
+    clause = f"task '{reader.name}' reads" if isinstance(reader, Task) else reader
+    which = f", which {clause}" if clause else ""
+    return f"no column '{name}'{which}{nearest(name, column_names(cells))} ({columns_here(cells)})"
+
+
+def columns_here(cells: Cells) -> str:
+    """List the columns of a row for a message."""
+    return f"columns here: {shortened([repr(name) for name in column_names(cells) if name], COLUMNS_SHOWN)}"
 
 
 def _row(number: int, cells: Cells, task: Task) -> Row:
@@ -102,11 +114,8 @@ def _weight(cell: object, column: str) -> float:
     """
     if is_missing(cell):
         raise ValueError(f"column '{column}' is empty")
-    try:
-        weight = math.nan if isinstance(cell, bool) else float(str(cell))
-    except ValueError:
-        weight = math.nan
-    if not 0 <= weight < math.inf:
+    weight = None if isinstance(cell, bool) else number_of(cell_text(cell))
+    if weight is None or weight < 0:
         raise ValueError(f"column '{column}' is {_shown(cell)}, but a weight is a number from 0")
     return weight
 

@@ -8,6 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from swissbert.kinds import Array, Label
+from swissbert.wording import shortened
+
+WORDS_SHOWN = 6
+"""Spellings that a message shows."""
 
 
 class Row(NamedTuple):
@@ -69,18 +73,13 @@ class LabelNotes:
     def without_label(self) -> str:
         """Word the number of rows without a label, with the words that stand for none; empty for 0."""
         words = [f"{count:,} {cell!r}" for (cell, name), count in self.spellings.most_common() if not name]
-        more = f" ({', '.join(words[:WORDS_SHOWN])}{', ...' if len(words) > WORDS_SHOWN else ''})" if words else ""
+        more = f" ({shortened(words, WORDS_SHOWN)})" if words else ""
         return f"{self.unlabelled:,} without a label{more}" if self.unlabelled else ""
 
     def other_spellings(self) -> str:
         """Word which labels are read as which declared names; empty if all are written as declared."""
         pairs = [f"{cell!r} as {name!r} in {n:,} row(s)" for (cell, name), n in self.spellings.most_common() if name]
-        more = f" and {len(pairs) - WORDS_SHOWN} more" if len(pairs) > WORDS_SHOWN else ""
-        return f"labels read as declared ones: {', '.join(pairs[:WORDS_SHOWN])}{more}" if pairs else ""
-
-
-WORDS_SHOWN = 6
-"""Spellings that a message shows."""
+        return f"labels read as declared ones: {shortened(pairs, WORDS_SHOWN)}" if pairs else ""
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,10 @@ from swissbert.data.formats import (
     read_cells,
 )
 from swissbert.data.formats.text import PlainText
-from swissbert.data.row_checks import with_ids
+from swissbert.data.row_checks import no_column, with_ids
 from swissbert.errors import SwissbertError
 from swissbert.tasks import Files, FirstOf, Split, Task
+from swissbert.wording import shortened
 
 SHOWN = 3
 """Names of files that a message lists."""
@@ -63,9 +64,7 @@ def has_split_files(task: Task, split: Split, directory: Path | None) -> bool:
 def source_name(paths: list[Path], directory: Path | None) -> str:
     """Return the name of files in messages."""
     names = [file_name(path, directory) for path in paths]
-    if len(names) > SHOWN:
-        return f"{', '.join(names[: SHOWN - 1])} and {len(names) - SHOWN + 1} more files"
-    return ", ".join(names)
+    return f"{shortened(names, SHOWN - 1)} files" if len(names) > SHOWN else ", ".join(names)
 
 
 def file_name(path: Path, directory: Path | None) -> str:
@@ -119,8 +118,8 @@ def _found(files: Files, task: Task, directory: Path | None) -> list[Path]:
     for name in [files] if isinstance(files, str) else files:
         if not (matches := _matches(name, directory)):
             raise _missing(name, task, directory)
-        paths += [path for path in matches if path not in paths]
-    return paths
+        paths += matches
+    return list(dict.fromkeys(paths))
 
 
 def _matches(name: str, directory: Path | None) -> list[Path]:
@@ -179,7 +178,7 @@ def _with_labels(raw: Iterator[NumberedCells], path: Path, task: Task, texts: st
             reason = cells if isinstance(cells, str) else f"{path.name}:{label[0]}: {label[1]}"
             yield number, reason
         elif column not in label[1]:
-            raise SwissbertError(f"{path}: no column '{column}', which task '{task.name}' reads")
+            raise SwissbertError(f"{path}: {no_column(column, label[1], task)}")
         else:
             yield number, {**cells, column: label[1][column]}
     if counts[0] != counts[1]:

@@ -15,6 +15,10 @@ from swissbert.encoder.config_file import config_json, read_config
 from swissbert.encoder.names import hf_names, plain_name, to_hf
 from swissbert.encoder.weights import Weights, open_weights
 from swissbert.errors import SwissbertError
+from swissbert.wording import shortened
+
+NAMES_SHOWN = 4
+"""Tensors that a message lists."""
 
 
 class Pretrained(NamedTuple):
@@ -192,9 +196,8 @@ def _shown(text: str) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    """Join names for a message, the first four in full."""
-    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-    return ", ".join(map(_shown, names[:4])) + more
+    """Join names from a file for a message."""
+    return shortened([*map(_shown, names)], NAMES_SHOWN)
 
 
 def mismatch(

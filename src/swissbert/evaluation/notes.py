@@ -1,12 +1,13 @@
 """Sentences beside scores: which figures are undefined and why, and which labels do not occur."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from swissbert.kinds import Array
 from swissbert.tasks import Task
+from swissbert.wording import joined, shortened
 
 NAMED = 8
 """Labels that a sentence names; more are counted."""
@@ -30,7 +31,7 @@ def notes_on(task: Task, labels: Array, decisions: Array, values: Mapping[str, f
     if undefined:
         verb = "is" if len(undefined) == 1 else "are"
         why = reason or _decisions_reason(task, decisions) or "the rows do not define it"
-        notes.append(f"{listed(undefined)} {verb} undefined: {why}")
+        notes.append(f"{joined(undefined)} {verb} undefined: {why}")
     elif reason:
         notes.append(reason)
     counts = label_counts(task, labels)
@@ -78,11 +79,5 @@ def absent_labels(task: Task, counts: Array, row: str) -> list[str]:
         return []
     if len(absent) == 1:
         return [f"no {row} has the label '{absent[0]}'"]
-    more = f" and {len(absent) - NAMED} more" if len(absent) > NAMED else ""
-    names = ", ".join(f"'{label}'" for label in absent[:NAMED])
-    return [f"no {row} has one of {len(absent)} of the {len(task.labels)} labels: {names}{more}"]
-
-
-def listed(names: Sequence[str]) -> str:
-    """Join names: ``a, b and c``."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    names = shortened([f"'{label}'" for label in absent], NAMED)
+    return [f"no {row} has one of {len(absent)} of the {len(task.labels)} labels: {names}"]

@@ -9,12 +9,13 @@ import numpy as np
 from swissbert.data.dataset import TaskData
 from swissbert.evaluation.intervals import intervals
 from swissbert.evaluation.losses import dev_loss
-from swissbert.evaluation.notes import labels_reason, listed, notes_on
+from swissbert.evaluation.notes import labels_reason, notes_on
 from swissbert.evaluation.predictions import answers_and_logits, table_answers
 from swissbert.kinds import Array
 from swissbert.metrics import METRICS, Metric, higher_is_better
 from swissbert.model.multitask import MultitaskModel
 from swissbert.tasks import Task
+from swissbert.wording import joined
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ def with_overall(
         elif math.isnan(task.value) and reasons[name]:
             left_out[name] = f"{name}, whose {task.metric} these rows do not define"
     counted = {name: (task.metric, task.value) for name, task in scores.items() if name not in left_out}
-    notes = [f"overall leaves out {listed(list(left_out.values()))}"] if left_out and counted else []
+    notes = [f"overall leaves out {joined(list(left_out.values()))}"] if left_out and counted else []
     losses = [(loss_scale or {}).get(name, 1.0) * task.loss for name, task in scores.items() if task.loss is not None]
     return Scores(scores, **overall(counted), notes=notes, loss=sum(losses) if losses else None)
 

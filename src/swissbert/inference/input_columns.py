@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import NamedTuple
 
-from swissbert.data.formats import Cells, NumberedCells, column_names
-from swissbert.data.row_checks import COLUMNS_SHOWN
-from swissbert.errors import SwissbertError, nearest
+from swissbert.data.formats import Cells, NumberedCells
+from swissbert.data.row_checks import columns_here, no_column
+from swissbert.errors import SwissbertError
 from swissbert.tasks import Columns, Task
+from swissbert.wording import joined
 
 HEAD_ROWS = 1024
 """Rows of a file that are searched for column names."""
@@ -134,7 +135,7 @@ def plan_columns(
             first = cells if first is None else first
             readable = {task.name: texts for task in tasks if (texts := _texts(task, cells, columns)) is not None}
             if readable if is_choice else len(readable) == len(tasks):
-                chosen = _chosen(tasks, readable, columns) if is_choice else list(tasks)
+                chosen = _chosen(tasks, readable) if is_choice else list(tasks)
                 plan = _plan(chosen, readable, cells, where, columns)
                 if is_choice and len(tasks) > 1:
                     plan.choice_note = f"{where}: answered by {_names(chosen)}, which read such rows"
@@ -158,12 +159,12 @@ def _texts(task: Task, cells: Cells, columns: InputColumns) -> tuple[str, str | 
     return None
 
 
-def _chosen(tasks: Sequence[Task], readable: dict[str, tuple[str, str | None]], columns: InputColumns) -> list[Task]:
+def _chosen(tasks: Sequence[Task], readable: dict[str, tuple[str, str | None]]) -> list[Task]:
     """Return the tasks whose columns are there; see `plan_columns` for those that are left out."""
     fitting = [task for task in tasks if task.name in readable]
     if not any(task.is_pair for task in fitting):
         return fitting
-    return [task for task in fitting if task.is_pair or readable[task.name][0] == (task.columns.text)]
+    return [task for task in fitting if task.is_pair or readable[task.name][0] == task.columns.text]
 
 
 def _plan(
@@ -175,7 +176,7 @@ def _plan(
 ) -> Plan:
     """Return the plan for tasks whose columns are known."""
     if columns.id is not None and columns.id not in cells:
-        raise SwissbertError(_no_column(columns.id, "id_column", cells, where), argument="id_column")
+        raise SwissbertError(f"{where}: {no_column(columns.id, cells, 'id_column names')}", argument="id_column")
     declared = [task.columns.id for task in tasks if task.columns.id]
     identity = next((name for name in (columns.id, *declared, ID) if name in cells), None)
     plan = Plan([_with_columns(task, *readable[task.name], identity) for task in tasks], list(cells), identity)
@@ -195,36 +196,19 @@ def _missing(cells: Cells, tasks: Sequence[Task], where: str, is_choice: bool, c
     """Word the error for an input that lacks columns."""
     for argument, name in (("text_column", columns.text), ("text_pair_column", columns.text_pair)):
         if name is not None and name not in cells:
-            return SwissbertError(_no_column(name, argument, cells, where), argument=argument)
-    available = _available(cells)
+            return SwissbertError(f"{where}: {no_column(name, cells, f'{argument} names')}", argument=argument)
     if is_choice and len(tasks) > 1:
         reads = "; ".join(f"{task.name} reads {_reads(task)}" for task in tasks)
         return SwissbertError(
             f"{where}: no columns that a task of this model reads: {reads}, or '{TEXT}' and '{TEXT_PAIR}' "
-            f"({available}); text_column names another",
+            f"({columns_here(cells)}); text_column names another",
             argument="text_column",
         )
     task = next(task for task in tasks if _texts(task, cells, columns) is None)
     own, argument = columns.text or task.columns.text, "text_column"
     if own in cells or (columns.text is None and TEXT in cells and own not in cells):
         own, argument = columns.text_pair or task.columns.text_pair or TEXT_PAIR, "text_pair_column"
-    return SwissbertError(
-        f"{where}: no column '{own}', which task '{task.name}' reads{nearest(own, column_names(cells))} ({available}); "
-        f"{argument} names another",
-        argument=argument,
-    )
-
-
-def _no_column(name: str, argument: str, cells: Cells, where: str) -> str:
-    return (
-        f"{where}: no column '{name}', which {argument} names{nearest(name, column_names(cells))} ({_available(cells)})"
-    )
-
-
-def _available(cells: Cells) -> str:
-    names = column_names(cells)
-    more = f" and {len(names) - COLUMNS_SHOWN} more" if len(names) > COLUMNS_SHOWN else ""
-    return "columns here: " + ", ".join(repr(name) for name in names[:COLUMNS_SHOWN]) + more
+    return SwissbertError(f"{where}: {no_column(own, cells, task)}; {argument} names another", argument=argument)
 
 
 def _reads(task: Task) -> str:
@@ -232,5 +216,5 @@ def _reads(task: Task) -> str:
 
 
 def _names(tasks: Sequence[Task]) -> str:
-    names = [f"'{task.name}'" for task in tasks]
-    return f"task {names[0]}" if len(names) == 1 else f"tasks {', '.join(names[:-1])} and {names[-1]}"
+    names = joined([f"'{task.name}'" for task in tasks])
+    return f"task {names}" if len(tasks) == 1 else f"tasks {names}"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from swissbert.kinds.answer import Answer
 from swissbert.metrics import metrics_of
+from swissbert.wording import shortened
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,8 +27,8 @@ Label = float | tuple[float, ...]
 """A parsed label: a class number, 0 or 1, a score, or one 0 or 1 for each label of a multilabel task."""
 
 
-LABELS_SHOWN = 8
-"""Number of labels that a line about a declaration names."""
+DECLARED_SHOWN = 8
+"""Labels that a line about a declaration names."""
 
 
 @dataclass(frozen=True)
@@ -129,8 +130,7 @@ class Kind(ABC):
 
     def declared_in_words(self, task: "Task") -> str:
         """Word the labels or the range of a complete declaration for a person."""
-        names = ", ".join(task.labels[:LABELS_SHOWN]) + (", ..." if len(task.labels) > LABELS_SHOWN else "")
-        return f"{len(task.labels)} labels: {names}"
+        return f"{len(task.labels)} labels: {shortened(task.labels, DECLARED_SHOWN)}"
 
     def _check_labels(self, labels: Sequence[str]) -> None:
         if len(labels) < 2:

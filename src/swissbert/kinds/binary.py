@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from swissbert.kinds.answer import Answer
 from swissbert.kinds.base import Array, HFHead
+from swissbert.kinds.class_names import ALLOWED_SHOWN
 from swissbert.kinds.classification import Classification
 from swissbert.kinds.label_names import names_in, negative_first, sorted_names
+from swissbert.wording import shortened
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,8 +34,8 @@ class Binary(Classification):
         names = sorted_names(counts)
         if len(names) > 2:
             raise ValueError(
-                f"the train rows have {len(names)} labels ({', '.join(names[:6])}{', ...' if len(names) > 6 else ''}), but "
-                "a binary task takes 2; a task of kind 'classification' takes more"
+                f"the train rows have {len(names)} labels ({shortened(names, ALLOWED_SHOWN)}), but a binary task takes 2; "
+                "a task of kind 'classification' takes more"
             )
         return {"labels": negative_first(names, counts)}
 

@@ -12,12 +12,15 @@ from typing import TypeVar
 
 from swissbert.kinds.cells import cell_text, number_of
 from swissbert.kinds.label_lists import several
+from swissbert.wording import shortened
 
 TRUE = frozenset({"true", "t", "yes", "y", "1"})
 FALSE = frozenset({"false", "f", "no", "n", "0"})
 """What stands for yes and for no, in small letters."""
 FROM_ZERO = "numbers of labels count from 0"
 """Part of the reason why the number of labels is no label."""
+ALLOWED_SHOWN = 12
+"""Declared names that a message lists."""
 NEAR = 0.8
 """Similarity, 0 to 1, from which a declared name is offered instead of an unknown one."""
 
@@ -141,7 +144,7 @@ def _truth(text: str) -> bool | None:
 def _explained(names: ClassNames, text: str) -> str:
     """Word why a text is no class, what is allowed, and what to do."""
     labels = names.labels
-    allowed = ", ".join(labels[:12]) + (", ..." if len(labels) > 12 else "")
+    allowed = shortened(labels, ALLOWED_SHOWN)
     number = "" if names.has_numbers else f" or 0 to {len(labels) - 1}"
     return f"label {text[:40]!r} is not one of {allowed}{number}{_hint(names, text)}"
 

@@ -9,14 +9,18 @@ import numpy as np
 from swissbert.kinds.answer import Answer
 from swissbert.kinds.base import Array, HFHead, Kind, Label, logistic_answers
 from swissbert.kinds.cells import cell_text, number_of
-from swissbert.kinds.class_names import class_number, other_spelling
+from swissbert.kinds.class_names import ALLOWED_SHOWN, class_number, other_spelling
 from swissbert.kinds.label_lists import label_items, separator_of
 from swissbert.kinds.label_names import names_in, sorted_names
+from swissbert.wording import shortened
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from swissbert.tasks import Task
+
+UNKNOWN_SHOWN = 5
+"""Undeclared labels of a row that a message lists."""
 
 
 class Multilabel(Kind):
@@ -195,5 +199,5 @@ def _check_items(task: "Task", cell: object, items: Sequence[object]) -> None:
         )
     if len(unknown) == 1:
         raise first
-    allowed = ", ".join(task.labels[:12]) + (", ..." if len(task.labels) > 12 else "")
-    raise ValueError(f"labels {', '.join(map(repr, unknown[:5]))} are not among {allowed}")
+    names = shortened([repr(name) for name in unknown], UNKNOWN_SHOWN)
+    raise ValueError(f"labels {names} are not among {shortened(task.labels, ALLOWED_SHOWN)}")

@@ -10,6 +10,7 @@ from swissbert.data.dataset import TaskData
 from swissbert.mtl.sampling import Draw, Plan
 from swissbert.training.loader import BatchLoader
 from swissbert.training.plan import first_epoch
+from swissbert.wording import joined
 
 SMALL = 0.5
 """Share of a task's train rows in the whole run below which the setting that helps is named."""
@@ -91,7 +92,7 @@ def coverage_lines(config: RunConfig, data: Mapping[str, TaskData], plan: Plan) 
     tasks = coverage(config, data, plan)
     sentences = []
     if epoch := [text for task in tasks if (text := _epoch_text(task))]:
-        sentences.append(f"an epoch reads {_listed(epoch)}")
+        sentences.append(f"an epoch reads {joined(epoch)}")
     rest = [
         f"{task.run:,} of {task.rows:,} rows of {task.task} ({_share(task.run, task.rows)})"
         for task in tasks
@@ -99,7 +100,7 @@ def coverage_lines(config: RunConfig, data: Mapping[str, TaskData], plan: Plan) 
     ]
     is_partial = any(task.epoch is None or task.epoch[0] < task.rows for task in tasks)
     if plan.is_cut or (is_partial and len(plan.ends) > 1) or not epoch:
-        sentences.append(f"the whole run reads {_listed(rest) if rest else 'all rows'}")
+        sentences.append(f"the whole run reads {joined(rest) if rest else 'all rows'}")
     return ["; ".join(sentences), *_empty_epochs(config, plan), *_advice(config, tasks)]
 
 
@@ -141,12 +142,12 @@ def _advice(config: RunConfig, tasks: list[Coverage]) -> list[str]:
                 "large tasks more often"
             )
         lines.append(
-            f"most rows of {_listed(cut)} are never read, because train.epoch_ends = 'shortest' ends an epoch as soon as "
+            f"most rows of {joined(cut)} are never read, because train.epoch_ends = 'shortest' ends an epoch as soon as "
             f"one task has no batch left; train.epoch_ends = 'longest' {way}"
         )
     if rare:
         lines.append(
-            f"most rows of {_listed(rare)} are never read, because sampling.method = '{config.sampling.method}' draws "
+            f"most rows of {joined(rare)} are never read, because sampling.method = '{config.sampling.method}' draws "
             "tasks by their number of rows; 'round_robin' draws every task equally often"
         )
     return lines
@@ -166,8 +167,3 @@ def _times(times: float) -> str:
         return ""
     number = f"{times:,.0f}" if times >= 10 else f"{times:.1f}".removesuffix(".0")
     return f" {number} times"
-
-
-def _listed(parts: list[str]) -> str:
-    """Return a list in words."""
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

@@ -12,6 +12,7 @@ from swissbert.errors import SwissbertError
 from swissbert.evaluation.notes import absent_labels, label_counts, labels_reason
 from swissbert.model.heads.base import Head
 from swissbert.tasks import Task
+from swissbert.wording import shortened
 
 SHOWN = 6
 """Labels that a message names; of balanced weights, so many of the largest and of the smallest."""
@@ -32,9 +33,10 @@ def weighted(train: TaskData, head: Head, display: Display) -> TaskData:
     task = train.task
     counts, reason = label_counts(task, train.labels), labels_reason(task, train.labels)
     if counts is not None and reason:
+        names = shortened([f"'{label}'" for label in task.labels], SHOWN)
         raise SwissbertError(
             f"{train.source}: {reason}, so task '{task.name}' has nothing to tell apart; train rows of at least two of its "
-            f"labels ({_some(task)}) are needed"
+            f"labels ({names}) are needed"
         )
     if reason:
         display.say(f"  {task.name}: {reason}, so there is nothing to learn from the train rows")
@@ -59,12 +61,6 @@ def annotated(dev: TaskData, train: TaskData) -> TaskData:
     shared = int(np.isin(dev.keys, train.keys).sum())
     weighting = train.weighting if train.weighting is not None and train.weighting.factors is not None else None
     return replace(dev, weighting=weighting, row_weights=None, notes=tuple(overlap_note(shared, len(dev), "dev")))
-
-
-def _some(task: Task) -> str:
-    """Name the first labels of a task."""
-    more = f" and {len(task.labels) - SHOWN} more" if len(task.labels) > SHOWN else ""
-    return ", ".join(f"'{label}'" for label in task.labels[:SHOWN]) + more
 
 
 def _in_words(task: Task, factors: np.ndarray) -> str:

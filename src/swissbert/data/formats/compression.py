@@ -15,6 +15,7 @@ from pathlib import Path, PurePath
 from typing import IO, Any, NoReturn, cast
 
 from swissbert.errors import SwissbertError
+from swissbert.wording import shortened
 
 MAGIC = {
     b"\x1f\x8b": "gzip",
@@ -38,6 +39,8 @@ REFUSED = {
     b"SQLite format 3": "a database; export its table as CSV in UTF-8 and name that file",
 }
 """First bytes, in small letters where they are letters, of files that hold no rows, and what they are."""
+MEMBERS_SHOWN = 5
+"""Files of an archive that a message lists."""
 DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, OSError)
 """What decompressors raise for damaged data; an `OSError` only without a number of the operating system."""
 
@@ -152,8 +155,8 @@ def _only_member(archive: zipfile.ZipFile, where: str) -> zipfile.ZipInfo:
         if not (info.is_dir() or info.filename.startswith("__MACOSX/") or PurePath(info.filename).name.startswith("."))
     ]
     if len(members) != 1:
-        listed = ", ".join(info.filename for info in members[:5]) + (", ..." if len(members) > 5 else "")
-        holds = f"{len(members)} files ({listed})" if members else "no file"
+        files = shortened([info.filename for info in members], MEMBERS_SHOWN)
+        holds = f"{len(members)} files ({files})" if members else "no file"
         raise SwissbertError(
             f"{where}: the zip archive holds {holds}, but one data file is expected; extract what is to be read"
         )
