@@ -194,6 +194,11 @@ class Task(Settings):
             return values
         return [cell_text(value) if isinstance(value, TEXT_LIKE) else value for value in values]
 
+    @field_validator("missing")
+    @classmethod
+    def _stripped(cls, missing: list[str]) -> list[str]:
+        return [word.strip() for word in missing]  # as cells are compared
+
     @field_validator("loss")
     @classmethod
     def _default_loss(cls, loss: str, info: ValidationInfo) -> str:
@@ -263,7 +268,7 @@ class Task(Settings):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         self.kind.check(self)
-        if both := [word for word in self.missing if word.strip() in self.labels]:
+        if both := [word for word in self.missing if word in self.labels]:
             raise ValueError(f"missing has {both[0]!r}, which is one of the labels")
         if self.files and self.hub is not None:
             raise ValueError("files and hub exclude each other: give one source of rows")

@@ -9,7 +9,7 @@ import pytest
 from swissbert.config import make_config
 from swissbert.data.declare import declare, recipe
 from swissbert.errors import SwissbertError
-from swissbert.kinds.guess import guess_kind
+from swissbert.kinds.guess import Guess, guess_kind
 
 Write = Callable[..., Path]
 
@@ -37,6 +37,13 @@ def csv(write: Write, header: str, rows: list[str]) -> Path:
 )
 def test_the_kind_follows_from_the_cells(cells: list[object], kind: str) -> None:
     assert guess_kind(cells).kind == kind
+
+
+def test_of_a_kind_that_is_given_only_the_separator_is_guessed() -> None:
+    assert guess_kind(["4,5", "3,1"], "classification") == Guess("classification", "as given")
+    assert guess_kind(["a|b", "a", "b", "b|c"], "classification").separator is None
+    assert guess_kind(["a|b", "a", "b", "b|a"], "multilabel").separator == "|"
+    assert guess_kind([["a"], ["a", "b"]], "multilabel").separator is None
 
 
 def test_a_decimal_comma_is_named() -> None:

@@ -127,8 +127,8 @@ def test_words_of_missing_hold_for_label_text_and_pair() -> None:
     assert [row.text for row in rows.rows] == ["a - b"]
     assert rows.label_notes.unlabelled == 3
     assert bad(rows) == [
-        (2, "column 'a' is 'n/a', which the task's missing has"),
-        (3, "column 'b' is '-', which the task's missing has"),
+        (2, "column 'a' is 'n/a', which the task declares as missing"),
+        (3, "column 'b' is '-', which the task declares as missing"),
     ]
 
 

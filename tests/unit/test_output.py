@@ -1,8 +1,10 @@
 """Tables of answers: columns of the input, names of the answers' columns, and what a table cannot hold."""
 
 import csv
+import datetime
 import io
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swissbert.data.formats import FORMATS
 from swissbert.data.rows import BadRow, Row
 from swissbert.errors import SwissbertError
 from swissbert.inference.input_columns import InputColumns
 from swissbert.inference.input_rows import InputRow
 from swissbert.inference.inputs import open_inputs
-from swissbert.inference.output import AnswerTable, is_table, table_output
+from swissbert.inference.output import AnswerTable, arrow_schema, is_table, table_output
 from swissbert.inference.stream import Answered, record
 from swissbert.kinds import Answer
 from swissbert.tasks import Task, find_task, make_task
@@ -119,6 +122,38 @@ def test_parquet_keeps_the_types_of_a_parquet_input(tmp_path: Path) -> None:
     rows = [Answered(row, {"sst": SST}, {}) for row in inputs]
     path = written(tmp_path / "out.parquet", inputs.columns, inputs.tasks, rows, schema=given_table.schema)
     assert pq.read_table(path).select(["text", "id", "when"]).cast(given_table.schema).equals(given_table)
+
+
+def test_dates_and_decimals_of_a_parquet_input_are_written_as_they_read(tmp_path: Path) -> None:
+    cells = {"day": datetime.date(2026, 1, 2), "price": Decimal("1.50"), "is_new": True, "tags": ["a"]}
+    path = written(tmp_path / "out.csv", list(cells), [find_task("sst")], [answered(cells, {"sst": SST})])
+    (row,) = csv.DictReader(path.read_text(encoding="utf-8").splitlines())
+    assert row == {
+        "day": "2026-01-02",
+        "price": "1.50",
+        "is_new": "true",
+        "tags": '["a"]',
+        "label": "somewhat positive",
+        "probability": "0.6",
+        "cut": "false",
+        "error": "",
+    }
+
+
+def test_a_parquet_input_with_a_repeated_name_has_no_types_of_its_own(tmp_path: Path) -> None:
+    table = pa.table([pa.array(["fine"]), pa.array([1]), pa.array([2])], names=["text", "n", "n"])
+    pq.write_table(table, tmp_path / "twice.parquet")
+    pq.write_table(table.select([0, 1]), tmp_path / "once.parquet")
+    assert arrow_schema(str(tmp_path / "twice.parquet"), FORMATS["parquet"]) is None
+    schema = arrow_schema(str(tmp_path / "once.parquet"), FORMATS["parquet"])
+    assert schema is not None
+    assert schema.names == ["text", "n"]
+
+
+def test_a_row_whose_id_is_not_a_number_has_no_id(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": [1.0, float("nan")], "text": ["a", "b"]}), tmp_path / "in.parquet")
+    rows = list(open_inputs(str(tmp_path / "in.parquet"), [find_task("sst")]))
+    assert [row.id for row in rows] == ["1.0", None]
 
 
 def test_a_table_that_fails_leaves_no_file(tmp_path: Path) -> None:

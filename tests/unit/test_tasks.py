@@ -374,7 +374,7 @@ def test_names_that_only_resemble_numbers_leave_numbers_usable(labels: list[str]
 
 def test_a_long_list_of_labels_and_a_long_value_are_cut_in_the_message() -> None:
     task = labelled([f"topic {i}" for i in range(40)])
-    with pytest.raises(ValueError, match=r"topic 11, \.\.\. or 0 to 39$") as caught:
+    with pytest.raises(ValueError, match=r"topic 11 and 28 more, or 0 to 39$") as caught:
         task.parse_label("x" * 1000)
     assert len(str(caught.value)) < 300
 

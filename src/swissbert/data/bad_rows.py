@@ -42,11 +42,10 @@ def refuse_many_bad(bad: Sequence["BadRow"], usable: int, largest: float | None,
     total = len(bad) + usable
     if largest is None or len(bad) <= max(TOLERATED if largest else 0, largest * total):
         return
-    reason, rows = most_frequent(bad)
+    _, rows = most_frequent(bad)
     many = f"{len(bad):,} of {total:,} rows read for task '{task}' cannot be used"
-    same = "all" if len(rows) == len(bad) else f"{len(rows):,} of them"
     raise SwissbertError(
-        f"{rows[0].file}: {many}, {same} like row {rows[0].number}: {reason}; if the rest is enough, a data.max_bad above "
+        f"{rows[0].file}: {many}, {most_frequent_in_words(bad)}; if the rest is enough, a data.max_bad above "
         f"{len(bad) / total:.2g} leaves them out (it is {largest:g}, the largest share of bad rows)",
         argument="max_bad",
     )
@@ -83,15 +82,22 @@ def bad_lines(bad: Sequence["BadRow"], limit: int) -> list[str]:
 
 
 def most_frequent(bad: Sequence["BadRow"]) -> tuple[str, list["BadRow"]]:
-    """Return the first reason of the most frequent sort, and the rows with a reason of that sort."""
+    """Return the most frequent reason, in the words of its first row, and all rows with it; values may differ."""
     groups: dict[str, list[BadRow]] = {}
     for row in bad:
-        groups.setdefault(_sort(row.reason), []).append(row)
+        groups.setdefault(_pattern(row.reason), []).append(row)
     rows = max(groups.values(), key=len)
     return rows[0].reason, rows
 
 
-def _sort(reason: str) -> str:
+def most_frequent_in_words(bad: Sequence["BadRow"]) -> str:
+    """Word the most frequent reason as a clause: how many rows have it, and the first of them."""
+    reason, rows = most_frequent(bad)
+    same = "all" if len(rows) == len(bad) else f"{len(rows):,} of them"
+    return f"{same} like row {rows[0].number}: {reason}"
+
+
+def _pattern(reason: str) -> str:
     """Return a reason without the values that differ from row to row: cells and numbers; names of columns stay."""
     reason = re.sub(r"^(column '[^']*' is ).*(, (?:but a|not text))", r"\1\2", reason)
     reason = QUOTED.sub(lambda match: match[0] if match[0].startswith("column") else "", reason)

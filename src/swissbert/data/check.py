@@ -30,7 +30,7 @@ class SplitReport:
         rows: Number of usable rows.
         bad: Rows that cannot be used.
         unlabelled: Number of rows without a label: left out of train and dev, and among `rows` of test.
-        spellings: Number of rows by what label cells have that is not the declared name, "'Good' as 'good'".
+        spellings: Number of rows by a label that differs from its declared name, such as "'Good' as 'good'".
         balance: Share of rows with each label, or in each fifth of a range; empty if there are no labels. Shares of a
             task with several labels per row add up to more or less than 1.
         lengths: Tokens of a row at the median, at the 95th percentile, and of the longest row.

@@ -168,9 +168,7 @@ def _declared(
     if not cells:
         raise SwissbertError(f"{where} has no label in any row")
     try:
-        guess = guess_kind(cells)
-        if "kind" in options:
-            guess = Guess(str(options["kind"]), "as given", guess.separator)
+        guess = guess_kind(cells, str(options["kind"]) if "kind" in options else None)
         table: dict[str, Any] = {
             "name": name,
             "kind": guess.kind,

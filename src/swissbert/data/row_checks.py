@@ -124,7 +124,7 @@ def _label(cell: object, task: Task) -> tuple[Label | None, tuple[tuple[str, str
     """Parse a label cell.
 
     Returns:
-        The label, None for no label; and what the cell spells otherwise (see `Row.spellings`).
+        The label, None for no label; and its spellings (see `Row`).
 
     Raises:
         ValueError: If the cell is neither a label of the task nor a word for no label.
@@ -152,9 +152,9 @@ def _is_declared_missing(cell: object, task: Task) -> bool:
     """Return whether a cell is one of the task's ``missing`` ones, as text or as the same number."""
     if not task.missing or is_list(cell):
         return False
-    text, words = cell_text(cell), [word.strip() for word in task.missing]
+    text = cell_text(cell)
     number = number_of(text)
-    return text in words or (number is not None and number in map(number_of, words))
+    return text in task.missing or (number is not None and number in map(number_of, task.missing))
 
 
 def one_label(cell: object, task: Task) -> object:
@@ -192,7 +192,7 @@ def _text(value: object, column: str, task: Task, missing: Collection[str] | Non
         raise ValueError(f"column '{column}' is {_shown(value)}, not text")
     text = value.strip()
     if text in (task.missing if missing is None else missing):
-        raise ValueError(f"column '{column}' is {text!r}, which the task's missing has")
+        raise ValueError(f"column '{column}' is {text!r}, which the task declares as missing")
     if why := unreadable(text, task.encoding):
         raise ValueError(f"column '{column}' has {why}")
     return text

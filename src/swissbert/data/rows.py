@@ -23,8 +23,8 @@ class Row(NamedTuple):
         text: The text, stripped.
         text_pair: The second text of a pair, else None.
         label: The parsed label; None where there is none.
-        spellings: What the label cell spells otherwise than the declaration, each with the name it is read as; with an
-            empty name if it is a word for no label.
+        spellings: Labels of the cell that differ from the declared names that they are read as, each with that name; the
+            name is empty for a word that stands for no label.
         weight: Weight of the row in the loss.
     """
 
@@ -56,7 +56,7 @@ class BadRow(NamedTuple):
 
 @dataclass
 class LabelNotes:
-    """What the label cells of a split have that is neither a declared name nor wrong.
+    """Label cells of a split that are empty, stand for no label, or differ from a declared name.
 
     Attributes:
         unlabelled: Number of rows that were left out because they have no label.
@@ -67,7 +67,7 @@ class LabelNotes:
     spellings: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def count(self, row: Row) -> None:
-        """Count what a row's label cell spells otherwise."""
+        """Count the spellings of a row."""
         self.spellings.update(row.spellings)
 
     def without_label(self) -> str:

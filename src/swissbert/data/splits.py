@@ -4,7 +4,13 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from swissbert.data.bad_rows import is_hopeless, most_frequent, refuse_bad, refuse_counting_from_one, refuse_many_bad
+from swissbert.data.bad_rows import (
+    is_hopeless,
+    most_frequent_in_words,
+    refuse_bad,
+    refuse_counting_from_one,
+    refuse_many_bad,
+)
 from swissbert.data.formats import NumberedCells, OnNote, with_nested
 from swissbert.data.holdout import rows_of_side
 from swissbert.data.hub import read_hub
@@ -106,11 +112,7 @@ class Reading:
             )
         no_label = f", {self.label_notes.without_label()}" if self.label_notes.unlabelled else ""
         message = f"{self.source}: no usable row for task '{task.name}' ({len(self.bad):,} bad rows{no_label})"
-        if self.bad:
-            reason, rows = most_frequent(self.bad)
-            same = "all" if len(rows) == len(self.bad) else f"{len(rows):,} of them"
-            message += f"; {same} like row {rows[0].number}: {reason}"
-        return message
+        return f"{message}; {most_frequent_in_words(self.bad)}" if self.bad else message
 
 
 def read_split(

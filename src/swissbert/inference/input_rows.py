@@ -9,6 +9,7 @@ from swissbert.data.row_checks import check_rows
 from swissbert.data.rows import BadRow, Row
 from swissbert.errors import SwissbertError
 from swissbert.inference.input_columns import Plan
+from swissbert.kinds import is_missing
 
 
 class InputRow(NamedTuple):
@@ -63,5 +64,5 @@ class Inputs:
     def _identity(self, cells: Cells | None) -> str | None:
         """Return the id of a row, which a row that is bad for another reason has too."""
         cell = None if cells is None or self._id is None else cells.get(self._id)
-        text = "" if cell is None else str(cell).strip()
+        text = "" if is_missing(cell) else str(cell).strip()
         return text if text and not unreadable(text) else None

@@ -11,6 +11,7 @@ from swissbert.data.formats import Format
 from swissbert.data.formats.parquet import Parquet
 from swissbert.errors import SwissbertError
 from swissbert.files import whole_file, whole_path
+from swissbert.inference.inputs import STDIN
 from swissbert.inference.stream import Answered, record
 from swissbert.kinds import Answer
 from swissbert.kinds.label_lists import SEPARATORS
@@ -70,7 +71,7 @@ class AnswerTable:
 
     def __init__(self, columns: Sequence[str], tasks: Sequence[Task], probabilities: bool) -> None:
         self.columns, self.tasks, self.probabilities = list(columns), tasks, probabilities
-        self.names = list(columns)
+        self.names, self._known = list(columns), set(columns)
         self.dropped: set[str] = set()
         for task in tasks:
             own = _columns_of(task, probabilities)
@@ -83,8 +84,7 @@ class AnswerTable:
     def input_cells(self, answered: Answered) -> list[Any]:
         """Return the cells of the input, None for those that a row lacks."""
         cells = answered.row.cells or {}
-        if len(cells) > len(self.columns) or any(name not in self.columns for name in cells):
-            self.dropped.update(set(cells) - set(self.columns))
+        self.dropped |= cells.keys() - self._known
         return [cells.get(name) for name in self.columns]
 
     def answer_cells(self, answered: Answered) -> list[Any]:
@@ -180,12 +180,16 @@ def table_output(path: Path, table: AnswerTable, schema: "pa.Schema | None" = No
 
 
 def arrow_schema(source: str, format: Format) -> "pa.Schema | None":
-    """Return the types of the columns of a Parquet file of inputs; None for other formats, whose cells become text."""
+    """Return the types of the columns of a Parquet file of inputs; None where cells become text.
+
+    That is for other formats, and where two columns have the same name.
+    """
     if not isinstance(format, Parquet):
         return None
     from pyarrow.parquet import read_schema
 
-    return read_schema(source)
+    schema = read_schema("/dev/stdin" if source == STDIN else source)
+    return schema if len(set(schema.names)) == len(schema.names) else None
 
 
 @contextmanager
@@ -211,7 +215,7 @@ def _parquet_output(path: Path, table: AnswerTable, schema: "pa.Schema | None") 
             flush()
 
     def flush() -> None:
-        columns = zip(*rows, strict=True) if rows else [()] * len(table.names)
+        columns = zip(*rows, strict=True)
         arrays = [pa.array(list(column), type) for column, type in zip(columns, fields.types, strict=True)]
         file.write_table(pa.Table.from_arrays(arrays, schema=fields))
         rows.clear()
@@ -226,9 +230,9 @@ def _parquet_output(path: Path, table: AnswerTable, schema: "pa.Schema | None") 
 
 
 def _as_text(cell: object) -> str:
-    """Return a cell as text: JSON for everything that is not text, and "?" for bytes that are not UTF-8."""
+    """Return a cell as text: JSON for numbers, lists and objects, and "?" for bytes that are not UTF-8."""
     if cell is None:
         return ""
-    if not isinstance(cell, str):
+    if isinstance(cell, bool | int | float | list | dict):
         cell = json.dumps(cell, ensure_ascii=False, default=str)
-    return cell.encode("utf-8", "replace").decode()
+    return str(cell).encode("utf-8", "replace").decode()

@@ -199,7 +199,7 @@ class Kind(ABC):
         """
 
     def spellings(self, task: "Task", cell: object) -> tuple[tuple[str, str], ...]:
-        """Return what a cell that `parse` takes spells otherwise than the declaration, each with the declared name."""
+        """Return the labels of a cell that differ from the declared names that they are read as, each with that name."""
         return ()
 
     @abstractmethod

@@ -34,8 +34,8 @@ class ClassNames:
     Attributes:
         labels: The declared names.
         exact: Class number by name.
-        alike: Class number by what `alike` makes of the name, for names that differ there.
-        values: Class number by the number that the name is, for names that are different numbers.
+        alike: Class number by `alike` of the name, for names that stay different.
+        values: Class number by the value of the name, for names that are different numbers.
         has_numbers: Whether a name is a number, so that numbers are names and not positions.
         truth: Class numbers of no and yes, if exactly one name stands for either; else empty.
     """
@@ -51,7 +51,7 @@ class ClassNames:
         """Find the class of a cell.
 
         Returns:
-            Class number, and whether the cell spells it otherwise than the declaration; None if it is no class.
+            Class number, and whether the cell differs from the declared name; None if it is no class.
 
         Raises:
             ValueError: If two readings disagree.
@@ -116,7 +116,7 @@ def class_number(labels: Sequence[str], cell: object, *, is_item: bool = False) 
 
 
 def other_spelling(labels: Sequence[str], cell: object) -> tuple[str, str] | None:
-    """Return a cell's text and the declared name that it is read as, if it spells a class otherwise; else None."""
+    """Return a cell's text and the declared name that it is read as, if the two differ; else None."""
     if isinstance(cell, str) and cell in labels:
         return None
     match = _class_names(tuple(labels)).match(cell)
@@ -144,7 +144,7 @@ def _truth(text: str) -> bool | None:
 def _explained(names: ClassNames, text: str) -> str:
     """Word why a text is no class, what is allowed, and what to do."""
     labels = names.labels
-    allowed = shortened(labels, ALLOWED_SHOWN)
+    allowed = shortened(labels, ALLOWED_SHOWN) + ("," if len(labels) > ALLOWED_SHOWN and not names.has_numbers else "")
     number = "" if names.has_numbers else f" or 0 to {len(labels) - 1}"
     return f"label {text[:40]!r} is not one of {allowed}{number}{_hint(names, text)}"
 

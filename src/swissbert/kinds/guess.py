@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from swissbert.kinds.cells import number_of
 from swissbert.kinds.label_lists import SEPARATORS, is_list, written_list
 from swissbert.kinds.label_names import names_in
 
@@ -27,7 +28,7 @@ class Guess(NamedTuple):
     separator: str | None = None
 
 
-def guess_kind(cells: Sequence[object]) -> Guess:
+def guess_kind(cells: Sequence[object], given: str | None = None) -> Guess:
     """Guess the kind of a task.
 
     Lists, and cells that hold recurring names with ``|``, ``;`` or ``,`` between, are ``multilabel``. Numbers with a
@@ -36,11 +37,14 @@ def guess_kind(cells: Sequence[object]) -> Guess:
 
     Args:
         cells: The label cells of all rows that have one.
+        given: The kind, if it is known; only what separates several labels is guessed then.
 
     Raises:
-        ValueError: If they are numbers with a decimal comma or a percent sign.
+        ValueError: If they are numbers with a decimal comma or a percent sign, and no kind is given.
     """
-    if any(is_list(cell) for cell in cells) or all(written_list(str(cell).strip()) is not None for cell in cells):
+    if given is not None:
+        return Guess(given, "as given", _separator(list(names_in(cells))) if _takes_separator(cells, given) else None)
+    if _are_lists(cells):
         return Guess("multilabel", "cells are lists of labels")
     counts = names_in(cells)
     commas = sum(count for name, count in counts.items() if DECIMAL_COMMA.fullmatch(name))
@@ -50,8 +54,9 @@ def guess_kind(cells: Sequence[object]) -> Guess:
     if all(PERCENT.fullmatch(name) for name in counts):
         example = next(iter(counts))
         raise ValueError(f"{example!r} has a percent sign; write {example.rstrip('% ').replace(',', '.')}")
-    if all(map(_is_number, counts)):
-        whole = all(float(name).is_integer() for name in counts)
+    numbers = [number for name in counts if (number := number_of(name)) is not None]
+    if len(numbers) == len(counts):
+        whole = all(number.is_integer() for number in numbers)
         if not whole or len(counts) > MOST_CLASSES:
             what = "different whole numbers" if whole else "numbers with a fraction"
             return Guess("regression", f"{len(counts):,} {what}" if whole else what)
@@ -72,8 +77,9 @@ def _separator(names: Sequence[str]) -> str | None:
     return None
 
 
-def _is_number(text: str) -> bool:
-    try:
-        return float(text) == float(text)
-    except ValueError:
-        return False
+def _are_lists(cells: Sequence[object]) -> bool:
+    return any(map(is_list, cells)) or all(written_list(str(cell).strip()) is not None for cell in cells)
+
+
+def _takes_separator(cells: Sequence[object], kind: str) -> bool:
+    return kind == "multilabel" and not _are_lists(cells)

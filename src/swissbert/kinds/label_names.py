@@ -66,12 +66,16 @@ def sorted_names(counts: Counter[str]) -> list[str]:
             f"the train rows have {len(counts):,} different labels in {rows:,} rows, which looks like a text or an "
             "identifier; declare the labels if they are meant"
         )
-    names = [name for name in counts if name not in _no_labels(counts)]
-    return sorted(names, key=lambda name: (not _is_number(name), float(name) if _is_number(name) else 0.0, name))
+    return sorted(counts.keys() - _no_labels(counts), key=_order)
+
+
+def _order(name: str) -> tuple[bool, float, str]:
+    number = number_of(name)
+    return number is None, number or 0.0, name
 
 
 def _no_labels(names: Collection[str]) -> set[str]:
-    """Return names that stand for no label beside the others, so that rows with them are counted and not learned.
+    """Return the names that stand for no label beside the others; rows with them are counted as rows without one.
 
     That is one sign without letters or digits (``-`` where annotators disagreed) beside names that have some, and -1
     beside 0, 1, 2 and so on. With 0 and 1 alone, -1 may be a label.
@@ -92,10 +96,6 @@ def negative_first(names: Sequence[str], counts: Counter[str]) -> list[str]:
     if is_negative[0] != is_negative[1]:
         return [first, second] if is_negative[0] else [second, first]
     return [first, second] if counts[first] >= counts[second] else [second, first]
-
-
-def _is_number(text: str) -> bool:
-    return number_of(text) is not None
 
 
 def _is_whole(text: str) -> bool:
