@@ -93,3 +93,10 @@ def test_a_character_at_the_end_of_the_sample_is_not_damage(write: Writer, lengt
     filler = "x" * (length - len("text\tlabel\n"))
     content = f"text\tlabel\n{filler}é\t1\ncafé\t1\n".encode()
     assert len(read_split(declare(encoding="windows-1252"), "train", write(content))) == 2
+
+
+def test_a_character_that_is_cut_at_the_end_of_the_sample_is_no_damage_beside_a_damaged_row() -> None:
+    sample = b"caf\xe9\n" + "good\nna\u00ef".encode()[:-1]
+    assert detect(sample, "here", None, is_whole=False) == ("utf-8", None)
+    with pytest.raises(SwissbertError, match="2 of its first 3 lines"):
+        detect(sample, "here", None, is_whole=True)

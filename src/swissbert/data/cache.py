@@ -115,8 +115,8 @@ def cached_split(
 def _key(directory: Path | None, task: Task, split: Split, tokenizer: Tokenizer, options: SplitOptions) -> str:
     """Return the name of an entry: a hash of all that decides its content.
 
-    That is the bytes and names of the files with texts and labels, the declaration of the task with its label shape, split, truncation and limit,
-    the tokenizer, `VERSION`, and the versions of the libraries that read and tokenize.
+    That is the bytes and names of the files with texts and labels, the declaration of the task with its label shape,
+    split, truncation and limit, the tokenizer, `VERSION`, and the versions of the libraries that read and tokenize.
     """
     paths = [*split_files(task, split, directory), *label_files(task, split, directory)]
     parts = {

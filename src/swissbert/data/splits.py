@@ -11,7 +11,7 @@ from swissbert.data.bad_rows import (
     refuse_counting_from_one,
     refuse_many_bad,
 )
-from swissbert.data.formats import NumberedCells, OnNote, with_nested
+from swissbert.data.formats import NumberedCells, OnNote, ignore_note, with_nested
 from swissbert.data.holdout import rows_of_side
 from swissbert.data.hub import read_hub
 from swissbert.data.memory import MemoryRows
@@ -133,7 +133,7 @@ def open_split(
     task: Task,
     split: Split,
     source: Source,
-    on_note: OnNote = lambda note: None,
+    on_note: OnNote = ignore_note,
     *,
     labelled: bool | None = None,
 ) -> tuple[str, Iterator[Row | BadRow]]:
@@ -163,7 +163,7 @@ def open_split(
 
 
 def _open_stored(
-    task: Task, stored: Split, source: Source, labelled: bool, on_note: OnNote = lambda note: None
+    task: Task, stored: Split, source: Source, labelled: bool, on_note: OnNote = ignore_note
 ) -> tuple[str, Iterator[Row | BadRow]]:
     """Open and check the rows that are stored as a split; see `open_split`."""
     name, parts = _open_parts(task, stored, source, on_note)
@@ -187,7 +187,7 @@ def open_cells(task: Task, split: Split, source: Source) -> tuple[str, Iterator[
     Raises:
         SwissbertError: If there is no such file; while iterating if the rows are unreadable.
     """
-    name, parts = _open_parts(task, split, source, lambda note: None)
+    name, parts = _open_parts(task, split, source, ignore_note)
     return name, chain.from_iterable(raw for _, raw in parts)
 
 

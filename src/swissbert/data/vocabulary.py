@@ -48,12 +48,8 @@ def read_tokenizer(folder: Path) -> TokenizerParts:
     longest = config.get("model_max_length")
     if isinstance(longest, int) and 0 < longest < 10**9:  # transformers writes 1e30 for "no limit"
         parts.longest = longest
-    truncation = parts.fast.truncation
-    parts.truncation_side = str(config.get("truncation_side") or (truncation or {}).get("direction", "right")).lower()
-    if parts.truncation_side not in ("left", "right"):
-        raise SwissbertError(
-            f"{folder / CONFIG}: truncation_side is '{parts.truncation_side}', but it must be 'right' or 'left'"
-        )
+    truncation = parts.fast.truncation or {}
+    parts.truncation_side = _truncation_side(folder, config.get("truncation_side") or truncation.get("direction"))
     return parts
 
 
@@ -72,11 +68,19 @@ def read_stored(folder: Path) -> TokenizerParts:
     else:
         names = {theirs: config.get(theirs) for theirs in NORMALIZER.values() if theirs != "clean_text"}
         parts = _from_vocabulary(folder, {"do_lower_case": True, "added_tokens_decoder": {}} | _stated(names), special)
-    parts.truncation_side = config.get("truncation_side", "right")
+    parts.truncation_side = _truncation_side(folder, config.get("truncation_side"))
     return parts
 
 
+def _truncation_side(folder: Path, stated: object) -> str:
+    side = str(stated or "right").lower()
+    if side not in ("left", "right"):
+        raise SwissbertError(f"{folder / CONFIG}: truncation_side is '{side}', but it must be 'right' or 'left'")
+    return side
+
+
 def _stated(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that have a value."""
     return {key: value for key, value in settings.items() if value is not None}
 
 

@@ -20,6 +20,7 @@ from swissbert.data.formats import (
     TextFormat,
     ending_of,
     find_format,
+    ignore_note,
     member_name,
     read_cells,
     start_of_text,
@@ -63,7 +64,7 @@ def read_inputs(
     format: Format | str = "auto",
     stdin: TextIO | None = None,
     on_open: OnOpen | None = None,
-    on_note: OnNote = lambda note: None,
+    on_note: OnNote = ignore_note,
 ) -> Iterator[Row | BadRow]:
     """Yield the rows of a file or of standard input for one task; see `open_inputs`.
 
@@ -94,7 +95,7 @@ def open_inputs(
     columns: InputColumns = NO_COLUMNS,
     stdin: TextIO | None = None,
     on_open: OnOpen | None = None,
-    on_note: OnNote = lambda note: None,
+    on_note: OnNote = ignore_note,
 ) -> Inputs:
     """Open a file or standard input for one task or several; labels are not looked at.
 
@@ -138,7 +139,7 @@ def open_inputs(
     return Inputs(where, chosen, plan, raw)
 
 
-def _options(tasks: Sequence[Task], columns: InputColumns, on_note: OnNote = lambda note: None) -> ReadOptions:
+def _options(tasks: Sequence[Task], columns: InputColumns, on_note: OnNote = ignore_note) -> ReadOptions:
     """Return how inputs are read: as the first task's files, with the columns that any of the tasks may read."""
     texts: list[tuple[str, ...]] = []
     for task in tasks:
@@ -169,7 +170,7 @@ def input_format(
     path: Path,
     task: Task,
     format: Format | str = "auto",
-    on_note: OnNote = lambda note: None,
+    on_note: OnNote = ignore_note,
     options: ReadOptions | None = None,
 ) -> Format:
     """Return the format to read a file of inputs with, so that a text is read as it was in training.
@@ -194,7 +195,7 @@ def input_format(
     path.stat()  # that a file is missing is reported before its ending
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    options = replace(options or _options([task], NO_COLUMNS), on_note=lambda note: None)
+    options = replace(options or _options([task], NO_COLUMNS), on_note=ignore_note)
     declared = task.format
     ending = ending_of(member_name(path))
     if isinstance(declared, Format):
@@ -208,7 +209,7 @@ def input_format(
 
 
 def _note_cells(path: Path, task: Task, options: ReadOptions, on_note: OnNote) -> None:
-    """Say that a file is read as plain text if its first line looks like cells."""
+    """Report that a file is read as plain text if its first line looks like cells."""
     delimiter = task.delimiter or str(getattr(task.format, "delimiter", "\t"))
     if delimiter in start_of_text(path, options).split("\n", 1)[0]:
         on_note(

@@ -66,8 +66,8 @@ class MetricsLog:
 
 
 def dev_entry(step: int, scores: Scores) -> dict[str, object]:
-    """Return the entry of ``metrics.jsonl`` for an evaluation: null for scores that are undefined, and notes if any."""
-    dev = {name: None if math.isnan(value) else value for name, value in scores.figures().items()}
+    """Return the entry of ``metrics.jsonl`` for an evaluation: null for scores without a finite value, and notes if any."""
+    dev = {name: value if math.isfinite(value) else None for name, value in scores.figures().items()}
     notes = scores.all_notes()
     return {"step": step, "dev": dev, **({"notes": notes} if notes else {})}
 

@@ -14,6 +14,7 @@ from swissbert.data.formats.base import (
     OnOpen,
     ReadOptions,
     TextFormat,
+    ignore_note,
 )
 from swissbert.data.formats.compression import ending_of, member_name, refuse_other_files
 from swissbert.data.formats.delimited import DELIMITERS, Delimited
@@ -148,6 +149,7 @@ __all__ = [
     "ending_of",
     "find_format",
     "head",
+    "ignore_note",
     "member_name",
     "read_cells",
     "start_of_text",

@@ -27,8 +27,8 @@ OnNote = Callable[[str], object]
 """Called with a sentence about anything that was detected rather than declared."""
 
 
-def _ignored(note: str) -> None:
-    """Take no notice of a note."""
+def ignore_note(note: str) -> None:
+    """Do nothing with a note."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class ReadOptions:
     header: bool = True
     columns: tuple[str, ...] = ()
     texts: tuple[tuple[str, ...], ...] = ()
-    on_note: OnNote = field(default=_ignored, compare=False)
+    on_note: OnNote = field(default=ignore_note, compare=False)
 
 
 class Format(ABC):

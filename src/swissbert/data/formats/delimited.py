@@ -11,7 +11,7 @@ from swissbert.errors import SwissbertError
 DELIMITERS = ("\t", ",", ";", "|")
 """What is tried if the header does not have the expected columns otherwise."""
 NAMES = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "vertical bars", " ": "spaces", ":": "colons"}
-"""What delimiters are called in messages."""
+"""Names of delimiters in messages."""
 LONG_NAME = 60
 """Characters above which a cell of the first line looks like a text rather than the name of a column."""
 MOST_WORDS = 4
@@ -109,7 +109,7 @@ class Delimited(TextFormat):
 
 
 def called(delimiter: str) -> str:
-    """Return what a delimiter is called in messages."""
+    """Return the name of a delimiter in messages."""
     return NAMES.get(delimiter, repr(delimiter))
 
 
@@ -157,7 +157,7 @@ def _looks_like_data(cell: str) -> bool:
         float(cell)
     except ValueError:
         return False
-    return not (len(cell) == 4 and cell[:2] in ("19", "20"))
+    return not (len(cell) == 4 and cell.isdigit() and cell[:2] in ("19", "20"))
 
 
 def _uneven(cells: list[str], names: list[str], hint: str, *, has_header: bool, is_ragged: bool) -> Cells | str:

@@ -81,7 +81,7 @@ def open_text(
     *,
     newline: str | None = None,
     at_once: bool = True,
-    on_note: Callable[[str], object] = lambda note: None,
+    on_note: Callable[[str], object] | None = None,
 ) -> io.TextIOWrapper:
     """Open bytes as text.
 
@@ -100,7 +100,7 @@ def open_text(
     if at_once:
         data = io.BufferedReader(_Replayed(sample, data), 2**16)
     name, note = detect(sample, where, encoding, is_whole=len(sample) < SAMPLE and at_once)
-    if note:
+    if note and on_note:
         on_note(note)
     return io.TextIOWrapper(data, encoding=name, errors=UNDECODED, newline=newline)
 
@@ -134,6 +134,8 @@ def detect(sample: bytes, where: str, encoding: str | None, *, is_whole: bool) -
             return "utf-8", f"{name}: read as UTF-8, which its bytes are, although encoding is {encoding!r}"
         return codec, None
     lines = sample.splitlines()
+    if not is_whole and len(lines) > 1:
+        lines.pop()  # which may end within a character
     damaged = [line for line in lines if not line.isascii() and not _is_utf_8(line)]
     if len(damaged) > max(1, REFUSED_SHARE * len(lines)):
         raise SwissbertError(
@@ -144,7 +146,7 @@ def detect(sample: bytes, where: str, encoding: str | None, *, is_whole: bool) -
 
 
 def _likely(text: bytes) -> str:
-    """Say which encoding bytes look like, and what to set; `text` is of the lines that are not UTF-8."""
+    """Word which encoding bytes look like, and what to set; `text` is the lines that are not UTF-8."""
     wide = sum(byte >= 0x80 for byte in text)
     try:
         text.decode("cp1252")

@@ -51,7 +51,7 @@ class JsonValues:
             yield self._line, self._value()
             if self.is_array:
                 sign = self._next()
-                if sign not in (",", "]") or not sign:
+                if sign not in (",", "]"):
                     raise self._invalid("',' or ']' is expected" if sign else "the array is not closed")
                 self._pass(self._position + 1)
                 if sign == "]":
