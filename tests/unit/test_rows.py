@@ -37,6 +37,8 @@ def test_the_fingerprint_of_known_rows_never_changes() -> None:
             text=st.text('ab[]",', min_size=1, max_size=3),
             text_pair=st.none() | st.text("ab", min_size=1, max_size=2),
             label=st.none() | st.integers(0, 2).map(float),
+            spellings=st.just(()),
+            weight=st.just(1.0),
         ),
         min_size=1,
         max_size=4,

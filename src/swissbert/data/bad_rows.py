@@ -73,13 +73,25 @@ def is_hopeless(bad: int, usable: int) -> bool:
     return bad + usable >= EARLY_ROWS and bad > EARLY_SHARE * (bad + usable)
 
 
+OTHERS_SHOWN = 5
+"""Number of further rows that a line about bad rows names."""
+
+
 def bad_lines(bad: Sequence["BadRow"], limit: int) -> list[str]:
     """Return lines about bad rows, one for each reason in the order of their first rows, at most `limit`."""
     groups: dict[str, list[BadRow]] = {}
     for row in bad:
         groups.setdefault(row.reason, []).append(row)
-    lines = [f"{rows[0]}" + (f" ({len(rows) - 1:,} more like it)" if rows[1:] else "") for rows in groups.values()]
-    return lines[:limit]
+    return [f"{rows[0]}{_others(rows[1:])}" for rows in list(groups.values())[:limit]]
+
+
+def _others(rows: Sequence["BadRow"]) -> str:
+    """Word which further rows have the same reason; empty for none."""
+    if not rows:
+        return ""
+    numbers = ", ".join(str(row.number) for row in rows[:OTHERS_SHOWN])
+    more = f" and {len(rows) - OTHERS_SHOWN:,} more" if len(rows) > OTHERS_SHOWN else ""
+    return f" (also row {numbers}{more})"
 
 
 def most_frequent(bad: Sequence["BadRow"]) -> tuple[str, list["BadRow"]]:
