@@ -2,7 +2,7 @@
 
     python benchmarks/small_sets.py --data DIR --out results/small-sets [--sets trec subj] [--sizes 100 300 1000] [--seed 0]
 
-DIR holds ``own_tasks``, ``more`` and ``cs224n``. Of each set the first N shuffled rows become a CSV file, which is trained on as
+Sets that are smaller than N are taken whole. DIR holds ``own_tasks``, ``more`` and ``cs224n``. Of each set the first N shuffled rows become a CSV file, which is trained on as
 ``swissbert train rows.csv --text ... --label ... --kind ...`` does; a share of them is held out by the run itself. Both models are
 scored on other rows (a dev file, or rows of the train file that neither saw), which nothing is chosen on. Finished
 entries in ``results.json`` are kept, so the program can be stopped and started again.
@@ -23,6 +23,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 import swissbert
 from swissbert.cli.from_table import declared_recipe
+from swissbert.config import STARTER
 from swissbert.data.completion import complete_task
 from swissbert.data.rows import Row, labels_of
 from swissbert.data.splits import read_split
@@ -45,6 +46,7 @@ class Set(NamedTuple):
     format: str = "auto"
 
 
+CASES = Path(__file__).parents[1] / "tests" / "cases" / "inputs"
 SICK = {"text": "sentence_A", "text_pair": "sentence_B"}
 SETS = {
     "trec": Set("own_tasks", "trec-train.tsv", None, "classification", {"text": "question", "label": "label"}),
@@ -87,6 +89,17 @@ SETS = {
         {"text": "sentence1", "text_pair": "sentence2", "label": "is_duplicate"},
         "cs224n",
     ),
+    "starter-sst": Set(
+        str(STARTER), "sst-train.tsv", "sst-dev.tsv", "classification", {"text": "sentence", "label": "sentiment"}
+    ),
+    "starter-sts": Set(
+        str(STARTER),
+        "sts-train.tsv",
+        "sts-dev.tsv",
+        "regression",
+        {"text": "sentence1", "text_pair": "sentence2", "label": "similarity"},
+    ),
+    "reviews": Set(str(CASES / "d06-stop-early"), "train.csv", "dev.csv", "binary", {"text": "text", "label": "label"}),
 }
 
 
@@ -97,6 +110,7 @@ def rows_of(entry: Set, name: str, data: Path, size: int, seed: int) -> tuple[Ta
     declared = make_task(table, name)
     task = complete_task(declared, data / entry.folder, lambda line: None)
     rows = read_split(task, "train", data / entry.folder).rows
+    size = min(size, len(rows))
     rows = [rows[i] for i in np.random.default_rng(seed).permutation(len(rows))]
     rest = rows[size:] if entry.dev is None else read_split(task, "dev", data / entry.folder).rows
     seen = {(row.text, row.text_pair) for row in rows[:size]}
@@ -176,6 +190,7 @@ def entry(name: str, size: int, options: argparse.Namespace) -> dict[str, Any]:
     low, high = difference(task, labels, ours, theirs, options.seed)
     return {
         "metric": task.metric,
+        "train_rows": len(train),
         "test_rows": len(test),
         "swissbert": scores,
         "tfidf": baseline,
@@ -199,7 +214,7 @@ def table(results: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for key, one in results["entries"].items():
-        name, size = key.split(" ")
+        name, size = key.split(" ")[0], one["train_rows"]
         metric = one["metric"]
         constant = "" if one["chance"] is None else f"{one['chance']:.3f}"
         delta, low, high = one["difference"]
