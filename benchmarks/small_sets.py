@@ -2,13 +2,14 @@
 
     python benchmarks/small_sets.py --data DIR --out results/small-sets [--sets trec subj] [--sizes 100 300 1000] [--seed 0]
 
-DIR holds ``own_tasks``, ``more`` and ``cs224n``. Of each set the first N shuffled rows are given to `swissbert.train`, with a
-declaration that names kind and columns and nothing else; a share of them is held out by the run itself. Both models are
+Sets that are smaller than N are taken whole. DIR holds ``own_tasks``, ``more`` and ``cs224n``. Of each set the first N shuffled rows become a CSV file, which is trained on as
+``swissbert train rows.csv --text ... --label ... --kind ...`` does; a share of them is held out by the run itself. Both models are
 scored on other rows (a dev file, or rows of the train file that neither saw), which nothing is chosen on. Finished
 entries in ``results.json`` are kept, so the program can be stopped and started again.
 """
 
 import argparse
+import csv
 import json
 import tempfile
 import time
@@ -21,6 +22,9 @@ from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 import swissbert
+from swissbert.cli.from_table import declared_recipe
+from swissbert.config import STARTER
+from swissbert.data.completion import complete_task
 from swissbert.data.rows import Row, labels_of
 from swissbert.data.splits import read_split
 from swissbert.environment import environment
@@ -42,6 +46,7 @@ class Set(NamedTuple):
     format: str = "auto"
 
 
+CASES = Path(__file__).parents[1] / "tests" / "cases" / "inputs"
 SICK = {"text": "sentence_A", "text_pair": "sentence_B"}
 SETS = {
     "trec": Set("own_tasks", "trec-train.tsv", None, "classification", {"text": "question", "label": "label"}),
@@ -84,6 +89,17 @@ SETS = {
         {"text": "sentence1", "text_pair": "sentence2", "label": "is_duplicate"},
         "cs224n",
     ),
+    "starter-sst": Set(
+        str(STARTER), "sst-train.tsv", "sst-dev.tsv", "classification", {"text": "sentence", "label": "sentiment"}
+    ),
+    "starter-sts": Set(
+        str(STARTER),
+        "sts-train.tsv",
+        "sts-dev.tsv",
+        "regression",
+        {"text": "sentence1", "text_pair": "sentence2", "label": "similarity"},
+    ),
+    "reviews": Set(str(CASES / "d06-stop-early"), "train.csv", "dev.csv", "binary", {"text": "text", "label": "label"}),
 }
 
 
@@ -92,50 +108,47 @@ def rows_of(entry: Set, name: str, data: Path, size: int, seed: int) -> tuple[Ta
     files = {"train": entry.train, "dev": entry.dev or entry.train}
     table = {"name": name, "kind": entry.kind, "columns": entry.columns, "files": files, "format": entry.format}
     declared = make_task(table, name)
-    from swissbert.data.completion import complete_task
-
     task = complete_task(declared, data / entry.folder, lambda line: None)
     rows = read_split(task, "train", data / entry.folder).rows
+    size = min(size, len(rows))
     rows = [rows[i] for i in np.random.default_rng(seed).permutation(len(rows))]
     rest = rows[size:] if entry.dev is None else read_split(task, "dev", data / entry.folder).rows
     seen = {(row.text, row.text_pair) for row in rows[:size]}
     return task, rows[:size], [row for row in rest if (row.text, row.text_pair) not in seen][:TEST_ROWS]
 
 
-def cells(task: Task, rows: list[Row]) -> list[dict[str, Any]]:
-    """Return rows as a person would have them in Python."""
-    columns = task.columns
-    names = task.labels
-    return [
-        {
-            columns.text: row.text,
-            **({columns.text_pair: row.text_pair} if columns.text_pair else {}),
-            columns.label: names[int(row.label)] if names else row.label,  # type: ignore[arg-type]
-        }
-        for row in rows
-    ]
+def write_csv(task: Task, rows: list[Row], path: Path) -> None:
+    """Write rows as a person would have them: texts, and the label by name or as a number."""
+    names = [task.columns.text, *filter(None, [task.columns.text_pair]), task.columns.label]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(names)
+        for row in rows:
+            assert isinstance(row.label, float | int)
+            texts = [row.text, row.text_pair] if task.is_pair else [row.text]
+            writer.writerow([*texts, task.labels[int(row.label)] if task.labels else row.label])
 
 
 def fine_tuned(task: Task, train: list[Row], test: list[Row], seed: int) -> tuple[Array, float, str]:
-    """Train with the defaults; return answers to the test rows, seconds, and the settings that were chosen."""
-    columns = task.columns.model_dump(exclude_none=True)
-    holdout = {"holdout": 0.2} if len(train) < 1000 else {}
-    declaration = {"name": task.name, "kind": task.kind.name, "columns": columns, **holdout}
-    config = swissbert.make_config({"seed": seed, "tasks": [declaration], "train": {"tensorboard": False}})
-    start = time.perf_counter()
+    """Train as ``swissbert train rows.csv`` does; return answers to the test rows, seconds, and the steps."""
+    columns, start = task.columns, time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        result = swissbert.train(config, Path(folder) / "run", data={task.name: cells(task, train)})
+        path = Path(folder) / "rows.csv"
+        write_csv(task, train, path)
+        kind: dict[str, object] = {"kind": task.kind.name}
+        settings, _ = declared_recipe(path, columns.text, columns.text_pair, [columns.label], kind)
+        config = swissbert.make_config({**settings, "seed": seed, "train": {"tensorboard": False}})
+        result = swissbert.train(config, Path(folder) / "run")
         seconds = time.perf_counter() - start
         model = swissbert.load(result.model)
-        chosen = result.progress
     texts = [(row.text, row.text_pair) if task.is_pair else row.text for row in test]
-    learned = model.tasks[task.name]
-    answers = model.numbers(task.name, texts)
+    (learned,) = model.tasks.values()
+    answers = model.numbers(learned.name, texts)
     if task.labels:  # labels that the train rows lack get no probability
         full = np.zeros((len(test), len(task.labels)))
         full[:, [task.labels.index(label) for label in learned.labels]] = answers
         answers = full
-    return answers, seconds, f"{chosen.step} steps, best after {chosen.best_step}"
+    return answers, seconds, f"{result.progress.step} steps, best after {result.progress.best_step}"
 
 
 def tfidf(task: Task, train: list[Row], test: list[Row]) -> Array:
@@ -177,6 +190,7 @@ def entry(name: str, size: int, options: argparse.Namespace) -> dict[str, Any]:
     low, high = difference(task, labels, ours, theirs, options.seed)
     return {
         "metric": task.metric,
+        "train_rows": len(train),
         "test_rows": len(test),
         "swissbert": scores,
         "tfidf": baseline,
@@ -192,7 +206,7 @@ def table(results: dict[str, Any]) -> str:
     lines = [
         "# Small data sets with the default settings",
         "",
-        "Each row: N labelled rows, a declaration with kind and columns alone, and `swissbert train`; beside TF-IDF of words and",
+        "Each row: a CSV file of N labelled rows and `swissbert train rows.csv --text ... --label ...`; beside TF-IDF of words and",
         "pairs of words with logistic regression (ridge regression for scores) on the same rows. Scored on other rows, which",
         "nothing was chosen on. The interval is a paired bootstrap over these rows.",
         "",
@@ -200,7 +214,7 @@ def table(results: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for key, one in results["entries"].items():
-        name, size = key.split(" ")
+        name, size = key.split(" ")[0], one["train_rows"]
         metric = one["metric"]
         constant = "" if one["chance"] is None else f"{one['chance']:.3f}"
         delta, low, high = one["difference"]

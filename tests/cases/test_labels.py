@@ -50,9 +50,7 @@ def test_a_dash_for_no_agreement_is_left_out_and_missing_declares_it(case: Path,
     assert ended.status == 0, ended.stderr
     assert "nli train: 56 rows from train.jsonl, 4 bad" in ended.stderr
     assert "nli dev: 28 rows from dev.jsonl, 2 bad" in ended.stderr
-    assert (
-        'if it stands for no label, missing = ["-"] in the task leaves such rows out (3 more like it)' in ended.stderr
-    )
+    assert 'if it stands for no label, missing = ["-"] in the task leaves such rows out (also row ' in ended.stderr
     task = Path("task.toml").read_text()
     Path("declared.toml").write_text(task.replace("files =", 'missing = ["-"]\nfiles ='))
     declared = train_case("declared.toml", "data.bad_rows=refuse", options=["--dry-run"])
@@ -84,7 +82,7 @@ def test_an_empty_label_of_one_task_of_a_file_is_ordinary(
     ("recipe", "way_out"),
     [
         ("task.toml", "all like row 1: column 'labels' is [\"praise\"]".replace('"', "'")),
-        ("taskcsv.toml", "5 of 38 rows read for task 'tags' cannot be used, all like row 19: label 'praise|food'"),
+        ("taskcsv.toml", "rows read for task 'tags' cannot be used, all like row 19: label 'praise|food'"),
     ],
 )
 def test_several_labels_a_row_end_in_a_sentence_that_names_the_kind(

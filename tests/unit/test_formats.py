@@ -209,7 +209,7 @@ def test_the_number_of_rows_is_known_of_parquet_alone(tmp_path: Path) -> None:
 
 def test_a_format_from_outside_is_used_as_an_object_and_serialized_by_name(tmp_path: Path) -> None:
     (tmp_path / "rows.txt").write_text(BLOCKS, encoding="utf-8")
-    task = declare(format=Blocks(), files={"train": "rows.txt"}, holdout=0.01)
+    task = declare(format=Blocks(), files={"train": "rows.txt"}, holdout=0.01, stratify=False)
     rows = read_split(task, "train", tmp_path)
     assert [(row.number, row.text, row.label) for row in rows.rows] == [
         (1, "a good film", 1.0),
@@ -248,7 +248,7 @@ def test_data_of_a_format_from_outside_are_not_cached(
 ) -> None:
     monkeypatch.setenv("SWISSBERT_CACHE", str(tmp_path / "cache"))
     (tmp_path / "rows.txt").write_text(BLOCKS, encoding="utf-8")
-    task = declare(format=Blocks(), files={"train": "rows.txt"}, holdout=0.01)
+    task = declare(format=Blocks(), files={"train": "rows.txt"}, holdout=0.01, stratify=False)
     assert len(cached_split(task, "train", tmp_path, Tokenizer(tiny), separate=False, max_length=16)) == 3
     assert not (tmp_path / "cache").exists()
 

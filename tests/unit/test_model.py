@@ -208,7 +208,7 @@ def test_the_cosine_loss_of_a_regression_is_the_error_of_the_rescaled_cosine(los
     cosine, labels = torch.tensor([-1.0, 0.0, 0.5, 1.0]), torch.tensor([1.0, 4.0, 2.0, 4.5])
     errors = torch.tensor([1.0 - 1.0, 3.0 - 4.0, 4.0 - 2.0, 5.0 - 4.5])
     expected = errors.square().mean() if loss == "mse" else errors.abs().mean()
-    task = make("regression", pair=True, loss=loss)
+    task = make("regression", pair=True, loss=loss, scale="labels")
     torch.testing.assert_close(cosine_loss(task, cosine, labels), expected)
     assert cosine_answers(task, cosine, torch.tensor(0.3)).tolist() == [1.0, 3.0, 4.0, 5.0]
 
@@ -254,7 +254,7 @@ def test_losses_equal_their_closed_forms() -> None:
 @pytest.mark.parametrize("output", ["sigmoid", "linear"])
 def test_scores_and_their_errors_are_on_the_scale_of_the_labels(loss: str, output: str) -> None:
     logits, labels = torch.tensor([[-9.0], [0.0], [2.5], [9.0]]), torch.tensor([1.0, 2.0, 3.0, 5.0])
-    task = make("regression", loss=loss, output=output)
+    task = make("regression", loss=loss, output=output, scale="labels")
     raw = logits[:, 0]
     score = 1 + 4 / (1 + torch.exp(-raw)) if output == "sigmoid" else raw
     errors = score - labels

@@ -25,13 +25,15 @@ def old(task: dict[str, object]) -> dict[str, object]:
     }
 
 
-def test_a_list_of_files_becomes_alternatives_and_nothing_else_changes() -> None:
+def test_a_list_of_files_becomes_alternatives_and_new_settings_have_their_old_meaning() -> None:
     task = {"name": "mood", "files": {"train": ["a.tsv", "b.tsv"], "dev": "c.tsv"}}
     assert upgraded_task(task)["files"] == {"train": {"first_of": ["a.tsv", "b.tsv"]}, "dev": "c.tsv"}
     assert task["files"] == {"train": ["a.tsv", "b.tsv"], "dev": "c.tsv"}
     assert upgraded_tasks([task, "sst", 3]) == [upgraded_task(task), "sst", 3]
     assert upgraded_tasks("nonsense") == "nonsense"
-    assert upgraded_task({"files": 3}) == {"files": 3}
+    assert upgraded_task({"files": 3}) == {"files": 3, "stratify": False}
+    assert upgraded_task({"kind": "regression"}) == {"kind": "regression", "stratify": False, "scale": "labels"}
+    assert upgraded_task({"kind": "regression", "scale": "unit", "stratify": True})["scale"] == "unit"
 
 
 def test_a_model_folder_of_format_1_has_alternatives(tmp_path: Path) -> None:

@@ -91,11 +91,9 @@ def test_inputs_that_do_not_fit_are_refused(model: Model) -> None:
     with pytest.raises(SwissbertError, match="task 'sst' takes one text, not a pair"):
         model.predict_all(*PAIRS[0], tasks=["para", "sst"])
     with pytest.raises(SwissbertError, match="input 1: task 'sst' takes one text, not"):
-        model.predict("sst", PAIRS[0])
+        model.predict("sst", [PAIRS[0]])
     with pytest.raises(SwissbertError, match="input 2: the text is empty"):
         model.predict("sst", ["a", " "])
-    with pytest.raises(SwissbertError, match="but `numbers` takes an iterable of texts"):
-        model.numbers("sst", "a good film")
     with pytest.raises(SwissbertError, match="tasks is 'sst', but it must be a list of names"):
         model.predict_all("a good film", tasks="sst")
     with pytest.raises(SwissbertError, match="has no task 'nope'"):

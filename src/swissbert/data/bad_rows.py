@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from swissbert.errors import SwissbertError
+from swissbert.wording import shortened
 
 if TYPE_CHECKING:
     from swissbert.data.rows import BadRow
@@ -16,6 +17,8 @@ TOLERATED = 1
 """Bad rows that no share forbids, so that a table of a few rows survives one slip."""
 EARLY_ROWS, EARLY_SHARE = 1000, 0.9
 """Rows after which reading may stop before the end, and the share of bad rows from which it does."""
+OTHERS_SHOWN = 5
+"""Further rows that a line about bad rows names."""
 
 QUOTED = re.compile(r"""column '[^']*'|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 """Names of columns, which stay in a reason, and values, which differ from row to row."""
@@ -77,8 +80,14 @@ def bad_lines(bad: Sequence["BadRow"], limit: int) -> list[str]:
     groups: dict[str, list[BadRow]] = {}
     for row in bad:
         groups.setdefault(row.reason, []).append(row)
-    lines = [f"{rows[0]}" + (f" ({len(rows) - 1:,} more like it)" if rows[1:] else "") for rows in groups.values()]
-    return lines[:limit]
+    return [f"{rows[0]}{_others(rows[1:])}" for rows in list(groups.values())[:limit]]
+
+
+def _others(rows: Sequence["BadRow"]) -> str:
+    """Word which further rows have the same reason; empty for none."""
+    if not rows:
+        return ""
+    return f" (also row {shortened([str(row.number) for row in rows], OTHERS_SHOWN)})"
 
 
 def most_frequent(bad: Sequence["BadRow"]) -> tuple[str, list["BadRow"]]:

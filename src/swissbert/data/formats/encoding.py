@@ -140,7 +140,8 @@ def detect(sample: bytes, where: str, encoding: str | None, *, is_whole: bool) -
     if len(damaged) > max(1, REFUSED_SHARE * len(lines)):
         raise SwissbertError(
             f"{where}: the text is not UTF-8 ({len(damaged):,} of its first {len(lines):,} lines hold other bytes); "
-            f"{_likely(b''.join(damaged))}, or save the file as UTF-8"
+            f"{_likely(b''.join(damaged))}, or save the file as UTF-8",
+            argument="encoding",
         )
     return "utf-8", None
 
