@@ -25,13 +25,13 @@ NOTES = """
 """
 
 
-def is_table(name: str) -> bool:
-    """Whether the argument of ``train`` names a data file and not a recipe."""
-    return not name.endswith(".toml") and Path(name).is_file()
-
-
 FEW_PAIRS = 600
 """Number of pairs below which their two sentence vectors are compared rather than both texts read together."""
+
+
+def is_data_file(name: str) -> bool:
+    """Whether the argument of ``train`` names a data file and not a recipe."""
+    return not name.endswith(".toml") and Path(name).is_file()
 
 
 def file_options(kind: str | None, delimiter: str | None, encoding: str | None, no_header: bool) -> "dict[str, object]":
@@ -87,7 +87,7 @@ def declared_table(path: Path, declared: "Sequence[Declared]") -> str:
     ]
     columns = declared[0].task.columns
     texts = " and ".join(repr(name) for name in (columns.text, columns.text_pair) if name)
-    header = ["task", "label column", "kind", "labels or range", "metric", "rows", "because"]
+    header = ["task", "label column", "kind", "labels or range", "metric", "rows", "reason"]
     lines = table(f"{path.name}: texts from column {texts}", header, rows, left=5)
     if compares_vectors(declared):
         lines += (
@@ -106,7 +106,7 @@ def recipe_text(table: dict[str, Any], path: Path, target: Path) -> str:
 
 
 def refuse_options(options: "dict[str, object]") -> None:
-    """Raise SwissbertError for an option that only a data file takes."""
+    """Raise SwissbertError if an option that only a data file takes is given."""
     for option, value in options.items():
         if value:
             raise SwissbertError(f"{option} is given, but only a data file such as messages.csv takes it, not a recipe")

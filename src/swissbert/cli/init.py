@@ -50,7 +50,10 @@ def init(
     encoding: EncodingOption = None,
     no_header: NoHeaderOption = False,
     out: Annotated[
-        Path | None, typer.Option(help="The recipe, NAME.toml beside the current directory's files if not given.")
+        Path | None,
+        typer.Option(
+            help="The recipe to write; NAME.toml in the current directory if not given, after the name of FILE."
+        ),
     ] = None,
 ) -> None:
     """Write a recipe for a data file.

@@ -2,7 +2,7 @@
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,7 +10,7 @@ from swissbert.cli.from_table import (
     declared_recipe,
     declared_table,
     file_options,
-    is_table,
+    is_data_file,
     recipe_text,
     refuse_options,
 )
@@ -28,6 +28,7 @@ from swissbert.errors import SwissbertError
 
 if TYPE_CHECKING:
     from swissbert.config import RunConfig
+    from swissbert.data.declare import Declared
 
 
 def train(
@@ -60,13 +61,23 @@ def train(
     folder; with --dry-run that is all that is written.
     """
     overrides = [*(settings or []), *([] if epochs is None else [f"train.epochs={epochs}"])]
-    if recipe is not None and is_table(recipe):
+    if recipe is not None and is_data_file(recipe):
+        if data is not None:
+            raise SwissbertError(f"--data is given, but {recipe} is the data; --data goes with a recipe")
         options = file_options(kind, delimiter, encoding, no_header)
-        _train_table(Path(recipe), text, text_pair, label or [], options, data, out, overrides, resume, dry_run)
+        table, declared = declared_recipe(Path(recipe), text, text_pair, label or [], options)
+        _train_table(Path(recipe), table, declared, out, overrides, resume=resume, dry_run=dry_run)
         return
     refuse_options(
-        {"--delimiter": delimiter, "--encoding": encoding, "--no-header": no_header}
-        | {"--text": text, "--text-pair": text_pair, "--label": label, "--kind": kind}
+        {
+            "--text": text,
+            "--text-pair": text_pair,
+            "--label": label,
+            "--kind": kind,
+            "--delimiter": delimiter,
+            "--encoding": encoding,
+            "--no-header": no_header,
+        }
     )
     config = _config(recipe, data, out, overrides, resume)
     if dry_run:
@@ -77,17 +88,15 @@ def train(
 
 def _train_table(
     path: Path,
-    text: str | None,
-    text_pair: str | None,
-    labels: list[str],
-    options: dict[str, object],
-    data: str | None,
+    table: "dict[str, Any]",
+    declared: "list[Declared]",
     out: Path | None,
-    settings: list[str] | None,
+    settings: list[str],
+    *,
     resume: bool,
     dry_run: bool,
 ) -> None:
-    """Infer a recipe from a data file, train it, and show its scores on held-out rows."""
+    """Train a recipe that was inferred from a data file, and show its scores on held-out rows."""
     from swissbert.cli.evaluate import score
     from swissbert.cli.tables import scores_table
     from swissbert.config import make_config
@@ -97,14 +106,11 @@ def _train_table(
     from swissbert.model_folder.layout import RUN_CONFIG, RUN_RECIPE
     from swissbert.setting_tables import apply_overrides
 
-    if data is not None:
-        raise SwissbertError(f"--data is given, but {path} is the data; --data goes with a recipe")
-    table, declared = declared_recipe(path, text, text_pair, labels, options)
     Display().say(f"{declared_table(path, declared)}\n")
     folder = out or Path("runs") / table["name"]
     target = folder / RUN_RECIPE
     recipe_file = recipe_text(table, path, target)
-    config = make_config(table, str(path), apply_overrides(table, settings or []))
+    config = make_config(table, str(path), apply_overrides(table, settings))
     if not resume:
         if (folder / RUN_CONFIG).exists():
             raise SwissbertError(f"{folder}: holds a run already; resume it, or choose another folder", argument="out")
@@ -116,7 +122,7 @@ def _train_table(
         return
     model = load(run(config, folder, resume=resume))
     print(scores_table(score(model, "dev", None)))
-    example = "TEXT" if text_pair is None else "TEXT SECOND_TEXT"
+    example = "TEXT SECOND_TEXT" if declared[0].task.is_pair else "TEXT"
     print(f"\nYour own text:  {program_name()} predict {shlex.quote(str(folder))} {example}")
 
 
@@ -171,6 +177,7 @@ def run(config: "RunConfig", out: Path, *, resume: bool) -> Path:
         raise typer.Exit(130) from stopped
     progress = result.progress
     display.say(
-        f"{progress.step} steps, {progress.tokens:,} tokens, {progress.seconds:.0f} s in steps; best at step {progress.best_step}: {result.model}"
+        f"{progress.step} steps, {progress.tokens:,} tokens, {progress.seconds:.0f} s in steps; "
+        f"best at step {progress.best_step}: {result.model}"
     )
     return result.model

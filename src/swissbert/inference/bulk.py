@@ -105,18 +105,16 @@ def answer_file(
     """
     display = display or Display(quiet=True)
     tasks = [task] if isinstance(task, Task) else list(task)
-    job = {
-        "input": _input(source),
-        "model": _model(model.folder),
-        "precision": model.precision,
-        "task": ", ".join(task.name for task in tasks),
-        "is_choice": is_choice,
-        "columns": columns._asdict(),
-        "threshold": threshold,
-        "format": format,
-        "shard_rows": shard_rows,
-        "swissbert": __version__,
-    }
+    job = _job(
+        model,
+        tasks,
+        source,
+        is_choice=is_choice,
+        columns=columns._asdict(),
+        threshold=threshold,
+        format=format,
+        shard_rows=shard_rows,
+    )
     with locked(folder):
         _check_job(job, folder)
         if (done := _finished(folder)) is not None:
@@ -145,6 +143,18 @@ def answer_file(
             raise SwissbertError(f"{source}: the file changed while it was read, so the answers in {folder} are mixed")
         write_text(folder / DONE, json.dumps(done.as_json()) + "\n")
         return done
+
+
+def _job(model: Model, tasks: Sequence[Task], source: Path, **options: object) -> dict[str, Any]:
+    """Return the contents of ``job.json``: everything that the shards depend on."""
+    return {
+        "input": _input(source),
+        "model": _model(model.folder),
+        "precision": model.precision,
+        "task": ", ".join(task.name for task in tasks),
+        **options,
+        "swissbert": __version__,
+    }
 
 
 def _write_shards(

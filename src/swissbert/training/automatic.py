@@ -107,4 +107,4 @@ def _in_words(chosen: Mapping[str, Any], rows: Mapping[str, int]) -> str:
     values = ", ".join(f"{key} {value}" for key, value in chosen.items())
     fewest, most = min(rows.values()), max(rows.values())
     sizes = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
-    return f"chosen for {sizes} train rows and this encoder: {values} (train.epochs and so on choose others)"
+    return f"chosen for {sizes} train rows and this encoder: {values} (settings such as train.epochs choose otherwise)"

@@ -11,6 +11,8 @@ from swissbert.training.preparation import Prepared
 
 Baselines = dict[str, dict[str, float]]
 """Values of a task's declared metric by task, and by ``chance`` and ``tfidf``; what is not defined is left out."""
+NAMES = {"chance": "best constant answer", "tfidf": NAME}
+"""Names of the baselines in messages."""
 
 
 def compare(prepared: Prepared) -> Baselines:
@@ -45,19 +47,13 @@ def comparison_lines(prepared: Prepared, scores: Mapping[str, float], baselines:
     for dev in prepared.dev:
         task, others = dev.task, baselines[dev.task.name]
         value = scores.get(f"{task.name}.{task.metric}")
-        if value is None or value != value:
+        if value is None or math.isnan(value):
             continue
-        parts = [f"{NAMES[key]} {others[key]:.3f}" for key in ("chance", "tfidf") if key in others]
+        parts = [f"{name} {others[key]:.3f}" for key, name in NAMES.items() if key in others]
         sign = 1 if higher_is_better(task.metric) else -1
-        weaker = "tfidf" in others and sign * value < sign * others["tfidf"]
-        hint = (
-            "; the model does not beat words alone: more rows, more epochs or another learning rate may help"
-            if weaker
-            else ""
-        )
+        hint = ""
+        if "tfidf" in others and sign * value < sign * others["tfidf"]:
+            hint = "; the model does not beat words alone: more rows, more epochs or another learning rate may help"
         beside = f"; {', '.join(parts)}" if parts else ""
         lines.append(f"{task.name}: {task.metric} {value:.3f} on {len(dev):,} dev rows{beside}{hint}")
     return lines
-
-
-NAMES = {"chance": "best constant answer", "tfidf": NAME}
