@@ -39,7 +39,7 @@ _MODULES = {
     "make_config": "swissbert.config",
     "train": "swissbert.training",
 }
-# The estimators are left out of __all__, so that ``from swissbert import *`` works without scikit-learn.
+# The estimators are left out of __all__, so that ``from swissbert import *`` does not import scikit-learn.
 __all__ = [
     "Answer",
     "Callback",

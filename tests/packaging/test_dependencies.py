@@ -23,7 +23,6 @@ DISTRIBUTIONS = packages_distributions()
 
 EXTRA_OF = {
     "analysis": "report",
-    "estimator": "sklearn",
     "export": "export",
     "inference/int8": "int8",
     "inference/graph": "int8",
@@ -114,7 +113,7 @@ def test_messages_name_extras_that_exist() -> None:
         for path in SOURCE.rglob("*.py")
         for name in re.findall(r"pip install 'swissbert\[(\w+)\]'", path.read_text(encoding="utf-8"))
     }
-    assert named >= {"minilm", "int8", "sklearn", "track"}
+    assert named >= {"minilm", "int8", "track"}
     assert named <= PROJECT["optional-dependencies"].keys()
 
 

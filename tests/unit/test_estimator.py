@@ -2,7 +2,6 @@
 
 import json
 import pickle
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -405,11 +404,3 @@ def test_a_stopped_run_interrupts_a_search(small: dict[str, Any], monkeypatch: p
     monkeypatch.setattr("swissbert.estimator.fitting.train", stop)
     with pytest.raises(KeyboardInterrupt):
         SwissbertClassifier(**small).fit(TEXTS, GRADES)
-
-
-def test_without_scikit_learn_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sklearn.base", None)  # makes its import fail
-    monkeypatch.delitem(sys.modules, "swissbert.estimator")
-    with pytest.raises(SwissbertError, match=r"need scikit-learn: pip install 'swissbert\[sklearn\]'$"):
-        _ = swissbert.SwissbertClassifier
-    exec("from swissbert import *", {})

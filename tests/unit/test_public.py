@@ -40,7 +40,7 @@ def test_names_are_listed_before_anything_is_imported() -> None:
     assert set(listed) >= NAMES | ESTIMATORS
 
 
-def test_a_star_import_brings_all_names_and_needs_no_scikit_learn() -> None:
+def test_a_star_import_brings_all_names_and_imports_no_scikit_learn() -> None:
     code = "import sys; sys.modules['sklearn'] = None; from swissbert import *; print(*globals())"
     imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert set(imported) >= NAMES
