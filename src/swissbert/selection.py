@@ -1,4 +1,4 @@
-"""Which score of a run decides which model is kept, and which tasks hold dev rows out label by label."""
+"""Choice of the score that decides which model is kept, and of the tasks that hold dev rows out label by label."""
 
 from collections.abc import Sequence
 
@@ -22,7 +22,7 @@ def full_name(name: str, tasks: Sequence[Task]) -> str:
     """Return the score that a value of ``train.best_by`` stands for.
 
     ``macro_f1`` or ``eval_macro_f1`` is that metric of the only task that has it. ``overall`` of a single task whose
-    metric is the better the lower is that metric.
+    metric is an error (lower is better) is that metric.
 
     Raises:
         ValueError: If there is no such score, several tasks have it, or ``overall`` does not judge every task.
@@ -53,8 +53,8 @@ def _checked_overall(name: str, tasks: Sequence[Task]) -> str:
     if len(tasks) == 1:
         return f"{task.name}.{task.metric}"
     raise ValueError(
-        f"train.best_by is '{name}', a mean of figures of which higher ones are better, but the metric of task "
-        f"'{task.name}' is {task.metric}; 'loss' or '{task.name}.{task.metric}' can decide, or another metric of the task"
+        f"train.best_by is '{name}', a mean of metrics where higher is better, but the metric of task '{task.name}' is "
+        f"{task.metric}; use 'loss', '{task.name}.{task.metric}' or another metric of the task"
     )
 
 

@@ -169,7 +169,7 @@ def test_overall_leaves_out_what_rows_do_not_define_and_errors_and_says_so() -> 
     both = with_overall(scores, {"mood": None, "topic": "all 10 rows have the label 'x'", "grade": None})
     assert both.overall == 0.5
     assert both.notes == [
-        "overall leaves out topic, whose macro_f1 these rows do not define and grade, whose mae is the better the lower"
+        "overall leaves out topic, whose macro_f1 these rows do not define and grade, whose mae is an error (lower is better)"
     ]
     only = with_overall({"grade": scores["grade"]}, {"grade": None})
     assert math.isnan(only.overall)

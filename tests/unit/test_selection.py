@@ -79,7 +79,7 @@ def test_overall_of_one_task_with_an_error_is_that_error_and_of_several_is_refus
     grade = task("grade", "regression", metric="mae")
     assert config(tiny, grade).train.best_by == "grade.mae"
     assert config(tiny, grade, task("x"), best_by="loss").train.best_by == "loss"
-    with pytest.raises(SwissbertError, match=r"metric of task 'grade' is mae; 'loss' or 'grade\.mae' can decide"):
+    with pytest.raises(SwissbertError, match=r"metric of task 'grade' is mae; use 'loss', 'grade\.mae' or another"):
         config(tiny, grade, task("x"))
 
 

@@ -63,7 +63,7 @@ class AnsweredSplit:
 
     @cached_property
     def notes(self) -> list[str]:
-        """What a reader of the scores must know, as `swissbert.evaluation.TaskScores` has it."""
+        """Notes on the scores, as `swissbert.evaluation.TaskScores` has them."""
         values = task_scores(self.task, self.labels, self.answers, decisions=self.decisions)
         return [*self.shared, *notes_on(self.task, self.labels, self.decisions, values)]
 

@@ -126,7 +126,7 @@ def _shares(balance: dict[str, float]) -> str:
         return "  ".join(parts)
     order = sorted(balance, key=lambda label: -balance[label])
     absent = sum(not share for share in balance.values())
-    ends = [[f"{label} {balance[label]:.1%}" for label in some] for some in (order[:ENDS], order[-ENDS:])]
+    ends = [[f"{label} {balance[label]:.1%}" for label in group] for group in (order[:ENDS], order[-ENDS:])]
     missing = f"; {absent} of {len(parts)} labels have no row" if absent else ""
     return f"{'  '.join(ends[0])}  ... {len(parts) - 2 * ENDS} more ...  {'  '.join(ends[1])}{missing}"
 

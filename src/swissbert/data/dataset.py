@@ -116,14 +116,14 @@ def tokenize(tokenizer: Tokenizer, task: Task, rows: Sequence[Row], *, separate:
 
 
 class TokenOptions(TypedDict):
-    """How rows become tokens: whether sentences of a pair are sequences of their own, and the longest sequence."""
+    """Options of tokenizing: whether sentences of a pair are sequences of their own, and the longest sequence."""
 
     separate: bool
     max_length: int
 
 
 class SplitOptions(TokenOptions, total=False):
-    """How a split is loaded; `refuse`, `limit` and `max_bad` are those of `Reading` and may be left out."""
+    """Options of loading a split; `refuse`, `limit` and `max_bad` are those of `Reading` and may be left out."""
 
     refuse: bool
     limit: int | None

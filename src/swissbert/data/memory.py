@@ -19,7 +19,7 @@ ACCEPTED = (
     "a list of dictionaries or of tuples, a dictionary of columns, a pandas DataFrame, a datasets.Dataset "
     "or a pyarrow Table"
 )
-"""What rows may be, in words."""
+"""Accepted forms of rows, in words."""
 BATCH_ROWS = 1024
 """Rows of a table that are converted at a time."""
 

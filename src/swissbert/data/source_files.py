@@ -43,7 +43,7 @@ def split_files(task: Task, split: Split, directory: Path | None) -> list[Path]:
         )
     if stored not in task.files:
         raise SwissbertError(f"task '{task.name}': no file is declared for its {stored} split")
-    return _found(task.files[stored], task, directory)
+    return _paths_of(task.files[stored], task, directory)
 
 
 def label_files(task: Task, split: Split, directory: Path | None) -> list[Path]:
@@ -53,7 +53,7 @@ def label_files(task: Task, split: Split, directory: Path | None) -> list[Path]:
         SwissbertError: If one is missing.
     """
     stored = task.source(split)
-    return _found(task.label_files[stored], task, directory) if stored in task.label_files else []
+    return _paths_of(task.label_files[stored], task, directory) if stored in task.label_files else []
 
 
 def has_split_files(task: Task, split: Split, directory: Path | None) -> bool:
@@ -107,7 +107,7 @@ def read_files(
     return opened
 
 
-def _found(files: Files, task: Task, directory: Path | None) -> list[Path]:
+def _paths_of(files: Files, task: Task, directory: Path | None) -> list[Path]:
     """Return the paths that a declaration stands for."""
     if isinstance(files, FirstOf):
         paths = next((paths for name in files.first_of if (paths := _matches(name, directory))), [])
@@ -130,8 +130,8 @@ def _matches(name: str, directory: Path | None) -> list[Path]:
         return [path]
     if not glob.has_magic(name):
         return []
-    found = sorted(glob.glob(name, root_dir=base, recursive=True))
-    return [base / match for match in found if (base / match).is_file()]
+    matches = sorted(glob.glob(name, root_dir=base, recursive=True))
+    return [base / match for match in matches if (base / match).is_file()]
 
 
 def _missing(names: str, task: Task, directory: Path | None) -> SwissbertError:

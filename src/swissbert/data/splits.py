@@ -22,7 +22,7 @@ from swissbert.errors import SwissbertError
 from swissbert.tasks import Split, Task
 
 Source = Path | MemoryRows | None
-"""Where the rows of a task come from: a directory with its files (None: the current one), or rows in memory.
+"""Origin of the rows of a task: a directory with its files (None: the current one), or rows in memory.
 
 Rows in memory take precedence over files and hub data sets that a task declares.
 """

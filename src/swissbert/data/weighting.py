@@ -11,7 +11,7 @@ from swissbert.tasks import Task
 
 @dataclass(frozen=True)
 class Weighting:
-    """How the rows of a task are weighted.
+    """Weights of a task's rows in the loss.
 
     Attributes:
         task: The task.

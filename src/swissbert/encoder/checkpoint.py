@@ -79,7 +79,7 @@ def _read(folder: Path, dropout: float | None, seed: int | None) -> Pretrained:
     with open_weights(folder) as weights:
         stored, left = _sort(weights, _expected(encoder), needs_pooler=seed is None)
         if left:
-            notes.append(f"{weights.file}: {_some(left)} left behind, because only the encoder is used")
+            notes.append(f"{weights.file}: {_joined(left)} left behind, because only the encoder is used")
         has_new_pooler = not any(name in stored for name in _POOLER)
         if has_new_pooler:
             notes.append(f"{weights.file}: no pooler, so it begins with new weights")
@@ -195,7 +195,7 @@ def _shown(text: str) -> str:
     return text if text.isprintable() and len(text) <= 200 else reprlib.repr(text)
 
 
-def _some(names: Sequence[str]) -> str:
+def _joined(names: Sequence[str]) -> str:
     """Join names from a file for a message."""
     return shortened([*map(_shown, names)], NAMES_SHOWN)
 
@@ -220,4 +220,4 @@ def mismatch(
             if shapes[name] != expected[name]
         ),
     }
-    return "; ".join(f"{kind} {_some(names)}" for kind, names in problems.items() if names)
+    return "; ".join(f"{kind} {_joined(names)}" for kind, names in problems.items() if names)

@@ -32,7 +32,7 @@ _TRAINING = threading.Lock()
 
 @dataclass(frozen=True)
 class Examples:
-    """What an estimator is fitted on.
+    """Rows that an estimator is fitted on.
 
     Attributes:
         texts: Texts or pairs of texts.

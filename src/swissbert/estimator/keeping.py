@@ -1,4 +1,4 @@
-"""What is kept of a fitted estimator: the files of its model, and a record of its parameters and labels."""
+"""Storage of a fitted estimator: the files of its model, and a record of its parameters and labels."""
 
 import json
 import warnings
@@ -25,7 +25,7 @@ FILES = "_model_files"
 
 
 class Record(Settings):
-    """What an estimator knows besides its model, as ``estimator.json`` holds it.
+    """Parameters and labels of an estimator, as ``estimator.json`` holds them.
 
     Attributes:
         task: Name of the task that the estimator answers.

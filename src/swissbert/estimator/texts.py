@@ -49,7 +49,7 @@ def listed(values: object, name: str) -> list[Any]:
     """Return a list, tuple, array or Series as a list of plain values; a row of a matrix becomes a list.
 
     Args:
-        values: The X, y or weights that somebody passed.
+        values: The X, y or weights of a caller.
         name: Its name in messages.
 
     Raises:

@@ -188,7 +188,7 @@ def with_overall(
     left_out: dict[str, str] = {}
     for name, task in scores.items():
         if not higher_is_better(task.metric):
-            left_out[name] = f"{name}, whose {task.metric} is the better the lower"
+            left_out[name] = f"{name}, whose {task.metric} is an error (lower is better)"
         elif math.isnan(task.value) and reasons[name]:
             left_out[name] = f"{name}, whose {task.metric} these rows do not define"
     counted = {name: (task.metric, task.value) for name, task in scores.items() if name not in left_out}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 NAME = "TF-IDF with a linear model"
-"""What the baseline is called in messages."""
+"""Name of the baseline in messages."""
 ROWS = 20_000
 """Largest number of train rows that it learns from, the first ones, so that it takes seconds."""
 

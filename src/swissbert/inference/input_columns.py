@@ -1,4 +1,4 @@
-"""Which columns of an input each task reads, and which tasks read an input at all."""
+"""Choice of the columns of an input that each task reads, and of the tasks that answer it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -38,7 +38,7 @@ NO_COLUMNS = InputColumns()
 
 @dataclass
 class Plan:
-    """What to read of an input.
+    """Columns to read of an input, and tasks to answer.
 
     Attributes:
         tasks: The tasks to answer, in order, with the columns that they read.

@@ -8,7 +8,7 @@ from swissbert.settings import shown
 from swissbert.tasks import Task
 
 Form = Literal["one", "list", "iterator"]
-"""What an answer to given texts is: one answer, a list, or an iterator."""
+"""Form of the result: one answer, a list, or an iterator."""
 
 
 class Given(NamedTuple):

@@ -52,7 +52,7 @@ class HFHead:
 
 
 class Kind(ABC):
-    """What one kind of task decides. Instances hold no state; one instance per kind is in `swissbert.kinds.KINDS`.
+    """Everything that depends on the kind of a task. Instances hold no state; one instance per kind is in `swissbert.kinds.KINDS`.
 
     Shapes below: ``N`` rows, ``B`` rows of a batch, ``C`` labels of the task. *Answers* are what a model returns
     (probabilities or scores), *decisions* what is compared with labels (class numbers, 0/1 per label, or scores).
@@ -72,7 +72,7 @@ class Kind(ABC):
     selection_metric: ClassVar[str | None] = None
     """Metric that chooses the best epoch of a run with one task, where that is not the declared one."""
     error_name: ClassVar[str] = "error rate"
-    """What the mean of `error` is called in reports."""
+    """Name of the mean of `error` in reports."""
     takes_class_weights: ClassVar[bool] = False
     """Whether a task may have ``class_weights``."""
     takes_smoothing: ClassVar[bool] = False

@@ -13,7 +13,7 @@ MISSING_TYPES = ("NAType", "NaTType", "MaskedConstant")
 """Names of the types of missing values in pandas and numpy; the libraries need not be imported to know them."""
 
 MISSING_WORDS = frozenset({"na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "nat", "null", "none", "\\n"})
-"""What programs write into a cell without a value, in small letters; label cells only (a text may well be "none")."""
+"""Words that programs write into a cell without a value, in small letters; for label cells only: a text may be "none"."""
 
 
 def is_missing(cell: object) -> bool:

@@ -16,7 +16,7 @@ from swissbert.wording import shortened
 
 TRUE = frozenset({"true", "t", "yes", "y", "1"})
 FALSE = frozenset({"false", "f", "no", "n", "0"})
-"""What stands for yes and for no, in small letters."""
+"""Words for yes and for no, in small letters."""
 FROM_ZERO = "numbers of labels count from 0"
 """Part of the reason why the number of labels is no label."""
 ALLOWED_SHOWN = 12

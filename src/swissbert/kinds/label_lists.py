@@ -8,9 +8,9 @@ from typing import TypeGuard
 import numpy as np
 
 SEPARATORS = ("|", ";", ",")
-"""What may separate several labels in a text cell, in the order that it is tried."""
+"""Separators of several labels in a text cell, in the order in which they are tried."""
 OTHER_SEPARATORS = ("/", "+", "&", "#", ":", "\t", "\n", " ")
-"""What separates labels in some data, and is offered as a setting because it may also be part of a name."""
+"""Further separators. Messages offer them as a setting, but they are not tried, because they may be part of a name."""
 BRACKETS = {"[": "]", "(": ")", "{": "}"}
 ITEM = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s,'"\[\](){}]+"""
 

@@ -31,7 +31,7 @@ class Regression(Kind):
     has_labels = False
     error_is_share = False
     error_name = "mean absolute error"
-    selection_metric = "rmse"  # a correlation is blind to scores that are all too close to the mean
+    selection_metric = "rmse"  # a correlation does not notice scores that are all too close to the mean
 
     def check(self, task: "Task") -> None:
         """Check the range, if there is one, and that there are no labels."""

@@ -66,7 +66,7 @@ def _table(description: Description) -> str:
     if "overall" in description.scores:
         counted = [task.metric for task in description.tasks if f"{task.name}.{task.metric}" in description.scores]
         complete = len(counted) == len(description.tasks) and all(map(higher_is_better, counted))
-        which = "the metrics above" if complete else "those metrics above that are defined and the better the higher"
+        which = "the metrics above" if complete else "those metrics above that are defined and where higher is better"
         lines += ["", f"Overall on dev rows: {description.scores['overall']:.3f} (mean of {which})."]
     lines += _notes(description)
     return "\n".join(lines)

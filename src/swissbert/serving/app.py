@@ -32,7 +32,7 @@ PAGE_FILES = {
 DESCRIPTION = "/openapi.json"
 ROUTES = ("predict", "attention", "tasks", "limits", "livez", "readyz", "metrics")
 ORIGIN = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
-"""What a browser sends as Origin: a scheme and a host, perhaps with a port."""
+"""Origins as browsers send them: a scheme and a host, perhaps with a port."""
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -18,7 +18,7 @@ SMALL = 0.5
 
 @dataclass(frozen=True)
 class Coverage:
-    """What a run reads of one task.
+    """Rows of one task that a run reads.
 
     Attributes:
         task: Name of the task.
@@ -79,7 +79,7 @@ def _readings(
 
 
 def coverage_lines(config: RunConfig, data: Mapping[str, TaskData], plan: Plan) -> list[str]:
-    """Say what share of its train rows each task has in an epoch and in the run, and which setting helps.
+    """Word what share of each task's train rows an epoch and the run read, and which setting helps.
 
     Args:
         config: The settings.

@@ -37,7 +37,7 @@ LENGTH = ("train.epochs", "train.max_steps", "train.patience")
 
 @dataclass(frozen=True)
 class Changes:
-    """What a resumed run changes in its settings: old and new values by dotted name.
+    """Settings that a resumed run changes: old and new values by dotted name.
 
     Attributes:
         moved: Where data and encoder are.
@@ -116,7 +116,7 @@ def _config_file(out: Path) -> Path:
 
 
 def with_stored_meaning(config: RunConfig, out: Path) -> RunConfig:
-    """Return settings whose tasks leave out what those of swissbert 0.1.0 could not say, with the meaning it had then.
+    """Fill in what swissbert 0.1.0 had no settings for, ``stratify`` and ``scale``, with what it did.
 
     Args:
         config: Settings of the run that is resumed.

@@ -1,4 +1,4 @@
-"""What a run began with: rows, encoder, classes and hardware, in ``run.json``; and whether a resumed run fits to it."""
+"""The record of a run's rows, encoder, classes and hardware, ``run.json``, and its comparison with a resumed run."""
 
 import json
 from collections.abc import Mapping, Sequence

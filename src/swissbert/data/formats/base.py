@@ -33,7 +33,7 @@ def ignore_note(note: str) -> None:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How a file is read.
+    """Options of reading a file.
 
     Attributes:
         quotes: Whether quotes in delimited text are syntax; None for the format's own default.

@@ -27,7 +27,7 @@ MAGIC = {
 }
 """First bytes of compressed files, and the name of the compression."""
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zstd", ".zip")
-"""Endings that stand in front of nothing but a compressed file; the format is that of the ending before them."""
+"""Endings of compressed files; the format is that of the ending before them."""
 SPREADSHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers")
 DOCUMENTS = (".docx", ".doc", ".odt", ".pages", ".pdf")
 REFUSED = {
@@ -42,7 +42,7 @@ REFUSED = {
 MEMBERS_SHOWN = 5
 """Files of an archive that a message lists."""
 DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, OSError)
-"""What decompressors raise for damaged data; an `OSError` only without a number of the operating system."""
+"""Exceptions of decompressors for damaged data; an `OSError` only without a number of the operating system."""
 
 
 def ending_of(name: str | PurePath) -> str:

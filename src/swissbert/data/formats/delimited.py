@@ -9,7 +9,7 @@ from swissbert.data.formats.records import Replayed, records, split_line
 from swissbert.errors import SwissbertError
 
 DELIMITERS = ("\t", ",", ";", "|")
-"""What is tried if the header does not have the expected columns otherwise."""
+"""Delimiters that are tried if the header does not have the expected columns otherwise."""
 NAMES = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "vertical bars", " ": "spaces", ":": "colons"}
 """Names of delimiters in messages."""
 LONG_NAME = 60

@@ -10,7 +10,7 @@ _FIELD_LIMIT_LOCK = threading.Lock()
 
 
 class Lines(Protocol):
-    """What records are read from: an open text file that keeps line ends (``newline=""``), or the like."""
+    """Source of records: an open text file that keeps line ends (``newline=""``), or the like."""
 
     def readline(self) -> str:
         """Return the next line with its end; an empty string after the last one."""
