@@ -11,7 +11,7 @@ def convert(
         Path, typer.Argument(metavar="FOLDER", help="A checkpoint with pytorch_model.bin or its shards.")
     ],
     out: Annotated[
-        Path | None, typer.Option(help="Folder to create; left out, model.safetensors is written into FOLDER.")
+        Path | None, typer.Option(help="Folder to create; model.safetensors is written into FOLDER if not given.")
     ] = None,
 ) -> None:
     """Write model.safetensors from pytorch_model.bin.

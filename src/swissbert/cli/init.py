@@ -24,7 +24,7 @@ LabelOption = Annotated[
     ),
 ]
 DelimiterOption = Annotated[
-    str | None, typer.Option(help="Of a data file: what separates its cells, if not what its columns suggest.")
+    str | None, typer.Option(help="Of a data file: the delimiter of its cells; detected from the header if not given.")
 ]
 EncodingOption = Annotated[
     str | None, typer.Option(help="Of a data file: its encoding, for instance windows-1252; UTF-8 if not given.")
@@ -34,7 +34,7 @@ NoHeaderOption = Annotated[
 ]
 KindOption = Annotated[
     str | None,
-    typer.Option("--kind", help="Of a data file: the kind of task, if not the one that its labels suggest."),
+    typer.Option("--kind", help="Of a data file: the kind of task; guessed from the labels if not given."),
 ]
 
 

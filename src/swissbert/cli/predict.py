@@ -53,7 +53,7 @@ def predict(
     text: Annotated[str | None, typer.Argument(help="A sentence.")] = None,
     text_pair: Annotated[str | None, typer.Argument(help="The second sentence of a pair.")] = None,
     task: Annotated[
-        list[str] | None, typer.Option(help="Which task; all that read such input if not given. Repeatable.")
+        list[str] | None, typer.Option(help="A task to answer; all that read such input if not given. Repeatable.")
     ] = None,
     source: Annotated[str | None, typer.Option("--input", help="A file, or - for standard input.")] = None,
     output: Annotated[
@@ -74,7 +74,8 @@ def predict(
     threshold: Annotated[
         float | None,
         typer.Option(
-            help="Probability, 0 to 1, from which the positive label of a binary task, or a label, is assigned."
+            help="Probability, 0 to 1, from which the positive label of a binary task, or a label of a multilabel task, is "
+            "assigned."
         ),
     ] = None,
     probabilities: Annotated[
