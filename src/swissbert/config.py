@@ -152,7 +152,7 @@ class SamplingSettings(Settings):
 class TrainSettings(Settings):
     """The training loop. Lengths are in optimizer steps unless stated otherwise.
 
-    What is left out of `epochs`, `batch_size`, `lr`, `head_lr`, `schedule`, `warmup` and `patience` is chosen from the
+    What is left out of `epochs`, `batch_size`, `lr`, `head_lr`, `schedule`, `warmup`, `patience` and `tie` is chosen from the
     encoder and the number of rows when training starts (see `swissbert.training.automatic`), shown, and written into
     the run.
 
@@ -179,6 +179,7 @@ class TrainSettings(Settings):
             ``task.metric`` (``metric`` alone where one task has it), ``task.loss``, or ``loss``, the sum of the losses of
             the tasks times ``loss.scale``.
         patience: Number of evaluations without a new best after which the run stops; chosen only where `epochs` is.
+        tie: Values of `best_by` within this much of the best count as equal; of equal ones the later model is kept.
         checkpoint_every: Steps between checkpoints; one is written after each epoch anyway.
         keep: Number of checkpoints that are kept.
         baseline: Whether the scores are compared with chance and with TF-IDF and a linear model at the end.
@@ -207,6 +208,7 @@ class TrainSettings(Settings):
     on_hardware_change: Literal["continue", "refuse"] = "continue"
     best_by: str = "overall"
     patience: Count | None = None
+    tie: float = Field(default=0.0, ge=0, strict=True)
     checkpoint_every: Count | None = None
     keep: Count = 2
     baseline: bool = True

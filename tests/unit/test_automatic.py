@@ -1,5 +1,6 @@
 """Settings that are chosen from encoder and rows where a recipe leaves them out."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import swissbert
 from swissbert.config import RunConfig, make_config, recipes
 from swissbert.settings import read_toml
 from swissbert.training.automatic import adopt_choices, choose_settings
+from swissbert.training.state import Progress
 
 MOOD = {"name": "mood", "kind": "binary", "labels": ["low", "high"], "columns": {"text": "text", "label": "label"}}
 
@@ -19,29 +21,29 @@ def config(**train: Any) -> RunConfig:
 
 @pytest.mark.parametrize(("hidden", "rate"), [(32, 2e-4), (384, 2e-4), (768, 3e-5), (1024, 1e-5)])
 def test_large_encoders_get_small_rates_and_heads_ten_times_as_much(hidden: int, rate: float) -> None:
-    train = choose_settings(config(), {"mood": 300}, hidden)[0].train
+    train = choose_settings(config(), {"mood": 300}, 50, hidden)[0].train
     assert train.lr == rate
     assert train.head_lr == pytest.approx(10 * rate)
     assert (train.schedule, train.warmup) == ("linear", 0.1)
 
 
 def test_a_rate_that_is_given_keeps_the_schedule_of_the_paper() -> None:
-    train = choose_settings(config(lr=1e-5), {"mood": 300}, 384)[0].train
+    train = choose_settings(config(lr=1e-5), {"mood": 300}, 50, 384)[0].train
     assert (train.lr, train.head_lr, train.schedule, train.warmup) == (1e-5, None, "constant", 0.0)
 
 
 @pytest.mark.parametrize("rows", [1, 20, 100, 300, 1000, 3000, 50_000, 10**7])
 def test_few_rows_are_read_more_often(rows: int) -> None:
-    train = choose_settings(config(), {"mood": rows}, 384)[0].train
-    more = choose_settings(config(), {"mood": 2 * rows}, 384)[0].train
-    assert 3 <= more.epochs <= train.epochs <= 30
+    train = choose_settings(config(), {"mood": rows}, 50, 384)[0].train
+    more = choose_settings(config(), {"mood": 2 * rows}, 50, 384)[0].train
+    assert 3 <= more.epochs <= train.epochs <= 25
     assert train.patience is not None
     assert train.patience <= train.epochs
 
 
 def test_what_is_given_is_kept_and_nothing_is_said_about_it() -> None:
     given = {"lr": 1e-3, "batch_size": 4, "epochs": 2}
-    chosen, line = choose_settings(config(**given), {"mood": 300}, 384)
+    chosen, line = choose_settings(config(**given), {"mood": 300}, 50, 384)
     assert line == ""
     assert {key: getattr(chosen.train, key) for key in given} == given
     assert chosen.train.patience is None
@@ -49,11 +51,11 @@ def test_what_is_given_is_kept_and_nothing_is_said_about_it() -> None:
 
 def test_every_shipped_recipe_is_complete() -> None:
     for name in recipes():
-        assert choose_settings(swissbert.load_config(name), {"sst": 300}, 384)[1] == "", name
+        assert choose_settings(swissbert.load_config(name), {"sst": 300}, 50, 384)[1] == "", name
 
 
 def test_a_resumed_run_keeps_what_was_chosen() -> None:
-    stored = choose_settings(config(clip=1.0), {"mood": 300}, 384)[0]
+    stored = choose_settings(config(clip=1.0), {"mood": 300}, 50, 384)[0]
     again = adopt_choices(config(clip=2.0), stored)
     assert again.train.lr == stored.train.lr
     assert again.train.epochs == stored.train.epochs
@@ -70,7 +72,17 @@ def test_a_run_writes_what_was_chosen_and_resumes_from_a_recipe_that_leaves_it_o
     out = tmp_path / "run"
     first = swissbert.train(make_config(table), out, data={"mood": (rows, rows)})
     stored = make_config(read_toml(out / "config.toml"))
-    assert (stored.train.epochs, stored.train.batch_size, stored.train.lr) == (30, 16, 2e-4)
+    assert (stored.train.epochs, stored.train.batch_size, stored.train.lr) == (25, 16, 2e-4)
     assert stored.tasks[0].labels == ["bad", "good"]
     again = swissbert.train(make_config(table), out, resume=True, data={"mood": (rows, rows)})
     assert again.progress.step == first.progress.step == 4
+
+
+@pytest.mark.parametrize(
+    ("values", "kept"), [([0.5, 0.9, 0.85, 0.7], 3), ([0.5, 0.9, 0.7, 0.95], 4), ([0.9, 0.84, 0.8], 2)]
+)
+def test_of_scores_within_a_standard_error_the_latest_model_is_kept(values: list[float], kept: int) -> None:
+    progress = Progress()
+    for step, value in enumerate(values, 1):
+        progress = replace(progress, step=step).judged(value, tie=0.07)
+    assert (progress.best, progress.best_step) == (max(values), kept)

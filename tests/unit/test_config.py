@@ -162,6 +162,7 @@ BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
     ("train.schedule", ["constant", "linear", "cosine"], ["step", 3]),
     ("train.warmup", [0, 0.99], [1, -0.1]),
     ("train.clip", [0.5, 10], [0, -1, float("inf"), True]),
+    ("train.tie", [0, 0.1], [-0.1, "0", True]),
     ("train.baseline", [True, False], ["maybe", 3]),
     ("train.accumulation", [1, 8], [0, 1.5]),
     ("train.bucket", [1, 50], [0]),

@@ -12,23 +12,29 @@ HEAD_FACTOR = 10
 """The rate of new heads, as a multiple of the encoder's rate where that is chosen."""
 SMALL = 2000
 """Number of rows below which a batch has 16 rows rather than 32."""
-STEPS = 240
+STEPS = 400
 """Optimizer steps that a run should have at least: fewer leave a new head half trained."""
-EPOCHS = (3, 30)
+EPOCHS = (3, 25)
 """Least and largest number of epochs."""
+DEVIATION = 0.4
+"""Standard deviation of one row's score, about that of a share of right answers of 0.8."""
 
 
-def choose_settings(config: RunConfig, rows: Mapping[str, int], hidden_size: int) -> tuple[RunConfig, str]:
+def choose_settings(
+    config: RunConfig, rows: Mapping[str, int], dev_rows: int, hidden_size: int
+) -> tuple[RunConfig, str]:
     """Fill in what a recipe leaves out.
 
     ``lr`` follows from the size of the encoder; with it ``head_lr`` is ten times as high, and the schedule falls
-    linearly after a warm-up of a tenth. ``batch_size`` and ``epochs`` follow from the number of rows, and where the
-    epochs are chosen, training stops after a quarter of them without a better score (at least 3). The best epoch of a
-    single regression is that of the lowest RMSE.
+    linearly after a warm-up of a tenth. ``batch_size`` and ``epochs`` follow from the number of rows. Where the epochs
+    are chosen, training stops after half of them without a better score (at least 4), and of scores within one standard
+    error of the best (``tie``) the latest model is kept: with few dev rows the highest score is mostly chance, and
+    later models have learned longer. The best epoch of a single regression is that of the lowest RMSE.
 
     Args:
         config: The settings of a run.
         rows: Number of train rows by task.
+        dev_rows: Number of dev rows of all tasks.
         hidden_size: Width of the encoder.
 
     Returns:
@@ -53,7 +59,9 @@ def choose_settings(config: RunConfig, rows: Mapping[str, int], hidden_size: int
         low, high = EPOCHS
         chosen["epochs"] = min(high, max(low, -(-STEPS // steps)))
         if "patience" not in given:
-            chosen["patience"] = max(3, -(-chosen["epochs"] // 4))
+            chosen["patience"] = min(chosen["epochs"], max(4, -(-chosen["epochs"] // 2)))
+        if "tie" not in given and "best_by" not in chosen and train.best_by == "overall":
+            chosen["tie"] = round(DEVIATION / max(1, dev_rows) ** 0.5, 3)
     complete = {**train.model_dump(), **chosen}
     return config.model_copy(update={"train": TrainSettings.model_validate(complete)}), _in_words(chosen, rows)
 
@@ -67,7 +75,7 @@ def adopt_choices(config: RunConfig, stored: RunConfig) -> RunConfig:
     """
     left_out = {
         key: getattr(stored.train, key)
-        for key in ("lr", "head_lr", "schedule", "warmup", "batch_size", "epochs", "patience", "best_by")
+        for key in ("lr", "head_lr", "schedule", "warmup", "batch_size", "epochs", "patience", "best_by", "tie")
         if key not in config.train.model_fields_set
     }
     update: dict[str, Any] = {"train": config.train.model_copy(update=left_out)}

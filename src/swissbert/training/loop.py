@@ -275,7 +275,9 @@ class Run:
         loss_scale = self.config.loss.scale if best_by.rpartition(".")[2] == "loss" else None
         scores = evaluate(prepared.network, prepared.dev, loss_scale=loss_scale)
         value = scores.by_name(best_by)
-        self.progress = self.progress.judged(value, higher_is_better=is_better_higher(best_by))
+        self.progress = self.progress.judged(
+            value, higher_is_better=is_better_higher(best_by), tie=self.config.train.tie
+        )
         step = self.progress.step
         log.write(dev_entry(step, scores))
         is_best = self.progress.best_step == step

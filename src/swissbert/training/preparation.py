@@ -191,7 +191,7 @@ def prepare(
         for note in rows.notes:
             display.say(f"  {rows.task.name}: {note}")
     sizes = {name: len(rows) for name, rows in train.items()}
-    config, choices = choose_settings(config, sizes, network.encoder.config.hidden_size)
+    config, choices = choose_settings(config, sizes, sum(map(len, dev)), network.encoder.config.hidden_size)
     if choices:
         display.say(choices)
     plan = plan_steps(config, train, whole_steps=whole_steps)

@@ -35,7 +35,7 @@ class Progress:
         tokens: Tokens read.
         seconds: Time spent in steps.
         best: Best dev value so far; None before the first evaluation, or if it has not been defined.
-        best_step: Step of that evaluation.
+        best_step: Step of the evaluation whose model is kept.
         stale: Number of evaluations since then.
     """
 
@@ -50,18 +50,19 @@ class Progress:
         """Return the progress after one more step."""
         return replace(self, step=self.step + 1, tokens=self.tokens + tokens, seconds=self.seconds + seconds)
 
-    def judged(self, value: float, *, higher_is_better: bool = True) -> "Progress":
+    def judged(self, value: float, *, higher_is_better: bool = True, tie: float = 0.0) -> "Progress":
         """Return the progress after an evaluation that gave `value` at the present step.
 
         A value that is undefined, NaN, is worse than any other; while there is no other, the latest model is kept. Of
-        equal values the later model is kept, since it has seen more rows, but only a better value resets `stale`.
+        values within `tie` of the best the latest model is kept, since it has seen more rows, but only a better value
+        resets `stale`.
         """
         is_defined = not math.isnan(value)
         if self.best is None:
             return replace(self, best=value if is_defined else None, best_step=self.step, stale=0)
         if is_defined and (value > self.best if higher_is_better else value < self.best):
             return replace(self, best=value, best_step=self.step, stale=0)
-        if is_defined and value == self.best:
+        if is_defined and abs(value - self.best) <= tie:
             return replace(self, best_step=self.step, stale=self.stale + 1)
         return replace(self, stale=self.stale + 1)
 
