@@ -38,7 +38,7 @@ from swissbert.tasks import find_task
 from swissbert.training import loop
 from swissbert.training import step as training_step
 from swissbert.training.interrupt import stop_signal
-from swissbert.training.log import MetricsLog
+from swissbert.training.log import MetricsLog, dev_entry, dev_line
 from swissbert.training.loop import Result, Stopped, train
 from swissbert.training.optim import make_optimizer, schedule_factor, set_rates
 from swissbert.training.preparation import prepare
@@ -763,3 +763,25 @@ def test_a_run_outside_the_main_thread_works_without_signals(tiny: Path, tmp_pat
     (there,) = results
     assert there.scores == here.scores
     assert replace(there.progress, seconds=0) == replace(here.progress, seconds=0)
+
+
+@pytest.mark.parametrize(
+    ("value", "best", "is_kept", "mark"),
+    [
+        (0.9, 0.9, True, "  best so far"),
+        (0.88, 0.9, True, "  kept, within train.tie of the best, 0.900"),
+        (0.7, 0.9, False, ""),
+        (math.nan, None, True, "  kept, as overall is undefined so far"),
+    ],
+)
+def test_the_line_of_an_evaluation_says_why_its_model_is_kept(
+    value: float, best: float | None, is_kept: bool, mark: str
+) -> None:
+    scores = Scores({"mood": TaskScores("accuracy", 9, 0, {"accuracy": value})}, value, value)
+    assert dev_line(3, scores, "overall", is_kept=is_kept, best=best).endswith(mark or "0.700")
+
+
+def test_the_log_has_null_for_a_loss_that_is_not_finite() -> None:
+    scores = Scores({"mood": TaskScores("accuracy", 9, 0, {"accuracy": 0.5}, loss=math.inf)}, 0.5, math.nan)
+    dev = dev_entry(3, scores)["dev"]
+    assert dev == {"mood.accuracy": 0.5, "mood.loss": None, "overall": 0.5, "overall_normalised": None}

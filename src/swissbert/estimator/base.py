@@ -32,7 +32,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
 
     Args:
         encoder: ``minilm``, a folder, or a hub id.
-        epochs: Passes over the rows. None chooses from their number, 30 for few and 3 for many, and stops early.
+        epochs: Passes over the rows. None chooses from their number, 25 for few and 3 for many, and stops early.
         batch_size: Rows per step. None is 16 for few rows and 32 for many.
         lr: Learning rate of the encoder, at most 1; the head's is ten times as high. None is 2e-4 for small encoders and
             3e-5 or 1e-5 for large ones.

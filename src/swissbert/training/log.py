@@ -72,14 +72,16 @@ def dev_entry(step: int, scores: Scores) -> dict[str, object]:
     return {"step": step, "dev": dev, **({"notes": notes} if notes else {})}
 
 
-def dev_line(step: int, scores: Scores, best_by: str, *, is_best: bool) -> str:
+def dev_line(step: int, scores: Scores, best_by: str, *, is_kept: bool, best: float | None) -> str:
     """Word an evaluation: ``dev after step 9: overall 0.912  mood accuracy 0.912  best so far``.
 
     Args:
         step: Number of steps done.
         scores: The scores.
         best_by: Name of the score that decides which model is kept.
-        is_best: Whether the model is the best so far, or the latest while that score is undefined.
+        is_kept: Whether the model is kept: it is the best so far, within ``train.tie`` of the best, or the latest while
+            that score is undefined.
+        best: The best value of that score so far; None while it is undefined.
     """
     values = {f"{name} {task.metric}": task.value for name, task in scores.tasks.items()}
     if any(higher_is_better(task.metric) for task in scores.tasks.values()):
@@ -87,8 +89,11 @@ def dev_line(step: int, scores: Scores, best_by: str, *, is_best: bool) -> str:
     value = scores.by_name(best_by)
     values.setdefault(best_by.replace(".", " "), value)
     text = "  ".join(f"{name} {shown(value)}" for name, value in values.items())
-    mark = f"  kept, as {best_by} is undefined so far" if math.isnan(value) else "  best so far"
-    return f"dev after step {step}: {text}{mark if is_best else ''}"
+    if best is None:
+        mark = f"kept, as {best_by} is undefined so far"
+    else:
+        mark = "best so far" if value == best else f"kept, within train.tie of the best, {shown(best)}"
+    return f"dev after step {step}: {text}{f'  {mark}' if is_kept else ''}"
 
 
 class _Board:

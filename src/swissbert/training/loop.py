@@ -280,13 +280,13 @@ class Run:
         )
         step = self.progress.step
         log.write(dev_entry(step, scores))
-        is_best = self.progress.best_step == step
-        self._display.say(dev_line(step, scores, best_by, is_best=is_best))
+        is_kept = self.progress.best_step == step
+        self._display.say(dev_line(step, scores, best_by, is_kept=is_kept, best=self.progress.best))
         for note in scores.all_notes():
             if note not in self._notes:
                 self._display.say(f"  {note}")
         self._notes.update(scores.all_notes())
-        if is_best:
+        if is_kept:
             self._save_model(scores)
         notify(self._callbacks, "on_evaluation", step, scores)
 
