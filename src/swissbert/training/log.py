@@ -11,7 +11,7 @@ from pathlib import Path
 
 from swissbert.evaluation import Scores
 from swissbert.files import writing
-from swissbert.metrics import higher_is_better, shown
+from swissbert.metrics import higher_is_better, shown_as
 from swissbert.model_folder import layout
 
 TENSORBOARD = importlib.util.find_spec("tensorboard") is not None
@@ -86,7 +86,7 @@ def dev_line(step: int, scores: Scores, best_by: str, *, is_best: bool) -> str:
         values = {"overall": scores.overall, **values}
     value = scores.by_name(best_by)
     values.setdefault(best_by.replace(".", " "), value)
-    text = "  ".join(f"{name} {shown(value)}" for name, value in values.items())
+    text = "  ".join(f"{name} {shown_as(name.rpartition(' ')[2], value)}" for name, value in values.items())
     mark = f"  kept, as {best_by} is undefined so far" if math.isnan(value) else "  best so far"
     return f"dev after step {step}: {text}{mark if is_best else ''}"
 
