@@ -100,11 +100,16 @@ def _train_table(
     if data is not None:
         raise SwissbertError(f"--data is given, but {path} is the data; --data goes with a recipe")
     table, declared = declared_recipe(path, text, text_pair, labels, options)
+    sources = apply_overrides(table, settings or [])
+    if "data.dir" in sources:
+        raise SwissbertError(f"{sources['data.dir']} is given, but {path} is the data; data.dir goes with a recipe")
     Display().say(f"{declared_table(path, declared)}\n")
     folder = out or Path("runs") / table["name"]
     target = folder / RUN_RECIPE
+    config = make_config(table, str(path), sources)
+    if isinstance(table.get("encoder"), dict):
+        table["encoder"] = {**table["encoder"], "name": config.encoder.name}  # an absolute path
     recipe_file = recipe_text(table, path, target)
-    config = make_config(table, str(path), apply_overrides(table, settings or []))
     if not resume:
         if (folder / RUN_CONFIG).exists():
             raise SwissbertError(f"{folder}: holds a run already; resume it, or choose another folder", argument="out")

@@ -66,17 +66,19 @@ def sorted_names(counts: Counter[str]) -> list[str]:
             f"the train rows have {len(counts):,} different labels in {rows:,} rows, which looks like a text or an "
             "identifier; declare the labels if they are meant"
         )
-    names = [name for name in counts if name not in _no_labels(counts)]
+    names = [name for name in counts if name not in no_labels(counts)]
     return sorted(names, key=lambda name: (not _is_number(name), float(name) if _is_number(name) else 0.0, name))
 
 
-def _no_labels(names: Collection[str]) -> set[str]:
+def no_labels(names: Collection[str]) -> set[str]:
     """Return names that stand for no label beside the others, so that rows with them are counted and not learned.
 
-    That is one sign without letters or digits (``-`` where annotators disagreed) beside names that have some, and -1
-    beside 0, 1, 2 and so on. With 0 and 1 alone, -1 may be a label.
+    That is one sign without letters or digits (``-`` where annotators disagreed) beside names that have some, ``none``
+    beside numbers, and -1 beside 0, 1, 2 and so on. With 0 and 1 alone, -1 may be a label.
     """
     signs = {name for name in names if not re.search(r"\w", name)}
+    words = {name for name in names if name == "none" and len(names) > 2}
+    signs |= words if all(_is_number(name) for name in names if name not in signs | words) else set()
     others = {number_of(name) for name in names} - {-1.0}
     is_counted = "-1" in names and len(others) > 2 and others == set(map(float, range(len(others))))
     return (signs if len(signs) == 1 and len(names) > 2 else set()) | ({"-1"} if is_counted else set())
