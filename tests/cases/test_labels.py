@@ -84,7 +84,7 @@ def test_an_empty_label_of_one_task_of_a_file_is_ordinary(
     ("recipe", "way_out"),
     [
         ("task.toml", "all like row 1: column 'labels' is [\"praise\"]".replace('"', "'")),
-        ("taskcsv.toml", "5 of 38 rows read for task 'tags' cannot be used, all like row 19: label 'praise|food'"),
+        ("taskcsv.toml", "5 of 37 rows read for task 'tags' cannot be used, all like row 19: label 'praise|food'"),
     ],
 )
 def test_several_labels_a_row_end_in_a_sentence_that_names_the_kind(
