@@ -371,6 +371,8 @@ def load_config(recipe: str | Path, overrides: list[str] | None = None, data: st
     path = Path(recipe)
     if str(recipe) in recipes():
         path = RECIPES / f"{recipe}.toml"
+    elif path.suffix != ".toml" and (path.suffix or len(path.parts) > 1) and not path.exists():
+        raise SwissbertError(f"{path}: there is no such file; a recipe of your own ends in .toml")
     elif path.suffix != ".toml":
         raise SwissbertError(
             f"no recipe '{recipe}'{nearest(str(recipe), recipes())} (there are {', '.join(recipes())}; a file of your own ends in .toml)"

@@ -229,3 +229,10 @@ def higher_is_better(metric: str) -> bool:
 def shown(value: float, digits: int = 3) -> str:
     """Format a figure for a person; "undefined" for NaN."""
     return "undefined" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def shown_as(metric: str, value: float) -> str:
+    """Format the value of a metric: errors, which are in the unit of the labels, with three significant digits at least."""
+    if higher_is_better(metric) or math.isnan(value) or value == 0 or 0.1 <= abs(value) < 1e5:
+        return shown(value)
+    return f"{value:,.0f}" if abs(value) >= 1e5 else f"{value:.3g}"

@@ -1,7 +1,7 @@
 """The base of every settings table, and how validation errors are worded."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -48,6 +48,44 @@ def validated(
         raise SwissbertError(f"{where}: there is a key that is not Unicode text") from error
 
 
+USUAL_NAMES = {
+    "train.lr": ("lr", "learning_rate"),
+    "train.epochs": ("epochs", "num_epochs", "num_train_epochs", "n_epochs", "max_epochs"),
+    "train.batch_size": ("batch_size", "batchsize", "per_device_train_batch_size", "train_batch_size"),
+    "train.max_steps": ("max_steps",),
+    "train.accumulation": ("gradient_accumulation_steps", "gradient_accumulation", "accumulate_grad_batches"),
+    "train.warmup": ("warmup_ratio", "warmup_proportion"),
+    "train.clip": ("max_grad_norm", "gradient_clip_val"),
+    "train.schedule": ("lr_scheduler_type", "scheduler"),
+    "train.patience": ("patience", "early_stopping_patience"),
+    "train.best_by": ("metric_for_best_model",),
+    "encoder.max_length": ("max_length", "max_seq_length", "max_len"),
+    "encoder.name": ("model_name_or_path", "model_name", "pretrained_model_name_or_path"),
+    "columns.text": ("text_column", "text_col"),
+    "columns.label": ("label_column", "label_col", "target_column"),
+    "range": ("scale_range", "label_range"),
+    "labels": ("label_names", "class_names", "classes"),
+}
+"""Settings by the names that other programs have for them, and those that are often put into the wrong table."""
+
+
+def _usual_name(model: type[BaseModel], path: Sequence[object]) -> str:
+    """Return where a setting is that has another name in other programs, or stands in the wrong table; else nothing."""
+    for name, others in USUAL_NAMES.items():
+        if path[-1] in others and ".".join(map(str, path)) != name and _has(model, name):
+            return f"; write {name}"
+    return ""
+
+
+def _has(model: type[BaseModel], name: str) -> bool:
+    """Whether a settings class has a key, given by its dotted name."""
+    first, _, rest = name.partition(".")
+    if first not in model.model_fields:
+        return False
+    inner = model.model_fields[first].annotation
+    return not rest or (isinstance(inner, type) and issubclass(inner, BaseModel) and _has(inner, rest))
+
+
 def explain(
     error: ValidationError, model: type[BaseModel], where: str, overrides: Mapping[str, str] | None = None
 ) -> SwissbertError:
@@ -68,7 +106,7 @@ def explain(
         if any(f"{key}.".startswith(f"{name}.") or f"{name}.".startswith(f"{key}.") for key in keys):
             where = source
     if first["type"] == "extra_forbidden" or first["loc"][-1:] == ("[key]",):
-        hint = nearest(str(path[-1]), known) or f" (the keys here are {', '.join(known)})"
+        hint = nearest(str(path[-1]), known) or _usual_name(model, path) or f" (the keys here are {', '.join(known)})"
         return SwissbertError(f"{where}: unknown key {shown(key)}{hint}")
     if first["type"] == "missing":
         return SwissbertError(f"{where}: '{key}' is missing and has no default")
@@ -132,6 +170,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise SwissbertError(f"{path}: there is no such file") from error
     except (OSError, ValueError) as error:
         name = str(path) if str(path).isprintable() else shown(str(path))
         raise SwissbertError(

@@ -42,8 +42,10 @@ def test_one_command_makes_a_scored_model(messages: Path, swissbert: Command) ->
     assert "chosen for" in ended.stderr
     assert "TF-IDF with a linear model" in ended.stderr
     assert "level: true label by row" in ended.stdout
-    again = swissbert("train", "runs/messages/recipe.toml", "--out", "runs/again", *PINNED)
+    again = swissbert("train", "runs/messages/recipe.toml", "--out", "runs/again")  # which has the settings above
     assert again.status == 0, again.stderr
+    first, second = (Path("runs", name, "model/model.safetensors").read_bytes() for name in ("messages", "again"))
+    assert first == second
     answer = swissbert("predict", "runs/messages", "--task", "level", "the customers cannot pay")
     assert answer.status == 0, answer.stderr
 
@@ -74,7 +76,8 @@ def test_init_writes_a_recipe_that_trains_from_anywhere(
     ("arguments", "words"),
     [
         (["--text", "msg", "--label", "level"], "no column 'msg'"),
-        (["--text", "message", "--label", "message"], "60 different labels"),
+        (["--text", "message", "--label", "message"], "named twice"),
+        (["--text", "message", "--label", "id", "--kind", "classification"], "60 different labels"),
         (["--label", "level", "--data", "."], "--data goes with a recipe"),
         (["--text", "message"], "level"),
     ],
@@ -92,3 +95,18 @@ def test_options_of_a_data_file_are_refused_for_a_recipe(swissbert: Command) -> 
     ended = swissbert("train", "quickstart", "--label", "level")
     assert ended.status == 2
     assert "only a data file such as messages.csv takes it" in ended.stderr
+
+
+def test_the_file_is_the_data(messages: Path, swissbert: Command) -> None:
+    ended = swissbert("train", "messages.csv", "--text", "message", "--label", "level", "--set", "data.dir=elsewhere")
+    assert ended.status == 2
+    assert "override data.dir=elsewhere is given, but messages.csv is the data" in ended.stderr
+
+
+def test_a_missing_header_is_named_with_its_options(messages: Path, swissbert: Command) -> None:
+    lines = (messages / "messages.csv").read_text("utf-8").splitlines()[1:]
+    (messages / "bare.csv").write_text("\n".join(lines), "utf-8")
+    ended = swissbert("init", "bare.csv", "--text", "message", "--label", "level")
+    assert ended.status == 2
+    assert "(on the command line: --no-header --text 1 --label 2)" in ended.stderr
+    assert swissbert("init", "bare.csv", "--no-header", "--text", "2", "--label", "3").status == 0

@@ -84,7 +84,7 @@ def test_an_unknown_recipe_is_refused_with_the_nearest_name() -> None:
 
 
 def test_a_missing_recipe_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SwissbertError, match=r"none\.toml: cannot be read .*No such file"):
+    with pytest.raises(SwissbertError, match=r"none\.toml: there is no such file"):
         load_config(tmp_path / "none.toml")
 
 
@@ -337,6 +337,10 @@ def test_best_by_takes_metrics_of_the_tasks_alone() -> None:
         ({"trian": {}}, "unknown key 'trian'; did you mean 'train'?"),
         ({"train": {"batchsize": 3}}, "unknown key 'train.batchsize'; did you mean 'batch_size'?"),
         ({"train": {"warm_up": 0.1}}, "unknown key 'train.warm_up'; did you mean 'warmup'?"),
+        ({"train": {"learning_rate": 0.1}}, "unknown key 'train.learning_rate'; write train.lr"),
+        ({"train": {"num_train_epochs": 3}}, "unknown key 'train.num_train_epochs'; write train.epochs"),
+        ({"epochs": 3}, "unknown key 'epochs'; write train.epochs"),
+        ({"max_length": 3}, "unknown key 'max_length'; write encoder.max_length"),
         ({"loss": {"weight": "sum"}}, "unknown key 'loss.weight'; did you mean 'weighting'?"),
         ({"encoder": {"maxlength": 64}}, "unknown key 'encoder.maxlength'; did you mean 'max_length'?"),
         ({"loss": {"zzz": 1}}, "unknown key 'loss.zzz' (the keys here are weighting, scale, lr, surgery)"),
@@ -652,3 +656,9 @@ def test_unequal_runs_and_only_they_have_differences(old: list[tuple[str, Any]],
             data = {**data, section: {**data[section], leaf: value} if dot else value}
         configs.append(RunConfig.model_validate(data))
     assert bool(differences(*configs)) == (configs[0] != configs[1])
+
+
+@pytest.mark.parametrize("name", ["messages.csv", "data/messages.csv", "mine.toml"])
+def test_a_recipe_or_data_file_that_is_missing_is_named(name: str) -> None:
+    with pytest.raises(SwissbertError, match=f"^{name}: there is no such file"):
+        load_config(name)

@@ -1,5 +1,6 @@
 """Declarations that are made from a data file."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -129,3 +130,68 @@ def test_a_file_that_teaches_nothing_is_refused(write: Write, rows: list[str], m
     with pytest.raises(SwissbertError) as caught:
         declare(path)
     assert str(caught.value) == f"{path}: {message}"
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (["1,200", "2,300"], "'1,200' has a comma; write 1200 if it separates thousands, and 1.200 if it is a decimal"),
+        (["900", "1,200", "3,400,100"], "'1,200' has a comma; write 1200"),
+        (["1,200.50", "80.25"], "'1,200.50' has a comma; write 1200.50"),
+        ([f"${n}.99" for n in range(30)], "'$0.99' is a number with a sign or a unit; write 0.99, or"),
+        ([f"{n} kg" for n in range(30)], "'0 kg' is a number with a sign or a unit; write 0, or"),
+        ([f"2024-01-{n:02}" for n in range(1, 31)], "'2024-01-01' is a date; name the kind 'classification'"),
+    ],
+)
+def test_numbers_as_people_write_them_are_no_labels(cells: list[str], message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        guess_kind(cells)
+
+
+def test_a_given_kind_takes_every_cell_as_a_label(write: Write) -> None:
+    path = csv(write, "text,label", [f"text {n},{n % 4}0%" for n in range(40)])
+    with pytest.raises(SwissbertError, match="percent sign"):
+        declare(path)
+    assert declare(path, options={"kind": "classification"})[0].task.labels == ["00%", "10%", "20%", "30%"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "rows", "missing", "why"),
+    [
+        (["a", "b", "-"], 20, ["-"], "2 different labels; 10 without a label ('-')"),
+        (["0", "1", "2", "-1"], 30, [], "3 different labels; 10 without a label ('-1')"),
+        (["1", "3", "none"], 20, ["none"], "2 different labels; 10 without a label ('none')"),
+        (["none", "mild", "strong"], 30, [], "3 different labels"),
+        (["a", "b", "", "NA"], 20, [], "2 different labels; 20 without a label ('NA')"),
+    ],
+)
+def test_what_stands_for_no_label_is_declared_and_named(
+    write: Write, labels: list[str], rows: int, missing: list[str], why: str
+) -> None:
+    path = csv(write, "text,label", [f"text {n},{label}" for n, label in enumerate(labels * 10)])
+    declared = declare(path)[0]
+    assert (declared.rows, declared.task.missing, declared.why) == (rows, missing, why)
+
+
+def test_minus_one_is_a_score_among_scores(write: Write) -> None:
+    path = csv(write, "text,label", [f"text {n},{n - 1}" for n in range(40)])
+    assert declare(path)[0].task.range == (-1.0, 38.0)
+
+
+@pytest.mark.parametrize("arguments", [{"labels": ["text"]}, {"text_pair": "text"}, {"text": "label"}])
+def test_a_column_has_one_role(write: Write, arguments: dict[str, Any]) -> None:
+    path = csv(write, "text,label", [f"text {n},{'ab'[n % 2]}" for n in range(10)])
+    with pytest.raises(SwissbertError, match=r"column '\w+' is named twice"):
+        declare(path, **{"text": "text", "labels": ["label"], **arguments})
+
+
+def test_the_first_row_need_not_have_every_column(write: Write) -> None:
+    lines = ['{"text": "first"}', *(f'{{"text": "text {n}", "label": "{"ab"[n % 2]}"}}' for n in range(20))]
+    path = write("\n".join(lines), "rows.jsonl") / "rows.jsonl"
+    assert declare(path)[0].rows == 20
+
+
+def test_a_file_without_a_header_needs_numbers_of_columns(write: Write) -> None:
+    path = csv(write, "a text,x", ["b text,y"])
+    with pytest.raises(SwissbertError, match="give the number of the column of the text"):
+        declare(path, options={"header": False})

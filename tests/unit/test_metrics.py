@@ -24,6 +24,7 @@ from sklearn.metrics import (
 from swissbert.evaluation import TaskScores, intervals, overall, task_scores, with_overall
 from swissbert.evaluation.confused import most_confused, worst_labels
 from swissbert.evaluation.notes import labels_reason, notes_on
+from swissbert.metrics import shown_as
 from swissbert.tasks import Task, make_task
 
 
@@ -247,3 +248,19 @@ def test_the_most_confused_pairs_and_worst_labels_equal_a_sorted_list() -> None:
     )
     assert most_confused(["a", "b"], [[3, 0], [0, 0]]) == []
     assert worst_labels(["a", "b"], [[3, 0], [0, 0]]) == [("a", 3, 3, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "text"),
+    [
+        ("mae", 3.57e-06, "3.57e-06"),
+        ("rmse", 0.02, "0.02"),
+        ("mae", 0.5, "0.500"),
+        ("mae", 3565558681.65, "3,565,558,682"),
+        ("mae", 0.0, "0.000"),
+        ("rmse", float("nan"), "undefined"),
+        ("pearson", 1e-9, "0.000"),
+    ],
+)
+def test_errors_in_the_unit_of_the_labels_are_shown_with_their_digits(metric: str, value: float, text: str) -> None:
+    assert shown_as(metric, value) == text

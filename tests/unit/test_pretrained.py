@@ -283,3 +283,28 @@ def test_a_compact_folder_keeps_the_tokens_of_a_vocabulary_without_settings(
     old = load(tmp_path / "compact", "cpu").tokenizer
     ids = old.encode(["The FILM"], None, together=True, max_length=8).ids.tolist()
     assert old.words(ids) == ["[CLS]", "the", "film", "[SEP]"]
+
+
+@pytest.mark.parametrize("file", ["model.gguf", "model.onnx", "best.pt"])
+def test_weights_in_another_format_are_named(folder: Path, file: str) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / file).write_bytes(b"x")
+    with pytest.raises(SwissbertError, match=rf"model\.safetensors: no such file; {file} \(.*\) is not read"):
+        read_pretrained(folder)
+    (folder / "config.json").unlink()
+    with pytest.raises(SwissbertError, match=rf"config\.json: no such file; {file} \(.*\) is not read"):
+        read_pretrained(folder)
+
+
+def test_a_pointer_of_git_lfs_is_recognised(folder: Path) -> None:
+    (folder / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 4\n")
+    with pytest.raises(SwissbertError, match="a pointer of Git LFS and not the weights themselves"):
+        read_pretrained(folder)
+
+
+def test_a_file_is_no_encoder_and_no_hub_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "m.gguf").write_bytes(b"GGUF")
+    with pytest.raises(SwissbertError, match=r"encoder\.name is 'models/m\.gguf', which is a file; name the folder"):
+        encoder_folder("models/m.gguf", None)

@@ -3,8 +3,10 @@
 import pytest
 from declared import Writer, bad, declare, pairs, scores
 
+from swissbert.data.completion import complete_task
 from swissbert.data.rows import Row, labels_of
 from swissbert.data.splits import read_split
+from swissbert.errors import SwissbertError
 
 
 def test_a_nul_character_makes_a_bad_row(write: Writer) -> None:
@@ -42,3 +44,14 @@ def test_labels_of_a_test_split_are_optional_and_checked(write: Writer) -> None:
     rows = read_split(declare(), "test", write("text\tlabel\nfine\t\nfine\tgood\nfine\tother\n"))
     assert [row.label for row in rows.rows] == [None, 1.0]
     assert [row.number for row in rows.bad] == [4]
+
+
+def test_a_key_may_be_missing_in_the_first_rows_of_json_lines(write: Writer) -> None:
+    content = '{"text": "first"}\n{"text": "second", "label": "good"}\n{"text": "third", "label": "bad"}\n'
+    rows = read_split(declare("rows.jsonl"), "train", write(content, "rows.jsonl"))
+    assert [row.text for row in rows.rows] == ["second", "third"]
+    assert rows.label_notes.unlabelled == 1
+    open_task = declare("rows.jsonl", labels=[])
+    assert complete_task(open_task, write(content, "rows.jsonl"), print).labels == ["bad", "good"]
+    with pytest.raises(SwissbertError, match="no column 'label'"):
+        read_split(declare("rows.jsonl"), "train", write('{"text": "first"}\n{"text": "second"}\n', "rows.jsonl"))

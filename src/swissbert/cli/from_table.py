@@ -50,7 +50,12 @@ def declared_recipe(
     """
     from swissbert.data.declare import declare, recipe
 
-    declared = declare(path, text, list(labels), text_pair, options)
+    try:
+        declared = declare(path, text, list(labels), text_pair, options)
+    except SwissbertError as error:
+        if error.argument != "header":
+            raise
+        raise SwissbertError(f"{error} (on the command line: --no-header --text 1 --label 2)") from error
     table = recipe(path, declared)
     if compares_vectors(declared):
         table["model"] = {"pair_encoding": False, "pair_head": "cosine"}
@@ -88,7 +93,9 @@ def declared_table(path: Path, declared: "Sequence[Declared]") -> str:
     columns = declared[0].task.columns
     texts = " and ".join(repr(name) for name in (columns.text, columns.text_pair) if name)
     header = ["task", "label column", "kind", "labels or range", "metric", "rows", "reason"]
-    lines = table(f"{path.name}: texts from column {texts}", header, rows, left=5)
+    lines = table(
+        f"{path.name}: texts from {'columns' if columns.text_pair else 'column'} {texts}", header, rows, left=5
+    )
     if compares_vectors(declared):
         lines += (
             f"\nFewer than {FEW_PAIRS:,} pairs: they are answered by the cosine of two sentence vectors "

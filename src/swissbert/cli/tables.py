@@ -6,7 +6,7 @@ from swissbert.data.check import Report, Shared
 from swissbert.display import table
 from swissbert.evaluation import Scores, TaskScores
 from swissbert.evaluation.confused import MANY_LABELS, most_confused, worst_labels
-from swissbert.metrics import METRICS, higher_is_better, shown
+from swissbert.metrics import METRICS, higher_is_better, shown, shown_as
 
 BAD_SHOWN = 20
 """Largest number of bad rows that are listed for each split."""
@@ -26,8 +26,8 @@ def scores_table(scores: Scores) -> str:
                 [
                     name,
                     metric + (" *" if metric == task.metric else ""),
-                    shown(value),
-                    f"{span[0]:.3f} to {span[1]:.3f}" if span else "",
+                    shown_as(metric, value),
+                    f"{shown_as(metric, span[0])} to {shown_as(metric, span[1])}" if span else "",
                     _chance(task, metric),
                     f"{task.rows:,}",
                 ]
@@ -46,7 +46,7 @@ def _chance(task: TaskScores, metric: str) -> str:
     if metric in METRICS and METRICS[metric].is_correlation:
         return "0.000"
     value = task.baseline.get(metric, math.nan) if task.baseline else math.nan
-    return "" if math.isnan(value) else f"{value:.3f}"
+    return "" if math.isnan(value) else shown_as(metric, value)
 
 
 def confusion_table(name: str, task: TaskScores) -> str:

@@ -106,11 +106,16 @@ def _train_table(
     from swissbert.model_folder.layout import RUN_CONFIG, RUN_RECIPE
     from swissbert.setting_tables import apply_overrides
 
+    sources = apply_overrides(table, settings)
+    if "data.dir" in sources:
+        raise SwissbertError(f"{sources['data.dir']} is given, but {path} is the data; data.dir goes with a recipe")
     Display().say(f"{declared_table(path, declared)}\n")
     folder = out or Path("runs") / table["name"]
     target = folder / RUN_RECIPE
+    config = make_config(table, str(path), sources)
+    if isinstance(table.get("encoder"), dict):
+        table["encoder"] = {**table["encoder"], "name": config.encoder.name}  # an absolute path
     recipe_file = recipe_text(table, path, target)
-    config = make_config(table, str(path), apply_overrides(table, settings))
     if not resume:
         if (folder / RUN_CONFIG).exists():
             raise SwissbertError(f"{folder}: holds a run already; resume it, or choose another folder", argument="out")

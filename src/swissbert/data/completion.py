@@ -1,10 +1,11 @@
 """Labels and ranges that a declaration leaves out, taken from the train rows."""
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
 from typing import Any
 
 from swissbert.data.memory import plain
-from swissbert.data.row_checks import no_column, one_label, stands_for_nothing
+from swissbert.data.row_checks import AHEAD, columns_of, no_column, one_label, stands_for_nothing
 from swissbert.data.splits import Source, open_cells
 from swissbert.errors import SwissbertError
 from swissbert.tasks import Task
@@ -44,12 +45,15 @@ def complete_task(task: Task, source: Source, log: Callable[[str], object]) -> T
 
 def _labels(raw: Iterable[tuple[int, Any]], column: str, name: str, task: Task) -> Iterator[object]:
     """Yield the label cells that hold a value."""
-    for _, cells in raw:
+    rows = iter(raw)
+    start = list(islice(rows, AHEAD))
+    columns = columns_of(start)
+    if columns and column not in columns:
+        raise SwissbertError(f"{name}: {no_column(column, columns, task)}")
+    for _, cells in chain(start, rows):
         if isinstance(cells, str):
             continue  # reported when the rows are checked
-        if column not in cells:
-            raise SwissbertError(f"{name}: {no_column(column, cells, task)}")
-        cell = plain(cells[column])
+        cell = plain(cells.get(column))
         if not stands_for_nothing(cell, task):
             yield one_label(cell, task)
 

@@ -1,18 +1,22 @@
 """Declarations of tasks from a data file: columns, kinds, labels or ranges, and the reasons for them."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from swissbert.data.formats import Cells
 from swissbert.data.memory import plain
-from swissbert.data.row_checks import columns_here, no_column, stands_for_nothing
+from swissbert.data.row_checks import AHEAD, columns_here, columns_of, no_column, stands_for_nothing
 from swissbert.data.splits import open_cells
 from swissbert.errors import SwissbertError
+from swissbert.kinds.cells import cell_text
 from swissbert.kinds.guess import Guess, guess_kind
-from swissbert.kinds.label_names import names_in
+from swissbert.kinds.label_lists import is_list
+from swissbert.kinds.label_names import names_in, no_labels
 from swissbert.tasks import Task, make_task
 
 TEXT_NAMES = ("text", "sentence", "message", "review", "comment", "body", "content", "question", "tweet", "title")
@@ -31,17 +35,24 @@ class Declared:
         rows: Number of rows with a label.
         guess: Its kind, and the reason.
         metric_why: The reason for its metric; empty for the usual one.
+        without: Number of rows by what stands there for no label; of empty cells by an empty text.
     """
 
     task: Task
     rows: int
     guess: Guess
     metric_why: str
+    without: Counter[str] = field(default_factory=Counter)
 
     @property
     def why(self) -> str:
         """The reasons in words."""
-        return "; ".join(filter(None, [self.guess.why, self.metric_why]))
+        return "; ".join(filter(None, [self.guess.why, self.metric_why, self._without_label()]))
+
+    def _without_label(self) -> str:
+        words = ", ".join(repr(word) for word, _ in self.without.most_common(4) if word)
+        shown = f" ({words})" if words else ""
+        return f"{self.without.total():,} without a label{shown}" if self.without else ""
 
 
 def declare(
@@ -64,9 +75,12 @@ def declare(
         SwissbertError: If the file cannot be read, a column is missing or cannot be found, or cells are no labels.
     """
     options = dict(options or {})
-    columns, cells = _read(path, text, list(labels), text_pair, options)
+    columns, cells, without = _read(path, text, list(labels), text_pair, options)
     names = _task_names(list(cells))
-    return [_declared(path, names[label], {**columns, "label": label}, cells[label], options) for label in cells]
+    return [
+        _declared(path, names[label], {**columns, "label": label}, cells[label], without[label], options)
+        for label in cells
+    ]
 
 
 def recipe(path: Path, declared: Sequence[Declared], name: str | None = None) -> dict[str, Any]:
@@ -90,10 +104,16 @@ def _as_table(task: Task) -> dict[str, Any]:
 
 def _read(
     path: Path, text: str | None, labels: list[str], text_pair: str | None, options: Mapping[str, object]
-) -> tuple[dict[str, str], dict[str, list[object]]]:
-    """Return the columns of texts by role, and the label cells of each label column."""
+) -> tuple[dict[str, str], dict[str, list[object]], dict[str, Counter[str]]]:
+    """Return the columns of texts by role, the label cells of each label column, and what stands for no label there."""
     if not path.is_file():
         raise SwissbertError(f"{path}: there is no such file")
+    if options.get("header") is False and not (text and labels):
+        role = "label" if text else "text"
+        raise SwissbertError(
+            f"{path}: a file without a header has no names of columns; give the number of the column of the {role}, from 1",
+            argument=role,
+        )
     roles = {"text": text or "text", "label": labels[0] if labels else "label"}
     probe = make_task(
         {
@@ -109,27 +129,37 @@ def _read(
         },
         path.name,
     )
-    columns: dict[str, str] = {}
-    cells: dict[str, list[object]] = {}
-    reasons: list[str] = []
-    for _, row in open_cells(probe, "train", path.parent)[1]:
-        if isinstance(row, str):
-            reasons.append(row)
-            continue
-        if not columns:
-            columns["text"] = _column(path, row, text, TEXT_NAMES, "text")
-            if text_pair:
-                columns["text_pair"] = _column(path, row, text_pair, (), "second text")
-            wanted = labels or [_column(path, row, None, LABEL_NAMES, "label")]
-            cells = {_column(path, row, label, (), "label"): [] for label in wanted}
-        for label, column in cells.items():
-            cell = plain(row.get(label))
-            if not stands_for_nothing(cell, probe):
-                column.append(cell)
-    if not columns:
+    rows = iter(open_cells(probe, "train", path.parent)[1])
+    start = list(islice(rows, AHEAD))
+    here = columns_of(start)
+    if not here:
+        reasons = [row for _, row in start if isinstance(row, str)]
         why = f" ({len(reasons)} bad rows; the first: {reasons[0]})" if reasons else ""
         raise SwissbertError(f"{path}: there are no rows{why}")
-    return columns, cells
+    columns = {"text": _column(path, here, text, TEXT_NAMES, "text")}
+    if text_pair:
+        columns["text_pair"] = _column(path, here, text_pair, (), "second text")
+    wanted = labels or [_column(path, here, None, LABEL_NAMES, "label")]
+    cells: dict[str, list[object]] = {_column(path, here, label, (), "label"): [] for label in wanted}
+    _refuse_two_roles(path, [*columns.values(), *cells])
+    without: dict[str, Counter[str]] = {label: Counter() for label in cells}
+    for _, row in chain(start, rows):
+        if isinstance(row, str):
+            continue  # reported when the rows are checked
+        for label, column in cells.items():
+            cell = plain(row.get(label))
+            if stands_for_nothing(cell, probe):
+                without[label][cell_text(cell) if isinstance(cell, str) else ""] += 1
+            else:
+                column.append(cell)
+    return columns, cells, without
+
+
+def _refuse_two_roles(path: Path, columns: Sequence[str]) -> None:
+    """Raise SwissbertError if a column is to be two of text, second text and label."""
+    for column in columns:
+        if columns.count(column) > 1:
+            raise SwissbertError(f"{path}: column '{column}' is named twice; texts and labels are columns of their own")
 
 
 def _column(path: Path, row: Cells, name: str | None, usual: Sequence[str], role: str) -> str:
@@ -161,19 +191,25 @@ def _task_names(labels: Sequence[str]) -> dict[str, str]:
 
 
 def _declared(
-    path: Path, name: str, columns: Mapping[str, str], cells: Sequence[object], options: Mapping[str, object]
+    path: Path,
+    name: str,
+    columns: Mapping[str, str],
+    cells: Sequence[object],
+    without: Counter[str],
+    options: Mapping[str, object],
 ) -> Declared:
     """Declare one task from the cells of its label column."""
     where = f"{path}: column '{columns['label']}'"
     if not cells:
         raise SwissbertError(f"{where} has no label in any row")
     try:
-        guess = guess_kind(cells, str(options["kind"]) if "kind" in options else None)
+        guess, cells, signs = _guess(cells, options.get("kind"))
         table: dict[str, Any] = {
             "name": name,
             "kind": guess.kind,
             "columns": columns,
             **({"separator": guess.separator} if guess.separator else {}),
+            **({"missing": missing} if (missing := [sign for sign in signs if sign != "-1"]) else {}),
             "files": {"train": path.name},
             **({"holdout": 0.2} if len(cells) < FEW else {}),
             **{key: value for key, value in options.items() if key != "kind"},
@@ -183,7 +219,29 @@ def _declared(
     except ValueError as error:
         raise SwissbertError(f"{where}: {error}") from error
     metric, why = _metric(task, cells)
-    return Declared(make_task({**_as_table(task), "metric": metric}, where), len(cells), guess, why)
+    return Declared(make_task({**_as_table(task), "metric": metric}, where), len(cells), guess, why, without + signs)
+
+
+def _guess(cells: Sequence[object], given: object) -> tuple[Guess, Sequence[object], Counter[str]]:
+    """Guess the kind, leaving out cells that stand for no label beside the others.
+
+    Returns:
+        The guess, the other cells, and what was left out with its number of rows.
+    """
+    names = names_in([]) if any(map(is_list, cells)) else names_in(cells)
+    left = no_labels(names)
+    if left & {"-1"} and _kind(_others(cells, left), given).kind == "regression":
+        left -= {"-1"}  # a score
+    return _kind(_others(cells, left), given), _others(cells, left), Counter({name: names[name] for name in left})
+
+
+def _others(cells: Sequence[object], left: set[str]) -> Sequence[object]:
+    return [cell for cell in cells if not left & names_in([cell]).keys()] if left else cells
+
+
+def _kind(cells: Sequence[object], given: object) -> Guess:
+    """Guess the kind of cells, or take the one that is given."""
+    return guess_kind(cells, None if given is None else str(given))
 
 
 def _metric(task: Task, cells: Sequence[object]) -> tuple[str, str]:

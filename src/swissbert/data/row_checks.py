@@ -1,6 +1,7 @@
 """From cells to checked rows: columns get their roles, and every row that cannot be used is reported with a reason."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from itertools import chain, islice
 
 from swissbert.data.formats import Cells, NumberedCells, column_names, unreadable
 from swissbert.data.rows import BadRow, Row
@@ -15,6 +16,8 @@ SHOWN = 40
 """Characters of a bad cell that a message shows."""
 COLUMNS_SHOWN = 30
 """Columns of a file that a message lists."""
+AHEAD = 1000
+"""Rows in which a column may be that the first one lacks: JSON objects leave out what has no value."""
 
 
 def check_rows(
@@ -35,14 +38,10 @@ def check_rows(
     Raises:
         SwissbertError: If a column is missing; names it and those that are there.
     """
-    columns_checked = False
-    for number, cells in raw:
+    for number, cells in _with_columns(raw, task, source, labelled, weighted):
         if isinstance(cells, str):
             yield BadRow(source, number, cells)
             continue
-        if not columns_checked:
-            _check_columns(cells, task, source, labelled, weighted)
-            columns_checked = True
         try:
             row = _row(number, cells, task)
             if weighted and task.columns.weight and row.label is not None:
@@ -63,12 +62,42 @@ def with_ids(raw: Iterator[NumberedCells], task: Task) -> Iterator[NumberedCells
             yield number, cells
 
 
-def _check_columns(cells: Cells, task: Task, source: str, labelled: bool, weighted: bool) -> None:
-    columns = task.columns
+def columns_of(rows: Iterable[NumberedCells]) -> Cells:
+    """Return the columns of rows, each with its first cell, in order."""
+    columns: dict[str, object] = {}
+    for _, cells in rows:
+        if not isinstance(cells, str):
+            columns |= {name: cell for name, cell in cells.items() if name not in columns}
+    return columns
+
+
+def _with_columns(
+    raw: Iterator[NumberedCells], task: Task, source: str, labelled: bool, weighted: bool
+) -> Iterator[NumberedCells]:
+    """Yield rows, and raise SwissbertError at the first row with cells if a column is missing."""
+    for row in raw:
+        if isinstance(row[1], str):
+            yield row
+            continue
+        following = _check_columns(row[1], raw, task, source, labelled, weighted)
+        yield from chain([row], following, raw)
+        return
+
+
+def _check_columns(
+    cells: Cells, raw: Iterator[NumberedCells], task: Task, source: str, labelled: bool, weighted: bool
+) -> list[NumberedCells]:
+    """Raise SwissbertError if a column is missing; return the rows that were read ahead to find out."""
+    columns, following = task.columns, list[NumberedCells]()
     needed = [columns.text, columns.text_pair, columns.label if labelled else None, columns.id]
-    for name in [*needed, columns.weight if weighted else None]:
+    needed.append(columns.weight if weighted else None)
+    if any(name and name not in cells for name in needed):
+        following = list(islice(raw, AHEAD))
+        cells = columns_of([(0, cells), *following])
+    for name in needed:
         if name and name not in cells:
             raise SwissbertError(f"{source}: {no_column(name, cells, task)}")
+    return following
 
 
 def no_column(name: str, cells: Cells, reader: Task | str = "") -> str:
@@ -143,8 +172,11 @@ def _label(cell: object, task: Task) -> tuple[Label | None, tuple[tuple[str, str
 
 
 def stands_for_nothing(cell: object, task: Task) -> bool:
-    """Return whether a label cell is no label of a task that declares none: missing, or a word for it."""
-    is_word = isinstance(cell, str) and cell.strip().casefold() in MISSING_WORDS
+    """Return whether a label cell is no label of a task that declares none: missing, or a word for it.
+
+    ``none`` in small letters is the name of a label in many data sets, and no program writes it for a missing value.
+    """
+    is_word = isinstance(cell, str) and cell.strip() != "none" and cell.strip().casefold() in MISSING_WORDS
     return is_missing(cell) or is_word or _is_declared_missing(cell, task)
 
 

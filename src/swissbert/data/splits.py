@@ -102,8 +102,8 @@ class Reading:
         task = self.task
         if self._held_out:
             return (
-                f"{self.source}: holding out {task.holdout:g} of the train rows of task '{task.name}' left none for dev; "
-                "a larger holdout, or dev rows of its own, helps"
+                f"{self.source}: holding out {task.holdout:g} of the train rows of task '{task.name}' left none for dev: "
+                "there are too few different texts; more rows, a larger holdout, or dev rows of its own help"
             )
         if self.label_notes.unlabelled and not self.bad:
             return (

@@ -7,6 +7,7 @@ from typing import Any
 
 from swissbert.encoder.activations import ACTIVATIONS
 from swissbert.encoder.bert import BertConfig
+from swissbert.encoder.weights import other_formats
 from swissbert.errors import SwissbertError, nearest
 
 NAMES = ("config.json", "bert_config.json")
@@ -105,7 +106,7 @@ def _elsewhere(folder: Path) -> str:
     if (folder / "adapter_config.json").is_file():
         return "; the folder holds an adapter (PEFT), which must be merged into its model first (merge_and_unload)"
     inner = sorted(file.parent.name for name in NAMES for file in folder.glob(f"*/{name}"))
-    return f"; its folder '{inner[0]}' has one, so name that" if inner else ""
+    return f"; its folder '{inner[0]}' has one, so name that" if inner else other_formats(folder)
 
 
 def _activation(table: dict[str, Any], where: str) -> str:

@@ -1,7 +1,7 @@
 """Open the weights of a checkpoint: ``model.safetensors``, or the shards that ``model.safetensors.index.json`` lists."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,10 @@ def open_weights(folder: Path) -> Iterator[Weights]:
                 opened = stack.enter_context(safe_open(shard, framework="pt"))
                 held = list(opened.keys())
             except (SafetensorError, OSError) as error:
+                if _is_pointer(shard):
+                    raise SwissbertError(
+                        f"{shard}: a pointer of Git LFS and not the weights themselves; `git lfs pull` downloads them"
+                    ) from error
                 raise SwissbertError(f"{shard}: not a readable safetensors file ({error})") from error
             if names is not None and (lacking := sorted(set(names) - set(held))):
                 raise SwissbertError(
@@ -93,12 +97,29 @@ def shards(index: Path) -> dict[Path, list[str]]:
     return result
 
 
+def _is_pointer(path: Path) -> bool:
+    """Whether a file is what Git leaves in the place of a large one until it is downloaded."""
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(40).startswith(b"version https://git-lfs.github.com/")
+    return False
+
+
 def _pickled(folder: Path) -> str:
-    """Return what to do about pickled weights in a folder; an empty string if there are none."""
+    """Return what to do about weights in another format in a folder; an empty string if there are none."""
     name = next((name for name in PICKLED if (folder / name).exists()), None)
     if name is None:
-        return ""
+        return other_formats(folder)
     return (
         f"; {name} holds pickled weights, which are not read here: `swissbert convert {folder}` writes safetensors from "
         "them once (in Python: swissbert.convert_weights)"
     )
+
+
+def other_formats(folder: Path) -> str:
+    """Name files with weights in a format that cannot be read; an empty string if there are none."""
+    for ending, name in (("gguf", "GGUF"), ("onnx", "ONNX"), ("pt", "PyTorch"), ("ckpt", "PyTorch Lightning")):
+        if files := sorted(file.name for file in folder.glob(f"*.{ending}")):
+            return (
+                f"; {files[0]} ({name}) is not read: the config.json and model.safetensors of transformers are needed"
+            )
+    return ""

@@ -1,6 +1,7 @@
 """The kind of task that fits the cells of a label column."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -11,7 +12,10 @@ from swissbert.kinds.label_names import names_in
 MOST_CLASSES = 20
 """Largest number of different whole numbers that are taken for classes rather than for a score."""
 DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
+THOUSANDS = re.compile(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 PERCENT = re.compile(r"-?\d+(?:[.,]\d+)?\s*%")
+UNIT = re.compile(r"[$€£¥]\s*-?(\d[\d.,]*)|-?(\d[\d.,]*)\s*(?:[$€£¥]|[A-Za-z]{1,4})")
+DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:[ T].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}(?:[ T].*)?")
 
 
 class Guess(NamedTuple):
@@ -40,20 +44,14 @@ def guess_kind(cells: Sequence[object], given: str | None = None) -> Guess:
         given: The kind, if it is known; only what separates several labels is guessed then.
 
     Raises:
-        ValueError: If they are numbers with a decimal comma or a percent sign, and no kind is given.
+        ValueError: If they are numbers with commas, signs or units, or dates, and no kind is given.
     """
     if given is not None:
         return Guess(given, "as given", _separator(list(names_in(cells))) if _takes_separator(cells, given) else None)
     if _are_lists(cells):
         return Guess("multilabel", "cells are lists of labels")
     counts = names_in(cells)
-    commas = sum(count for name, count in counts.items() if DECIMAL_COMMA.fullmatch(name))
-    if commas > 0.9 * counts.total():
-        example = next(name for name in counts if DECIMAL_COMMA.fullmatch(name))
-        raise ValueError(f"{example!r} has a decimal comma; write {example.replace(',', '.')}")
-    if all(PERCENT.fullmatch(name) for name in counts):
-        example = next(iter(counts))
-        raise ValueError(f"{example!r} has a percent sign; write {example.rstrip('% ').replace(',', '.')}")
+    _refuse_written_numbers(counts)
     numbers = [number for name in counts if (number := number_of(name)) is not None]
     if len(numbers) == len(counts):
         whole = all(number.is_integer() for number in numbers)
@@ -64,6 +62,34 @@ def guess_kind(cells: Sequence[object], given: str | None = None) -> Guess:
         return Guess("multilabel", f"cells hold several names with {separator!r} between", separator)
     kind = "binary" if len(counts) == 2 else "classification"
     return Guess(kind, f"{len(counts):,} different labels")
+
+
+def _refuse_written_numbers(counts: Counter[str]) -> None:
+    """Raise ValueError if label names are numbers as people write them, or dates."""
+    thousands = [name for name in counts if THOUSANDS.fullmatch(name)]
+    if thousands and all(THOUSANDS.fullmatch(name) or number_of(name) is not None for name in counts):
+        plain = thousands[0].replace(",", "")
+        if all(DECIMAL_COMMA.fullmatch(name) for name in counts):
+            plain = f"{plain} if it separates thousands, and {thousands[0].replace(',', '.')} if it is a decimal comma"
+        raise ValueError(f"{thousands[0]!r} has a comma; write {plain}")
+    commas = [name for name in counts if DECIMAL_COMMA.fullmatch(name)]
+    if sum(counts[name] for name in commas) > 0.9 * counts.total():
+        raise ValueError(f"{commas[0]!r} has a decimal comma; write {commas[0].replace(',', '.')}")
+    example = next(iter(counts))
+    if all(PERCENT.fullmatch(name) for name in counts):
+        raise ValueError(f"{example!r} has a percent sign; write {example.rstrip('% ').replace(',', '.')}")
+    if len(counts) <= MOST_CLASSES:
+        return
+    if all(UNIT.fullmatch(name) or number_of(name) is not None for name in counts):
+        with_unit = next((match for match in map(UNIT.fullmatch, counts) if match), None)
+        if with_unit is not None:
+            number = (with_unit[1] or with_unit[2]).replace(",", "")
+            raise ValueError(
+                f"{with_unit[0]!r} is a number with a sign or a unit; write {number}, or name the kind 'classification' "
+                "to take each as a label"
+            )
+    if all(map(DATE.fullmatch, counts)):
+        raise ValueError(f"{example!r} is a date; name the kind 'classification' to take each as a label")
 
 
 def _separator(names: Sequence[str]) -> str | None:

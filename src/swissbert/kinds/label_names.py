@@ -66,7 +66,7 @@ def sorted_names(counts: Counter[str]) -> list[str]:
             f"the train rows have {len(counts):,} different labels in {rows:,} rows, which looks like a text or an "
             "identifier; declare the labels if they are meant"
         )
-    return sorted(counts.keys() - _no_labels(counts), key=_order)
+    return sorted(counts.keys() - no_labels(counts), key=_order)
 
 
 def _order(name: str) -> tuple[bool, float, str]:
@@ -74,13 +74,15 @@ def _order(name: str) -> tuple[bool, float, str]:
     return number is None, number or 0.0, name
 
 
-def _no_labels(names: Collection[str]) -> set[str]:
-    """Return the names that stand for no label beside the others; rows with them are counted as rows without one.
+def no_labels(names: Collection[str]) -> set[str]:
+    """Return names that stand for no label beside the others, so that rows with them are counted and not learned.
 
-    That is one sign without letters or digits (``-`` where annotators disagreed) beside names that have some, and -1
-    beside 0, 1, 2 and so on. With 0 and 1 alone, -1 may be a label.
+    That is one sign without letters or digits (``-`` where annotators disagreed) beside names that have some, ``none``
+    beside numbers, and -1 beside 0, 1, 2 and so on. With 0 and 1 alone, -1 may be a label.
     """
     signs = {name for name in names if not re.search(r"\w", name)}
+    words = {name for name in names if name == "none" and len(names) > 2}
+    signs |= words if all(number_of(name) is not None for name in names if name not in signs | words) else set()
     others = {number_of(name) for name in names} - {-1.0}
     is_counted = "-1" in names and len(others) > 2 and others == set(map(float, range(len(others))))
     return (signs if len(signs) == 1 and len(names) > 2 else set()) | ({"-1"} if is_counted else set())

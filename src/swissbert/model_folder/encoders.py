@@ -41,6 +41,10 @@ def encoder_folder(name: str, revision: str | None = None) -> Path:
         return _local(Path(name))
     if name == "mini":
         raise _compact(MINI)
+    if os.path.exists(name):
+        raise SwissbertError(
+            f"encoder.name is '{name}', which is a file; name the folder with {CONFIG} and {WEIGHTS} of a BERT"
+        )
     if not is_hub_id(name):
         raise SwissbertError(
             f"encoder.name is '{name}', but there is no such folder; use 'minilm', a folder or a hub id (owner/name)"

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from swissbert.data.dataset import TaskData
 from swissbert.evaluation import task_scores, tfidf_scores
 from swissbert.evaluation.tfidf import NAME
-from swissbert.metrics import higher_is_better
+from swissbert.metrics import higher_is_better, shown_as
+from swissbert.tasks import Task
 from swissbert.training.preparation import Prepared
 
 Baselines = dict[str, dict[str, float]]
@@ -49,11 +50,20 @@ def comparison_lines(prepared: Prepared, scores: Mapping[str, float], baselines:
         value = scores.get(f"{task.name}.{task.metric}")
         if value is None or math.isnan(value):
             continue
-        parts = [f"{name} {others[key]:.3f}" for key, name in NAMES.items() if key in others]
+        parts = [f"{name} {shown_as(task.metric, others[key])}" for key, name in NAMES.items() if key in others]
         sign = 1 if higher_is_better(task.metric) else -1
         hint = ""
         if "tfidf" in others and sign * value < sign * others["tfidf"]:
             hint = "; the model does not beat words alone: more rows, more epochs or another learning rate may help"
         beside = f"; {', '.join(parts)}" if parts else ""
-        lines.append(f"{task.name}: {task.metric} {value:.3f} on {len(dev):,} dev rows{beside}{hint}")
+        lines.append(
+            f"{task.name}: {task.metric} {shown_as(task.metric, value)}{_error(task, scores)} on {len(dev):,} dev "
+            f"row{'' if len(dev) == 1 else 's'}{beside}{hint}"
+        )
     return lines
+
+
+def _error(task: Task, scores: Mapping[str, float]) -> str:
+    """Return the mean absolute error of a regression, which is in the unit of its labels, if it is not the metric."""
+    value = scores.get(f"{task.name}.mae", math.nan)
+    return "" if task.metric == "mae" or math.isnan(value) else f" (mae {shown_as('mae', value)})"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from swissbert.evaluation import Scores
 from swissbert.files import writing
-from swissbert.metrics import higher_is_better, shown
+from swissbert.metrics import higher_is_better, shown_as
 from swissbert.model_folder import layout
 
 TENSORBOARD = importlib.util.find_spec("tensorboard") is not None
@@ -88,11 +88,11 @@ def dev_line(step: int, scores: Scores, best_by: str, *, is_kept: bool, best: fl
         values = {"overall": scores.overall, **values}
     value = scores.by_name(best_by)
     values.setdefault(best_by.replace(".", " "), value)
-    text = "  ".join(f"{name} {shown(value)}" for name, value in values.items())
+    text = "  ".join(f"{name} {shown_as(name.rpartition(' ')[2], value)}" for name, value in values.items())
     if best is None:
         mark = f"kept, as {best_by} is undefined so far"
     else:
-        mark = "best so far" if value == best else f"kept, within train.tie of the best, {shown(best)}"
+        mark = "best so far" if value == best else f"kept, within train.tie of the best, {shown_as(best_by, best)}"
     return f"dev after step {step}: {text}{f'  {mark}' if is_kept else ''}"
 
 

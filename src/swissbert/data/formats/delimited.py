@@ -136,7 +136,8 @@ def _check_header(names: list[str], where: str, options: ReadOptions) -> None:
         raise SwissbertError(
             f"{where}: the first line is taken as the header, has no column {missing[0]!r} and looks like data "
             f"({shown}); for a file without a header write header = false and give the columns by their numbers from 1, "
-            "for instance columns = { text = 2, label = 1 }"
+            "for instance columns = { text = 2, label = 1 }",
+            argument="header",
         )
 
 
