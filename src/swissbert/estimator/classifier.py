@@ -10,10 +10,12 @@ from swissbert.errors import SwissbertError
 from swissbert.estimator.base import TextEstimator
 from swissbert.estimator.checks import (
     array_of,
+    check_classes,
     check_same_length,
     class_names,
     is_multilabel,
     label_sets,
+    one_column,
     row_values,
     single_labels,
     sorted_classes,
@@ -40,9 +42,10 @@ class SwissbertClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
 
     Args:
         encoder: ``minilm``, a folder, or a hub id.
-        epochs: Passes over the rows.
-        batch_size: Rows per step.
-        lr: Learning rate of the encoder, at most 1; the head's is ten times as high. Large encoders need less (2e-5).
+        epochs: Passes over the rows. None chooses from their number, 30 for few and 3 for many, and stops early.
+        batch_size: Rows per step. None is 16 for few rows and 32 for many.
+        lr: Learning rate of the encoder, at most 1; the head's is ten times as high. None is 2e-4 for small encoders and
+            3e-5 or 1e-5 for large ones.
         max_length: Tokens per input, special ones included, from 8; longer texts are truncated.
         validation_fraction: Share of rows, from 0 to below 1, that is held out to choose the best epoch. Rows are
             chosen by a hash of their texts, of a classifier with one label per row label by label. With 0, or where one side would be empty, all rows serve as both.
@@ -73,9 +76,9 @@ class SwissbertClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         self,
         encoder: str = "minilm",
         *,
-        epochs: int = 3,
-        batch_size: int = 32,
-        lr: float = 2e-4,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        lr: float | None = None,
         max_length: int = 128,
         validation_fraction: float = 0.1,
         class_weight: str | Mapping[Any, float] | None = None,
@@ -110,6 +113,7 @@ class SwissbertClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         Raises:
             SwissbertError: If a parameter, a text, a label or a weight is not valid, or there are fewer than two labels.
         """
+        y = one_column(y)
         multilabel = is_multilabel(y)
         if multilabel:
             sets, classes = label_sets(y)
@@ -117,6 +121,7 @@ class SwissbertClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         else:
             values = single_labels(y)
             classes = sorted_classes(values)
+            check_classes(classes, len(values))
         names = class_names(classes)
         name = dict(zip(classes, names, strict=True))
         declaration: dict[str, object] = {"labels": names}
@@ -168,7 +173,7 @@ class SwissbertClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
             true, _ = label_sets(y, classes)
             rows, _ = label_sets(predicted, classes)
         else:
-            true, rows = row_values(y), predicted.tolist()
+            true, rows = row_values(one_column(y)), predicted.tolist()
         check_same_length(rows, true)
         hits = [a == b for a, b in zip(rows, true, strict=True)]
         return float(np.average(hits, weights=row_weights(sample_weight, len(rows))))
