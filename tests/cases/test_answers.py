@@ -185,3 +185,71 @@ def test_rows_whose_label_is_minus_one_are_answered(case: Path, train_case: Comm
     header, rows = table(case / "out.csv")
     assert header == ["index", "sentence", "label", "mood_label", "mood_probability", "cut", "error"]
     assert {row[2] for row in rows} == {"-1"}, "the input's own column is kept"
+
+
+@pytest.mark.parametrize("delimiter", ["\t", ",", ";"])
+def test_a_table_on_standard_input_is_read_as_one(
+    swissbert: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, delimiter: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = f"id{delimiter}text\nx1{delimiter}A fine day.\nx2{delimiter}Dull.\n"
+    (tmp_path / "rows.csv").write_text(rows)
+    command = ["predict", "mini", "--task", "sst", "--input"]
+    expected = records(swissbert(*command, "rows.csv"))
+    piped = swissbert(*command, "-", stdin=rows)
+    assert records(piped) == expected
+    assert [record["id"] for record in expected] == ["x1", "x2"]
+    assert "by its first line; format text reads a text on each line" in piped.stderr
+    assert len(records(swissbert(*command, "-", "--format", "text", stdin=rows))) == 3
+
+
+@pytest.mark.parametrize(
+    ("stdin", "rows", "is_table"),
+    [
+        ('{"text": "Fine."}\n{"text": "Dull."}\n', 2, True),
+        ('[\n {"text": "Fine."},\n {"text": "Dull."}\n]\n', 2, True),
+        ("Fine, text\nDull\n", 2, False),
+        ("text\nDull.\n", 1, True),
+        ('{"body": "Fine."}\n', 1, False),
+        ("", 0, False),
+    ],
+)
+def test_standard_input_is_plain_text_unless_its_first_line_has_the_columns(
+    swissbert: Command, stdin: str, rows: int, is_table: bool
+) -> None:
+    ended = swissbert("predict", "mini", "--task", "sst", "--input", "-", stdin=stdin)
+    assert ended.status == 0
+    assert len(records(ended)) == rows
+    assert ("read as" in ended.stderr) == is_table
+    assert ("there are no rows to answer" in ended.stderr) == (rows == 0)
+
+
+def test_rows_without_an_id_are_answered_under_their_number(
+    swissbert: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.csv").write_text("id,text\n12.0,Fine.\n,Fine.\n")
+    (tmp_path / "rows.jsonl").write_text(
+        '{"id": 7, "text": "Fine."}\n{"text": "Fine."}\n{"id": null, "text": "Fine."}\n'
+    )
+    for name, expected in (
+        ("rows.csv", [("id", "12.0"), ("row", 3)]),
+        ("rows.jsonl", [("id", "7"), ("row", 2), ("row", 3)]),
+    ):
+        found = records(swissbert("predict", "mini", "--task", "sst", "--input", name))
+        assert [next(iter(record.items())) for record in found] == expected
+        assert len({record["label"] for record in found}) == 1
+
+
+def test_options_of_one_value_are_refused_a_second_time(
+    swissbert: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text("Fine.\n")
+    ended = swissbert("predict", "mini", "--input", "a.txt", "--task", "sst", "--input=b.txt")
+    assert (ended.status, ended.stderr) == (2, "error: --input is given twice, but it takes one value\n")
+    ended = swissbert("predict", "mini", "--input", "a.txt", "--task", "sst", "--output", "-")
+    assert len(records(ended)) == 1
+    assert not (tmp_path / "-").exists()
+    assert swissbert("predict", "a.txt", "Fine.").stderr.startswith("error: a.txt: a file, but a model is a folder")

@@ -1,5 +1,6 @@
 """The server as a process: sockets, signals, clients that disconnect, and invalid requests."""
 
+import gzip
 import json
 import os
 import signal
@@ -115,31 +116,32 @@ INVALID: list[tuple[Any, int, str]] = [
     (one("   "), 422, "inputs.text: the text is empty"),
     (one("a\0b"), 422, "inputs.text: the text has a NUL character"),
     (b'{"inputs": {"text": "\\ud800"}}', 422, "inputs.text: "),
-    (one("x" * 10_001), 422, "inputs.text: string should have at most 10000 characters"),
-    ({"inputs": {"text": 3}}, 422, "inputs.text: input should be a valid string"),
-    (one("a") | {"tasks": 3}, 422, "tasks: input should be a valid string"),
-    ({"inputs": []}, 422, "inputs: list should have at least 1 item"),
-    ({"inputs": [{"text": "a"}] * 1025}, 422, "inputs: list should have at most 1024 items"),
+    (one("x" * 10_001), 422, "inputs.text: at most 10000 characters are allowed"),
+    ({"inputs": {"text": 3}}, 422, "inputs.text: a text is expected"),
+    (one("a") | {"tasks": 3}, 422, "tasks: the name of a task, or a list of names, is expected"),
+    ({"inputs": []}, 422, "inputs: 0 items, but at least 1 is needed"),
+    ({"inputs": [{"text": "a"}] * 1025}, 422, "inputs: 1025 items, but at most 1024 are allowed"),
     ({"inputs": [{"text": "a"}, {"text": "b", "text_pair": " "}]}, 422, "inputs.1.text_pair: the text is empty"),
     (one("a") | {"tasks": "sts"}, 422, "inputs: task 'sts' takes a pair of texts, not one text; add text_pair"),
     (one("a", "b") | {"tasks": ["para", "sst"]}, 422, "inputs: task 'sst' takes one text, not a pair; leave out"),
     ({"inputs": [{"text": "a", "text_pair": "b"}, {"text": "a"}], "tasks": "sts"}, 422, "inputs.1: task 'sts' takes"),
     (one("a") | {"tasks": "parra"}, 422, "tasks: there is no task 'parra'; did you mean 'para'?"),
     (b'{"inputs": {"text": "a"}, "tasks": ["\\ud800"]}', 422, "tasks.0: "),
-    (one("a") | {"tasks": "x" * 81}, 422, "tasks: string should have at most 80 characters"),
+    (one("a") | {"tasks": "x" * 81}, 422, "tasks: at most 80 characters are allowed"),
     ({"inputs": 3}, 422, "inputs: a text, an object with a text, or a list of them is expected"),
     ({"inputs": [["a", "b", "c"]]}, 422, "inputs.0: a text, a pair of texts or an object with a text is expected"),
     ({"instances": ["a"]}, 422, 'inputs: field required; a body is for instance {"inputs": ["a text", '),
     ({"inputs": "a", "parameters": {}}, 422, "parameters: there is no such field; a body is for instance {"),
     ({"inputs": [{"text": "x" * 9000}] * 20}, 422, "inputs: 180,000 characters in all"),
     (one("a") | {"k\n" * 50: 1}, 422, "k\\nk"),
-    (one("a") | {"tasks": []}, 422, "tasks: list should have at least 1 item"),
+    (one("a") | {"tasks": []}, 422, "tasks: 0 items, but at least 1 is needed"),
     (one("a") | {"task": "sst"}, 422, "task: "),
-    (b'{"inputs": {"text": NaN}}', 422, "inputs.text: input should be a valid string"),
-    (b"{", 400, "the body is not valid JSON"),
+    (b'{"inputs": {"text": NaN}}', 422, "inputs.text: a text is expected"),
+    (b"{", 400, "the body is not valid JSON (Expecting property name enclosed in double quotes at character 2)"),
     (b"\xff\xfe", 400, "the body is not valid JSON"),
     (b"[" * 100_000, 400, "the body is not valid JSON"),
-    (b"", 422, "the body: field required"),
+    (b"", 422, 'the body: it is empty; a body is for instance {"inputs": ['),
+    (b'["a"]', 422, 'the body: an object is expected; a body is for instance {"inputs": ['),
     (b"x" * (1024 * 1024 + 1), 413, "the body is larger than 524,288 bytes"),
 ]
 
@@ -157,8 +159,10 @@ def test_an_invalid_body_gets_one_sentence_that_names_the_field(
 
 
 def test_other_paths_and_methods(server: Server) -> None:
-    assert server.get("/nothing")[:2] == (404, {"error": "Not Found", "field": None})
-    assert server.get("/v1/predict")[0] == 405
+    status, content, _ = server.get("/health")
+    assert status == 404
+    assert content["error"].startswith("there is no such path; /livez and /readyz tell whether the server runs")
+    assert server.get("/v1/predict")[:2] == (405, {"error": "GET is not allowed here; send POST", "field": None})
 
 
 def test_attention_that_is_not_available(server: Server) -> None:
@@ -306,3 +310,12 @@ def test_addresses_and_keys_that_cannot_be_used(
     result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
     assert result.returncode == 2
     assert result.stderr.startswith(f"error: {message}") if message else "65535" in result.stderr
+
+
+def test_a_compressed_body_is_named_as_such(server: Server) -> None:
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    request = urllib.request.Request(server.url + "/v1/predict", gzip.compress(b'{"inputs": "a"}'), headers)
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=30)
+    assert refused.value.code == 415
+    assert json.loads(refused.value.read())["error"].startswith("the body is encoded as 'gzip'; send it as it is")

@@ -4,16 +4,18 @@ import json
 import pickle
 import tempfile
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]
+import pyarrow as pa
 import pytest
 import torch
 from scipy.sparse import csr_array
 from sklearn.base import clone, is_classifier, is_regressor
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.metrics import accuracy_score, classification_report, f1_score, roc_auc_score
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -230,7 +232,7 @@ def test_a_multilabel_classifier_is_saved_with_the_names_of_its_labels(small: di
         (np.array([[0, 1], [2, 0]]), r"y\[1, 0\] is .*2.*, but an indicator matrix holds 0 and 1"),
         (np.array([[0, 1], [np.nan, 0]]), r"y\[1, 0\] is .*nan"),
         (np.array([["a", "b"], ["a", "c"]]), r"y\[0, 0\] is .*'a'.*, but an indicator matrix holds 0 and 1"),
-        (np.array([[0], [1]]), r"y has the shape \[2, 1\]; use one label per row, \[N\], or an indicator matrix"),
+        (csr_array([[0], [1]]), r"y has the shape \[2, 1\]; use one label per row, \[N\], or an indicator matrix"),
         (np.zeros((2, 2, 2)), r"y has the shape \[2, 2, 2\]"),
         (np.zeros((0, 2)), "y has no rows"),
         (np.zeros((3, 2)), "X has 2 rows, but y has 3"),
@@ -404,3 +406,30 @@ def test_a_stopped_run_interrupts_a_search(small: dict[str, Any], monkeypatch: p
     monkeypatch.setattr("swissbert.estimator.fitting.train", stop)
     with pytest.raises(KeyboardInterrupt):
         SwissbertClassifier(**small).fit(TEXTS, GRADES)
+
+
+def test_a_y_of_one_column_is_taken_with_a_warning(small: dict[str, Any]) -> None:
+    expected = SwissbertClassifier(**small).fit(TEXTS, GRADES).predict_proba(TEXTS)
+    for column in (np.array(GRADES)[:, None], pd.DataFrame({"grade": GRADES})):
+        with pytest.warns(DataConversionWarning, match=r"y has the shape \[48, 1\], one column"):
+            model = SwissbertClassifier(**small).fit(TEXTS, column)
+        assert np.array_equal(model.predict_proba(TEXTS), expected)
+    assert np.array_equal(SwissbertClassifier(**small).fit(TEXTS, iter(GRADES)).predict_proba(TEXTS), expected)
+    with pytest.warns(DataConversionWarning):
+        column = SwissbertRegressor(**small).fit(TEXTS, np.array(SCORES)[:, None])
+    decimals = SwissbertRegressor(**small).fit(pa.array(TEXTS), [Decimal(score) for score in SCORES])
+    assert np.array_equal(column.predict(TEXTS), decimals.predict(TEXTS))
+
+
+def test_what_is_not_texts_or_classes_is_refused() -> None:
+    with pytest.raises(
+        SwissbertError, match=r"48 different numbers in 48 rows, with fractions.*use SwissbertRegressor"
+    ):
+        SwissbertClassifier().fit(TEXTS, np.linspace(0, 1, len(TEXTS)))
+    with pytest.raises(SwissbertError, match="X is a sparse matrix, but it must be a list"):
+        SwissbertClassifier().fit(csr_array(INDICATOR), GRADES)
+
+
+def test_estimators_choose_their_settings_unless_given() -> None:
+    for estimator in (SwissbertClassifier(), SwissbertRegressor()):
+        assert [estimator.get_params()[name] for name in ("epochs", "batch_size", "lr")] == [None, None, None]

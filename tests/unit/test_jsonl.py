@@ -85,7 +85,7 @@ def test_lines_that_are_not_objects_are_reported(write: Writer) -> None:
     assert [row.number for row in rows.rows] == [1, 12]
     assert [row.number for row in rows.bad] == [2, 3, 4, 5, 6, 7, 10, 11]
     assert rows.bad[0].reason.startswith("a JSON list, not an object with column names; for lists write header = false")
-    assert rows.bad[3].reason == "a JSON NoneType, not an object with column names"
+    assert rows.bad[3].reason == ('JSON null, not an object with column names; a row is for instance {"text": "..."}')
     assert rows.bad[4].reason.startswith("not a JSON object (")
     assert rows.bad[6].reason == "not a JSON object (nested too deeply)"
     assert rows.bad[7].reason.startswith("not a JSON object (")

@@ -20,7 +20,7 @@ from swissbert.errors import SwissbertError
 from swissbert.inference.input_columns import InputColumns
 from swissbert.inference.input_rows import InputRow
 from swissbert.inference.inputs import open_inputs
-from swissbert.inference.output import AnswerTable, arrow_schema, is_table, table_output
+from swissbert.inference.output import AnswerTable, arrow_schema, is_table, keeps_quotes, table_output
 from swissbert.inference.stream import Answered, record
 from swissbert.kinds import Answer
 from swissbert.tasks import Task, find_task, make_task
@@ -222,3 +222,29 @@ def test_records_of_several_tasks_have_a_part_for_each() -> None:
     assert half.error == "sts: column 'b' is empty"
     none = Answered(row, {}, {"sst": "bad", "sts": "bad"})
     assert record(none, tasks) == {"id": "x", "error": "bad"}
+
+
+def test_a_tab_separated_table_is_written_as_it_was_read(tmp_path: Path) -> None:
+    task = make_task(
+        {
+            "name": "t",
+            "kind": "regression",
+            "range": [0, 1],
+            "columns": {"text": "text", "label": "label"},
+            "format": "tsv",
+        },
+        "test",
+    )
+    source = 'id\ttext\nx1\tA "fine" day.\n\t"Dull\n'
+    (tmp_path / "in.tsv").write_text(source)
+    inputs = open_inputs(str(tmp_path / "in.tsv"), [task])
+    output = tmp_path / "out.tsv"
+    assert not keeps_quotes(output, inputs.format, None)
+    with table_output(output, AnswerTable(inputs.columns, [task], False), quotes=False) as write:
+        for row in inputs:
+            write(Answered(row, {}, {"t": "a\treason"}))
+    lines = output.read_text().splitlines()
+    assert ["\t".join(line.split("\t")[:2]) for line in lines] == source.splitlines()
+    assert lines[1].split("\t")[-1] == "a reason"
+    for path, format, quotes in (("out.csv", "tsv", None), ("out.tsv", "csv", None), ("out.tsv", "tsv", True)):
+        assert keeps_quotes(Path(path), FORMATS[format], quotes)

@@ -30,7 +30,7 @@ def export(
     """Write a model for other programs.
 
     An onnx-int8 file is scored on the dev rows together with the model, and not written if it loses more than 0.3
-    points. A compact folder holds the encoder's difference from its base encoder, which is needed wherever it is loaded.
+    points (of few rows: more than two rows are worth). A compact folder holds the encoder's difference from its base encoder, which is needed wherever it is loaded.
     """
     if format.startswith("onnx"):
         need("onnx", "onnxscript", "onnxruntime", extra="export")

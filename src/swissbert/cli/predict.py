@@ -59,7 +59,7 @@ def predict(
     output: Annotated[
         Path | None,
         typer.Option(
-            help="Output file; standard output if not given. Its ending decides: .csv, .tsv or .parquet for a table with "
+            help="Output file; standard output if not given, or -. Its ending decides: .csv, .tsv or .parquet for a table with "
             "the columns of the input before the answers, .jsonl or .ndjson for JSON lines."
         ),
     ] = None,
@@ -100,6 +100,7 @@ def predict(
         from swissbert.inference.model import load
         from swissbert.inference.output import is_table
 
+    output = None if output == Path("-") else output  # standard output, as - is standard input
     columns = InputColumns(text_column, text_pair_column, id_column)
     if (text is None) == (source is None):
         raise SwissbertError("predict takes either a text or --input")
@@ -189,7 +190,7 @@ def _say(note: str) -> None:
 @contextmanager
 def _output(output: Path | None, inputs: "Inputs", source: str, probabilities: bool) -> "Iterator[Write]":
     """Open the output for the rows of a file or standard input."""
-    from swissbert.inference.output import AnswerTable, arrow_schema, is_table, json_output, table_output
+    from swissbert.inference.output import AnswerTable, arrow_schema, is_table, json_output, keeps_quotes, table_output
 
     if not is_table(output):
         with json_output(output, sys.stdout, inputs.tasks) as write:
@@ -197,7 +198,8 @@ def _output(output: Path | None, inputs: "Inputs", source: str, probabilities: b
         return
     assert output is not None
     table = AnswerTable(inputs.columns, inputs.tasks, probabilities)
-    with table_output(output, table, arrow_schema(source, inputs.format)) as write:
+    quotes = keeps_quotes(output, inputs.format, inputs.tasks[0].quotes)
+    with table_output(output, table, arrow_schema(source, inputs.format), quotes=quotes) as write:
         yield write
     if table.dropped:
         names = ", ".join(repr(name) for name in sorted(table.dropped)[:5])
@@ -208,6 +210,8 @@ def _output(output: Path | None, inputs: "Inputs", source: str, probabilities: b
 
 def _report(tally: "Tally", model: "Model") -> None:
     """Report how many rows could not be used or were cut. Exits with status 1 if there are rows and none was used."""
+    if not tally.rows:
+        print("there are no rows to answer", file=sys.stderr)
     if tally.bad:
         print(
             f"{tally.bad:,} of {tally.rows:,} row(s) could not be used; the reasons are in their lines of the output",

@@ -76,6 +76,7 @@ def main() -> None:
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # whatever the locale says
     try:
         try:
+            _refuse_repeated(sys.argv[1:])
             app()
         finally:
             sys.stdout.flush()
@@ -95,6 +96,31 @@ def main() -> None:
             raise
         _drop_output()  # errors of any other file carry its name
         _fail(f"standard output: cannot be written ({error.strerror})")
+
+
+def _refuse_repeated(arguments: list[str]) -> None:
+    """Raise SwissbertError if an option that takes one value is given twice, of which Typer keeps the last one silently."""
+    command = getattr(typer.main.get_command(app), "commands", {}).get(arguments[0] if arguments else "")
+    single = {
+        name
+        for parameter in getattr(command, "params", [])
+        if not getattr(parameter, "multiple", True) and not getattr(parameter, "is_flag", True)
+        for name in parameter.opts
+        if name.startswith("--")
+    }
+    seen: set[str] = set()
+    rest = iter(arguments[1:])
+    for argument in rest:
+        if argument == "--":
+            break
+        name, sign, _ = argument.partition("=")
+        if name not in single:
+            continue
+        if name in seen:
+            raise SwissbertError(f"{name} is given twice, but it takes one value")
+        seen.add(name)
+        if not sign:
+            next(rest, None)
 
 
 def _fail(message: str) -> NoReturn:

@@ -1,11 +1,14 @@
 """Conversion and checks of the y that estimators are given."""
 
 import math
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from numbers import Real
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import DataConversionWarning
 
 from swissbert.data.formats import unreadable
 from swissbert.errors import SwissbertError
@@ -15,6 +18,43 @@ from swissbert.settings import shown
 
 COLLECTIONS = (list, set, frozenset)
 """Types that hold the labels of a multilabel row. A tuple is one label, since it is hashable and has an order."""
+
+
+def one_column(y: object) -> object:
+    """Return a y of one column, ``[N, 1]``, as ``[N]``, with scikit-learn's warning; an iterator as a list.
+
+    Any other y is returned as it is.
+    """
+    if isinstance(y, Iterator):
+        return list(y)
+    shape = getattr(y, "shape", None)
+    if not isinstance(shape, tuple) or len(shape) != 2 or shape[1] != 1 or hasattr(y, "toarray"):
+        return y
+    warnings.warn(
+        f"y has the shape {list(shape)}, one column; its values are taken as one label or number per row, as y of shape "
+        f"[{shape[0]}] would be",
+        DataConversionWarning,
+        stacklevel=3,
+    )
+    return (y.to_numpy() if hasattr(y, "to_numpy") else np.asarray(y))[:, 0]
+
+
+def check_classes(classes: Sequence[Any], rows: int) -> None:
+    """Check that labels are not measurements: numbers with a fraction that hardly recur.
+
+    Args:
+        classes: The different labels.
+        rows: Number of rows.
+
+    Raises:
+        SwissbertError: If most rows have a number of their own.
+    """
+    is_fraction = any(isinstance(label, float) and not label.is_integer() for label in classes)
+    if is_fraction and 2 * len(classes) > rows and len(classes) > 2:
+        raise SwissbertError(
+            f"y has {len(classes)} different numbers in {rows} rows, with fractions, so they are no classes; use "
+            "SwissbertRegressor, or make classes of them"
+        )
 
 
 def row_values(y: object) -> list[Any]:
@@ -71,7 +111,7 @@ def single_numbers(y: object) -> list[float]:
             raise SwissbertError(
                 f"y[{number}] is {shown(value)}, but every row needs a number; leave out rows without one"
             )
-        if not isinstance(value, Real) or not math.isfinite(value):
+        if not isinstance(value, Real | Decimal) or not math.isfinite(value):
             advice = "; turn texts into numbers first" if isinstance(value, str) else ""
             raise SwissbertError(f"y[{number}] is {shown(value)}, not a finite number{advice}")
     numbers = [float(value) for value in values]

@@ -10,10 +10,12 @@ from swissbert.errors import SwissbertError
 from swissbert.estimator.base import TextEstimator
 from swissbert.estimator.checks import (
     array_of,
+    check_classes,
     check_same_length,
     class_names,
     is_multilabel,
     label_sets,
+    one_column,
     row_values,
     single_labels,
     sorted_classes,
@@ -112,6 +114,7 @@ class SwissbertClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         Raises:
             SwissbertError: If a parameter, a text, a label or a weight is not valid, or there are fewer than two labels.
         """
+        y = one_column(y)
         multilabel = is_multilabel(y)
         if multilabel:
             sets, classes = label_sets(y)
@@ -119,6 +122,7 @@ class SwissbertClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         else:
             values = single_labels(y)
             classes = sorted_classes(values)
+            check_classes(classes, len(values))
         names = class_names(classes)
         name = dict(zip(classes, names, strict=True))
         declaration: dict[str, object] = {"labels": names}
@@ -170,7 +174,7 @@ class SwissbertClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
             true, _ = label_sets(y, classes)
             rows, _ = label_sets(predicted, classes)
         else:
-            true, rows = row_values(y), predicted.tolist()
+            true, rows = row_values(one_column(y)), predicted.tolist()
         check_same_length(rows, true)
         hits = [a == b for a, b in zip(rows, true, strict=True)]
         return float(np.average(hits, weights=row_weights(sample_weight, len(rows))))

@@ -6,7 +6,7 @@ from sklearn.base import RegressorMixin
 
 from swissbert.errors import SwissbertError
 from swissbert.estimator.base import TextEstimator
-from swissbert.estimator.checks import single_numbers
+from swissbert.estimator.checks import one_column, single_numbers
 from swissbert.estimator.texts import text_inputs
 from swissbert.estimator.weights import row_weights
 from swissbert.kinds import Array
@@ -37,7 +37,7 @@ class SwissbertRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         Raises:
             SwissbertError: If a parameter, a text, a number or a weight is not valid.
         """
-        numbers = single_numbers(y)
+        numbers = single_numbers(one_column(y))
         declaration = {
             "kind": "regression",
             "range": [min(numbers), max(numbers)],

@@ -58,7 +58,9 @@ def listed(values: object, name: str) -> list[Any]:
     form = "a list, tuple, array or Series with a value for each row"
     if isinstance(values, Mapping | AbstractSet):
         raise SwissbertError(f"{name} is a {type(values).__name__}, but it must be {form}")
-    for method in ("to_numpy", "tolist"):
+    if hasattr(values, "toarray"):
+        raise SwissbertError(f"{name} is a sparse matrix, but it must be {form}")
+    for method in ("to_pylist", "to_numpy", "tolist"):  # Arrow; pandas; numpy
         if hasattr(values, method):
             values = getattr(values, method)()
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):

@@ -41,6 +41,8 @@ def select_tasks(
         if reason:
             fitting = [other for other, clause in reasons.items() if not clause]
             hint = f"; these tasks can be exported: {', '.join(fitting)}" if fitting else ""
+            if not fitting and model.network.separate(model.task(name)):
+                hint = "; serve the model, or train one with model.pair_encoding = true and model.pair_head = 'linear'"
             raise SwissbertError(f"task '{name}' cannot be exported as {target}: {reason}{hint}")
     return tasks
 

@@ -51,7 +51,7 @@ class Inputs:
         """Yield the rows."""
         plain, *copies = tee(self._raw, 1 + len(self.groups))  # read in step, so that one row is kept at a time
         checked = (
-            check_rows(copy, group[0], self.source, labelled=False)
+            check_rows(self._with_ids(copy), group[0], self.source, labelled=False)
             for copy, group in zip(copies, self.groups, strict=True)
         )
         try:
@@ -60,6 +60,14 @@ class Inputs:
                 yield InputRow(number, self._identity(known), known, tuple(rows))
         except OSError as error:
             raise SwissbertError(f"{self.source}: cannot be read ({error.strerror or error})") from error
+
+    def _with_ids(self, raw: Iterator[NumberedCells]) -> Iterator[NumberedCells]:
+        """Give rows whose id is empty or missing their number instead, so that their texts are answered all the same."""
+        for number, cells in raw:
+            if self._id is not None and isinstance(cells, dict) and is_missing(cells.get(self._id)):
+                yield number, {**cells, self._id: str(number)}
+            else:
+                yield number, cells
 
     def _identity(self, cells: Cells | None) -> str | None:
         """Return the id of a row, which a row that is bad for another reason has too."""

@@ -18,12 +18,14 @@ from swissbert.data.formats import (
     OnOpen,
     ReadOptions,
     TextFormat,
+    codec_of,
     ending_of,
     find_format,
     ignore_note,
     member_name,
     read_cells,
     start_of_text,
+    table_format,
     unreadable,
     with_nested,
 )
@@ -37,6 +39,10 @@ Text = str | tuple[str, str]
 """One input: a text, or a pair of texts for a task of pairs."""
 STDIN = "-"
 """Name that stands for standard input."""
+START_BYTES = 2**13
+"""Bytes of standard input that are looked at to recognise its format."""
+CELL_MARKS = ',;|"'
+"""If the second line has none of these, a first line that has one is a text, and no header."""
 
 
 def rows_of(texts: Iterable[Any], task: Task) -> Iterator[Row]:
@@ -104,8 +110,8 @@ def open_inputs(
     Args:
         source: Path of a file, or ``-`` for standard input.
         tasks: The tasks.
-        format: A format or its name; ``auto`` is plain text for standard input, else see `input_format`. Options of
-            reading are those that the first task declares.
+        format: A format or its name; ``auto`` is plain text for standard input, unless its first line has the columns of
+            a task, else see `input_format`. Options of reading are those that the first task declares.
         is_choice: Whether to answer only those of the tasks that read such input, instead of all.
         columns: Names of columns that take the place of those that tasks declare.
         stdin: What to read instead of the process's standard input.
@@ -117,17 +123,18 @@ def open_inputs(
     """
     where = "standard input" if source == STDIN else source
     first = tasks[0]
+    data = _stdin_bytes() if source == STDIN and stdin is None else None
     try:
         options = _options(tasks, columns, on_note)
         if source == STDIN:
-            chosen = find_format(Path("/dev/stdin"), FORMATS["text"] if format == "auto" else format, options)
+            chosen = _stdin_format(format, first, options, data)
         else:
             chosen = input_format(Path(source), first, format, on_note, options)
         if not chosen.has_columns:
             has_pairs = all(task.is_pair for task in tasks)
             options = replace(options, text="text", text_pair="text_pair" if has_pairs else None)
         if source == STDIN:
-            raw = _read_stdin(options, chosen, stdin)
+            raw = _read_stdin(options, chosen, data or stdin)
         else:
             raw = read_cells(Path(source), chosen, options, on_open)
         if chosen.has_columns:
@@ -151,18 +158,49 @@ def _options(tasks: Sequence[Task], columns: InputColumns, on_note: OnNote = ign
     return replace(tasks[0].read_options, texts=tuple(dict.fromkeys(texts)), columns=tuple(expected), on_note=on_note)
 
 
-def _read_stdin(options: ReadOptions, chosen: Format, stdin: TextIO | None) -> Iterator[NumberedCells]:
-    """Open standard input as bytes, whatever the locale, so that bytes of another encoding are bad rows and no error."""
-    if stdin is None and sys.stdin is None:
-        raise SwissbertError("standard input: it is closed, so there is nothing to read")
-    if not isinstance(chosen, TextFormat):
-        return read_cells(Path("/dev/stdin"), chosen, options)
-    if stdin is not None:
-        rows = chosen.parse(stdin, "standard input", options)
+def _stdin_format(format: Format | str, task: Task, options: ReadOptions, data: io.BufferedReader | None) -> Format:
+    """Return the format of standard input: the one that is named, else plain text unless the first line names columns.
+
+    What the other end of the pipe has written so far is looked at and stays there to be read.
+    """
+    if format != "auto":
+        return find_format(Path("/dev/stdin"), format, options)
+    start = b"" if data is None else data.peek(START_BYTES)
+    try:
+        text = start.decode(codec_of(options.encoding) if options.encoding else "utf-8-sig", errors="replace")
+    except UnicodeError:
+        text = ""
+    declared = task.format
+    if isinstance(declared, TextFormat) and declared.has_columns and declared.fits(text, options):
+        table: Format | None = declared
     else:
-        raw = sys.stdin.buffer
-        data = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(cast(Any, raw))
-        rows = chosen.read(data, "standard input", options)
+        table = table_format(text, replace(options, delimiter=None))
+    first, second = [*text.splitlines(), "", ""][:2]
+    has_cells, next_has = (any(mark in line for mark in CELL_MARKS) for line in (first, second))
+    if table is None or (table.name == "csv" and second and has_cells and not next_has):
+        return FORMATS["text"]
+    options.on_note(f"standard input: read as {table.name}, by its first line; format text reads a text on each line")
+    return table
+
+
+def _stdin_bytes() -> io.BufferedReader:
+    """Return standard input as bytes, whatever the locale, so that bytes of another encoding are bad rows and no error."""
+    if sys.stdin is None:
+        raise SwissbertError("standard input: it is closed, so there is nothing to read")
+    raw = sys.stdin.buffer
+    return raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(cast(Any, raw))
+
+
+def _read_stdin(
+    options: ReadOptions, chosen: Format, stdin: TextIO | io.BufferedReader | None
+) -> Iterator[NumberedCells]:
+    """Read standard input, or what stands for it."""
+    if not isinstance(chosen, TextFormat) or stdin is None:
+        return read_cells(Path("/dev/stdin"), chosen, options)
+    if isinstance(stdin, io.BufferedReader):
+        rows = chosen.read(stdin, "standard input", options)
+    else:
+        rows = chosen.parse(stdin, "standard input", options)
     return with_nested(rows, options.columns)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Literal, get_args, overload
+from typing import Any, Literal, cast, get_args, overload
 
 import numpy as np
 
@@ -78,12 +78,17 @@ class Model:
         """
         if name is None and len(self.tasks) == 1:
             return next(iter(self.tasks.values()))
-        if name not in self.tasks:
-            problem = "needs a task" if name is None else f"has no task '{name}'"
-            raise SwissbertError(
-                f"{self.folder}: this model {problem}; its tasks are {', '.join(self.tasks)}", argument="task"
-            )
-        return self.tasks[name]
+        if isinstance(name, str) and name in self.tasks:
+            return self.tasks[name]
+        problem = "needs a task" if name is None else f"has no task {shown(name)}"
+        several, given = "", cast(object, name)
+        if isinstance(given, list | tuple):
+            several = "; predict takes one task, predict_all several"
+        elif isinstance(given, str) and "," in given:
+            several = "; name one at a time"
+        raise SwissbertError(
+            f"{self.folder}: this model {problem}; its tasks are {', '.join(self.tasks)}{several}", argument="task"
+        )
 
     def token_options(self, task: Task) -> TokenOptions:
         """Return how the rows of a task become tokens for this model."""

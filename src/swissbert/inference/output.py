@@ -2,12 +2,14 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from swissbert.data.formats import Format
+from swissbert.data.formats.delimited import Delimited
 from swissbert.data.formats.parquet import Parquet
 from swissbert.errors import SwissbertError
 from swissbert.files import whole_file, whole_path
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 JSON_ENDINGS = (".jsonl", ".ndjson")
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
+LINE_ENDS = re.compile(r"[\t\r\n]")
+"""What a cell of a table without quotes cannot hold."""
 PARQUET = ".parquet"
 OUTPUT_ENDINGS = (*DELIMITERS, PARQUET, *JSON_ENDINGS)
 """Endings of output files; a name without an ending, a pipe and a device get JSON lines."""
@@ -154,13 +158,17 @@ def json_output(
 
 
 @contextmanager
-def table_output(path: Path, table: AnswerTable, schema: "pa.Schema | None" = None) -> Iterator[Write]:
+def table_output(
+    path: Path, table: AnswerTable, schema: "pa.Schema | None" = None, *, quotes: bool = True
+) -> Iterator[Write]:
     """Open a table by the ending of its name; it appears whole or not at all.
 
     Args:
         path: The file.
         table: Its columns.
         schema: Types of the columns of the input for a Parquet file; None for text.
+        quotes: Whether cells with quotes, delimiters or line ends are quoted. If not, cells are written as they are, as
+            in a table where quotes are plain text.
 
     Raises:
         SwissbertError: If the file cannot be written.
@@ -171,12 +179,34 @@ def table_output(path: Path, table: AnswerTable, schema: "pa.Schema | None" = No
         return
     with whole_file(path) as out:
         writer = csv.writer(out, delimiter=DELIMITERS[path.suffix.lower()], lineterminator="\n")
-        writer.writerow(map(_as_text, table.names))
+
+        def write_cells(cells: Iterable[Any]) -> None:
+            texts = [_as_text(cell) for cell in cells]
+            if quotes:
+                writer.writerow(texts)
+            else:
+                out.write("\t".join(" ".join(LINE_ENDS.split(text)) for text in texts) + "\n")
 
         def write_line(answered: Answered) -> None:
-            writer.writerow(map(_as_text, table.input_cells(answered) + table.answer_cells(answered)))
+            write_cells(table.input_cells(answered) + table.answer_cells(answered))
+
+        write_cells(table.names)
 
         yield write_line
+
+
+def keeps_quotes(path: Path, format: Format, quotes: bool | None) -> bool:
+    """Return whether a table is to be written with quotes as syntax: not a ``.tsv`` of a ``.tsv`` where they are text.
+
+    Args:
+        path: The table.
+        format: The format of the input.
+        quotes: What the task declares about quotes in the input; None for the format's default.
+    """
+    is_plain = (
+        isinstance(format, Delimited) and format.delimiter == "\t" and not (format.quotes if quotes is None else quotes)
+    )
+    return not (is_plain and path.suffix.lower() == ".tsv")
 
 
 def arrow_schema(source: str, format: Format) -> "pa.Schema | None":

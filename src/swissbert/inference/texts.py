@@ -1,7 +1,8 @@
 """Texts given in Python: one, several at once, or a stream of them; single texts or pairs."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from numbers import Real
+from typing import Any, Literal, NamedTuple, cast
 
 from swissbert.errors import SwissbertError
 from swissbert.settings import shown
@@ -35,6 +36,7 @@ def given_texts(texts: object, text_pair: object, takes_pairs: bool) -> Given:
     """
     if text_pair is not None:
         return _two_columns(texts, text_pair, takes_pairs)
+    texts = _scalar(texts)
     if isinstance(texts, str) or (takes_pairs and _is_pair(texts)):
         return Given([texts], "one")
     form, items = _checked(texts, "texts")
@@ -45,6 +47,7 @@ def _two_columns(first: object, second: object, takes_pairs: bool) -> Given:
     """Join first and second texts to pairs."""
     if not takes_pairs:
         raise SwissbertError("text_pair is given, but this task takes one text; leave it out")
+    first, second = _scalar(first), _scalar(second)
     if isinstance(first, str) and isinstance(second, str):
         return Given([(first, second)], "one")
     for name, value in (("texts", first), ("text_pair", second)):
@@ -74,6 +77,11 @@ def _zipped(firsts: Iterable[object], seconds: Iterable[object]) -> Iterator[tup
             ) from error
         number += 1
         yield pair
+
+
+def _scalar(value: object) -> object:
+    """Return the only value of an array without dimensions, and anything else as it is."""
+    return value.item() if getattr(value, "shape", None) == () and hasattr(value, "item") else value
 
 
 def _is_pair(texts: object) -> bool:
@@ -115,14 +123,17 @@ def check_threshold(tasks: Sequence[Task], threshold: float | None) -> None:
     """
     if threshold is None:
         return
-    if isinstance(threshold, bool) or not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
+    given = cast(object, threshold)  # numbers of numpy are no subclass of float
+    if isinstance(given, bool) or not isinstance(given, Real) or not 0 <= float(given) <= 1:
         raise SwissbertError(
             f"threshold is {shown(threshold)}, but it must be a probability from 0 to 1", argument="threshold"
         )
     for task in tasks:
         if not task.kind.takes_threshold:
+            having = [other.name for other in tasks if other.kind.takes_threshold]
+            advice = f"answer {', '.join(having)} alone" if having else "binary and multilabel tasks have one"
             raise SwissbertError(
                 f"threshold is {threshold:g}, but task '{task.name}' is a {task.kind.name}, whose answers have no "
-                "threshold; binary and multilabel tasks have one",
+                f"threshold; {advice}",
                 argument="threshold",
             )

@@ -52,6 +52,8 @@ def resolve_folder(name: str | Path) -> Path:
     repo_id, _, revision = str(name).partition("@")
     if is_hub_id(repo_id) and not os.path.lexists(path):
         return pull(repo_id, revision or None)
+    if path.exists():
+        raise SwissbertError(f"{path}: a file, but a model is a folder; name the model folder or run folder")
     raise SwissbertError(f"{path}: there is no such model folder or run folder")
 
 

@@ -18,7 +18,7 @@ ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     401: {"model": ErrorShape, "description": "The API key is missing or wrong"},
     408: {"model": ErrorShape, "description": "The body took too long to arrive"},
     413: {"model": ErrorShape, "description": "The body is too large"},
-    415: {"model": ErrorShape, "description": "The content type is not application/json"},
+    415: {"model": ErrorShape, "description": "The content type is not application/json, or the body is compressed"},
     422: {"model": ErrorShape, "description": "A field is invalid; the response names it"},
     429: {"model": ErrorShape, "description": "The server is overloaded; see the Retry-After header"},
 }
@@ -28,6 +28,15 @@ FORMS = {
     "attention": '{"text": "a text"}',
 }
 """A valid body of each POST route, by the end of its path."""
+_LENGTHS = {
+    "too_short": "{actual_length} items, but at least {min_length} is needed",
+    "too_long": "{actual_length} items, but at most {max_length} are allowed",
+    "string_too_short": "it is empty",
+    "string_too_long": "at most {max_length} characters are allowed",
+    "string_type": "a text is expected",
+    "string_unicode": "the text has half of a surrogate pair",
+}
+"""Wording of pydantic's errors about lengths and texts."""
 _WRONG_TYPE = ("model_attributes_type", "model_type", "list_type", "dict_type")
 
 
@@ -71,9 +80,19 @@ def add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> JSONResponse:
-        message = INVALID_JSON if error.status_code == 400 else str(error.detail)
+        message = _http_message(request, error)
         headers = dict(error.headers) if error.headers else None
         return await api_error(request, ApiError(error.status_code, message, None, headers))
+
+
+def _http_message(request: Request, error: HTTPException) -> str:
+    """Word an error of the framework."""
+    allowed = {name.lower(): value for name, value in (error.headers or {}).items()}.get("allow")
+    if error.status_code == 405 and allowed:
+        return f"{request.method} is not allowed here; send {allowed.replace(', ', ' or ')}"
+    if error.status_code == 404:
+        return "there is no such path; /livez and /readyz tell whether the server runs, /docs lists all paths"
+    return f"{INVALID_JSON} in UTF-8" if error.status_code == 400 else str(error.detail)
 
 
 def from_validation(error: RequestValidationError, form: str | None = None) -> ApiError:
@@ -85,15 +104,23 @@ def from_validation(error: RequestValidationError, form: str | None = None) -> A
     """
     first = min(error.errors(), key=_generality)
     if first["type"] == "json_invalid":
-        return ApiError(400, INVALID_JSON)
+        why, position = first.get("ctx", {}).get("error"), first["loc"][-1]
+        where = f" at character {position + 1}" if isinstance(position, int) else ""
+        return ApiError(400, f"{INVALID_JSON} ({why}{where})" if why else INVALID_JSON)
     field = _field(first)
     message = str(first["msg"]).removeprefix("Value error, ")
     if first["type"] in _WRONG_TYPE:
         message = _expected(field)
     if first["type"] == "extra_forbidden":
         message = "there is no such field"
-    if form and first["type"] in ("extra_forbidden", "missing") and field:
+    if first["type"] == "missing" and not field:
+        message = "it is empty"
+    if counts := _LENGTHS.get(first["type"]):
+        message = counts.format(**first.get("ctx", {}))
+    if form and (first["type"] in ("extra_forbidden", "missing") or not field):
         message = f"{message}; a body is for instance {form}"
+    if first["type"] == "string_type" and field and field.startswith("tasks"):
+        message = "the name of a task, or a list of names, is expected"
     if message == EMPTY and field and field.endswith("text_pair"):
         message = f"{message}; leave text_pair out of a single text"
     return ApiError(422, f"{field or 'the body'}: {message[:1].lower()}{message[1:]}", field)

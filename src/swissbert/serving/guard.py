@@ -95,6 +95,11 @@ class Guard:
             return
         if headers.get(b"content-type", b"").split(b";")[0].strip().lower() != b"application/json":
             raise ApiError(415, "send the header content-type: application/json")
+        if (coding := headers.get(b"content-encoding", b"identity").strip().lower()) not in (b"", b"identity"):
+            name = coding.decode("latin-1")[:20]
+            raise ApiError(
+                415, f"the body is encoded as {name!r}; send it as it is, without the header content-encoding"
+            )
         if self.uploads >= MAX_UPLOADS:
             raise ApiError.overloaded(1, "too many uploads at the same time; try again later")
         body = await self._receive_body(receive, headers.get(b"content-length", b"0"))

@@ -67,7 +67,8 @@ def find_format(path: Path, format: Format | str = "auto", options: ReadOptions 
     by_ending = ENDINGS.get(ending)
     if by_ending is not None and by_ending.has_columns:
         return by_ending
-    table = _table(path, options or ReadOptions())
+    options = options or ReadOptions()
+    table = table_format(start_of_text(path, options) if options.texts else "", options)
     if table is not None:
         return table
     if by_ending is None:
@@ -82,11 +83,18 @@ def find_format(path: Path, format: Format | str = "auto", options: ReadOptions 
     return by_ending
 
 
-def _table(path: Path, options: ReadOptions) -> Format | None:
-    """Return the format with columns that a file of text has by its first line; None if it has none."""
+def table_format(start: str, options: ReadOptions) -> Format | None:
+    """Return the format with columns that a text has: by the delimiter of `options`, or by its first line.
+
+    Args:
+        start: Its beginning.
+        options: How it is read, with the columns to expect.
+
+    Returns:
+        The format; None if it has no columns.
+    """
     if options.delimiter is not None:
         return FORMATS["tsv" if options.delimiter == "\t" else "csv"]
-    start = start_of_text(path, options) if options.texts else ""
     line = next((line for line in start.splitlines() if line), "")
     for delimiter in DELIMITERS:
         format = FORMATS["tsv" if delimiter == "\t" else "csv"]
@@ -153,6 +161,7 @@ __all__ = [
     "member_name",
     "read_cells",
     "start_of_text",
+    "table_format",
     "unknown_format",
     "unreadable",
     "with_nested",

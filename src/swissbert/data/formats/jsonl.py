@@ -17,6 +17,10 @@ Numbered = tuple[int, object]
 """A number and a JSON value, or a number and a `_Bad` line."""
 
 
+_JSON_NAMES = {str: "text", bool: "true or false", int: "number", float: "number", type(None): "null"}
+"""What values that are no rows are called in JSON."""
+
+
 class _Bad(str):
     """Why a line holds no JSON."""
 
@@ -114,10 +118,15 @@ def _cells(value: object, options: ReadOptions) -> Cells | str:
             "their numbers from 1"
         )
     if not isinstance(value, dict):
-        return f"a JSON {type(value).__name__}, not an object with column names"
+        return f'JSON {_JSON_NAMES[type(value)]}, not an object with column names; a row is for instance {{"{_text_name(options)}": "..."}}'
     if why := unreadable("".join(value), options.encoding):
         return f"a column name with {why}"
     return value
+
+
+def _text_name(options: ReadOptions) -> str:
+    """Return the name of the text column that is expected."""
+    return next((name for texts in options.texts for name in texts), "text")
 
 
 def _unpacked(only: Numbered, where: str, options: ReadOptions) -> Iterator[Numbered]:
