@@ -122,3 +122,18 @@ def test_a_file_that_teaches_nothing_is_refused(write: Write, rows: list[str], m
     with pytest.raises(SwissbertError) as caught:
         declare(path)
     assert str(caught.value) == f"{path}: {message}"
+
+
+@pytest.mark.parametrize("cells", [["1,370", "12", "2,001,000"], ["1 370", "4 100"], ["$5", "$1.50"], ["1'000", "3"]])
+def test_numbers_with_marks_are_refused_with_the_way_to_write_them(cells: list[object]) -> None:
+    with pytest.raises(ValueError, match="marks that a number has not; write digits"):
+        guess_kind(cells)
+
+
+def test_a_text_as_label_and_an_object_as_label_are_refused(write: Write) -> None:
+    rows = [f"words {n},{'x' * 300 if n % 2 else 'no'}" for n in range(20)]
+    with pytest.raises(SwissbertError, match="300 characters, which looks like a text"):
+        declare(csv(write, "text,label", rows))
+    folder = write("".join(f'{{"text": "a{n}", "label": {{"name": {n % 2}}}}}\n' for n in range(9)), "rows.jsonl")
+    with pytest.raises(SwissbertError, match=r"column 'label' holds objects; name the key with the label: label\.name"):
+        declare(folder / "rows.jsonl")

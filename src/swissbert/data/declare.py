@@ -1,17 +1,20 @@
 """Declarations of tasks from a data file: columns, kinds, labels or ranges, and the reasons for them."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from swissbert.data.formats import unreadable
 from swissbert.data.memory import plain
-from swissbert.data.row_checks import stands_for_nothing
+from swissbert.data.row_checks import stands_for_nothing, with_late_columns
 from swissbert.data.splits import open_cells
 from swissbert.errors import SwissbertError, nearest
 from swissbert.kinds.guess import Guess, guess_kind
-from swissbert.kinds.label_names import names_in
+from swissbert.kinds.label_names import is_none, names_in
 from swissbert.tasks import Task, make_task
 
 TEXT_NAMES = ("text", "sentence", "message", "review", "comment", "body", "content", "question", "tweet", "title")
@@ -63,9 +66,12 @@ def declare(
         SwissbertError: If the file cannot be read, a column is missing or cannot be found, or cells are no labels.
     """
     options = dict(options or {})
-    columns, cells = _read(path, text, list(labels), text_pair, options)
+    columns, cells, empty = _read(path, text, list(labels), text_pair, options)
     names = _task_names(list(cells))
-    return [_declared(path, names[label], {**columns, "label": label}, cells[label], options) for label in cells]
+    return [
+        _declared(path, names[label], {**columns, "label": label}, cells[label], options, empty[label])
+        for label in cells
+    ]
 
 
 def recipe(path: Path, declared: Sequence[Declared], name: str | None = None) -> dict[str, Any]:
@@ -89,8 +95,8 @@ def _as_table(task: Task) -> dict[str, Any]:
 
 def _read(
     path: Path, text: str | None, labels: list[str], text_pair: str | None, options: Mapping[str, object]
-) -> tuple[dict[str, str], dict[str, list[object]]]:
-    """Return the columns of texts by role, and the label cells of each label column."""
+) -> tuple[dict[str, str], dict[str, list[object]], Counter[str]]:
+    """Return the columns of texts by role; of each label column the label cells, and the number of rows without one."""
     if not path.is_file():
         raise SwissbertError(f"{path}: there is no such file")
     roles = {"text": text or "text", "label": labels[0] if labels else "label"}
@@ -110,8 +116,10 @@ def _read(
     )
     columns: dict[str, str] = {}
     cells: dict[str, list[object]] = {}
+    empty: Counter[str] = Counter()
     reasons: list[str] = []
-    for _, row in open_cells(probe, "train", path.parent)[1]:
+    raw = chain.from_iterable(rows for _, rows in open_cells(probe, "train", path.parent)[1])
+    for _, row in with_late_columns(raw, [name for name in (text, text_pair, *labels) if name]):
         if isinstance(row, str):
             reasons.append(row)
             continue
@@ -123,12 +131,17 @@ def _read(
             cells = {_column(path, row, label, (), "label"): [] for label in wanted}
         for label, column in cells.items():
             cell = plain(row.get(label))
-            if not stands_for_nothing(cell, probe):
+            if isinstance(cell, dict):
+                keys = ", ".join(f"{label}.{key}" for key in list(cell)[:5])
+                raise SwissbertError(f"{path}: column '{label}' holds objects; name the key with the label: {keys}")
+            if stands_for_nothing(cell, probe):
+                empty[label] += 1
+            elif not (isinstance(cell, str) and unreadable(cell)):  # such rows are bad
                 column.append(cell)
     if not columns:
         why = f" ({len(reasons)} bad rows; the first: {reasons[0]})" if reasons else ""
         raise SwissbertError(f"{path}: there are no rows{why}")
-    return columns, cells
+    return columns, cells, empty
 
 
 def _column(path: Path, row: Mapping[str, object], name: str | None, usual: Sequence[str], role: str) -> str:
@@ -162,14 +175,21 @@ def _task_names(labels: Sequence[str]) -> dict[str, str]:
 
 
 def _declared(
-    path: Path, name: str, columns: Mapping[str, str], cells: Sequence[object], options: Mapping[str, object]
+    path: Path,
+    name: str,
+    columns: Mapping[str, str],
+    cells: Sequence[object],
+    options: Mapping[str, object],
+    empty: int,
 ) -> Declared:
-    """Declare one task from the cells of its label column."""
+    """Declare one task from the cells of its label column; `empty` rows have none."""
     where = f"{path}: column '{columns['label']}'"
     if not cells:
         raise SwissbertError(f"{where} has no label in any row")
     try:
         guess = guess_kind(cells)
+        if any(map(is_none, cells)) and not any(map(is_none, names_in(cells))):
+            cells = [cell for cell in cells if not is_none(cell)]
         if "kind" in options:
             guess = Guess(str(options["kind"]), "as given", guess.separator)
         table: dict[str, Any] = {
@@ -184,7 +204,7 @@ def _declared(
         open_task = make_task(table, where)
         task = make_task({**table, **open_task.kind.infer(open_task, cells)}, where)
     except ValueError as error:
-        raise SwissbertError(f"{where}: {error}") from error
+        raise SwissbertError(f"{where}: {error}{f' ({empty:,} rows have none)' if empty else ''}") from error
     metric, why = _metric(task, cells)
     return Declared(make_task({**_as_table(task), "metric": metric}, where), len(cells), guess, why)
 

@@ -1,7 +1,8 @@
 """From cells to checked rows: columns get their roles, and every row that cannot be used is reported with a reason."""
 
 import math
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from itertools import chain, islice
 
 from swissbert.data.formats import Cells, NumberedCells, column_names, unreadable
 from swissbert.data.rows import BadRow, Row
@@ -9,10 +10,13 @@ from swissbert.errors import SwissbertError, nearest
 from swissbert.kinds import Label, is_missing
 from swissbert.kinds.cells import MISSING_WORDS, cell_text, is_no_label, number_of
 from swissbert.kinds.label_lists import is_list
+from swissbert.kinds.label_names import is_none
 from swissbert.tasks import Task
 
 SHOWN = 40
 """Characters of a bad cell that a message shows."""
+AHEAD = 100
+"""Rows after the first one that may have a column that it lacks."""
 COLUMNS_SHOWN = 30
 """Columns of a file that a message lists."""
 
@@ -35,13 +39,15 @@ def check_rows(
     Raises:
         SwissbertError: If a column is missing; names it and those that are there.
     """
-    columns_checked = False
-    for number, cells in raw:
+    columns, columns_checked = task.columns, False
+    roles = [columns.text, columns.text_pair, columns.label if labelled else None, columns.id]
+    needed = [name for name in (*roles, columns.weight if weighted else None) if name]
+    for number, cells in with_late_columns(raw, needed):
         if isinstance(cells, str):
             yield BadRow(source, number, cells)
             continue
         if not columns_checked:
-            _check_columns(cells, task, source, labelled, weighted)
+            check_columns(cells, needed, task, source)
             columns_checked = True
         try:
             row = _row(number, cells, task)
@@ -63,11 +69,29 @@ def with_ids(raw: Iterator[NumberedCells], task: Task) -> Iterator[NumberedCells
             yield number, cells
 
 
-def _check_columns(cells: Cells, task: Task, source: str, labelled: bool, weighted: bool) -> None:
-    columns = task.columns
-    needed = [columns.text, columns.text_pair, columns.label if labelled else None, columns.id]
-    for name in [*needed, columns.weight if weighted else None]:
-        if name and name not in cells:
+def with_late_columns(raw: Iterable[NumberedCells], names: Collection[str]) -> Iterator[NumberedCells]:
+    """Give the first row the columns that it lacks and one of the rows after it has, as rows of JSON may have them.
+
+    Args:
+        raw: Numbered cells.
+        names: Columns that are needed. If the first row has them all, nothing is read ahead.
+    """
+    rows, read = iter(raw), []
+    for number, cells in rows:
+        read.append((number, cells))
+        if isinstance(cells, dict):
+            late = [name for name in names if name not in cells]
+            read += islice(rows, AHEAD) if late else []
+            there = {name: None for name in late if any(name in row for _, row in read if isinstance(row, dict))}
+            read = [(n, {**there, **row} if isinstance(row, dict) else row) for n, row in read] if there else read
+            break
+    return chain(read, rows)
+
+
+def check_columns(cells: Cells, names: Iterable[str], task: Task, source: str) -> None:
+    """Raise SwissbertError if a row lacks a column; call it for the first row."""
+    for name in names:
+        if name not in cells:
             here = column_names(cells)
             available = ", ".join(repr(column) for column in here[:COLUMNS_SHOWN])
             more = f" and {len(here) - COLUMNS_SHOWN} more" if len(here) > COLUMNS_SHOWN else ""
@@ -124,6 +148,8 @@ def _label(cell: object, task: Task) -> tuple[Label | None, tuple[tuple[str, str
         return None, ()
     if _is_declared_missing(cell, task):
         return None, ((cell_text(cell), ""),)
+    if isinstance(cell, str) and (why := unreadable(cell, task.encoding)):
+        raise ValueError(f"column '{task.columns.label}' has {why}")
     try:
         label = task.parse_label(one_label(cell, task))
     except ValueError:
@@ -136,6 +162,8 @@ def _label(cell: object, task: Task) -> tuple[Label | None, tuple[tuple[str, str
 def stands_for_nothing(cell: object, task: Task) -> bool:
     """Return whether a label cell is no label of a task that declares none: missing, or a word for it."""
     is_word = isinstance(cell, str) and cell.strip().casefold() in MISSING_WORDS
+    if is_none(cell) and task.kind.has_labels and not task.kind.label_shape(task):
+        is_word = False  # `names_in` decides, which knows the other names
     return is_missing(cell) or is_word or _is_declared_missing(cell, task)
 
 

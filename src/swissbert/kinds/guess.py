@@ -11,6 +11,8 @@ MOST_CLASSES = 20
 """Largest number of different whole numbers that are taken for classes rather than for a score."""
 DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
 PERCENT = re.compile(r"-?\d+(?:[.,]\d+)?\s*%")
+MARKED = re.compile(r"[-+]?[$€£¥]?\s?\d{1,3}(?:[,.' \u00a0\u202f\u2019]\d{3})*(?:[.,]\d+)?\s?[$€£¥]?")
+"""Numbers with marks between thousands, or of a currency."""
 
 
 class Guess(NamedTuple):
@@ -38,11 +40,17 @@ def guess_kind(cells: Sequence[object]) -> Guess:
         cells: The label cells of all rows that have one.
 
     Raises:
-        ValueError: If they are numbers with a decimal comma or a percent sign.
+        ValueError: If they are numbers with a decimal comma, a percent sign or other marks.
     """
     if any(is_list(cell) for cell in cells) or all(written_list(str(cell).strip()) is not None for cell in cells):
         return Guess("multilabel", "cells are lists of labels")
     counts = names_in(cells)
+    others = [name for name in counts if not _is_number(name)]
+    thousands = [name for name in others if re.search(r"[1-9]\d{0,2}\D\d{3}(?!\d)|[$€£¥]", name)]
+    if thousands and all(MARKED.fullmatch(name) for name in others) and not _separator(list(counts)):
+        raise ValueError(
+            f"{thousands[0]!r} has marks that a number has not; write digits, and a point before decimals: 1370 or 13.7"
+        )
     commas = sum(count for name, count in counts.items() if DECIMAL_COMMA.fullmatch(name))
     if commas > 0.9 * counts.total():
         example = next(name for name in counts if DECIMAL_COMMA.fullmatch(name))

@@ -2,10 +2,10 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 
 from swissbert.kinds.cells import cell_text, number_of
-from swissbert.kinds.class_names import alike
+from swissbert.kinds.class_names import alike, truth_of, visible
 from swissbert.kinds.label_lists import SEPARATORS
 
 NEGATIVE = frozenset(
@@ -14,6 +14,10 @@ NEGATIVE = frozenset(
 """Names, in small letters, that stand for the negative label of two."""
 MOST = 1000
 """Largest number of labels that are taken from data."""
+LONG = 200
+"""Characters above which a cell is no label that is taken from data."""
+PADDED = re.compile(r"[+-]?0\d+")
+"""A number with zeros in front, as codes have them."""
 
 
 def cell_name(cell: object) -> str:
@@ -29,18 +33,44 @@ def names_in(cells: Iterable[object]) -> Counter[str]:
     """Count the label names in cells.
 
     Whole numbers with and without a fraction of zero are one name, and so are names that differ in case or space alone,
-    of which the most frequent spelling is taken.
+    and more than two words that all stand for yes or no; the most frequent spelling is taken. The word none is a name
+    only beside names that are written like it.
     """
     counts = Counter(map(cell_name, cells))
+    for name in [name for name in counts if is_none(name) and not _is_name(name, counts)]:
+        del counts[name]
     if all(map(_is_whole, counts)):
-        merged: Counter[str] = Counter()
-        for name, count in counts.items():
-            merged[str(int(float(name)))] += count
-        return merged
-    spellings: dict[str, Counter[str]] = {}
+        merged = _merged(counts, _whole)
+        return Counter({name if PADDED.fullmatch(name) else str(_whole(name)): n for name, n in merged.items()})
+    if len(counts) > 2 and all(truth_of(name) is not None for name in counts):
+        return _merged(counts, truth_of)
+    return _merged(counts, alike)
+
+
+def is_none(cell: object) -> bool:
+    """Return whether a cell is the word none, which is the name of a label in some data and a missing one in others."""
+    return isinstance(cell, str) and cell.strip().casefold() == "none"
+
+
+def _is_name(word: str, names: Collection[str]) -> bool:
+    """Return whether the word none is a name among others: one of them has capitals where it has them."""
+
+    def style(text: str) -> tuple[bool, bool, bool]:
+        return text.islower(), text.isupper(), text.istitle()
+
+    return any(style(name) == style(word) and name.casefold() not in ("none", "true", "false") for name in names)
+
+
+def _merged(counts: Counter[str], key: Callable[[str], Hashable]) -> Counter[str]:
+    """Count names with an equal key together, under the most frequent one that is a word and has no invisible marks."""
+    groups: dict[Hashable, Counter[str]] = {}
     for name, count in counts.items():
-        spellings.setdefault(alike(name), Counter())[name] += count
-    return Counter({group.most_common(1)[0][0]: group.total() for group in spellings.values()})
+        groups.setdefault(key(name), Counter())[name] += count
+
+    def fitness(spelling: tuple[str, int]) -> tuple[bool, bool, int]:
+        return not _is_number(spelling[0]), visible(spelling[0]) == spelling[0], spelling[1]
+
+    return Counter({max(group.items(), key=fitness)[0]: group.total() for group in groups.values()})
 
 
 def sorted_names(counts: Counter[str]) -> list[str]:
@@ -50,6 +80,11 @@ def sorted_names(counts: Counter[str]) -> list[str]:
         ValueError: If there are fewer than two, or so many that they are no labels.
     """
     rows = counts.total()
+    if long := next((name for name in counts if len(name) > LONG), None):
+        raise ValueError(
+            f"{long[:40]!r}... has {len(long):,} characters, which looks like a text and not a label; declare the labels "
+            "if they are meant"
+        )
     for name in counts:
         for mark in SEPARATORS:
             parts = [part.strip() for part in name.split(mark)]
@@ -96,6 +131,14 @@ def negative_first(names: Sequence[str], counts: Counter[str]) -> list[str]:
 
 def _is_number(text: str) -> bool:
     return number_of(text) is not None
+
+
+def _whole(text: str) -> int:
+    """Return the whole number that a text is, without rounding where it has no fraction."""
+    try:
+        return int(text)
+    except ValueError:
+        return int(float(text))
 
 
 def _is_whole(text: str) -> bool:
