@@ -92,3 +92,13 @@ def test_options_of_a_data_file_are_refused_for_a_recipe(swissbert: Command) -> 
     ended = swissbert("train", "quickstart", "--label", "level")
     assert ended.status == 2
     assert "only a data file such as messages.csv takes it" in ended.stderr
+
+
+def test_a_data_file_that_is_not_there_is_named(messages: Path, swissbert: Command) -> None:
+    for name, help in (
+        ("trian.csv", "trian.csv: there is no such file"),
+        (".", ". is a directory; name one data file (in it: "),
+        ("https://example.com/rows.csv", "is an address; download the file"),
+    ):
+        ended = swissbert("train", name, "--text", "text")
+        assert (ended.status, help in ended.stderr) == (2, True), ended.stderr
