@@ -43,7 +43,11 @@ def is_table(name: str) -> bool:
     if name.startswith(("http://", "https://")):
         raise SwissbertError(f"{name} is an address; download the file and name it")
     if not path.is_file() and path.suffix.lower() in DATA_ENDINGS:
-        near = nearest(path.name, [one.name for one in path.parent.iterdir()]) if path.parent.is_dir() else ""
+        near = (
+            nearest(path.name, [one.name for one in path.parent.iterdir() if one.is_file()])
+            if path.parent.is_dir()
+            else ""
+        )
         raise SwissbertError(f"{name}: there is no such file{near}")
     return not name.endswith(".toml") and path.is_file()
 

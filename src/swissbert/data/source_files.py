@@ -162,10 +162,9 @@ def _missing(names: str, task: Task, directory: Path | None) -> SwissbertError:
         return SwissbertError(
             f"task '{task.name}': {base / names} is a directory; name its files, or a pattern such as '{names}/*.csv'"
         )
-    if not is_pattern and (near := nearest(names, [path.name for path in base.iterdir() if path.is_file()])):
-        return SwissbertError(f"task '{task.name}': {names} is not in {directory or Path.cwd()}{near}")
+    near = "" if is_pattern else nearest(names, [path.name for path in base.iterdir() if path.is_file()])
     return SwissbertError(
-        f"task '{task.name}': {what} {directory or Path.cwd()}; data.dir names the directory", argument="data"
+        f"task '{task.name}': {what} {directory or Path.cwd()}; data.dir names the directory{near}", argument="data"
     )
 
 
