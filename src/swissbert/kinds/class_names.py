@@ -3,13 +3,13 @@
 import difflib
 import json
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
 
+from swissbert.errors import visible
 from swissbert.kinds.cells import cell_text, number_of
 from swissbert.kinds.label_lists import several
 
@@ -123,14 +123,6 @@ def other_spelling(labels: Sequence[str], cell: object) -> tuple[str, str] | Non
 def alike(text: str) -> str:
     """Return a text that is equal for names that differ in case, space, ``_``, invisible characters or the composition of letters alone."""
     return " ".join(visible(text).casefold().replace("_", " ").split())
-
-
-def visible(text: str) -> str:
-    """Return a text without characters that cannot be seen, with composed letters and plain spaces of one width."""
-    if text.isascii():
-        return " ".join(text.split())
-    composed = unicodedata.normalize("NFC", text)
-    return " ".join("".join(mark for mark in composed if unicodedata.category(mark) != "Cf").split())
 
 
 def _unique(labels: Sequence[str], key: Callable[[str], K]) -> dict[K, int]:

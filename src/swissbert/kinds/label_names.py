@@ -4,8 +4,9 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 
+from swissbert.errors import visible
 from swissbert.kinds.cells import cell_text, number_of
-from swissbert.kinds.class_names import alike, truth_of, visible
+from swissbert.kinds.class_names import alike, truth_of
 from swissbert.kinds.label_lists import SEPARATORS
 
 NEGATIVE = frozenset(

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from swissbert.data.formats.base import Cells, NumberedCells
+from swissbert.errors import visible
 
 DEPTH = 3
 """Levels of objects whose keys a message lists."""
@@ -40,8 +41,6 @@ def _alike(cells: Cells, missing: list[str]) -> dict[str, str]:
     """Return the missing name that each column looks like, for those that look like exactly one."""
     if not missing or all(name.isascii() and name.isprintable() for name in (*cells, *missing)):
         return {}
-    from swissbert.kinds.class_names import visible
-
     wanted = {visible(name): name for name in missing}
     here = Counter(map(visible, cells))
     return {name: wanted[visible(name)] for name in cells if here[visible(name)] == 1 and visible(name) in wanted}
