@@ -179,7 +179,8 @@ class TrainSettings(Settings):
             ``task.metric`` (``metric`` alone where one task has it), ``task.loss``, or ``loss``, the sum of the losses of
             the tasks times ``loss.scale``.
         patience: Number of evaluations without a new best after which the run stops; chosen only where `epochs` is.
-        tie: Values of `best_by` within this much of the best count as equal; of equal ones the later model is kept.
+        tie: Values of `best_by` within this much of the best count as equal, and of these the latest model is kept. With 0
+            it is the first one.
         checkpoint_every: Steps between checkpoints; one is written after each epoch anyway.
         keep: Number of checkpoints that are kept.
         baseline: Whether the scores are compared with chance and with TF-IDF and a linear model at the end.

@@ -1,6 +1,7 @@
 """The exception for mistakes of a caller."""
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 
 PLAUSIBLE = 0.7
@@ -38,6 +39,14 @@ def nearest(word: str, known: Iterable[str]) -> str:
         return f"; did you mean '{names[shares.index(max(shares))]}'?"
     longer = [name for name in names if _is_beginning(folded, name.casefold())]
     return f"; did you mean '{min(longer, key=len)}'?" if longer else ""
+
+
+def visible(text: str) -> str:
+    """Return a text without characters that cannot be seen, with composed letters and plain spaces of one width."""
+    if text.isascii():
+        return " ".join(text.split())
+    composed = unicodedata.normalize("NFC", text)
+    return " ".join("".join(mark for mark in composed if unicodedata.category(mark) != "Cf").split())
 
 
 def _is_beginning(word: str, other: str) -> bool:

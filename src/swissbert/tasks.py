@@ -36,7 +36,12 @@ TEXT_LIKE = (bool, int, float, Decimal, datetime.date, np.generic)
 
 
 def _number_as_name(value: object) -> object:
-    """Return the name of a column that is given by its number."""
+    """Return the name of a column that is given by its number; say what is done with several columns."""
+    if isinstance(value, list | tuple):
+        raise ValueError(
+            "one column is expected; for a column of 0 and 1 for each label declare a binary task for each, or write the "
+            'names of the labels of a row into one column, such as "toxic|threat", for kind = "multilabel"'
+        )
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 

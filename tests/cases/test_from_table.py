@@ -110,3 +110,13 @@ def test_a_missing_header_is_named_with_its_options(messages: Path, swissbert: C
     assert ended.status == 2
     assert "(on the command line: --no-header --text 1 --label 2)" in ended.stderr
     assert swissbert("init", "bare.csv", "--no-header", "--text", "2", "--label", "3").status == 0
+
+
+def test_a_data_file_that_is_not_there_is_named(messages: Path, swissbert: Command) -> None:
+    for name, help in (
+        ("trian.csv", "trian.csv: there is no such file"),
+        (".", ". is a directory; name one data file (in it: "),
+        ("https://example.com/rows.csv", "is an address; download the file"),
+    ):
+        ended = swissbert("train", name, "--text", "text")
+        assert (ended.status, help in ended.stderr) == (2, True), ended.stderr

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from declared import Writer, declare, texts
 
+from swissbert.data.formats import read_cells
 from swissbert.data.formats.compression import ending_of
 from swissbert.data.splits import read_split
 from swissbert.errors import SwissbertError
@@ -124,3 +125,20 @@ def test_endings_before_compression_count() -> None:
         ".jsonl",
         ".txt",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "what"),
+    [
+        ("rows.pkl", b"\x80\x04\x95", "a pickle, which is not read because it may run code"),
+        ("rows.feather", b"ARROW1\0\0", "an Arrow or Feather file; save it as Parquet"),
+        ("rows.arrow", b"\xff\xff\xff\xff\x10", "an Arrow stream"),
+        ("rows.7z", b"7z\xbc\xaf", "a 7z archive; extract it"),
+        ("rows.tar.gz", b"\x1f\x8b", "a tar archive; extract it"),
+        ("rows.csv", b"\n <!DOCTYPE html>", "a web page"),
+    ],
+)
+def test_files_of_other_programs_are_refused_by_name(tmp_path: Path, name: str, start: bytes, what: str) -> None:
+    (tmp_path / name).write_bytes(start + b"\0" * 80)
+    with pytest.raises(SwissbertError, match=what):
+        list(read_cells(tmp_path / name))

@@ -195,3 +195,18 @@ def test_a_file_without_a_header_needs_numbers_of_columns(write: Write) -> None:
     path = csv(write, "a text,x", ["b text,y"])
     with pytest.raises(SwissbertError, match="give the number of the column of the text"):
         declare(path, options={"header": False})
+
+
+@pytest.mark.parametrize("cells", [["1 370", "4 100"], ["1'000", "3"]])
+def test_numbers_with_marks_are_refused_with_the_way_to_write_them(cells: list[object]) -> None:
+    with pytest.raises(ValueError, match="has marks between thousands; write 1"):
+        guess_kind(cells)
+
+
+def test_a_text_as_label_and_an_object_as_label_are_refused(write: Write) -> None:
+    rows = [f"words {n},{'x' * 300 if n % 2 else 'no'}" for n in range(20)]
+    with pytest.raises(SwissbertError, match="300 characters, which looks like a text"):
+        declare(csv(write, "text,label", rows))
+    folder = write("".join(f'{{"text": "a{n}", "label": {{"name": {n % 2}}}}}\n' for n in range(9)), "rows.jsonl")
+    with pytest.raises(SwissbertError, match=r"column 'label' holds objects; name the key with the label: label\.name"):
+        declare(folder / "rows.jsonl")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from swissbert.data.rows import BadRow, Row
 from swissbert.data.splits import read_split
+from swissbert.errors import SwissbertError
 
 LISTS = 'kind = "multilabel" takes lists of labels'
 
@@ -42,7 +43,7 @@ def test_half_a_surrogate_pair_is_a_bad_row_and_a_whole_one_is_text(write: Write
         (4, "column 'id' has half of a surrogate pair"),
         (5, r"column 'text' is ['\ud800'], not text"),
         (6, r"column 'text' is {'\ud800': 'x'}, not text"),
-        (7, r"label '\ud800' is not one of bad, good or 0 to 1"),
+        (7, "column 'label' has half of a surrogate pair"),
         (8, "column 'label' is ['\\ud800'], but a classification task takes one label; " + LISTS),
         (9, "a column name with half of a surrogate pair"),
     ]
@@ -158,3 +159,33 @@ def test_a_boolean_is_not_a_score(write: Writer) -> None:
     folder = write('{"text": "x", "label": true}\n', "rows.jsonl")
     [row] = outcomes(scores("rows.jsonl"), folder / "rows.jsonl")
     assert isinstance(row, BadRow)
+
+
+def test_an_object_of_rows_is_read_and_a_split_table_is_refused(write: Writer) -> None:
+    folder = write('{"a7": {"text": "fine", "label": 1}, "a8": {"text": "dull", "label": 0}}', "rows.json")
+    rows = read_split(declare("rows.json"), "train", folder)
+    assert [(row.text, row.label) for row in rows.rows] == [("fine", 1.0), ("dull", 0.0)]
+    assert rows.source_notes == ["rows.json: the rows are the values of one object"]
+    folder = write('{"columns": ["text", "label"], "index": [0], "data": [["fine", 1]]}', "rows.json")
+    with pytest.raises(SwissbertError, match="one object for each row is expected"):
+        read_split(declare("rows.json"), "train", folder)
+
+
+def test_lines_that_are_nearly_json_say_what_is_wrong(write: Writer) -> None:
+    content = """{"text": "a", "label": 1},\n{'text': 'b', 'label': 1}\n{"text": "c", "label": 0}\n"""
+    reasons = [reason for _, reason in bad(read_split(declare("rows.jsonl"), "train", write(content, "rows.jsonl")))]
+    assert [reason.partition("; ")[2] for reason in reasons] == [
+        "a line of JSON Lines does not end with a comma",
+        "names and texts of JSON are in double quotes",
+    ]
+
+
+@pytest.mark.parametrize("name", ["te\u0301xt", "t\u00e9xt\u200b", "t\u00e9xt\u00a0"])
+def test_columns_whose_names_look_the_same_are_the_same(write: Writer, name: str) -> None:
+    columns = {"text": "t\u00e9xt", "label": "label"}
+    for file, content in (
+        ("rows.jsonl", f'{{"{name}": "a", "label": 1}}\n' * 2),
+        ("rows.csv", f"{name},label\na,1\na,1\n"),
+    ):
+        rows = read_split(declare(file, columns=columns), "train", write(content, file))
+        assert [row.text for row in rows.rows] == ["a", "a"]

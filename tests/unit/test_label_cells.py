@@ -490,3 +490,64 @@ def test_counts_and_shares_are_the_same_read_and_cached(write: Writer, tiny: Pat
         assert data.label_notes.unlabelled == 2
         with pytest.raises(SwissbertError, match="1 of 3 rows"):
             cached_split(task, "train", folder, tokenizer, **OPTIONS, max_bad=0)
+
+
+@pytest.mark.parametrize(
+    ("cells", "names"),
+    [
+        (["01", "02", "01"], ["01", "02"]),
+        (["007", "017", "7"], ["007", "017"]),
+        (["1.0", "0.0", "1"], ["0", "1"]),
+        ([2**63, 2**63 + 1], [str(2**63), str(2**63 + 1)]),
+        ([True, False, 0, 1, "True"], ["false", "true"]),
+        (["yes", "no", "1", "1"], ["no", "yes"]),
+        (["yes", "yes\u200b", "yes\u200b", "no"], ["no", "yes"]),
+        (["none", "favor", "against"], ["against", "favor", "none"]),
+        (["NONE", "FAVOR", "AGAINST"], ["AGAINST", "FAVOR", "NONE"]),
+        (["None", "spam", "ham"], ["ham", "spam"]),
+        (["none", "0", "1"], ["0", "1"]),
+        ([None, "None", "True", "False"], ["False", "True"]),
+        ([b"spam", b"ham"], ["ham", "spam"]),
+    ],
+)
+def test_label_names_are_those_that_a_person_sees_in_the_cells(cells: list[object], names: list[str]) -> None:
+    rows = MemoryRows([(f"text {n}", cell) for n, cell in enumerate(cells)], [])
+    task = complete_task(declare(labels=[]), rows, lambda line: None)
+    assert sorted(task.labels) == sorted(names)
+    assert not read_split(task, "train", rows).bad
+
+
+def test_a_label_that_cannot_be_read_is_no_name(write: Writer) -> None:
+    folder = write("text\tlabel\na\tyes\nb\tno\nc\tn\0o\n")
+    task = complete_task(declare(labels=[]), folder, lambda line: None)
+    assert task.labels == ["no", "yes"]
+    assert bad(read_split(task, "train", folder)) == [(4, "column 'label' has a NUL character")]
+
+
+def test_without_labels_the_reason_of_the_rows_is_given(write: Writer) -> None:
+    open_task = declare(labels=[])
+    for rows, reason in (
+        (MemoryRows(["a", "b"], []), "a row is 'a', but a dictionary or a tuple (text, label) is expected"),
+        (MemoryRows([], []), "there are no rows"),
+        (
+            MemoryRows([("a", "x"), ("b", None)], []),
+            r"have only 'x'; at least two labels are needed \(1 rows have none\)",
+        ),
+        (write("text\tlabel\na\n"), "1 cells where the header has 2"),
+    ):
+        with pytest.raises(SwissbertError, match=reason.replace("(text, label)", r"\(text, label\)")):
+            complete_task(open_task, rows, lambda line: None)
+
+
+def test_the_file_without_the_label_column_is_named(write: Writer) -> None:
+    write("text\tlabel\na\tx\n", "one.tsv")
+    folder = write("text\tLabel\nb\ty\n", "two.tsv")
+    with pytest.raises(SwissbertError, match=r"^two.tsv: no column 'label'.*did you mean 'Label'"):
+        complete_task(declare("*.tsv", labels=[]), folder, lambda line: None)
+
+
+def test_a_column_that_the_first_row_lacks_is_read(write: Writer) -> None:
+    folder = write('{"text": "a"}\n{"text": "b", "label": 1}\n', "rows.jsonl")
+    rows = read_split(declare("rows.jsonl"), "train", folder)
+    assert [row.text for row in rows.rows] == ["b"]
+    assert rows.label_notes.unlabelled == 1

@@ -292,3 +292,28 @@ print([name for name in ("pandas", "datasets", "pyarrow", "torch") if name in sy
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.split("\n")[:2] == ["2", "[]"]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pa.RecordBatch.from_pydict({"text": ["a", "b"], "label": ["bad", "good"]}),
+        pa.table({"text": ["a", "b"], "label": pa.array([b"bad", b"good"])}),
+        pa.table({"text": ["a", "b"], "label": ["bad", "good"]}).to_reader(),
+        np.array([["a", "bad"], ["b", "good"]]),
+        np.array([("a", "bad"), ("b", "good")], dtype=[("text", "U9"), ("label", "U9")]),
+        {"text": np.array(["a", "b"], dtype="S"), "label": np.array(["bad", "good"], dtype="S")},
+    ],
+    ids=["batch", "bytes", "reader", "array", "structured", "byte strings"],
+)
+def test_tables_of_arrow_and_numpy_are_rows(rows: object) -> None:
+    assert [(row.text, row.label) for row in read_split(declare(), "train", MemoryRows(rows, [])).rows] == [
+        ("a", 0.0),
+        ("b", 1.0),
+    ]
+
+
+def test_a_data_set_with_splits_is_refused() -> None:
+    splits = datasets.DatasetDict({"train": datasets.Dataset.from_dict({"text": ["a"]})})
+    with pytest.raises(SwissbertError, match=r"splits train; pass one"):
+        MemoryRows(splits)

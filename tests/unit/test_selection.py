@@ -97,8 +97,7 @@ def test_the_best_defined_value_is_kept_else_the_latest(values: list[float], hig
         return
     best = max(defined) if higher else min(defined)
     first = values.index(best) + 1
-    last = len(values) - values[::-1].index(best)  # of equal values the later model is kept
-    assert (progress.best, progress.best_step, progress.stale) == (best, last, len(values) - first)
+    assert (progress.best, progress.best_step, progress.stale) == (best, first, len(values) - first)
     json.dumps(vars(progress), allow_nan=False)
 
 

@@ -175,3 +175,25 @@ def test_a_declaration_survives_writing_and_reading() -> None:
 )
 def test_a_name_is_offered_only_if_it_is_plausible(word: str, known: list[str], expected: str | None) -> None:
     assert nearest(word, known) == (f"; did you mean '{expected}'?" if expected else "")
+
+
+def test_a_pattern_leaves_out_files_that_another_split_names(folder: Path) -> None:
+    rows = read_split(declare(files={"train": "part-*", "dev": "part-3.jsonl"}), "train", folder)
+    assert texts(rows) == ["one", "two", "three", "four, or 4"]
+    assert rows.source_notes == [
+        "part-3.jsonl: matches a pattern of the train files, but is left out, since another split names it"
+    ]
+    named = read_split(declare(files={"train": ["part-3.jsonl"], "dev": "part-3.jsonl"}), "train", folder)
+    assert texts(named) == ["five", "six"]  # a file that is named is read
+
+
+@pytest.mark.parametrize(
+    ("name", "help"),
+    [
+        ("prat-2.csv", "; did you mean 'part-2.csv'"),
+        ("sub", r"is a directory; name its files, or a pattern such as 'sub/"),
+    ],
+)
+def test_a_file_that_is_missing_is_explained(folder: Path, name: str, help: str) -> None:
+    with pytest.raises(SwissbertError, match=help):
+        read_split(declare(files={"train": name, "dev": "x"}), "train", folder)

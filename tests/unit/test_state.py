@@ -222,12 +222,12 @@ def test_a_broken_record_of_rows_is_one_sentence(tmp_path: Path, content: bytes)
         recorded_rows(tmp_path / "run.json")
 
 
-def test_of_equal_values_the_later_model_is_kept_and_only_a_better_one_resets_the_count() -> None:
+def test_only_a_value_above_all_earlier_ones_is_a_best() -> None:
     progress, seen = Progress(), []
     for step, value in enumerate([0.2, 0.5, 0.5, 0.1, 0.6], 1):
         progress = replace(progress, step=step).judged(value)
         seen.append((progress.best, progress.best_step, progress.stale))
-    assert seen == [(0.2, 1, 0), (0.5, 2, 0), (0.5, 3, 1), (0.5, 3, 2), (0.6, 5, 0)]
+    assert seen == [(0.2, 1, 0), (0.5, 2, 0), (0.5, 2, 1), (0.5, 2, 2), (0.6, 5, 0)]
 
 
 def test_a_value_below_zero_is_a_best_too() -> None:

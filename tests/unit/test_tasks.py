@@ -405,3 +405,9 @@ def test_the_nearest_word_is_suggested_only_if_it_is_near() -> None:
     assert nearest("trian", ["train", "dev"]) == "; did you mean 'train'?"
     assert nearest("xyz", ["train", "dev"]) == ""
     assert nearest("", []) == ""
+
+
+def test_a_column_for_each_label_is_refused_with_the_way_out() -> None:
+    table = {"name": "t", "kind": "multilabel", "labels": ["a", "b"], "files": {"train": "x.csv"}}
+    with pytest.raises(SwissbertError, match=r"columns.label.*one column is expected; for a column of 0 and 1"):
+        make_task({**table, "columns": {"text": "text", "label": ["a", "b"]}}, "here")

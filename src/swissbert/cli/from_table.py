@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from swissbert.errors import SwissbertError
+from swissbert.errors import SwissbertError, nearest
 
 if TYPE_CHECKING:
     from swissbert.data.declare import Declared
@@ -25,13 +25,50 @@ NOTES = """
 """
 
 
+DATA_ENDINGS = (
+    ".csv",
+    ".tsv",
+    ".txt",
+    ".json",
+    ".jsonl",
+    ".ndjson",
+    ".parquet",
+    ".gz",
+    ".zst",
+    ".zip",
+    ".xlsx",
+    ".xls",
+)
+"""Endings by which an argument names a data file even if it is not there."""
 FEW_PAIRS = 600
 """Number of pairs below which their two sentence vectors are compared rather than both texts read together."""
 
 
 def is_data_file(name: str) -> bool:
-    """Whether the argument of ``train`` names a data file and not a recipe."""
-    return not name.endswith(".toml") and Path(name).is_file()
+    """Whether the argument of ``train`` names a data file and not a recipe.
+
+    Raises:
+        SwissbertError: If it looks like a data file or a folder of them, but is no file.
+    """
+    from swissbert.config import recipes
+
+    path = Path(name)
+    if name in recipes():
+        return path.is_file()
+    if path.is_dir():
+        files = sorted(one.name for one in path.iterdir() if one.is_file() and not one.name.startswith("."))
+        there = f" (in it: {', '.join(files[:6])}{', ...' if len(files) > 6 else ''})" if files else ""
+        raise SwissbertError(f"{name} is a directory; name one data file{there}, or write a recipe for several")
+    if name.startswith(("http://", "https://")):
+        raise SwissbertError(f"{name} is an address; download the file and name it")
+    if not path.is_file() and path.suffix.lower() in DATA_ENDINGS:
+        near = (
+            nearest(path.name, [one.name for one in path.parent.iterdir() if one.is_file()])
+            if path.parent.is_dir()
+            else ""
+        )
+        raise SwissbertError(f"{name}: there is no such file{near}")
+    return not name.endswith(".toml") and path.is_file()
 
 
 def file_options(kind: str | None, delimiter: str | None, encoding: str | None, no_header: bool) -> "dict[str, object]":

@@ -1,11 +1,12 @@
 """Labels and ranges that a declaration leaves out, taken from the train rows."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, islice
-from typing import Any
 
+from swissbert.data.formats import NumberedCells, unreadable
 from swissbert.data.memory import plain
-from swissbert.data.row_checks import AHEAD, columns_of, no_column, one_label, stands_for_nothing
+from swissbert.data.row_checks import check_columns, one_label, stands_for_nothing, with_late_columns
+from swissbert.data.rows import BadRow
 from swissbert.data.splits import Source, open_cells
 from swissbert.errors import SwissbertError
 from swissbert.tasks import Task
@@ -32,30 +33,52 @@ def complete_tasks(
 
 def complete_task(task: Task, source: Source, log: Callable[[str], object]) -> Task:
     """Add labels or range to one declaration; arguments and errors as for `complete_tasks`."""
-    name, raw = open_cells(task, "train", source)
+    name, parts = open_cells(task, "train", source)
     column = task.columns.label
+    counts: Counter[str] = Counter()
+    bad: list[BadRow] = []
     try:
-        inferred = task.kind.infer(task, _labels(raw, column, name, task))
+        inferred = task.kind.infer(task, _labels(parts, task, counts, bad))
         completed = Task.model_validate({**{key: getattr(task, key) for key in task.model_fields_set}, **inferred})
     except ValueError as error:
-        raise SwissbertError(f"{name}: column '{column}' of task '{task.name}': {_reason(error)}") from error
+        if not counts.total() and not bad:
+            raise SwissbertError(f"{name}: there are no rows for task '{task.name}'") from error
+        if counts["labelled"] == 0 and bad:
+            raise SwissbertError(f"{bad[0]}; no row can be used for task '{task.name}'") from error
+        empty = f" ({counts['unlabelled']:,} rows have none)" if counts["unlabelled"] else ""
+        raise SwissbertError(f"{name}: column '{column}' of task '{task.name}': {_reason(error)}{empty}") from error
     log(f"{task.name}: {completed.kind.declared_in_words(completed)} (taken from {name})")
     return completed
 
 
-def _labels(raw: Iterable[tuple[int, Any]], column: str, name: str, task: Task) -> Iterator[object]:
-    """Yield the label cells that hold a value."""
-    rows = iter(raw)
-    start = list(islice(rows, AHEAD))
-    columns = columns_of(start)
-    if columns and column not in columns:
-        raise SwissbertError(f"{name}: {no_column(column, columns, task)}")
-    for _, cells in chain(start, rows):
-        if isinstance(cells, str):
-            continue  # reported when the rows are checked
-        cell = plain(cells.get(column))
-        if not stands_for_nothing(cell, task):
-            yield one_label(cell, task)
+def _labels(
+    parts: Iterable[tuple[str, Iterable[NumberedCells]]], task: Task, counts: Counter[str], bad: list[BadRow]
+) -> Iterator[object]:
+    """Yield the label cells that hold a value.
+
+    Args:
+        parts: Name and rows of each file.
+        task: The task.
+        counts: The numbers of rows with a label and without one are added here.
+        bad: The first row that cannot be split into cells is added here; all of them are reported when rows are checked.
+
+    Raises:
+        SwissbertError: If a file has no label column.
+    """
+    column = task.columns.label
+    for name, raw in parts:
+        for number, cells in with_late_columns(raw, [column]):
+            if isinstance(cells, str):
+                bad.extend([BadRow(name, number, cells)] if not bad else [])
+                continue
+            check_columns(cells, [column], task, name)
+            cell = plain(cells[column]) if column in cells else None
+            if isinstance(cell, str) and unreadable(cell, task.encoding):
+                continue
+            is_empty = stands_for_nothing(cell, task)
+            counts["unlabelled" if is_empty else "labelled"] += 1
+            if not is_empty:
+                yield one_label(cell, task)
 
 
 def _reason(error: ValueError) -> str:

@@ -8,7 +8,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from swissbert.data.formats import Cells
+from swissbert.data.formats import Cells, unreadable
 from swissbert.data.memory import plain
 from swissbert.data.row_checks import AHEAD, columns_here, columns_of, no_column, stands_for_nothing
 from swissbert.data.splits import open_cells
@@ -129,7 +129,7 @@ def _read(
         },
         path.name,
     )
-    rows = iter(open_cells(probe, "train", path.parent)[1])
+    rows = chain.from_iterable(rows for _, rows in open_cells(probe, "train", path.parent)[1])
     start = list(islice(rows, AHEAD))
     here = columns_of(start)
     if not here:
@@ -148,9 +148,12 @@ def _read(
             continue  # reported when the rows are checked
         for label, column in cells.items():
             cell = plain(row.get(label))
+            if isinstance(cell, dict):
+                keys = ", ".join(f"{label}.{key}" for key in list(cell)[:5])
+                raise SwissbertError(f"{path}: column '{label}' holds objects; name the key with the label: {keys}")
             if stands_for_nothing(cell, probe):
                 without[label][cell_text(cell) if isinstance(cell, str) else ""] += 1
-            else:
+            elif not (isinstance(cell, str) and unreadable(cell)):  # such rows are bad
                 column.append(cell)
     return columns, cells, without
 
@@ -198,7 +201,7 @@ def _declared(
     without: Counter[str],
     options: Mapping[str, object],
 ) -> Declared:
-    """Declare one task from the cells of its label column."""
+    """Declare one task from the cells of its label column; `without` counts the rows that have none."""
     where = f"{path}: column '{columns['label']}'"
     if not cells:
         raise SwissbertError(f"{where} has no label in any row")
@@ -217,7 +220,9 @@ def _declared(
         open_task = make_task(table, where)
         task = make_task({**table, **open_task.kind.infer(open_task, cells)}, where)
     except ValueError as error:
-        raise SwissbertError(f"{where}: {error}") from error
+        raise SwissbertError(
+            f"{where}: {error}{f' ({without.total():,} rows have none)' if without else ''}"
+        ) from error
     metric, why = _metric(task, cells)
     return Declared(make_task({**_as_table(task), "metric": metric}, where), len(cells), guess, why, without + signs)
 

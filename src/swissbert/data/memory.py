@@ -4,12 +4,15 @@ Those libraries are recognised by their methods and not imported.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import Enum
 from typing import Any
+
+import numpy as np
 
 from swissbert.data.class_labels import class_names, with_names
 from swissbert.data.formats import Cells, NumberedCells
 from swissbert.data.formats.base import repeated
-from swissbert.data.formats.parquet import decoded_rows
+from swissbert.data.formats.parquet import decoded_rows, text_of
 from swissbert.errors import SwissbertError
 from swissbert.kinds import is_missing
 from swissbert.settings import shown
@@ -85,10 +88,20 @@ class MemoryRows:
 
 def _reusable(rows: object, split: str) -> Any:
     """Return rows that can be iterated more than once."""
-    if isinstance(rows, str | bytes) or not (isinstance(rows, Iterable) or hasattr(rows, "to_batches")):
+    if isinstance(rows, str | bytes) or not (
+        isinstance(rows, Iterable) or hasattr(rows, "to_batches") or hasattr(rows, "__arrow_c_array__")
+    ):
         raise SwissbertError(f"{split} rows are {_one_line(rows)}, but they must be {ACCEPTED}")
     if isinstance(rows, Mapping):
+        if splits := [str(name) for name, part in rows.items() if hasattr(part, "with_format")]:
+            raise SwissbertError(
+                f"{split} rows are a data set with the splits {', '.join(splits)}; pass one of the splits"
+            )
         return {name: list(column) if isinstance(column, Iterator) else column for name, column in rows.items()}
+    if any(hasattr(rows, f"__arrow_c_{name}__") for name in ("stream", "array")) and not hasattr(rows, "iloc"):
+        import pyarrow as pa  # polars, record batches and other tables that Arrow reads
+
+        return rows if isinstance(rows, pa.Table) else pa.table(rows)
     return list(rows) if isinstance(rows, Iterator) else rows
 
 
@@ -146,6 +159,10 @@ def _record(row: object, names: list[str]) -> Cells | str:
     """Return the cells of one row, a dictionary or a tuple."""
     if isinstance(row, Mapping):
         return _named(row)
+    if row_names := getattr(getattr(row, "dtype", None), "names", None):  # of a structured array
+        return {name: plain(cell) for name, cell in zip(row_names, row, strict=True)}  # type: ignore[call-overload]
+    if isinstance(row, np.ndarray):
+        row = row.tolist()
     if not isinstance(row, tuple | list):
         return f"a row is {_one_line(row)}, but a dictionary or a tuple ({', '.join(names)}) is expected"
     if len(row) != len(names):
@@ -177,4 +194,8 @@ def plain(cell: Any) -> object:
         return None
     if callable(getattr(cell, "tolist", None)):
         cell = cell.tolist()
+    if isinstance(cell, bytes | list):
+        cell = text_of(cell)
+    elif isinstance(cell, Enum):
+        cell = cell.value
     return None if not isinstance(cell, str) and is_missing(cell) else cell  # an array may hold a single NaN

@@ -9,6 +9,7 @@ from swissbert.errors import SwissbertError, nearest
 from swissbert.kinds import Label, is_missing
 from swissbert.kinds.cells import MISSING_WORDS, cell_text, is_no_label, number_of
 from swissbert.kinds.label_lists import is_list
+from swissbert.kinds.label_names import is_none
 from swissbert.tasks import Task
 from swissbert.wording import shortened
 
@@ -38,10 +39,16 @@ def check_rows(
     Raises:
         SwissbertError: If a column is missing; names it and those that are there.
     """
-    for number, cells in _with_columns(raw, task, source, labelled, weighted):
+    columns, columns_checked = task.columns, False
+    roles = [columns.text, columns.text_pair, columns.label if labelled else None, columns.id]
+    needed = [name for name in (*roles, columns.weight if weighted else None) if name]
+    for number, cells in with_late_columns(raw, needed):
         if isinstance(cells, str):
             yield BadRow(source, number, cells)
             continue
+        if not columns_checked:
+            check_columns(cells, needed, task, source)
+            columns_checked = True
         try:
             row = _row(number, cells, task)
             if weighted and task.columns.weight and row.label is not None:
@@ -71,33 +78,30 @@ def columns_of(rows: Iterable[NumberedCells]) -> Cells:
     return columns
 
 
-def _with_columns(
-    raw: Iterator[NumberedCells], task: Task, source: str, labelled: bool, weighted: bool
-) -> Iterator[NumberedCells]:
-    """Yield rows, and raise SwissbertError at the first row with cells if a column is missing."""
-    for row in raw:
-        if isinstance(row[1], str):
-            yield row
-            continue
-        following = _check_columns(row[1], raw, task, source, labelled, weighted)
-        yield from chain([row], following, raw)
-        return
+def with_late_columns(raw: Iterable[NumberedCells], names: Collection[str]) -> Iterator[NumberedCells]:
+    """Give the first row the columns that it lacks and one of the rows after it has, as rows of JSON may have them.
+
+    Args:
+        raw: Numbered cells.
+        names: Columns that are needed. If the first row has them all, nothing is read ahead.
+    """
+    rows, read = iter(raw), []
+    for number, cells in rows:
+        read.append((number, cells))
+        if isinstance(cells, dict):
+            late = [name for name in names if name not in cells]
+            read += islice(rows, AHEAD) if late else []
+            there = {name: None for name in late if any(name in row for _, row in read if isinstance(row, dict))}
+            read = [(n, {**there, **row} if isinstance(row, dict) else row) for n, row in read] if there else read
+            break
+    return chain(read, rows)
 
 
-def _check_columns(
-    cells: Cells, raw: Iterator[NumberedCells], task: Task, source: str, labelled: bool, weighted: bool
-) -> list[NumberedCells]:
-    """Raise SwissbertError if a column is missing; return the rows that were read ahead to find out."""
-    columns, following = task.columns, list[NumberedCells]()
-    needed = [columns.text, columns.text_pair, columns.label if labelled else None, columns.id]
-    needed.append(columns.weight if weighted else None)
-    if any(name and name not in cells for name in needed):
-        following = list(islice(raw, AHEAD))
-        cells = columns_of([(0, cells), *following])
-    for name in needed:
-        if name and name not in cells:
+def check_columns(cells: Cells, names: Iterable[str], task: Task, source: str) -> None:
+    """Raise SwissbertError if a row lacks a column; call it for the first row."""
+    for name in names:
+        if name not in cells:
             raise SwissbertError(f"{source}: {no_column(name, cells, task)}")
-    return following
 
 
 def no_column(name: str, cells: Cells, reader: Task | str = "") -> str:
@@ -162,6 +166,8 @@ def _label(cell: object, task: Task) -> tuple[Label | None, tuple[tuple[str, str
         return None, ()
     if _is_declared_missing(cell, task):
         return None, ((cell_text(cell), ""),)
+    if isinstance(cell, str) and (why := unreadable(cell, task.encoding)):
+        raise ValueError(f"column '{task.columns.label}' has {why}")
     try:
         label = task.parse_label(one_label(cell, task))
     except ValueError:
@@ -172,11 +178,10 @@ def _label(cell: object, task: Task) -> tuple[Label | None, tuple[tuple[str, str
 
 
 def stands_for_nothing(cell: object, task: Task) -> bool:
-    """Return whether a label cell is no label of a task that declares none: missing, or a word for it.
-
-    ``none`` in small letters is the name of a label in many data sets, and no program writes it for a missing value.
-    """
-    is_word = isinstance(cell, str) and cell.strip() != "none" and cell.strip().casefold() in MISSING_WORDS
+    """Return whether a label cell is no label of a task that declares none: missing, or a word for it."""
+    is_word = isinstance(cell, str) and cell.strip().casefold() in MISSING_WORDS
+    if is_none(cell) and task.kind.has_labels and not task.kind.label_shape(task):
+        is_word = False  # `no_labels` decides, which knows the other names
     return is_missing(cell) or is_word or _is_declared_missing(cell, task)
 
 

@@ -17,7 +17,7 @@ from swissbert.data.formats import (
 )
 from swissbert.data.formats.text import PlainText
 from swissbert.data.row_checks import no_column, with_ids
-from swissbert.errors import SwissbertError
+from swissbert.errors import SwissbertError, nearest
 from swissbert.tasks import Files, FirstOf, Split, Task
 from swissbert.wording import shortened
 
@@ -43,7 +43,19 @@ def split_files(task: Task, split: Split, directory: Path | None) -> list[Path]:
         )
     if stored not in task.files:
         raise SwissbertError(f"task '{task.name}': no file is declared for its {stored} split")
-    return _paths_of(task.files[stored], task, directory)
+    return _without_other_splits(_paths_of(task.files[stored], task, directory), task, stored, directory)
+
+
+def _without_other_splits(paths: list[Path], task: Task, split: Split, directory: Path | None) -> list[Path]:
+    """Leave out files that only a pattern matches and that another split names, unless none would be left.
+
+    With ``train = "train*.csv"`` and ``dev = "train-dev.csv"`` the dev rows are not trained on.
+    """
+    base = directory or Path()
+    own = {base / name for name in task.candidates(split)}
+    others = {base / name for other in task.files if other != split for name in task.candidates(other)}
+    kept = [path for path in paths if path in own or path not in others]
+    return kept or paths
 
 
 def label_files(task: Task, split: Split, directory: Path | None) -> list[Path]:
@@ -96,6 +108,11 @@ def read_files(
             f"task '{task.name}': label_files.{task.source(split)} are {len(labels)} files, but there are {len(texts)} "
             "files with texts; give one for each, in the same order"
         )
+    stored = task.source(split)
+    for path in _paths_of(task.files[stored], task, directory):
+        if path not in texts:
+            name = file_name(path, directory)
+            on_note(f"{name}: matches a pattern of the {stored} files, but is left out, since another split names it")
     options = replace(task.read_options, on_note=on_note)
     opened = []
     for path, label_path in zip_longest(texts, labels):
@@ -139,8 +156,14 @@ def _missing(names: str, task: Task, directory: Path | None) -> SwissbertError:
         return SwissbertError(f"{directory}: there is no such data directory; data.dir names it", argument="data")
     is_pattern = glob.has_magic(names) and " or " not in names
     what = f"no file matches {names} in" if is_pattern else f"{names} is not in"
+    base = directory or Path()
+    if (base / names).is_dir():
+        return SwissbertError(
+            f"task '{task.name}': {base / names} is a directory; name its files, or a pattern such as '{names}/*.csv'"
+        )
+    near = "" if is_pattern else nearest(names, [path.name for path in base.iterdir() if path.is_file()])
     return SwissbertError(
-        f"task '{task.name}': {what} {directory or Path.cwd()}; data.dir names the directory", argument="data"
+        f"task '{task.name}': {what} {directory or Path.cwd()}; data.dir names the directory{near}", argument="data"
     )
 
 

@@ -173,7 +173,7 @@ def _open_stored(
     )
 
 
-def open_cells(task: Task, split: Split, source: Source) -> tuple[str, Iterator[NumberedCells]]:
+def open_cells(task: Task, split: Split, source: Source) -> tuple[str, list[tuple[str, Iterator[NumberedCells]]]]:
     """Open the rows of a split before they are checked.
 
     Args:
@@ -182,13 +182,12 @@ def open_cells(task: Task, split: Split, source: Source) -> tuple[str, Iterator[
         source: Where its rows come from.
 
     Returns:
-        Name of the file, data set or rows, and an iterator over numbered cells.
+        Name of the files, data set or rows; and name and numbered cells of each file, in order.
 
     Raises:
         SwissbertError: If there is no such file; while iterating if the rows are unreadable.
     """
-    name, parts = _open_parts(task, split, source, ignore_note)
-    return name, chain.from_iterable(raw for _, raw in parts)
+    return _open_parts(task, split, source, ignore_note)
 
 
 def _open_parts(

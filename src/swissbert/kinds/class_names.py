@@ -3,13 +3,13 @@
 import difflib
 import json
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
 
+from swissbert.errors import visible
 from swissbert.kinds.cells import cell_text, number_of
 from swissbert.kinds.label_lists import several
 from swissbert.wording import shortened
@@ -61,7 +61,7 @@ class ClassNames:
             return self.exact[text], False
         if (number := self.alike.get(alike(text))) is not None:
             return number, not isinstance(cell, bool)
-        value, truth = number_of(text), _truth(text)
+        value, truth = number_of(text), truth_of(text)
         if value is not None and self.has_numbers and value in self.values:
             return self.values[value], isinstance(cell, str)
         if value is not None and not self.has_numbers and value in range(len(self.labels)):
@@ -81,7 +81,7 @@ class ClassNames:
 def _class_names(labels: tuple[str, ...]) -> ClassNames:
     numbers = [number_of(name) for name in labels]
     values = {float(value): i for value, i in _unique(labels, number_of).items() if value is not None}
-    truths = [_truth(name) for name in labels]
+    truths = [truth_of(name) for name in labels]
     is_pair = truths.count(True) == truths.count(False) == 1
     if any(number is not None for number in numbers) and len(labels) > 2:  # 0, 1, 2 are classes, not no and yes
         is_pair = False
@@ -124,8 +124,8 @@ def other_spelling(labels: Sequence[str], cell: object) -> tuple[str, str] | Non
 
 
 def alike(text: str) -> str:
-    """Return a text that is equal for names that differ in case, space, ``_`` or the composition of letters alone."""
-    return " ".join(unicodedata.normalize("NFC", text).casefold().replace("_", " ").split())
+    """Return a text that is equal for names that differ in case, space, ``_``, invisible characters or the composition of letters alone."""
+    return " ".join(visible(text).casefold().replace("_", " ").split())
 
 
 def _unique(labels: Sequence[str], key: Callable[[str], K]) -> dict[K, int]:
@@ -134,7 +134,8 @@ def _unique(labels: Sequence[str], key: Callable[[str], K]) -> dict[K, int]:
     return {key(name): i for i, name in enumerate(labels) if counts[key(name)] == 1}
 
 
-def _truth(text: str) -> bool | None:
+def truth_of(text: str) -> bool | None:
+    """Return what a word stands for, yes or no; None if it is neither."""
     word = text.casefold()
     if (value := number_of(word)) in (0, 1):
         return bool(value)

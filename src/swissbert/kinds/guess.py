@@ -12,7 +12,7 @@ from swissbert.kinds.label_names import names_in
 MOST_CLASSES = 20
 """Largest number of different whole numbers that are taken for classes rather than for a score."""
 DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
-THOUSANDS = re.compile(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+THOUSANDS = re.compile(r"-?\d{1,3}(?:[, '\u00a0\u202f\u2019]\d{3})+(?:\.\d+)?")
 PERCENT = re.compile(r"-?\d+(?:[.,]\d+)?\s*%")
 UNIT = re.compile(r"[$€£¥]\s*-?(\d[\d.,]*)|-?(\d[\d.,]*)\s*(?:[$€£¥]|[A-Za-z]{1,4})")
 DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:[ T].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}(?:[ T].*)?")
@@ -68,10 +68,11 @@ def _refuse_written_numbers(counts: Counter[str]) -> None:
     """Raise ValueError if label names are numbers as people write them, or dates."""
     thousands = [name for name in counts if THOUSANDS.fullmatch(name)]
     if thousands and all(THOUSANDS.fullmatch(name) or number_of(name) is not None for name in counts):
-        plain = thousands[0].replace(",", "")
+        plain = re.sub(r"[^\d.-]", "", thousands[0])
         if all(DECIMAL_COMMA.fullmatch(name) for name in counts):
             plain = f"{plain} if it separates thousands, and {thousands[0].replace(',', '.')} if it is a decimal comma"
-        raise ValueError(f"{thousands[0]!r} has a comma; write {plain}")
+        mark = "a comma" if "," in thousands[0] else "marks between thousands"
+        raise ValueError(f"{thousands[0]!r} has {mark}; write {plain}")
     commas = [name for name in counts if DECIMAL_COMMA.fullmatch(name)]
     if sum(counts[name] for name in commas) > 0.9 * counts.total():
         raise ValueError(f"{commas[0]!r} has a decimal comma; write {commas[0].replace(',', '.')}")

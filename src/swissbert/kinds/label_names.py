@@ -2,10 +2,11 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 
+from swissbert.errors import visible
 from swissbert.kinds.cells import cell_text, number_of
-from swissbert.kinds.class_names import alike
+from swissbert.kinds.class_names import alike, truth_of
 from swissbert.kinds.label_lists import SEPARATORS
 
 NEGATIVE = frozenset(
@@ -14,6 +15,10 @@ NEGATIVE = frozenset(
 """Names, in small letters, that stand for the negative label of two."""
 MOST = 1000
 """Largest number of labels that are taken from data."""
+LONG = 200
+"""Characters above which a cell is no label that is taken from data."""
+PADDED = re.compile(r"[+-]?0\d+")
+"""A number with zeros in front, as codes have them."""
 
 
 def cell_name(cell: object) -> str:
@@ -29,18 +34,41 @@ def names_in(cells: Iterable[object]) -> Counter[str]:
     """Count the label names in cells.
 
     Whole numbers with and without a fraction of zero are one name, and so are names that differ in case or space alone,
-    of which the most frequent spelling is taken.
+    and more than two words that all stand for yes or no; the most frequent spelling is taken.
     """
     counts = Counter(map(cell_name, cells))
     if all(map(_is_whole, counts)):
-        merged: Counter[str] = Counter()
-        for name, count in counts.items():
-            merged[str(int(float(name)))] += count
-        return merged
-    spellings: dict[str, Counter[str]] = {}
+        merged = _merged(counts, _whole)
+        return Counter({name if PADDED.fullmatch(name) else str(_whole(name)): n for name, n in merged.items()})
+    if len(counts) > 2 and all(truth_of(name) is not None for name in counts):
+        return _merged(counts, truth_of)
+    return _merged(counts, alike)
+
+
+def is_none(cell: object) -> bool:
+    """Return whether a cell is the word none, which is the name of a label in some data and a missing one in others."""
+    return isinstance(cell, str) and cell.strip().casefold() == "none"
+
+
+def _is_name(word: str, names: Collection[str]) -> bool:
+    """Return whether the word none is a name among others: one of them has capitals where it has them."""
+
+    def style(text: str) -> tuple[bool, bool, bool]:
+        return text.islower(), text.isupper(), text.istitle()
+
+    return any(style(name) == style(word) and name.casefold() not in ("none", "true", "false") for name in names)
+
+
+def _merged(counts: Counter[str], key: Callable[[str], Hashable]) -> Counter[str]:
+    """Count names with an equal key together, under the most frequent one that is a word and has no invisible marks."""
+    groups: dict[Hashable, Counter[str]] = {}
     for name, count in counts.items():
-        spellings.setdefault(alike(name), Counter())[name] += count
-    return Counter({group.most_common(1)[0][0]: group.total() for group in spellings.values()})
+        groups.setdefault(key(name), Counter())[name] += count
+
+    def fitness(spelling: tuple[str, int]) -> tuple[bool, bool, int]:
+        return number_of(spelling[0]) is None, visible(spelling[0]) == spelling[0], spelling[1]
+
+    return Counter({max(group.items(), key=fitness)[0]: group.total() for group in groups.values()})
 
 
 def sorted_names(counts: Counter[str]) -> list[str]:
@@ -50,6 +78,11 @@ def sorted_names(counts: Counter[str]) -> list[str]:
         ValueError: If there are fewer than two, or so many that they are no labels.
     """
     rows = counts.total()
+    if long := next((name for name in counts if len(name) > LONG), None):
+        raise ValueError(
+            f"{long[:40]!r}... has {len(long):,} characters, which looks like a text and not a label; declare the labels "
+            "if they are meant"
+        )
     for name in counts:
         for mark in SEPARATORS:
             parts = [part.strip() for part in name.split(mark)]
@@ -78,11 +111,10 @@ def no_labels(names: Collection[str]) -> set[str]:
     """Return names that stand for no label beside the others, so that rows with them are counted and not learned.
 
     That is one sign without letters or digits (``-`` where annotators disagreed) beside names that have some, ``none``
-    beside numbers, and -1 beside 0, 1, 2 and so on. With 0 and 1 alone, -1 may be a label.
+    beside names that are written otherwise (numbers, or ``None`` beside ``low``), and -1 beside 0, 1, 2 and so on. With 0 and 1 alone, -1 may be a label.
     """
     signs = {name for name in names if not re.search(r"\w", name)}
-    words = {name for name in names if name == "none" and len(names) > 2}
-    signs |= words if all(number_of(name) is not None for name in names if name not in signs | words) else set()
+    signs |= {name for name in names if is_none(name) and not _is_name(name, names)}
     others = {number_of(name) for name in names} - {-1.0}
     is_counted = "-1" in names and len(others) > 2 and others == set(map(float, range(len(others))))
     return (signs if len(signs) == 1 and len(names) > 2 else set()) | ({"-1"} if is_counted else set())
@@ -98,6 +130,14 @@ def negative_first(names: Sequence[str], counts: Counter[str]) -> list[str]:
     if is_negative[0] != is_negative[1]:
         return [first, second] if is_negative[0] else [second, first]
     return [first, second] if counts[first] >= counts[second] else [second, first]
+
+
+def _whole(text: str) -> int:
+    """Return the whole number that a text is, without rounding where it has no fraction."""
+    try:
+        return int(text)
+    except ValueError:
+        return int(float(text))
 
 
 def _is_whole(text: str) -> bool:

@@ -53,16 +53,16 @@ class Progress:
     def judged(self, value: float, *, higher_is_better: bool = True, tie: float = 0.0) -> "Progress":
         """Return the progress after an evaluation that gave `value` at the present step.
 
-        A value that is undefined, NaN, is worse than any other; while there is no other, the latest model is kept. Of
-        values within `tie` of the best the latest model is kept, since it has seen more rows, but only a better value
-        resets `stale`.
+        A value that is undefined, NaN, is worse than any other; while there is no other, the latest model is kept. Where
+        `tie` is above 0, the latest model of those within `tie` of the best is kept, since it has seen more rows; only a
+        better value resets `stale`.
         """
         is_defined = not math.isnan(value)
         if self.best is None:
             return replace(self, best=value if is_defined else None, best_step=self.step, stale=0)
         if is_defined and (value > self.best if higher_is_better else value < self.best):
             return replace(self, best=value, best_step=self.step, stale=0)
-        if is_defined and abs(value - self.best) <= tie:
+        if is_defined and tie > 0 and abs(value - self.best) <= tie:
             return replace(self, best_step=self.step, stale=self.stale + 1)
         return replace(self, stale=self.stale + 1)
 

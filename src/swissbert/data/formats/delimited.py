@@ -1,6 +1,9 @@
 """Delimited text: cells separated by tabs, commas, semicolons or any other character."""
 
+import json
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import PurePath
 from typing import TextIO
 
@@ -12,6 +15,10 @@ DELIMITERS = ("\t", ",", ";", "|")
 """Delimiters that are tried if the header does not have the expected columns otherwise."""
 NAMES = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "vertical bars", " ": "spaces", ":": "colons"}
 """Names of delimiters in messages."""
+SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+"""The line by which spreadsheet programs are told the delimiter."""
+LINES_BEFORE = 10
+"""Lines below the first one in which a header is looked for, to explain why it has not the expected columns."""
 LONG_NAME = 60
 """Characters above which a cell of the first line looks like a text rather than the name of a column."""
 MOST_WORDS = 4
@@ -41,16 +48,22 @@ class Delimited(TextFormat):
         that a row leaves out there, do no harm.
         """
         start = [file.readline()]
-        while start[-1] and not start[-1].strip("\r\n"):
+        while start[-1] and not start[-1].strip(" \r\n"):
             start.append(file.readline())
+        if separator := SEPARATOR_LINE.fullmatch(start[-1]):  # the first line of files for a spreadsheet program
+            options = replace(options, delimiter=separator[1])
+            start = [*["\n"] * len(start), file.readline()]
         delimiter, has_header = self._layout(start[-1], where, options)
         quotes = self._quotes(delimiter, options)
+        if not quotes and options.quotes is None and has_header and self._is_quoted(start[-1], delimiter, options):
+            quotes = True
+            options.on_note(f"{PurePath(where).name}: quotes are read as syntax, since the header is in quotes")
+        start += _refuse_later_header(start[-1], file, where, delimiter, options) if has_header else []
         names: list[str] = []
-        header: list[str] = []
         named = beyond = 0  # columns up to the last one with a name; rows with more text after them
         for number, cells, hint in records(Replayed(start, file), delimiter, quotes):
             if not names and has_header:
-                header, names = cells, [name.strip() for name in cells]
+                names = [_name(cell) for cell in cells]
                 check_columns(names, where, options.columns)
                 _check_header(names, where, options)
                 named = max((column for column, name in enumerate(names, 1) if name), default=0)
@@ -59,12 +72,13 @@ class Delimited(TextFormat):
                 names = [str(column) for column in range(1, len(cells) + 1)]
                 _check_numbers(len(cells), where, options)
             beyond += named < len(cells) <= len(names) and any(cells[named:])
-            if cells == header:
+            if has_header and _name(cells[0]) == names[0] and [_name(cell) for cell in cells] == names:
                 yield number, "the header occurs again"
             elif len(cells) == len(names):
                 yield number, dict(zip(names, cells, strict=True))
             else:
                 is_ragged = not has_header and delimiter == "\t" and len(cells) >= _needed(options)
+                hint = hint or self._hint(cells, names, delimiter, quotes)
                 yield number, _uneven(cells, names, hint, has_header=has_header, is_ragged=is_ragged)
         if beyond and has_header:
             name = PurePath(where).name
@@ -75,11 +89,27 @@ class Delimited(TextFormat):
         delimiter = options.delimiter or self.delimiter
         line = next((line for line in start.splitlines() if line), "")
         names = split_line(line, delimiter, self._quotes(delimiter, options))
-        return _has_columns(names, options.texts) or (not options.header and 1 < _needed(options) <= len(names))
+        highest = max((int(name) for name in options.columns if name.isdecimal()), default=_needed(options))
+        return _has_columns(names, options.texts) or (not options.header and 1 < highest <= len(names))
 
     def _quotes(self, delimiter: str, options: ReadOptions) -> bool:
         """Whether quotes are syntax."""
         return options.quotes if options.quotes is not None else self.quotes or delimiter != self.delimiter
+
+    @staticmethod
+    def _is_quoted(line: str, delimiter: str, options: ReadOptions) -> bool:
+        """Whether the header has the expected columns only if its quotes are syntax."""
+        plain, quoted = (split_line(line, delimiter, quotes) for quotes in (False, True))
+        return plain != quoted and not _has_columns(plain, options.texts) and _has_columns(quoted, options.texts)
+
+    @staticmethod
+    def _hint(cells: list[str], names: list[str], delimiter: str, quotes: bool) -> str:
+        """Return what helps with a row of too many or too few cells, as the end of a sentence."""
+        if not quotes and any(cell.startswith('"') != cell.endswith('"') for cell in cells):
+            return "; quotes = true in the task reads quotes as syntax, also around texts of several lines"
+        if len(cells) > len(names) and delimiter != "\t":
+            return f"; a text that holds {called(delimiter)} has to be in double quotes"
+        return ""
 
     def _layout(self, line: str, where: str, options: ReadOptions) -> tuple[str, bool]:
         """Return the delimiter of a file and whether it has a header; report what was not declared so.
@@ -115,8 +145,13 @@ def called(delimiter: str) -> str:
 
 def _has_columns(names: list[str], expected: tuple[tuple[str, ...], ...]) -> bool:
     """Whether a first line names the expected columns. Numbers name none: a header cannot be told from data by them."""
-    here = {name.strip() for name in names}
+    here = {_name(name) for name in names}
     return any(here.issuperset(texts) and not all(text.isdigit() for text in texts) for texts in expected)
+
+
+def _name(cell: str) -> str:
+    """Return the column name in a cell of the header, without space and byte order marks."""
+    return cell.strip().strip("\ufeff").strip()
 
 
 def _needed(options: ReadOptions) -> int:
@@ -129,6 +164,11 @@ def _check_header(names: list[str], where: str, options: ReadOptions) -> None:
     """Raise SwissbertError if the expected columns are missing because the first line is not a header."""
     if not options.texts or _has_columns(names, options.texts):
         return
+    if len(names) == 1 and (mark := _unknown_delimiter(names[0], options)):
+        way = f"delimiter = {json.dumps(mark)} reads it" if len(mark) == 1 else "one character is expected, as a tab"
+        raise SwissbertError(
+            f"{where}: the header is {names[0][:60]!r}, with {mark!r} between columns; {way}", argument="delimiter"
+        )
     data = next((name for name in names if _looks_like_data(name)), None)
     missing = [text for text in options.texts[0] if text not in names]
     if data is not None and missing:
@@ -139,6 +179,33 @@ def _check_header(names: list[str], where: str, options: ReadOptions) -> None:
             "for instance columns = { text = 2, label = 1 }",
             argument="header",
         )
+
+
+def _unknown_delimiter(name: str, options: ReadOptions) -> str | None:
+    """Return what stands between the columns in a header of one cell; None if the columns are not in it."""
+    marks = dict.fromkeys(re.findall(r"[^\w\s]+", name)) if len(options.columns) > 1 else {}
+    return next(
+        (mark for mark in marks if {part.strip() for part in name.split(mark)}.issuperset(options.columns)), None
+    )
+
+
+def _refuse_later_header(line: str, file: TextIO, where: str, delimiter: str, options: ReadOptions) -> list[str]:
+    """Raise SwissbertError if the expected columns are missing in the first line and there in one of the next ones.
+
+    Returns:
+        The lines that were read to see this.
+    """
+    if not options.texts or _has_columns(split_line(line, delimiter, True), options.texts):
+        return []
+    lines = [line for line in (file.readline() for _ in range(LINES_BEFORE)) if line]
+    for number, later in enumerate(lines, 1):
+        for mark in dict.fromkeys((delimiter, *DELIMITERS)):
+            if _has_columns(split_line(later, mark, True), options.texts) and mark in later:
+                raise SwissbertError(
+                    f"{where}: the first line is taken as the header, but the columns are named {number} line(s) below "
+                    "it; remove the lines above"
+                )
+    return lines
 
 
 def _check_numbers(count: int, where: str, options: ReadOptions) -> None:

@@ -96,7 +96,12 @@ def _lines(lines: Iterator[str]) -> Iterator[Numbered]:
         except RecursionError:
             yield number, _Bad("not a JSON object (nested too deeply)")
         except ValueError as error:  # also raised for numbers of thousands of digits
-            yield number, _Bad(f"not a JSON object ({getattr(error, 'msg', error)})")
+            hint = ""
+            if line.rstrip().endswith(","):
+                hint = "; a line of JSON Lines does not end with a comma"
+            elif line.lstrip().startswith("{'"):
+                hint = "; names and texts of JSON are in double quotes"
+            yield number, _Bad(f"not a JSON object ({getattr(error, 'msg', error)}){hint}")
 
 
 def _values(file: TextIO, where: str, start: str) -> Iterator[Numbered]:
@@ -130,7 +135,7 @@ def _text_name(options: ReadOptions) -> str:
 
 
 def _unpacked(only: Numbered, where: str, options: ReadOptions) -> Iterator[Numbered]:
-    """Yield the rows that an object holds that is alone in its file: itself, or those of its one list of objects.
+    """Yield the rows that an object holds that is alone in its file: itself, its values, or those of its one list of objects.
 
     Raises:
         SwissbertError: If it is a table of columns.
@@ -138,11 +143,16 @@ def _unpacked(only: Numbered, where: str, options: ReadOptions) -> Iterator[Numb
     table = only[1]
     assert isinstance(table, dict)
     names = [name for texts in options.texts for name in texts]
-    if any(isinstance(table.get(name), list | dict) and len(table[name]) > 1 for name in names):
+    is_split = {"columns", "data"} <= table.keys() and not any(name in table for name in names)
+    if is_split or any(isinstance(table.get(name), list | dict) and len(table[name]) > 1 for name in names):
         raise SwissbertError(
             f"{where}: one JSON object with a list of cells for each column, but one object for each row is expected; "
             "pandas writes it with to_json(path, orient='records', lines=True)"
         )
+    if len(table) > 1 and all(isinstance(row, dict) and any(name in row for name in names) for row in table.values()):
+        options.on_note(f"{PurePath(where).name}: the rows are the values of one object")
+        yield from enumerate(table.values(), 1)
+        return
     lists = {
         key: value
         for key, value in table.items()

@@ -1,8 +1,10 @@
 """Cells inside cells: the column ``data.text`` is the key ``text`` of the object in the column ``data``."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from swissbert.data.formats.base import Cells, NumberedCells
+from swissbert.errors import visible
 
 DEPTH = 3
 """Levels of objects whose keys a message lists."""
@@ -15,8 +17,33 @@ def with_nested(raw: Iterator[NumberedCells], columns: Iterable[str]) -> Iterato
         raw: Numbered cells.
         columns: Names of the columns that are read.
     """
+    columns = list(columns)
     dotted = [name for name in columns if "." in name]
+    raw = _respelled(raw, columns)
     return _completed(raw, dotted) if dotted else raw
+
+
+def _respelled(raw: Iterator[NumberedCells], columns: list[str]) -> Iterator[NumberedCells]:
+    """Rename columns that look like a missing one: they differ in invisible characters or the composition of letters."""
+    names: dict[str, str] | None = None
+    for number, cells in raw:
+        if isinstance(cells, dict) and names is None:
+            names = _alike(cells, [name for name in columns if name not in cells])
+        yield (
+            number,
+            {names.get(name, name): cell for name, cell in cells.items()}
+            if names and isinstance(cells, dict)
+            else cells,
+        )
+
+
+def _alike(cells: Cells, missing: list[str]) -> dict[str, str]:
+    """Return the missing name that each column looks like, for those that look like exactly one."""
+    if not missing or all(name.isascii() and name.isprintable() for name in (*cells, *missing)):
+        return {}
+    wanted = {visible(name): name for name in missing}
+    here = Counter(map(visible, cells))
+    return {name: wanted[visible(name)] for name in cells if here[visible(name)] == 1 and visible(name) in wanted}
 
 
 def _completed(raw: Iterator[NumberedCells], dotted: list[str]) -> Iterator[NumberedCells]:

@@ -56,14 +56,32 @@ class Parquet(Format):
 def decoded_rows(batch: "pa.RecordBatch") -> list[Cells | str]:
     """Return the cells of each row of a batch, or the reason why a row cannot be decoded."""
     try:
-        return list(batch.to_pylist())
+        return _with_text(batch, list(batch.to_pylist()))
     except UnicodeDecodeError:
         return [_decoded(batch.slice(i, 1)) for i in range(batch.num_rows)]
 
 
 def _decoded(row: "pa.RecordBatch") -> Cells | str:
     try:
-        cells: Cells = row.to_pylist()[0]
+        return _with_text(row, row.to_pylist())[0]
     except UnicodeDecodeError:
         return "bytes that are not UTF-8"
-    return cells
+
+
+def _with_text(batch: "pa.RecordBatch", rows: list[Cells | str]) -> list[Cells | str]:
+    """Decode the cells of columns of bytes, as which some programs write text; what is not UTF-8 stays."""
+    names = [field.name for field in batch.schema if "binary" in str(field.type)]
+    for row in rows if names else []:
+        if isinstance(row, dict):
+            row.update((name, text_of(row[name])) for name in names)
+    return rows
+
+
+def text_of(cell: object) -> object:
+    """Return the text that bytes are in UTF-8; other cells as they are."""
+    if isinstance(cell, bytes):
+        try:
+            return cell.decode()
+        except UnicodeDecodeError:
+            return cell
+    return [text_of(item) for item in cell] if isinstance(cell, list) else cell

@@ -62,7 +62,7 @@ def records(file: Lines, delimiter: str, quotes: bool) -> Iterator[tuple[int, li
         hint, count = "", 1
         if not quotes or '"' not in line:
             text = line.rstrip("\r\n")
-            cells = text.split(delimiter) if text else []
+            cells = text.split(delimiter) if text.strip(" ") else []
         else:
             lines = [line]
             try:
@@ -70,8 +70,10 @@ def records(file: Lines, delimiter: str, quotes: bool) -> Iterator[tuple[int, li
             except csv.Error:
                 pending.extend(reversed(lines[1:]))
                 del lines[1:]
-                cells = _lenient(line, delimiter)
-                hint = "; a quote on this line is not closed as it should be"
+                cells, hint = _escaped(line, delimiter), ""
+                if not cells:
+                    cells = _lenient(line, delimiter)
+                    hint = "; a quote on this line is not closed as it should be"
             count = len(lines)
         if cells:
             yield number, cells, hint
@@ -106,6 +108,16 @@ def _quoted(lines: list[str], next_line: Callable[[], str], delimiter: str) -> l
     if delimiter == "\t" and len(lines) > 1 and any("\t" in cell for cell in cells):
         raise csv.Error("a quoted cell holds rows")
     return cells
+
+
+def _escaped(line: str, delimiter: str) -> list[str]:
+    """Parse one line whose quotes inside cells have a backslash in front; empty if it is not written so."""
+    if '\\"' not in line:
+        return []
+    try:
+        return next(csv.reader([line], delimiter=delimiter, escapechar="\\", strict=True))
+    except csv.Error:
+        return []
 
 
 def _lenient(line: str, delimiter: str) -> list[str]:
