@@ -69,7 +69,13 @@ def train_case(swissbert: Command) -> Command:
     def run(
         recipe: str = "task.toml", *settings: str, steps: int = 3, out: str = "RUN", options: list[str] | None = None
     ) -> Ended:
-        pinned = ["train.device=cpu", "train.precision=fp32", "train.threads=1", "train.tensorboard=false"]
+        pinned = [
+            "train.device=cpu",
+            "train.precision=fp32",
+            "train.threads=1",
+            "train.tensorboard=false",
+            "train.keep=1",
+        ]
         pinned += [f"train.max_steps={steps}", "train.batch_size=8", "encoder.max_length=64"]
         overrides = [part for setting in (*pinned, *settings) for part in ("--set", setting)]
         return swissbert("train", recipe, "--data", ".", "--out", out, *overrides, *(options or []))
