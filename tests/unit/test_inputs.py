@@ -178,7 +178,7 @@ def pair_of_readings(task: Task, path: Path) -> tuple[list[tuple[int, str]], lis
         ("rows.txt", b'{"text": "fine", "label": 1}\n{"text": "dull", "label": 0}\n', {}),
         ("rows.json", b'[{"x": {"text": "fine"}, "label": 1}]', {"columns": {"text": "x.text", "label": "label"}}),
         ("rows.tsv", "text\tlabel\nfine\t1\n".encode("utf-16"), {}),
-        ("rows.csv", gzip.compress(b"text;label\nfine;1\ndull;0\n"), {}),
+        ("rows.csv", gzip.compress(b"text;label\nfine;1\ndull;0\n", mtime=0), {}),
         ("rows.tsv", b'text\tlabel\n"fine\t1\n', {"quotes": False}),
     ],
 )
