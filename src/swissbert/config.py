@@ -57,7 +57,8 @@ class ModelSettings(Settings):
             separately and their pooled outputs concatenated (paper, Section 4).
         dropout: Dropout of the heads, 0 to below 1.
         layer_sharing: Put a linear layer with a leaky ReLU before the head's own; all pair tasks share one.
-        pair_head: ``cosine`` answers binary and regression pair tasks by the cosine of the two sentence vectors.
+        pair_head: ``cosine`` answers binary and regression pair tasks by the cosine of the two sentence vectors (the
+            paper), ``similarity`` by a learned curve on it.
     """
 
     pair_encoding: bool = True
@@ -74,14 +75,15 @@ class ModelSettings(Settings):
 
     @model_validator(mode="after")
     def _no_contradiction(self) -> Self:
-        if self.pair_head == "cosine" and self.pair_encoding:
+        if self.pair_head != "linear" and self.pair_encoding:
             raise ValueError(
-                "model.pair_head = 'cosine' and model.pair_encoding = true exclude each other: "
-                "a cosine needs one vector per sentence, and a pair that is encoded together has one vector"
+                f"model.pair_head = '{self.pair_head}' and model.pair_encoding = true exclude each other: "
+                f"a {self.pair_head} needs one vector per sentence, and a pair that is encoded together has one vector"
             )
-        if self.pair_head == "cosine" and self.layer_sharing:
+        if self.pair_head != "linear" and self.layer_sharing:
             raise ValueError(
-                "model.pair_head = 'cosine' and model.layer_sharing = true exclude each other: a cosine head has no layers"
+                f"model.pair_head = '{self.pair_head}' and model.layer_sharing = true exclude each other: "
+                f"a {self.pair_head} head has no layers"
             )
         return self
 

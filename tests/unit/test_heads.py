@@ -55,11 +55,11 @@ def test_a_head_fits_or_says_why_not(name: str, kind: str, separate: bool) -> No
     assert issubclass(head_class, Head)
     reason = head_class.misfit(task, separate)
     if reason is not None:
-        assert name == "cosine"
+        assert name in ("cosine", "similarity")
         assert reason == (
-            f"a cosine is no answer to a {kind} task"
+            f"a {name} is no answer to a {kind} task"
             if separate
-            else "a cosine needs two sentences that are encoded separately"
+            else f"a {name} needs two sentences that are encoded separately"
         )
         return
     head = head_class(task, 16, 0.5).eval()
@@ -251,3 +251,19 @@ def test_a_head_from_outside_learns_is_saved_loaded_and_scored(tiny: Path, tmp_p
         swissbert.load(tmp_path / "model", "cpu")
     with pytest.raises(SwissbertError, match=r"'mood' cannot be exported .*: its head is not one linear layer$"):
         export_hf(model, tmp_path / "out")
+
+
+def test_a_similarity_rises_with_the_cosine_and_learns_its_curve() -> None:
+    head = find_head("similarity")(declare("binary", pair=True), 8, 0.0)
+    vectors = torch.randn(64, 8, generator=torch.Generator().manual_seed(0))
+    cosine = torch.nn.functional.cosine_similarity(*vectors.chunk(2, dim=1), dim=1)
+    order = head.logits(vectors)[:, 0].argsort()
+    assert torch.equal(order, cosine.argsort())
+    labels = (cosine > 0.2).float()
+    optimizer = torch.optim.Adam(head.parameters(), 0.1)
+    for _ in range(200):
+        optimizer.zero_grad()
+        head.loss(head.logits(vectors), labels).backward()
+        optimizer.step()
+    decided = head.answers(head.logits(vectors))[:, 1] >= 0.5
+    assert (decided.float() == labels).float().mean() > 0.95

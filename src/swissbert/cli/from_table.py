@@ -95,12 +95,12 @@ def declared_recipe(
         raise SwissbertError(f"{error} (on the command line: --no-header --text 1 --label 2)") from error
     table = recipe(path, declared)
     if compares_vectors(declared):
-        table["model"] = {"pair_encoding": False, "pair_head": "cosine"}
+        table["model"] = {"pair_encoding": False, "pair_head": "similarity"}
     return table, declared
 
 
 def compares_vectors(declared: "Sequence[Declared]") -> bool:
-    """Whether pairs are answered by the cosine of two sentence vectors: there are few of them, and all tasks allow it.
+    """Whether pairs are answered by the similarity of two sentence vectors: there are few of them, and all tasks allow it.
 
     With a hundred pairs an encoder does not learn to compare two texts that it reads together; the vectors of two
     texts can be compared from the beginning (see ``results/small-sets``).
@@ -108,7 +108,7 @@ def compares_vectors(declared: "Sequence[Declared]") -> bool:
     from swissbert.model.heads import find_head
 
     few = max(one.rows for one in declared) < FEW_PAIRS
-    return few and all(find_head("cosine").misfit(one.task, separate=True) is None for one in declared)
+    return few and all(find_head("similarity").misfit(one.task, separate=True) is None for one in declared)
 
 
 def declared_table(path: Path, declared: "Sequence[Declared]") -> str:
@@ -135,7 +135,7 @@ def declared_table(path: Path, declared: "Sequence[Declared]") -> str:
     )
     if compares_vectors(declared):
         lines += (
-            f"\nFewer than {FEW_PAIRS:,} pairs: they are answered by the cosine of two sentence vectors "
+            f"\nFewer than {FEW_PAIRS:,} pairs: they are answered by the similarity of two sentence vectors "
             "(model.pair_head and model.pair_encoding choose otherwise)"
         )
     return lines

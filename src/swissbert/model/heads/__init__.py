@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 HEADS: dict[str, str] = {
     "linear": "swissbert.model.heads.linear:LinearHead",
     "cosine": "swissbert.model.heads.cosine:CosineHead",
+    "similarity": "swissbert.model.heads.similarity:SimilarityHead",
 }
 """The heads by name, as ``module:class``: a name in a settings file is looked up without importing torch."""
 
