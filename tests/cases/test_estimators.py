@@ -4,6 +4,7 @@ import runpy
 from pathlib import Path
 
 import pytest
+from joblib.externals.loky import get_reusable_executor
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),
@@ -19,6 +20,7 @@ def results(
     monkeypatch.setenv("SWISSBERT_CPU", "plain")
     monkeypatch.setattr("sys.argv", ["try.py", str(tiny)])
     runpy.run_path(str(case / "try.py"))
+    get_reusable_executor().shutdown(wait=True)  # workers of the next case must not start in the folder of this one
     printed = capfd.readouterr().out.replace("\n  ", " ").splitlines()  # estimators are shown on several lines
     lines = [line.partition(": ") for line in printed]
     return {name: result for name, _, result in lines}

@@ -93,7 +93,7 @@ def test_predict_answers_text_files_and_standard_input(run: Path, tmp_path: Path
     piped = swissbert("predict", run, "--task", "sst", "--input", "-", stdin="good\n\nbad\n")
     lines = [json.loads(line) for line in piped.stdout.splitlines()]
     assert [line.get("id", line.get("row")) for line in lines] == [1, 2, 3]
-    assert "1 row(s) could not be used" in piped.stderr
+    assert "1 of 3 row(s) could not be used" in piped.stderr
     out = tmp_path / "answers.jsonl"
     done = swissbert("predict", run, "--task", "para", "--input", STARTER / "para-dev.tsv", "--output", out)
     assert done.returncode == 0, done.stderr

@@ -121,7 +121,7 @@ def test_a_directory_instead_of_a_file_is_an_error(tmp_path: Path, name: str) ->
     (tmp_path / name).mkdir()
     with pytest.raises(SwissbertError, match="cannot be read"):
         list(read_cells(tmp_path / name))
-    with pytest.raises(SwissbertError, match=f"{name} is not in"):
+    with pytest.raises(SwissbertError, match=f"{name} is a directory"):
         read_split(declare(name), "train", tmp_path)
 
 
