@@ -256,14 +256,15 @@ def test_a_head_from_outside_learns_is_saved_loaded_and_scored(tiny: Path, tmp_p
 def test_a_similarity_rises_with_the_cosine_and_learns_its_curve() -> None:
     head = find_head("similarity")(declare("binary", pair=True), 8, 0.0)
     vectors = torch.randn(64, 8, generator=torch.Generator().manual_seed(0))
-    cosine = torch.nn.functional.cosine_similarity(*vectors.chunk(2, dim=1), dim=1)
+    first, second = vectors.chunk(2, dim=1)
+    cosine = torch.nn.functional.cosine_similarity(first, second, dim=1)
     order = head.logits(vectors)[:, 0].argsort()
     assert torch.equal(order, cosine.argsort())
     labels = (cosine > 0.2).float()
     optimizer = torch.optim.Adam(head.parameters(), 0.1)
     for _ in range(200):
         optimizer.zero_grad()
-        head.loss(head.logits(vectors), labels).backward()
+        head.loss(head.logits(vectors), labels).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     decided = head.answers(head.logits(vectors))[:, 1] >= 0.5
     assert (decided.float() == labels).float().mean() > 0.95
