@@ -89,10 +89,10 @@ SETS = {
         {"text": "sentence1", "text_pair": "sentence2", "label": "is_duplicate"},
         "cs224n",
     ),
-    "starter-sst": Set(
+    "starter_sst": Set(
         str(STARTER), "sst-train.tsv", "sst-dev.tsv", "classification", {"text": "sentence", "label": "sentiment"}
     ),
-    "starter-sts": Set(
+    "starter_sts": Set(
         str(STARTER),
         "sts-train.tsv",
         "sts-dev.tsv",
