@@ -4,13 +4,14 @@
 
 Sets that are smaller than N are taken whole. DIR holds ``own_tasks``, ``more`` and ``cs224n``. Of each set the first N shuffled rows become a CSV file, which is trained on as
 ``swissbert train rows.csv --text ... --label ... --kind ...`` does; a share of them is held out by the run itself. Both models are
-scored on other rows (a dev file, or rows of the train file that neither saw), which nothing is chosen on. Finished
+scored on other rows: a dev file, or rows of the train file that neither saw. Finished
 entries in ``results.json`` are kept, so the program can be stopped and started again.
 """
 
 import argparse
 import csv
 import json
+import math
 import tempfile
 import time
 from datetime import UTC, datetime
@@ -188,7 +189,7 @@ def entry(name: str, size: int, options: argparse.Namespace) -> dict[str, Any]:
     scores, baseline = task_scores(task, labels, ours), task_scores(task, labels, theirs)
     constant = task.kind.baseline(task, labels)
     low, high = difference(task, labels, ours, theirs, options.seed)
-    return {
+    figures = {
         "metric": task.metric,
         "train_rows": len(train),
         "test_rows": len(test),
@@ -199,6 +200,14 @@ def entry(name: str, size: int, options: argparse.Namespace) -> dict[str, Any]:
         "seconds": round(seconds, 1),
         "steps": steps,
     }
+    return without_nan(figures)
+
+
+def without_nan(node: Any) -> Any:
+    """Return figures with None where one is not defined, since JSON has no NaN."""
+    if isinstance(node, dict):
+        return {key: without_nan(value) for key, value in node.items()}
+    return None if isinstance(node, float) and math.isnan(node) else node
 
 
 def table(results: dict[str, Any]) -> str:
@@ -208,7 +217,7 @@ def table(results: dict[str, Any]) -> str:
         "",
         "Each row: a CSV file of N labelled rows and `swissbert train rows.csv --text ... --label ...`; beside TF-IDF of words and",
         "pairs of words with logistic regression (ridge regression for scores) on the same rows. Scored on other rows, which",
-        "nothing was chosen on. The interval is a paired bootstrap over these rows.",
+        "the runs did not see. The interval is a paired bootstrap over these rows.",
         "",
         "| set | N | metric | swissBERT | TF-IDF | constant | difference, 95 % interval | seconds |",
         "|---|---|---|---|---|---|---|---|",
