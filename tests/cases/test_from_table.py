@@ -58,6 +58,18 @@ def test_a_dry_run_writes_the_declaration_alone(messages: Path, swissbert: Comma
     assert [path.name for path in (messages / "run").iterdir()] == ["recipe.toml"]
 
 
+def test_an_edited_recipe_of_a_dry_run_is_not_overwritten(messages: Path, swissbert: Command) -> None:
+    command = ["train", "messages.csv", "--text", "message", "--label", "level", "--out", "run", "--dry-run", *PINNED]
+    assert swissbert(*command).status == 0
+    assert swissbert(*command).status == 0, "the same command makes the same recipe"
+    recipe = messages / "run" / "recipe.toml"
+    recipe.write_text(recipe.read_text(encoding="utf-8").replace("holdout = 0.2", "holdout = 0.3"), encoding="utf-8")
+    ended = swissbert(*command)
+    assert ended.status == 2
+    assert "train run/recipe.toml --out run), or remove it" in ended.stderr
+    assert "holdout = 0.3" in recipe.read_text(encoding="utf-8")
+
+
 def test_init_writes_a_recipe_that_trains_from_anywhere(
     messages: Path, swissbert: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,6 +119,11 @@ def _train_table(
     if not resume:
         if (folder / RUN_CONFIG).exists():
             raise SwissbertError(f"{folder}: holds a run already; resume it, or choose another folder", argument="out")
+        if target.exists() and target.read_text(encoding="utf-8") != recipe_file:
+            raise SwissbertError(
+                f"{target}: is not the recipe that this command makes; train it ({program_name()} train "
+                f"{shlex.quote(str(target))} --out {shlex.quote(str(folder))}), or remove it"
+            )
         folder.mkdir(parents=True, exist_ok=True)
         write_text(target, recipe_file)
         Display().say(f"{target}: the declaration, to look over and train again")
