@@ -75,6 +75,8 @@ def train_case(swissbert: Command) -> Command:
             "train.threads=1",
             "train.tensorboard=false",
             "train.keep=1",
+            "train.baseline=false",
+            "encoder.freeze=true",  # steps take a third of the time, and checkpoints hold no moments of the encoder
         ]
         pinned += [f"train.max_steps={steps}", "train.batch_size=8", "encoder.max_length=64"]
         overrides = [part for setting in (*pinned, *settings) for part in ("--set", setting)]
