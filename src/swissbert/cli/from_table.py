@@ -51,13 +51,14 @@ def is_data_file(name: str) -> bool:
         SwissbertError: If it looks like a data file or a folder of them, but is no file.
     """
     from swissbert.config import recipes
+    from swissbert.wording import shortened
 
     path = Path(name)
     if name in recipes():
         return path.is_file()
     if path.is_dir():
         files = sorted(one.name for one in path.iterdir() if one.is_file() and not one.name.startswith("."))
-        there = f" (in it: {', '.join(files[:6])}{', ...' if len(files) > 6 else ''})" if files else ""
+        there = f" (in it: {shortened(files, 6)})" if files else ""
         raise SwissbertError(f"{name} is a directory; name one data file{there}, or write a recipe for several")
     if name.startswith(("http://", "https://")):
         raise SwissbertError(f"{name} is an address; download the file and name it")

@@ -8,9 +8,9 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from swissbert.data.formats import Cells, unreadable
+from swissbert.data.formats import Cells, NumberedCells, unreadable
 from swissbert.data.memory import plain
-from swissbert.data.row_checks import AHEAD, columns_here, columns_of, no_column, stands_for_nothing
+from swissbert.data.row_checks import AHEAD, columns_here, no_column, stands_for_nothing
 from swissbert.data.splits import open_cells
 from swissbert.errors import SwissbertError
 from swissbert.kinds.cells import cell_text
@@ -131,7 +131,7 @@ def _read(
     )
     rows = chain.from_iterable(rows for _, rows in open_cells(probe, "train", path.parent)[1])
     start = list(islice(rows, AHEAD))
-    here = columns_of(start)
+    here = _all_columns(start)
     if not here:
         reasons = [row for _, row in start if isinstance(row, str)]
         why = f" ({len(reasons)} bad rows; the first: {reasons[0]})" if reasons else ""
@@ -156,6 +156,15 @@ def _read(
             elif not (isinstance(cell, str) and unreadable(cell)):  # such rows are bad
                 column.append(cell)
     return columns, cells, without
+
+
+def _all_columns(rows: Sequence[NumberedCells]) -> Cells:
+    """Return the columns that any of the rows has, each with its first cell, in order."""
+    columns: dict[str, object] = {}
+    for _, cells in rows:
+        if not isinstance(cells, str):
+            columns |= {name: cell for name, cell in cells.items() if name not in columns}
+    return columns
 
 
 def _refuse_two_roles(path: Path, columns: Sequence[str]) -> None:
@@ -235,18 +244,22 @@ def _guess(cells: Sequence[object], given: object) -> tuple[Guess, Sequence[obje
     """
     names = names_in([]) if any(map(is_list, cells)) else names_in(cells)
     left = no_labels(names)
-    if left & {"-1"} and _kind(_others(cells, left), given).kind == "regression":
-        left -= {"-1"}  # a score
-    return _kind(_others(cells, left), given), _others(cells, left), Counter({name: names[name] for name in left})
+    kind = None if given is None else str(given)
+    others = _others(cells, left)
+    guess = guess_kind(others, kind)
+    if "-1" in left and guess.kind == "regression":  # a score
+        left -= {"-1"}
+        others = _others(cells, left)
+        guess = guess_kind(others, kind)
+    return guess, others, Counter({name: names[name] for name in left})
 
 
 def _others(cells: Sequence[object], left: set[str]) -> Sequence[object]:
-    return [cell for cell in cells if not left & names_in([cell]).keys()] if left else cells
-
-
-def _kind(cells: Sequence[object], given: object) -> Guess:
-    """Guess the kind of cells, or take the one that is given."""
-    return guess_kind(cells, None if given is None else str(given))
+    """Return the cells whose label name is not in `left`; looks at each different cell once."""
+    if not left:
+        return cells
+    is_left = {cell: bool(left & names_in([cell]).keys()) for cell in set(cells)}
+    return [cell for cell in cells if not is_left[cell]]
 
 
 def _metric(task: Task, cells: Sequence[object]) -> tuple[str, str]:

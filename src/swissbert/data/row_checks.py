@@ -69,15 +69,6 @@ def with_ids(raw: Iterator[NumberedCells], task: Task) -> Iterator[NumberedCells
             yield number, cells
 
 
-def columns_of(rows: Iterable[NumberedCells]) -> Cells:
-    """Return the columns of rows, each with its first cell, in order."""
-    columns: dict[str, object] = {}
-    for _, cells in rows:
-        if not isinstance(cells, str):
-            columns |= {name: cell for name, cell in cells.items() if name not in columns}
-    return columns
-
-
 def with_late_columns(raw: Iterable[NumberedCells], names: Collection[str]) -> Iterator[NumberedCells]:
     """Give the first row the columns that it lacks and one of the rows after it has, as rows of JSON may have them.
 
