@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: quickstart test test-hardware check bench clean
+.PHONY: quickstart test test-hardware check campaign bench clean
 
 quickstart: $(VENV)/.ready
 	$(BIN)/swissbert quickstart
@@ -24,6 +24,10 @@ check: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Kills, damage, hostile files and clients, in under 30 minutes; campaign/README.md says what is tried.
+campaign: $(VENV)/.ready-dev
+	$(BIN)/python -m campaign --out results/campaign
 
 # Tests that assert on time or memory, then side by side with other libraries; benchmarks/README.md says what DATA is.
 bench: $(VENV)/.ready-bench
