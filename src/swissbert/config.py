@@ -11,6 +11,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from swissbert.data.bad_rows import MAX_BAD
 from swissbert.data.formats import Format
+from swissbert.encoder.pooling import POOLINGS
 from swissbert.errors import SwissbertError, nearest
 from swissbert.model.heads import HEADS
 from swissbert.mtl.methods import METHODS, method_names
@@ -53,18 +54,33 @@ class ModelSettings(Settings):
     """Heads and how they read a pair.
 
     Attributes:
+        pooling: How the vectors of a sequence become one: ``pooler`` (the first token through BERT's pooler, as in the
+            paper), ``cls`` (the first token alone), ``mean`` (the mean over all tokens) or ``cls_mean`` (both). Left out, it is
+            the encoder's own: what its ``1_Pooling/config.json`` says, else ``pooler``, else ``mean`` where the pooler was
+            never trained.
         pair_encoding: Encode a pair as ``[CLS] a [SEP] b [SEP]`` in one pass. Otherwise the two sentences are encoded
             separately and their pooled outputs concatenated (paper, Section 4).
         dropout: Dropout of the heads, 0 to below 1.
         layer_sharing: Put a linear layer with a leaky ReLU before the head's own; all pair tasks share one.
         pair_head: ``cosine`` answers binary and regression pair tasks by the cosine of the two sentence vectors (the
-            paper), ``similarity`` by a learned curve on it.
+            paper), ``similarity`` by a learned curve on it; ``bi_encoder`` answers any pair task by a linear layer on
+            both vectors, their difference, product and cosine.
     """
 
+    pooling: str | None = None
     pair_encoding: bool = True
     dropout: Probability = 0.3
     layer_sharing: bool = False
     pair_head: str = "linear"
+
+    @field_validator("pooling")
+    @classmethod
+    def _known_pooling(cls, name: str | None) -> str | None:
+        if name is not None and name not in POOLINGS:
+            raise ValueError(
+                f"model.pooling is '{name}', but it is one of {', '.join(POOLINGS)}{nearest(name, POOLINGS)}"
+            )
+        return name
 
     @field_validator("pair_head")
     @classmethod

@@ -6,6 +6,7 @@ from matplotlib.patches import FancyBboxPatch
 from torch import nn
 
 from swissbert.analysis.style import COLOURS, INK, SOFT, in_style, set_title
+from swissbert.encoder.pooling import POOLINGS
 from swissbert.inference.model import Model
 from swissbert.model.multitask import MultitaskModel
 from swissbert.tasks import Task
@@ -29,8 +30,11 @@ def parts_table(model: Model) -> list[tuple[str, str, int]]:
     rows = [
         ("embeddings", every_task, parameter_count(encoder.embeddings)),
         (f"{len(encoder.layers)} layers", every_task, parameter_count(encoder.layers)),
-        ("pooler", every_task, parameter_count(encoder.pooler)),
     ]
+    if POOLINGS[encoder.pooling].uses_pooler:
+        rows.append(("pooler", every_task, parameter_count(encoder.pooler)))
+    else:
+        rows.append(("pooler, not used", "none", parameter_count(encoder.pooler)))
     for name, layer in network.hidden.items():
         rows.append(("hidden layer", pairs if name == "pair" else name.removesuffix("_alone"), parameter_count(layer)))
     rows += [(f"head of {name}", name, parameter_count(network.head(name))) for name in network.tasks]
@@ -75,7 +79,9 @@ def _draw_encoder(axes: Axes, network: MultitaskModel, width: float) -> None:
     layers = f"{config.layers} transformer layers, {config.heads} heads, width {config.hidden_size}"
     _box(axes, (0.1, 1.5, width - 0.2, 0.75), f"embeddings  {_count(encoder.embeddings)}", SOFT)
     _box(axes, (0.1, 2.4, width - 0.2, 0.95), f"{layers}  {_count(encoder.layers)}", SOFT)
-    _box(axes, (0.1, 3.5, width - 0.2, 0.7), f"pooler (first token, tanh)  {_count(encoder.pooler)}", SOFT)
+    pooling = POOLINGS[encoder.pooling]
+    text = f"pooler (first token, tanh)  {_count(encoder.pooler)}" if pooling.uses_pooler else pooling.title
+    _box(axes, (0.1, 3.5, width - 0.2, 0.7), text, SOFT)
 
 
 def _draw_pair_layer(axes: Axes, network: MultitaskModel, pairs: list[int]) -> None:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def export(
     model: ModelArgument,
     format: Annotated[
-        Literal["hf", "onnx", "onnx-int8", "compact"],
+        Literal["hf", "onnx", "onnx-int8", "sentence-transformers", "compact"],
         typer.Option(
-            help="One folder per task for transformers, one ONNX file for all tasks, or a model folder of a tenth of the size."
+            help="One folder per task for transformers, one ONNX file for all tasks, the encoder for sentence-transformers, or a model folder of a tenth of the size."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder to create.")],
@@ -41,6 +41,12 @@ def export(
         from swissbert.export.hf import export_hf
 
         print(*export_hf(loaded, out, task), sep="\n")
+    elif format == "sentence-transformers":
+        from swissbert.export.sentence_vectors import export_sentence_vectors
+
+        if task:
+            raise SwissbertError("--task is given, but sentence vectors belong to no task")
+        print(export_sentence_vectors(loaded, out))
     elif format == "compact":
         if task:
             raise SwissbertError("--task is given, but a compact folder has all tasks of its model")

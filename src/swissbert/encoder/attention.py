@@ -33,6 +33,10 @@ class Layout(Protocol):
         """``[B, L, D] -> [T, D]``."""
         ...
 
+    def mean(self, tokens: Tensor) -> Tensor:
+        """Return the mean over the tokens of each sequence, ``[T, D] -> [B, D]``."""
+        ...
+
 
 class PackedLayout:
     """Sequences end to end, without padding; padding exists only inside attention.
@@ -50,6 +54,7 @@ class PackedLayout:
         positions = torch.arange(int(ends[-1])) - (ends - sizes)[row]  # [T]
         self.positions = positions.to(device)
         self.first = (ends - sizes).to(device)
+        self._sizes, self._row = sizes.to(device), row.to(device)
         self._full = min(lengths) == self.longest
         self._place = (row * self.longest + positions).to(device)  # [T], index in B * L
         self.mask: Tensor | None = None
@@ -68,6 +73,11 @@ class PackedLayout:
         flat = sequences.reshape(self.batch * self.longest, -1)
         return flat if self._full else flat.index_select(0, self._place)
 
+    def mean(self, tokens: Tensor) -> Tensor:
+        """``[T, D] -> [B, D]``, fp32. Each sequence is summed alone, so neighbours do not change a bit."""
+        total = torch.zeros(self.batch, tokens.shape[1], device=tokens.device)
+        return total.index_add(0, self._row, tokens.float()) / self._sizes[:, None]
+
 
 class PaddedLayout:
     """Padded sequences: ``T = B * L`` tokens, padding included.
@@ -81,7 +91,8 @@ class PaddedLayout:
         device = attention_mask.device
         self.positions = torch.arange(self.longest, device=device).repeat(self.batch)
         self.first = torch.arange(self.batch, device=device) * self.longest
-        self.mask: Tensor | None = (1.0 - attention_mask.float())[:, None, None] * -1e30  # finite: see `_weights`
+        self._tokens = attention_mask.float()
+        self.mask: Tensor | None = (1.0 - self._tokens)[:, None, None] * -1e30  # finite: see `_weights`
 
     def spread(self, tokens: Tensor) -> Tensor:
         """``[T, D] -> [B, L, D]``."""
@@ -90,6 +101,11 @@ class PaddedLayout:
     def gather(self, sequences: Tensor) -> Tensor:
         """``[B, L, D] -> [T, D]``."""
         return sequences.reshape(self.batch * self.longest, -1)
+
+    def mean(self, tokens: Tensor) -> Tensor:
+        """``[T, D] -> [B, D]``, fp32, without padding."""
+        sums = (self.spread(tokens).float() * self._tokens[:, :, None]).sum(1)
+        return sums / self._tokens.sum(1, keepdim=True).clamp(min=1)
 
 
 def attend(qkv: Tensor, layout: Layout, heads: int, dropout: float, training: bool) -> tuple[Tensor, Tensor]:

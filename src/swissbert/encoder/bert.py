@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from swissbert.encoder.activations import ACTIVATIONS
 from swissbert.encoder.attention import Layout, PackedLayout, attend, attend_first, attend_fused
 from swissbert.encoder.dropout import dropout
+from swissbert.encoder.pooling import POOLINGS
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Encoded:
 
     Attributes:
         hidden: Hidden states of the last layer, ``[T, H]``.
-        pooled: Pooled output of each sequence's first token, ``[B, H]``, from -1 to 1.
+        pooled: Pooled output of each sequence, ``[B, W]``; see `Bert.pool`.
         all_hidden: Embeddings and hidden states of every layer, each ``[T, H]``, if asked for; else empty.
         attentions: Attention probabilities of every layer, each ``[B, heads, L, L]``, if asked for; else empty.
     """
@@ -144,6 +145,9 @@ class Bert(nn.Module):
         config: Sizes and rates.
         initialise: Initialise weights as BERT does; False leaves them undefined, for weights to be loaded into.
 
+    Attributes:
+        pooling: Name of the way to pool, in `POOLINGS`; see `set_pooling`.
+
     Example::
 
         encoder = Bert(BertConfig(layers=6, hidden_size=384, intermediate_size=1536))
@@ -156,14 +160,31 @@ class Bert(nn.Module):
         self.embeddings = Embeddings(config)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.pooler = nn.Linear(config.hidden_size, config.hidden_size)
+        self.pooling = "pooler"
         self.layers_instead: Callable[[Tensor, list[int]], Tensor] | None = None
         """Function that replaces layers and pooler in `pool` if the layout is given by lengths; None for the layers.
 
-        It takes embeddings ``[T, H]`` and lengths, and returns pooled outputs ``[B, H]``. Other precisions of the same
+        It takes embeddings ``[T, H]`` and lengths, and returns pooled outputs ``[B, W]``. Other precisions of the same
         encoder, such as int8, are plugged in here.
         """
         if initialise:
             self.apply(self._initialise)
+
+    @property
+    def width(self) -> int:
+        """Size W of a pooled output: H, or a multiple of it."""
+        return self.config.hidden_size * POOLINGS[self.pooling].parts
+
+    def set_pooling(self, name: str) -> None:
+        """Choose the way to pool.
+
+        The pooler is trained only where it is used; its weights are kept and stored in any case.
+
+        Args:
+            name: A name in `POOLINGS`.
+        """
+        self.pooling = name
+        self.pooler.requires_grad_(POOLINGS[name].uses_pooler)
 
     def _initialise(self, module: nn.Module) -> None:
         if isinstance(module, nn.Linear | nn.Embedding):
@@ -198,14 +219,14 @@ class Bert(nn.Module):
                 all_hidden.append(hidden)
             if keep_attentions:
                 attentions.append(weights)
-        pooled = torch.tanh(self.pooler(hidden.index_select(0, layout.first)))
+        pooled = self._pooled(hidden.index_select(0, layout.first), hidden, layout)
         return Encoded(hidden, pooled, all_hidden, attentions)
 
     def pool(self, input_ids: Tensor, token_type_ids: Tensor, layout: Layout | list[int]) -> Tensor:
-        """Return the pooled outputs of `forward`, ``[B, H]``; arguments as there.
+        """Return the pooled outputs of `forward`, ``[B, W]``; arguments as there.
 
-        The last layer is computed for first tokens only. With six layers this saves a seventh of all matrix products,
-        forward and backward.
+        Where the pooling reads first tokens alone, the last layer is computed for them only. With six layers this saves
+        a seventh of all matrix products, forward and backward.
         """
         if self.layers_instead and isinstance(layout, list):
             positions = torch.cat([torch.arange(length) for length in layout])
@@ -216,7 +237,20 @@ class Bert(nn.Module):
             hidden, _ = layer(hidden, layout)
         last = self.layers[-1]
         assert isinstance(last, Layer)
-        return torch.tanh(self.pooler(last.first(hidden, layout)))
+        if not POOLINGS[self.pooling].uses_mean:
+            return self._pooled(last.first(hidden, layout), hidden, layout)
+        hidden, _ = last(hidden, layout)
+        return self._pooled(hidden.index_select(0, layout.first), hidden, layout)
+
+    def _pooled(self, first: Tensor, hidden: Tensor, layout: Layout) -> Tensor:
+        """Pool the last layer: hidden states of first tokens ``[B, H]``, and of all ``[T, H]``, which only a mean reads."""
+        pooling = POOLINGS[self.pooling]
+        if pooling.uses_pooler:
+            return torch.tanh(self.pooler(first))
+        if not pooling.uses_mean:
+            return first
+        mean = layout.mean(hidden)
+        return torch.cat([first.float(), mean], dim=1) if pooling.uses_first else mean
 
 
 def _layout(layout: Layout | list[int], device: torch.device) -> Layout:

@@ -63,6 +63,18 @@ def answers_and_logits(model: MultitaskModel, task: Task, table: TokenTable) -> 
     return answers, logits
 
 
+def pooled_rows(model: MultitaskModel, table: TokenTable) -> Array:
+    """Return the pooled output of every row of a table of single texts, in its order: fp32 ``[N, W]``.
+
+    Raises:
+        SwissbertError: If one is NaN or infinite.
+    """
+    (pooled,) = _each_row(model, table, lambda pooled: [pooled])
+    if not np.isfinite(pooled).all():
+        raise SwissbertError("sentence vectors contain NaN or infinity")
+    return pooled
+
+
 def _each_row(
     model: MultitaskModel, table: TokenTable, compute: Callable[[torch.Tensor], list[torch.Tensor]]
 ) -> list[Array]:

@@ -1,4 +1,4 @@
-"""Exports of a trained model: transformers classifiers and ONNX files."""
+"""Exports of a trained model: transformers classifiers, sentence-transformers encoders and ONNX files."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -7,10 +7,16 @@ if TYPE_CHECKING:
     from swissbert.export.hf import export_hf as export_hf
     from swissbert.export.onnx import export_int8 as export_int8
     from swissbert.export.onnx import export_onnx as export_onnx
+    from swissbert.export.sentence_vectors import export_sentence_vectors as export_sentence_vectors
 
-__all__ = ["export_hf", "export_int8", "export_onnx"]
+__all__ = ["export_hf", "export_int8", "export_onnx", "export_sentence_vectors"]
 
-_MODULES = {"export_hf": "hf", "export_int8": "onnx", "export_onnx": "onnx"}
+_MODULES = {
+    "export_hf": "hf",
+    "export_int8": "onnx",
+    "export_onnx": "onnx",
+    "export_sentence_vectors": "sentence_vectors",
+}
 
 
 def __getattr__(name: str) -> object:

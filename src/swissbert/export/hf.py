@@ -14,6 +14,7 @@ from torch import Tensor
 
 from swissbert.encoder.config_file import config_json
 from swissbert.encoder.names import to_hf
+from swissbert.encoder.pooling import POOLINGS
 from swissbert.export.plan import CARD, HF_CONFIG, HF_WEIGHTS, select_tasks, write_new_folder
 from swissbert.inference.model import Model
 from swissbert.kinds import HFHead
@@ -55,6 +56,8 @@ def obstacle(model: Model, task: Task) -> str | None:
     if model.network.separate(task):
         linear = model.network.head(task.name).as_linear()
         return linear if isinstance(linear, str) else "it encodes the sentences of a pair separately"
+    if not POOLINGS[model.network.encoder.pooling].uses_pooler:
+        return f"it pools by model.pooling = '{model.network.encoder.pooling}', and transformers' classifier reads the pooler"
     if model.network.hidden:
         return "its head has a hidden layer (model.layer_sharing)"
     head = classifier(model, task)

@@ -6,9 +6,10 @@ Inputs of the graph:
 - ``lengths``, int32 ``[B]``: the length of each sequence,
 - ``first``, int64 ``[B]``: the index of each sequence's first token,
 - ``spread``, int64 ``[B, L]``: the token at each place of the padded batch; padding is any token of the same sequence,
-- ``back``, int64 ``[T]``: the index of each token in ``[B * L]``.
+- ``back``, int64 ``[T]``: the index of each token in ``[B * L]``,
+- ``share``, float ``[B, 1, L]``, where the pooling has a mean: 1 / length at each token's place, 0 at padding.
 
-Its output is ``pooled``, float ``[B, H]``, as of `Bert.pool`.
+Its output is ``pooled``, float ``[B, W]``, as of `Bert.pool`.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from swissbert.encoder.activations import ACTIVATIONS
 from swissbert.encoder.bert import Bert, Layer
+from swissbert.encoder.pooling import POOLINGS
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -31,7 +33,7 @@ RUNTIME = "com.microsoft"
 
 
 def to_graph(encoder: Bert) -> bytes:
-    """Return layers and pooler of an encoder as a serialised ONNX model."""
+    """Return the layers and the pooling of an encoder as a serialised ONNX model."""
     return _Graph(encoder).serialised()
 
 
@@ -53,13 +55,15 @@ class _Graph:
 
     Attributes:
         config: Sizes of the encoder.
+        pooling: How it pools.
+        width: Size of a pooled output.
         nodes: The nodes so far, in order of execution.
         tensors: The constants so far by name.
         rounded: Names of the int8 version and the scales of each value that was rounded.
     """
 
     def __init__(self, encoder: Bert) -> None:
-        self.config = encoder.config
+        self.config, self.pooling, self.width = encoder.config, POOLINGS[encoder.pooling], encoder.width
         self.nodes: list[NodeProto] = []
         self.tensors: dict[str, np.ndarray] = {}
         self.rounded: dict[str, tuple[str, str]] = {}
@@ -71,9 +75,9 @@ class _Graph:
         hidden = "hidden"
         for number, layer in enumerate(encoder.layers, 1):
             assert isinstance(layer, Layer)
-            hidden = self.layer(layer, hidden, f"layer{number}", last=number == len(encoder.layers))
-        weight, bias = self.parameters(encoder.pooler, "pooler")
-        self.add("Tanh", [self.add("Gemm", [hidden, weight, bias], transB=1)], "pooled")
+            is_last = number == len(encoder.layers) and not self.pooling.uses_mean
+            hidden = self.layer(layer, hidden, f"layer{number}", last=is_last)
+        self.pool(encoder, hidden)
 
     def tensor(self, name: str, value: Any) -> str:
         """Add a constant."""
@@ -114,6 +118,22 @@ class _Graph:
         if function is ACTIVATIONS["silu"]:
             return self.add("Mul", [total, self.add("Sigmoid", [total])])
         return self.add({ACTIVATIONS["relu"]: "Relu", ACTIVATIONS["tanh"]: "Tanh"}[function], [total])
+
+    def pool(self, encoder: Bert, hidden: str) -> None:
+        """Add the pooling of `hidden`: first tokens ``[B, H]``, or all ``[T, H]`` where there is a mean."""
+        if self.pooling.uses_pooler:
+            weight, bias = self.parameters(encoder.pooler, "pooler")
+            self.add("Tanh", [self.add("Gemm", [hidden, weight, bias], transB=1)], "pooled")
+        elif not self.pooling.uses_mean:
+            self.add("Identity", [hidden], "pooled")
+        else:
+            flat = self.tensor("flat", np.array([-1, self.config.hidden_size], np.int64))
+            sums = self.add("MatMul", ["share", self.add("Gather", [hidden, "spread"])])  # [B, 1, H]
+            if self.pooling.uses_first:
+                parts = [self.add("Gather", [hidden, "first"]), self.add("Reshape", [sums, flat])]
+                self.add("Concat", parts, "pooled", axis=1)
+            else:
+                self.add("Reshape", [sums, flat], "pooled")
 
     def attention(self, layer: Layer, own: str, hidden: str, name: str, *, last: bool) -> str:
         """Add attention of the queries `own`, ``[T, H]`` or ``[B, H]``, over the keys and values of `hidden`."""
@@ -180,7 +200,9 @@ class _Graph:
             helper.make_tensor_value_info("spread", whole, ["B", "L"]),
             helper.make_tensor_value_info("back", whole, ["T"]),
         ]
-        pooled = helper.make_tensor_value_info("pooled", TensorProto.FLOAT, ["B", size])
+        if self.pooling.uses_mean:
+            inputs.append(helper.make_tensor_value_info("share", TensorProto.FLOAT, ["B", 1, "L"]))
+        pooled = helper.make_tensor_value_info("pooled", TensorProto.FLOAT, ["B", self.width])
         tensors = [numpy_helper.from_array(value, name) for name, value in self.tensors.items()]
         graph = helper.make_graph(self.nodes, "layers", inputs, [pooled], tensors)
         opsets = [helper.make_opsetid("", 18), helper.make_opsetid(RUNTIME, 1)]

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from swissbert.encoder.bert import Bert
+from swissbert.encoder.pooling import POOLINGS
 from swissbert.errors import SwissbertError
 from swissbert.inference.graph import to_graph
 
@@ -28,7 +29,7 @@ def has_int8() -> bool:
 
 
 class Int8Layers:
-    """The layers and the pooler of an encoder, with int8 products. Thread-safe.
+    """The layers and the pooling of an encoder, with int8 products. Thread-safe.
 
     A call uses as many threads as torch has in the calling thread: all of them for few texts, one in each worker thread
     where texts are many. ONNX Runtime needs a session for each number of threads, which holds a copy of the int8
@@ -40,6 +41,7 @@ class Int8Layers:
 
     def __init__(self, encoder: Bert) -> None:
         self._graph = to_graph(encoder)
+        self._has_mean = POOLINGS[encoder.pooling].uses_mean
         self._lock = threading.Lock()
         self._sessions: dict[int, InferenceSession] = {}
         self._session()
@@ -59,7 +61,7 @@ class Int8Layers:
             return self._sessions[threads]
 
     def __call__(self, hidden: Tensor, lengths: list[int]) -> Tensor:
-        """Return pooled outputs, fp32 ``[B, H]``.
+        """Return pooled outputs, fp32 ``[B, W]``.
 
         Args:
             hidden: Embeddings of packed sequences, fp32 ``[T, H]``.
@@ -78,6 +80,8 @@ class Int8Layers:
             "spread": first[:, None] + np.minimum(columns, sizes[:, None] - 1),
             "back": np.flatnonzero(inside),
         }
+        if self._has_mean:
+            inputs["share"] = (inside / sizes[:, None]).astype(np.float32)[:, None]
         return torch.from_numpy(self._session().run(["pooled"], inputs)[0])
 
 

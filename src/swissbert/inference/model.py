@@ -21,6 +21,7 @@ from swissbert.evaluation import evaluate as score_splits
 from swissbert.inference.inputs import Text, rows_of
 from swissbert.inference.int8 import has_int8, to_int8
 from swissbert.inference.texts import check_threshold, given_texts
+from swissbert.inference.vectors import encode
 from swissbert.kinds import Answer, Array, Kind
 from swissbert.metrics import Metric
 from swissbert.model.heads.base import Head
@@ -255,6 +256,21 @@ class Model:
         chosen = tasks_for(list(self.tasks.values()), is_pair, names) if first else among
         answers = self._answers(chosen, chain(first, items))
         return next(answers) if given.form == "one" else list(answers) if given.form == "list" else answers
+
+    def encode(self, texts: str | Iterable[str], *, normalise: bool = True) -> Array:
+        """Return sentence vectors, for search, clustering and comparison: the encoder's pooled outputs.
+
+        Args:
+            texts: A text, or an iterable of texts.
+            normalise: Divide each vector by its length, so that the dot product of two is their cosine.
+
+        Returns:
+            float32 ``[W]`` for one text, else ``[N, W]``.
+
+        Raises:
+            SwissbertError: For an input that is empty, unreadable or no text.
+        """
+        return encode(self, texts, normalise=normalise)
 
     def evaluate(
         self,

@@ -47,7 +47,7 @@ class MultitaskModel(nn.Module):
         self.heads = nn.ModuleDict()
         self.hidden = nn.ModuleDict()  # "pair", and one for each task that shares with no other
         for task in tasks:
-            width = encoder.config.hidden_size * (2 if self.separate(task) else 1)
+            width = encoder.width * (2 if self.separate(task) else 1)
             head = (heads or {}).get(task.name) or self._head_class(task, pair_head)
             if clause := head.misfit(task, self.separate(task)):
                 raise SwissbertError(f"task '{task.name}' cannot have the head {head.__name__}: {clause}")
@@ -104,7 +104,7 @@ class MultitaskModel(nn.Module):
         return self.logits(self.pool(batch), name)
 
     def pool(self, batch: PackedBatch) -> Tensor:
-        """Return pooled outputs, fp32: one row ``[H]`` per sequence of the batch, whatever its task."""
+        """Return pooled outputs, fp32: one row ``[W]`` per sequence of the batch, whatever its task."""
         pooled: Tensor = self.encoder.pool(batch.input_ids, batch.token_type_ids, batch.lengths)
         return pooled.float()
 
@@ -112,7 +112,7 @@ class MultitaskModel(nn.Module):
         """Return the logits of one task.
 
         Args:
-            pooled: Rows of `pool`: ``[B, H]``, or ``[2B, H]`` (all first sentences, then all second ones) where
+            pooled: Rows of `pool`: ``[B, W]``, or ``[2B, W]`` (all first sentences, then all second ones) where
                 sentences are encoded separately.
             name: The task.
         """

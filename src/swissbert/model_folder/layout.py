@@ -22,6 +22,8 @@ ADDED_TOKENS = "added_tokens.json"
 DESCRIPTION = "swissbert.json"
 ESTIMATOR = "estimator.json"
 """Parameters and labels of the estimator that a model was saved from (see `swissbert.estimator`)."""
+POOLING = "1_Pooling/config.json"
+"""How sentence-transformers pools an encoder."""
 CARD = "README.md"
 
 ENCODER_FILES = (CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG, VOCABULARY)

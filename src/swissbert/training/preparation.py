@@ -25,10 +25,11 @@ from swissbert.model.heads.base import Head
 from swissbert.model.multitask import MultitaskModel
 from swissbert.model_folder.encoders import encoder_folder, left_behind
 from swissbert.model_folder.network import build_network
+from swissbert.model_folder.pooling import own_pooling
 from swissbert.mtl.balancing import Balancer, make_balancers
 from swissbert.mtl.sampling import Plan
 from swissbert.tasks import Split, Task
-from swissbert.training.automatic import choose_settings, fit_length
+from swissbert.training.automatic import choose_settings, fit_length, with_pooling
 from swissbert.training.labels import annotated, weighted
 from swissbert.training.loader import BatchLoader
 from swissbert.training.plan import plan_steps
@@ -39,7 +40,10 @@ Data = Mapping[str, object]
 
 
 class Built(NamedTuple):
-    """A new network, its tokenizer, and lines about what was decided about the encoder; result of `build`."""
+    """A new network, its tokenizer, and lines about what was decided about the encoder; result of `build`.
+
+    ``network.encoder.pooling`` is the pooling that was decided on.
+    """
 
     network: MultitaskModel
     tokenizer: Tokenizer
@@ -181,6 +185,7 @@ def prepare(
     hardware = hardware or resolve_hardware(config.train.device, config.train.precision, config.train.threads)
     torch.set_num_threads(hardware.threads)
     network, tokenizer, notes = build(config, hardware.device, heads)
+    config = with_pooling(config, network.encoder.pooling)
     config, length = fit_length(config, network.encoder.config.max_positions)
     for note in [*notes, *filter(None, [length])]:
         display.say(note)
@@ -213,7 +218,11 @@ def build(
     """
     _refuse_unknown("heads", heads or {}, config)
     folder = encoder_folder(config.encoder.name, config.encoder.revision)
-    encoder, notes, _ = read_pretrained(folder, config.encoder.dropout, seed=config.seed)
+    encoder, notes, has_new_pooler = read_pretrained(folder, config.encoder.dropout, seed=config.seed)
+    if config.model.pooling is None:
+        name, line = own_pooling(folder, encoder, has_new_pooler=has_new_pooler)
+        config = with_pooling(config, name)
+        notes = [*notes, line]
     limit = encoder.config.max_positions
     if fit_length(config, limit)[0].encoder.max_length > limit:
         raise SwissbertError(

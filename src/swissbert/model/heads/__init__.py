@@ -10,6 +10,7 @@ HEADS: dict[str, str] = {
     "linear": "swissbert.model.heads.linear:LinearHead",
     "cosine": "swissbert.model.heads.cosine:CosineHead",
     "similarity": "swissbert.model.heads.similarity:SimilarityHead",
+    "bi_encoder": "swissbert.model.heads.bi_encoder:BiEncoderHead",
 }
 """The heads by name, as ``module:class``: a name in a settings file is looked up without importing torch."""
 

@@ -13,9 +13,9 @@ from swissbert.tasks import Task
 class Head(nn.Module, ABC):
     """What sits on the encoder for one task. A new head is a subclass in a file here and one line in `HEADS`.
 
-    Shapes below: ``B`` rows of a batch, ``C`` labels, ``H`` the hidden size. Features are ``[B, H]``: the pooled
-    output of a sentence, or of a pair that is encoded together. Where the sentences of a pair are encoded separately
-    they are ``[B, 2H]``, both pooled outputs side by side.
+    Shapes below: ``B`` rows of a batch, ``C`` labels, ``W`` the size of a pooled output: the hidden size, or twice that
+    for ``model.pooling = "cls_mean"``. Features are ``[B, W]``: the pooled output of a sentence, or of a pair that is
+    encoded together. Where the sentences of a pair are encoded separately they are ``[B, 2W]``, both side by side.
     """
 
     def __init__(self, task: Task, width: int, dropout: float) -> None:
@@ -23,7 +23,7 @@ class Head(nn.Module, ABC):
 
         Args:
             task: The task that it answers.
-            width: Number of features, H or 2H.
+            width: Number of features, W or 2W.
             dropout: Dropout rate on the features while training, from 0 to below 1.
         """
         super().__init__()

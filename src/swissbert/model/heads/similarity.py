@@ -34,7 +34,7 @@ class SimilarityHead(Head):
         return None
 
     def logits(self, features: Tensor) -> Tensor:
-        """``[B, 2H] -> [B, 1]``."""
+        """``[B, 2W] -> [B, 1]``."""
         first, second = features.chunk(2, dim=1)
         return self.slope * F.cosine_similarity(first, second, dim=1)[:, None] + self.offset
 
