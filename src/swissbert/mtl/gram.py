@@ -6,9 +6,10 @@ float32, as in training, elements below 1e-23 are lost and elements above 1e19 o
 to float64 first, norms from 1e-150 to 1e150 are handled exactly.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -62,3 +63,38 @@ def pair_cosines(gram: Tensor, tasks: Sequence[str]) -> dict[str, float]:
 def weighted_gram(gram: Tensor, weights: Tensor) -> Tensor:
     """Return the Gram matrix of gradients that are multiplied by `weights` ``[T]``: diag(w)·K·diag(w)."""
     return weights[:, None] * gram * weights
+
+
+def on_nonzero(gram: Tensor, solve: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Apply a method to the task gradients that are not zero.
+
+    Args:
+        gram: Inner products of the task gradients, ``[T, T]``.
+        solve: Returns factors ``[n]`` from norms ``[n]`` and cosines ``[n, n]`` of the gradients that are not zero.
+
+    Returns:
+        Factors ``[T]``; 1 for a zero gradient, and for all of them where `solve` finds no finite ones.
+    """
+    norms, cosines = normalised(gram)
+    factors, kept = torch.ones_like(norms), norms > 0
+    if kept.any():
+        solved = solve(norms[kept], cosines[kept][:, kept])
+        if solved.isfinite().all():
+            factors[kept] = solved
+    return factors
+
+
+def summing_to_tasks(factors: Tensor) -> Tensor:
+    """Scale factors so that they sum to their number, as those of the plain sum; all 1 where their sum is about zero."""
+    factors = factors / factors.abs().max()
+    total = factors.sum()
+    if not total.abs() > 1e-12:
+        return torch.ones_like(factors)
+    return factors / total * len(factors)
+
+
+def factor(cosines: Tensor) -> np.ndarray:
+    """Return A with AᵀA = C for a matrix of cosines, ``[T, T]`` float64, also where gradients are in one line."""
+    values, vectors = torch.linalg.eigh(cosines)
+    root: np.ndarray = (values.clamp(min=0).sqrt()[:, None] * vectors.T).numpy()
+    return root

@@ -27,7 +27,21 @@ METHODS: dict[str, Method] = {
     "learnable": Method("swissbert.mtl.methods.learnable:Learnable", "own loss"),
     "uncertainty": Method("swissbert.mtl.methods.uncertainty:Uncertainty", "own loss"),
     "automatic": Method("swissbert.mtl.methods.automatic:Automatic", "own loss"),
+    "gls": Method("swissbert.mtl.methods.gls:GLS", "all losses"),
+    "log_sum": Method("swissbert.mtl.methods.log_sum:LogSum", "all losses"),
+    "uw_so": Method("swissbert.mtl.methods.uw_so:UWSO", "all losses"),
+    "famo": Method("swissbert.mtl.methods.famo:FAMO", "all losses"),
+    "rlw": Method("swissbert.mtl.methods.rlw:RLW", "all losses"),
     "pcgrad": Method("swissbert.mtl.methods.pcgrad:PCGrad", "gram"),
+    "gradvac": Method("swissbert.mtl.methods.gradvac:GradVac", "gram"),
+    "db_mtl": Method("swissbert.mtl.methods.db_mtl:DBMTL", "gram"),
+    "imtl_g": Method("swissbert.mtl.methods.imtl_g:IMTLG", "gram"),
+    "aligned_mtl": Method("swissbert.mtl.methods.aligned_mtl:AlignedMTL", "gram"),
+    "upgrad": Method("swissbert.mtl.methods.upgrad:UPGrad", "gram"),
+    "mgda": Method("swissbert.mtl.methods.mgda:MGDA", "gram"),
+    "cagrad": Method("swissbert.mtl.methods.cagrad:CAGrad", "gram"),
+    "fairgrad": Method("swissbert.mtl.methods.fairgrad:FairGrad", "gram"),
+    "nash": Method("swissbert.mtl.methods.fairgrad:Nash", "gram"),
 }
 """The methods by name. ``loss.weighting`` takes those that need losses, ``loss.surgery`` those that need the Gram matrix."""
 
