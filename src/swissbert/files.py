@@ -5,7 +5,9 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -151,6 +153,20 @@ def read_object(path: Path) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise SwissbertError(f"{path}: a JSON object is expected")
     return table
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a file for reading in binary mode. A pipe is not waited for, and a device is not read.
+
+    Raises:
+        OSError: If it cannot be opened.
+        SwissbertError: If it is neither a file nor a link to one.
+    """
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise SwissbertError(f"{path}: cannot be read (not a regular file)")
+    return file
 
 
 def sha256(path: Path) -> str:

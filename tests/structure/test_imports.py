@@ -13,7 +13,8 @@ import swissbert
 PACKAGE = Path(swissbert.__file__).parent
 
 LAYERS = [
-    {"errors", "version", "wording"},
+    {"version", "wording"},
+    {"errors"},
     {"files", "display", "device"},
     {"environment", "settings"},
     {"setting_tables", "older_settings"},

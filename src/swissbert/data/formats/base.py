@@ -14,6 +14,7 @@ from typing import ClassVar, TextIO
 from swissbert.data.formats.compression import decompressed
 from swissbert.data.formats.encoding import open_text, unreadable
 from swissbert.errors import SwissbertError
+from swissbert.files import open_regular
 
 Cells = dict[str, object]
 """The cells of one row by column name."""
@@ -141,10 +142,10 @@ class TextFormat(Format):
 
     def cells(self, path: Path, options: ReadOptions, on_open: OnOpen | None = None) -> Iterator[NumberedCells]:
         """Open the file, decompress and decode it, and `parse` it."""
-        with path.open("rb") as raw:
+        with open_regular(path) as raw:
             if on_open:
                 on_open(raw)
-            yield from self.read(raw, str(path), options, at_once=path.is_file())
+            yield from self.read(raw, str(path), options, at_once=True)
 
     def read(
         self, raw: io.BufferedReader, where: str, options: ReadOptions, *, at_once: bool = False

@@ -1,5 +1,6 @@
 """JSON: one object with column names on each line, and the other shapes in which tools write rows."""
 
+import io
 import json
 from collections.abc import Iterator
 from itertools import chain, islice
@@ -8,7 +9,8 @@ from typing import TextIO
 
 from swissbert.data.formats.base import Cells, NumberedCells, ReadOptions, TextFormat
 from swissbert.data.formats.encoding import unreadable
-from swissbert.data.formats.json_values import JsonValues
+from swissbert.data.formats.json_values import LONG_VALUE, JsonValues, has_too_many_marks
+from swissbert.data.formats.limits import BLANK_LINES, LINE, MARKS, blank_start, lines_of
 from swissbert.errors import SwissbertError
 
 LONG_LINE = 2**20
@@ -37,9 +39,9 @@ class JsonLines(TextFormat):
 
     def parse(self, file: TextIO, where: str, options: ReadOptions) -> Iterator[NumberedCells]:
         """Yield the objects, or why a line holds none."""
-        start, is_lines = _beginning(file)
+        start, is_lines = _beginning(file, where)
         if is_lines:
-            values: Iterator[Numbered] = _lines(chain(start, file))
+            values: Iterator[Numbered] = _lines(chain(start, lines_of(file, where, len(start) + 1)))
         else:
             values = _values(file, where, "".join(start))
         first = list(islice(values, 2))
@@ -56,21 +58,23 @@ class JsonLines(TextFormat):
         return start.lstrip()[:1] in ("{", "[") and any(all(key in start for key in texts) for texts in keys)
 
 
-def _beginning(file: TextIO) -> tuple[list[str], bool]:
+def _beginning(file: TextIO, where: str) -> tuple[list[str], bool]:
     """Read the first line that is not blank, and what more is needed to tell whether each line is a value.
 
     Returns:
         The lines that were read, and whether lines are values.
+
+    Raises:
+        SwissbertError: If lines are values, and one of these is too long; or if very many are blank.
     """
     start = [file.readline(LONG_LINE)]
-    while start[-1] and not start[-1].strip():
-        start.append(file.readline(LONG_LINE))
+    _read_blank(start, file, where)
     line = start[-1].strip()
     if len(start[-1]) == LONG_LINE:
         if line[:2] in ("[{", "[["):
             return start, False
-        start.append(file.readline())
-        return [*start[:-2], start[-2] + start[-1]], True
+        first = start[-1] if start[-1].endswith("\n") else start[-1] + file.readline(LINE)
+        return [*start[:-1], *lines_of(io.StringIO(first), where, len(start))], True
     try:
         value = json.loads(line)
     except RecursionError:
@@ -80,16 +84,28 @@ def _beginning(file: TextIO) -> tuple[list[str], bool]:
         return start, not (is_open or line[:2] in ("[{", "[["))
     if not isinstance(value, list) or not all(isinstance(item, dict | list) for item in value):
         return start, True
-    start.append(file.readline())
-    while start[-1] and not start[-1].strip():
-        start.append(file.readline())
+    start.append(file.readline(LONG_LINE))
+    _read_blank(start, file, where)
+    if len(start[-1]) == LONG_LINE and not start[-1].endswith("\n"):
+        start[-1] += file.readline(LINE)
     return start, bool(start[-1])  # an array of rows is alone in its file
+
+
+def _read_blank(start: list[str], file: TextIO, where: str) -> None:
+    """Read lines until one is not blank; those that are blank become empty ones."""
+    while start[-1] and not start[-1].strip():
+        if len(start) > BLANK_LINES:
+            raise blank_start(where)
+        start[-1:] = ["\n" if start[-1].endswith("\n") else "", file.readline(LONG_LINE)]
 
 
 def _lines(lines: Iterator[str]) -> Iterator[Numbered]:
     """Yield the value on each line that is not blank."""
     for number, line in enumerate(lines, 1):
         if not line.strip():
+            continue
+        if len(line) > LONG_VALUE and has_too_many_marks(line):
+            yield number, _Bad(f"not read, since it has more than {MARKS:,} values")
             continue
         try:
             yield number, json.loads(line)
