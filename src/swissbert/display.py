@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from io import StringIO
 from typing import TextIO
 
+from swissbert.wording import one_line, printable
+
 
 class Display:
     """Messages and progress on standard error: bars on a terminal, else a line every ten seconds.
@@ -26,7 +28,7 @@ class Display:
 
     def say(self, text: str) -> None:
         """Print a line."""
-        self._console.print(text, markup=False)
+        self._console.print(printable(text), markup=False)
 
     @contextlib.contextmanager
     def steps(self, total: int, done: int) -> Iterator["Steps"]:
@@ -192,9 +194,9 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], left
 
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for i, name in enumerate(header):
-        grid.add_column(Text(name), justify="left" if i < left else "right", no_wrap=True)
+        grid.add_column(Text(one_line(name)), justify="left" if i < left else "right", no_wrap=True)
     for row in rows:
-        grid.add_row(*(Text(cell) for cell in row))
+        grid.add_row(*(Text(one_line(cell)) for cell in row))
     out = StringIO()
     Console(file=out, width=10_000, force_terminal=False).print(grid)  # cells are never cut
     lines = [line.rstrip() for line in out.getvalue().splitlines()]

@@ -162,7 +162,9 @@ def open_regular(path: Path) -> BufferedReader:
         OSError: If it cannot be opened.
         SwissbertError: If it is neither a file nor a link to one.
     """
-    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))
+    file = open(  # noqa: SIM115 (for the caller)
+        path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+    )
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise SwissbertError(f"{path}: cannot be read (not a regular file)")

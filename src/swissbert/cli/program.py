@@ -6,7 +6,7 @@ import io
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
@@ -15,6 +15,7 @@ import typer
 
 from swissbert.errors import SwissbertError
 from swissbert.version import __version__
+from swissbert.wording import printable
 
 if TYPE_CHECKING:
     from swissbert.data.rows import BadRow, LabelNotes
@@ -191,15 +192,15 @@ def need(*modules: str, extra: str) -> None:
             raise SwissbertError(f"this needs {name}, which is not installed: pip install 'swissbert[{extra}]'")
 
 
-def report_bad_rows(source: str, rows: "list[BadRow]") -> None:
+def report_bad_rows(source: str, rows: "Sequence[BadRow]") -> None:
     """Print the rows of a source that were left out, the first five in full, to standard error."""
     if rows:
         more = [f"and {len(rows) - 5:,} more"] if len(rows) > 5 else []
         lines = [f"{source}: {len(rows):,} bad row(s) left out", *map(str, rows[:5]), *more]
-        print("\n  ".join(lines), file=sys.stderr)
+        print(printable("\n  ".join(lines)), file=sys.stderr)
 
 
 def report_labels(source: str, notes: "LabelNotes") -> None:
     """Print how many rows of a source have no label, and which labels are not written as declared, to standard error."""
     for line in filter(None, [notes.without_label(), notes.other_spellings()]):
-        print(f"{source}: {line}", file=sys.stderr)
+        print(printable(f"{source}: {line}"), file=sys.stderr)

@@ -24,7 +24,7 @@ from swissbert.data.bad_rows import refuse_bad, refuse_many_bad
 from swissbert.data.dataset import SplitOptions, TaskData, Tokenizing, load_split, tokenizing
 from swissbert.data.formats import FORMATS, Format
 from swissbert.data.memory import MemoryRows
-from swissbert.data.rows import BadRow, LabelNotes
+from swissbert.data.rows import BadRow, BadRows, LabelNotes
 from swissbert.data.source_files import file_name, label_files, split_files
 from swissbert.data.splits import Source
 from swissbert.data.tokens import Tokenizer, TokenTable
@@ -161,6 +161,7 @@ def _write(entry: Path, parts: Tokenizing) -> None:
         "rows_digest": parts.rows_digest(),
         "bytes": {name: (entry / f"{name}.bin").stat().st_size for name in ARRAYS},
         "bad": [bad._asdict() for bad in parts.reading.bad],
+        "bad_rows": len(parts.reading.bad),
         "unlabelled": parts.reading.label_notes.unlabelled,
         "spellings": [[*pair, count] for pair, count in parts.reading.label_notes.spellings.items()],
         "source_notes": parts.reading.source_notes,
@@ -180,7 +181,7 @@ def _open(entry: Path, task: Task) -> TaskData | None:
         weights = np.asarray(maps["weights"]) if "weights" in maps else None
         table = TokenTable(ids, first, offsets, int(record["per_row"]))
         labels = np.asarray(maps["labels"].reshape(len(table), *map(int, record["label_shape"])))
-        bad = [BadRow(**row) for row in record["bad"]]
+        bad = BadRows((BadRow(**row) for row in record["bad"]), record["bad_rows"])
         spellings = Counter({(str(cell), str(name)): int(count) for cell, name, count in record["spellings"]})
         notes = LabelNotes(int(record["unlabelled"]), spellings)
         data = TaskData(

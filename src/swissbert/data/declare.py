@@ -4,11 +4,12 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from swissbert.data.formats import Cells, NumberedCells, unreadable
+from swissbert.data.formats.limits import size_of, taken
 from swissbert.data.memory import plain
 from swissbert.data.row_checks import AHEAD, columns_here, no_column, stands_for_nothing
 from swissbert.data.splits import open_cells
@@ -130,7 +131,7 @@ def _read(
         path.name,
     )
     rows = chain.from_iterable(rows for _, rows in open_cells(probe, "train", path.parent)[1])
-    start = list(islice(rows, AHEAD))
+    start = taken(rows, AHEAD, lambda row: size_of(row[1]))
     here = _all_columns(start)
     if not here:
         reasons = [row for _, row in start if isinstance(row, str)]
@@ -149,7 +150,7 @@ def _read(
         for label, column in cells.items():
             cell = plain(row.get(label))
             if isinstance(cell, dict):
-                keys = ", ".join(f"{label}.{key}" for key in list(cell)[:5])
+                keys = ", ".join(f"{label}.{str(key)[:40]}" for key in list(cell)[:5])
                 raise SwissbertError(f"{path}: column '{label}' holds objects; name the key with the label: {keys}")
             if stands_for_nothing(cell, probe):
                 without[label][cell_text(cell) if isinstance(cell, str) else ""] += 1

@@ -87,7 +87,7 @@ def file_name(path: Path, directory: Path | None) -> str:
 
 
 def read_files(
-    task: Task, split: Split, directory: Path | None, on_note: OnNote
+    task: Task, split: Split, directory: Path | None, on_note: OnNote, *, only_columns: bool = False
 ) -> list[tuple[str, Iterator[NumberedCells]]]:
     """Open the files of a split.
 
@@ -96,6 +96,7 @@ def read_files(
         split: The split.
         directory: Where its files are.
         on_note: Called with a sentence about anything that was detected rather than declared.
+        only_columns: Whether the columns of the task are enough, which saves reading others.
 
     Returns:
         Name and rows of each file, in order.
@@ -114,7 +115,7 @@ def read_files(
         if path not in texts:
             name = file_name(path, directory)
             on_note(f"{name}: matches a pattern of the {stored} files, but is left out, since another split names it")
-    options = replace(task.read_options, on_note=on_note)
+    options = replace(task.read_options, on_note=on_note, only_columns=only_columns)
     opened = []
     for path, label_path in zip_longest(texts, labels):
         format = find_format(path, task.format, options)

@@ -45,6 +45,7 @@ class ReadOptions:
         encoding: Encoding of text; None to detect it (see `swissbert.data.formats.encoding`).
         header: Whether delimited text has a header. Without one, columns are named by their numbers, ``"1"`` and so on.
         columns: Names of all columns that are read.
+        only_columns: Whether cells of other columns may be left out, except in the first row, which names all columns.
         texts: Names of the columns with the text or both texts of a pair: several tuples if a file may have one or the
             other. Delimiter and header are recognised by them; empty if nothing is expected.
         on_note: Called with a sentence about anything that was detected rather than declared.
@@ -57,6 +58,7 @@ class ReadOptions:
     encoding: str | None = None
     header: bool = True
     columns: tuple[str, ...] = ()
+    only_columns: bool = False
     texts: tuple[tuple[str, ...], ...] = ()
     on_note: OnNote = field(default=ignore_note, compare=False)
 

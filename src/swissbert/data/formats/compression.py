@@ -116,7 +116,7 @@ def decompressed(raw: io.BufferedReader, where: str) -> Iterator[tuple[io.Buffer
         return
     source = _Source(raw, where)
     with _damage(where, name), _decompressor(source, name, where) as stream:
-        data = io.BufferedReader(_Bounded(stream, source), 2**16)
+        data = io.BufferedReader(cast(Any, _Bounded(stream, source)), 2**16)
         refuse_other_files(data.peek(64), where)
         yield data, name
 
@@ -234,7 +234,9 @@ class _Source(io.RawIOBase):
         is_all = size is None or size < 0
         data = self._raw.read(LARGEST_READ + 1 if is_all else min(size or 0, LARGEST_READ + 1))
         if len(data) > LARGEST_READ:
-            raise SwissbertError(f"{self.where}: the archive lists too many files; extract it and name the data file in it")
+            raise SwissbertError(
+                f"{self.where}: the archive lists too many files; extract it and name the data file in it"
+            )
         self.count += len(data)
         return data
 

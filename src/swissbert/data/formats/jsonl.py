@@ -11,7 +11,7 @@ from swissbert.data.formats.base import Cells, NumberedCells, ReadOptions, TextF
 from swissbert.data.formats.encoding import unreadable
 from swissbert.data.formats.json_values import LONG_VALUE, JsonValues, has_too_many_marks
 from swissbert.data.formats.limits import BLANK_LINES, LINE, MARKS, blank_start, lines_of
-from swissbert.errors import SwissbertError
+from swissbert.errors import SwissbertError, clipped
 
 LONG_LINE = 2**20
 """Characters of a first line above which it is not parsed to tell the shape of the file."""
@@ -178,6 +178,6 @@ def _unpacked(only: Numbered, where: str, options: ReadOptions) -> Iterator[Numb
         yield only
         return
     [(key, rows)] = lists.items()
-    options.on_note(f"{PurePath(where).name}: the rows are the list in '{key}'")
+    options.on_note(f"{PurePath(where).name}: the rows are the list in '{clipped(key, 60)}'")
     for number, row in enumerate(rows, 1):
         yield number, {**row, key: row}

@@ -45,7 +45,9 @@ def blank_start(where: str) -> SwissbertError:
 
 def many_columns(where: str, count: int) -> SwissbertError:
     """Word the error for a table of more than `COLUMNS` columns."""
-    return SwissbertError(f"{where}: there are {count:,} columns, but at most {COLUMNS:,} are read; leave out the others")
+    return SwissbertError(
+        f"{where}: there are {count:,} columns, but at most {COLUMNS:,} are read; leave out the others"
+    )
 
 
 def lines_of(file: TextIO, where: str, number: int = 1) -> Iterator[str]:
