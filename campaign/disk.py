@@ -14,6 +14,9 @@ from campaign.disk_bench import Bench, left_over
 from campaign.frame import Outcome, Setting
 from campaign.small_disk import NoMounts, disk, make_room, mount, own_mounts
 
+SLOW = ("a table", "a report", "an ONNX file", "converted weights")
+"""What takes a command a few seconds to write."""
+
 
 def full_training(setting: Setting) -> Outcome:
     """Train on disks of many sizes; with room, the run goes on and is the same run."""
@@ -54,7 +57,7 @@ def full_products(setting: Setting) -> Outcome:
                 bench.must(*arguments)
                 size = sum(path.stat().st_size for path in place.rglob("*") if path.is_file()) // 1024
                 whole = files_of(place).keys()
-            for kilobytes in _spread(4, size + 8, setting.number(2 if name in ("a table", "a report") else 5, 1)):
+            for kilobytes in _spread(4, size + 8, setting.number(2 if name in SLOW else 5, 1)):
                 with disk(setting.folder / "disk", kilobytes) as place:
                     bench.attempt(f"{name} on {kilobytes} KB", arguments, then=partial(_odd_rest, place))
                     make_room(place)

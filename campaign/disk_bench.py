@@ -5,7 +5,7 @@ from pathlib import Path
 
 from campaign.commands import Command, log_lines, odd_end, warm_up
 from campaign.frame import Outcome, Setting
-from campaign.inputs import recipe, tiny_encoder
+from campaign.inputs import pickled_encoder, recipe, tiny_encoder
 from swissbert.model_folder.layout import METRICS_LOG
 
 SAME = ("model/model.safetensors", "model/heads.safetensors")
@@ -29,6 +29,7 @@ class Bench:
         self.outcome, self.folder = Outcome(what), setting.folder
         self.encoder = tiny_encoder(self.folder / "tiny")
         self.recipe = recipe(self.folder / "my.toml", self.encoder, 6, baseline=False)
+        self.pickled = pickled_encoder(self.folder / "pickled", self.encoder)
         self.run, self.texts = self.folder / "run", self.folder / "texts.txt"
         self.texts.write_text("".join(f"a good film, number {number}\n" for number in range(3000)), encoding="utf-8")
         self.must("train", self.recipe, "--out", self.run)
@@ -93,6 +94,7 @@ class Bench:
             "a compact folder": ("export", self.run, "--format", "compact", "--out", out),
             "prediction files": ("submit", self.run, "--out", out),
             "a recipe": ("init", table, "--label", "mood", "--out", out.with_suffix(".toml")),
+            "converted weights": ("convert", self.pickled, "--out", out),
             "a report": ("analyse", self.run, "--out", out),
             "a table": self.reproduce(out),
         }

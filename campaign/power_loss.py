@@ -8,13 +8,14 @@ left must be there.
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from campaign.commands import Command, files_of, kill_at, log_lines, odd_end, warm_up
 from campaign.frame import Outcome, Setting
-from campaign.inputs import recipe, tiny_encoder
+from campaign.inputs import pickled_encoder, recipe, tiny_encoder
 from campaign.recording import Change, NotRecorded, record
 from campaign.unsynced import Disk, State, cuts, read_state, write_state
 from swissbert.model_folder.layout import METRICS_LOG
@@ -65,7 +66,15 @@ class Bench:
         if odd := self.run(*arguments)[0]:
             raise RuntimeError(odd)
 
-    def cut(self, arguments: Sequence[object], judge: Judge, most: int, start: State | None = None) -> None:
+    def cut(
+        self,
+        arguments: Sequence[object],
+        judge: Judge,
+        most: int,
+        start: State | None = None,
+        *,
+        children: bool = False,
+    ) -> None:
         """Record a command, and judge states that power cuts leave.
 
         Args:
@@ -73,11 +82,12 @@ class Bench:
             judge: See `Judge`.
             most: How many states to try besides all of those after its end.
             start: What is on the disk before.
+            children: Whether a child process writes as well.
         """
         start = start or {}
         write_state(self.disk, start)
         try:
-            changes = record(self.folder, self.disk, arguments)
+            changes = record(self.folder, self.disk, arguments, children=children)
         except NotRecorded as reason:
             self.outcome.what += f" (not tried here: {reason})"
             return
@@ -95,15 +105,18 @@ class Bench:
                 where = f"{arguments[0]}, power cut after change {cut.after} of {len(changes)}, on the disk: {cut.way}"
                 self.outcome.count(fault and f"{where}: {fault}")
 
-    def whole_or_again(self, out: Path, arguments: Sequence[object], old: Content | None = None) -> Judge:
+    def whole_or_again(
+        self, out: Path, arguments: Sequence[object], old: Content | None = None, start: State | None = None
+    ) -> Judge:
         """Return a judge of a command that makes a file or folder, which must be whole or be made again.
 
         Args:
             out: The file or folder.
             arguments: The command line after ``swissbert``.
             old: What it was before.
+            start: What is on the disk before the first time.
         """
-        write_state(self.disk, {})
+        write_state(self.disk, start or {})
         self.make(*arguments)
         whole = _content(out)
 
@@ -190,14 +203,23 @@ def products(setting: Setting) -> Outcome:
         return bench.outcome
     run, table = bench.folder / "run", bench.folder / "table.csv"
     bench.make("train", bench.recipe, "--out", run)
+    pickled = pickled_encoder(bench.folder / "pickled", bench.encoder)
     table.write_text("text,mood\n" + "a good film,good\na bad film,bad\n" * 20, encoding="utf-8")
     new = bench.disk / "new/out"
     for arguments in (
         *(("export", run, "--format", form, "--out", new) for form in ("hf", "onnx")),
         ("submit", run, "--out", new),
+        ("convert", pickled, "--out", new),
         ("init", table, "--label", "mood", "--out", new),
     ):
-        bench.cut(arguments, bench.whole_or_again(new, arguments), 8 if "onnx" in arguments else 25)
+        most = 8 if "onnx" in arguments or "convert" in arguments else 25
+        bench.cut(arguments, bench.whole_or_again(new, arguments), most, children="convert" in arguments)
+    beside = bench.disk / "pickled"
+    shutil.copytree(pickled, beside)
+    start = read_state(bench.disk)
+    convert = ("convert", beside)
+    judge = bench.whole_or_again(beside / "model.safetensors", convert, start=start)
+    bench.cut(convert, judge, 15, start, children=True)
     return bench.outcome
 
 
