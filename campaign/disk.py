@@ -12,7 +12,7 @@ from campaign import surroundings
 from campaign.commands import files_of
 from campaign.disk_bench import Bench, left_over
 from campaign.frame import Outcome, Setting
-from campaign.small_disk import NoMounts, disk, make_room, mount, own_mounts
+from campaign.small_disk import NoMounts, disk, make_room, mount, obey_permissions, own_mounts
 
 SLOW = ("a table", "a report", "an ONNX file", "converted weights")
 """What takes a command a few seconds to write."""
@@ -107,10 +107,10 @@ def read_only(setting: Setting) -> Outcome:
     place.chmod(0o555)
     for name, arguments in list(writing.items())[: setting.number(99, 1)]:
         if name != "a run that goes on":
-            bench.attempt(f"{name}, in a folder without permission", arguments, (2,), _without_rights)
+            bench.attempt(f"{name}, in a folder without permission", arguments, (2,), obey_permissions)
     bench.texts.chmod(0)
     secret = ("predict", bench.run, "--task", "sst", "--input", bench.texts)
-    bench.attempt("an input without permission", secret, (2,), _without_rights)
+    bench.attempt("an input without permission", secret, (2,), obey_permissions)
     return bench.outcome
 
 
@@ -130,14 +130,6 @@ def _odd_rest(place: Path, whole: Collection[str] = ()) -> str | None:
     missing = sorted(set(whole) - files.keys())
     odd = f"empty: {', '.join(empty)}" if empty else f"missing: {', '.join(missing)}" if missing else None
     return left_over(place) or odd
-
-
-def _without_rights() -> None:
-    """Go on as a user without rights, nobody."""
-    if os.geteuid() == 0:
-        os.setgroups([])
-        os.setgid(65534)
-        os.setuid(65534)
 
 
 TRIALS = {

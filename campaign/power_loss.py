@@ -89,7 +89,8 @@ class Bench:
         try:
             changes = record(self.folder, self.disk, arguments, children=children)
         except NotRecorded as reason:
-            self.outcome.what += f" (not tried here: {reason})"
+            if "not tried" not in self.outcome.what:
+                self.outcome.what += f" (not tried here: {reason})"
             return
         disk = Disk(start)
         for change in changes:
