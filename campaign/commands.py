@@ -31,6 +31,8 @@ def warm_up() -> None:
     import importlib
 
     for name in (
+        "scipy.stats",
+        "torch._dynamo",  # by the first optimizer
         "tensorboard.compat.proto.event_pb2",
         "tensorboard.summary.writer.record_writer",
         "swissbert.cli.from_table",

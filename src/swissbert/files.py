@@ -1,6 +1,7 @@
 """Atomic writing of files and folders, checksums, and a lock on a folder."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -63,22 +64,31 @@ def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
         recover(path)
         shutil.rmtree(new, ignore_errors=True)
         try:
-            new.mkdir(parents=True)
+            make_folder(path.parent)
+            new.mkdir()
             fill(new)
             for file in new.rglob("*"):
                 if file.is_file():
                     file.chmod(new.stat().st_mode & 0o666)  # safetensors creates files without group permissions
-                _sync(file)
-            _sync(new)
+                sync(file)
+            sync(new)
             if path.exists():
                 path.rename(old)
             new.rename(path)
-            _sync(path.parent)
+            sync(path.parent)
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             recover(path)
             raise
         shutil.rmtree(old, ignore_errors=True)
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and its parents unless they exist, each of which is on disk before anything is written into it."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in missing:
+        sync(folder.parent)
 
 
 def recover(path: Path) -> None:
@@ -127,8 +137,9 @@ def whole_path(path: Path) -> Iterator[Path]:
     with writing(path):
         try:
             yield new
-            _sync(new)
+            sync(new)
             new.replace(target)
+            sync(target.parent)
         finally:
             with contextlib.suppress(OSError):
                 new.unlink()
@@ -184,10 +195,22 @@ def sha256(path: Path) -> str:
         raise SwissbertError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Write a file to disk, or the names in a folder: the name of a new file is not there by syncing the file.
+
+    Folders that cannot be read, or are on a file system that cannot sync them, are left to it.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except PermissionError:
+        if path.is_dir():
+            return
+        raise
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
     finally:
         os.close(handle)
 
@@ -207,7 +230,7 @@ def locked(folder: Path) -> Iterator[None]:
     created = [path for path in (folder, *folder.parents) if not path.exists()]
     lock = FileLock(folder / ".lock")
     with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         try:
             lock.acquire(blocking=False)
         except Timeout as error:

@@ -17,13 +17,13 @@ def submit(
 
     TASK-dev-output.csv and TASK-test-output.csv of every task that has such rows.
     """
-    from swissbert.files import writing
+    from swissbert.files import make_folder, writing
     from swissbert.inference import load
     from swissbert.inference.submission import submission
 
     loaded = load(model)
     with writing(out):
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
     for path, rows, bad in submission(loaded, directory_of(loaded, data), out):
         print(f"{path}  {rows:,} rows")
         report_bad_rows(path.name, bad)

@@ -101,7 +101,7 @@ def _train_table(
     from swissbert.cli.tables import scores_table
     from swissbert.config import make_config
     from swissbert.display import Display
-    from swissbert.files import write_text
+    from swissbert.files import make_folder, write_text
     from swissbert.inference import load
     from swissbert.model_folder.layout import RUN_CONFIG, RUN_RECIPE
     from swissbert.setting_tables import apply_overrides
@@ -124,7 +124,7 @@ def _train_table(
                 f"{target}: is not the recipe that this command makes; train it ({program_name()} train "
                 f"{shlex.quote(str(target))} --out {shlex.quote(str(folder))}), or remove it"
             )
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         write_text(target, recipe_file)
         Display().say(f"{target}: the declaration, to look over and train again")
     if dry_run:

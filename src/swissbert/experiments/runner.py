@@ -24,7 +24,7 @@ from swissbert.experiments.records import (
 )
 from swissbert.experiments.row_plan import Job, PlannedRow, plan_rows, plan_text
 from swissbert.experiments.trainer import tokens_per_second, train_run
-from swissbert.files import locked, writing
+from swissbert.files import locked, make_folder, writing
 from swissbert.inference.model import load
 from swissbert.inference.submission import submission
 from swissbert.model_folder.layout import CHECKPOINTS, METRICS_LOG
@@ -187,7 +187,7 @@ def _submit(planned: PlannedRow, out: Path, display: Display) -> list[str]:
     """Write the course's prediction files of a row; return their names."""
     folder = out / "predictions" / planned.row.name / f"seed-{planned.seed}"
     with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     names = []
     for job in planned.jobs:
         for path, rows, bad in submission(load(job.folder), job.config.data.path, folder):

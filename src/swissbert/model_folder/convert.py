@@ -16,7 +16,7 @@ from swissbert.encoder.checkpoint import read_pretrained
 from swissbert.encoder.config_file import read_config
 from swissbert.encoder.weights import PICKLED, shards
 from swissbert.errors import SwissbertError
-from swissbert.files import need_name, write_folder, writing
+from swissbert.files import need_name, sync, write_folder, writing
 from swissbert.model_folder import unpickle
 from swissbert.model_folder.layout import WEIGHTS, WEIGHTS_INDEX
 
@@ -76,7 +76,9 @@ def convert_weights(
         with writing(folder / WEIGHTS), tempfile.TemporaryDirectory(dir=folder, prefix=".convert.") as new:
             fill(Path(new))
             os.chmod(Path(new) / WEIGHTS, sources[0].stat().st_mode & 0o666)
+            sync(Path(new) / WEIGHTS)
             (Path(new) / WEIGHTS).replace(folder / WEIGHTS)
+            sync(folder)
     for line in lines:
         (log or _silent)(line)
     return target

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from swissbert.evaluation import Scores
-from swissbert.files import writing
+from swissbert.files import make_folder, sync, writing
 from swissbert.metrics import higher_is_better, shown_as
 from swissbert.model_folder import layout
 
@@ -37,6 +37,7 @@ class MetricsLog:
             self._file = path.open("r+b" if path.exists() else "w+b", buffering=0)
             self._file.truncate(kept)
             self._file.seek(kept)
+            sync(folder)
         self._board = _Board(folder / layout.TENSORBOARD, step) if tensorboard and TENSORBOARD else None
 
     def write(self, record: dict[str, object]) -> None:
@@ -54,6 +55,8 @@ class MetricsLog:
         """Flush what was written to disk, so that a checkpoint is never ahead of the log."""
         with writing(self._path):
             os.fsync(self._file.fileno())
+        if self._board is not None:
+            self._board.sync()
 
     def close(self) -> None:
         """Flush everything to disk and close the files."""
@@ -110,8 +113,9 @@ class _Board:
 
         self._path = folder / f"events.out.tfevents.{time.time_ns()}"
         with writing(self._path):
-            folder.mkdir(exist_ok=True)
+            make_folder(folder)
             self._file = self._path.open("wb", buffering=0)
+            sync(folder)
         self._records, self._event = RecordWriter(self._file), Event
         self._append(file_version="brain.Event:2")
         start = SessionLog(status=SessionLog.START)  # hides later steps in earlier files
@@ -121,6 +125,11 @@ class _Board:
         """Write every number of a record at its ``step``."""
         values = [{"tag": name, "simple_value": value} for name, value in _numbers(record) if name != "step"]
         self._append(step=record["step"], summary={"value": values})
+
+    def sync(self) -> None:
+        """Flush the file to disk."""
+        with writing(self._path):
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Close the file."""
