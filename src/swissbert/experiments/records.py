@@ -8,7 +8,7 @@ from pydantic import Field
 
 from swissbert.config import RunConfig, differences
 from swissbert.errors import SwissbertError
-from swissbert.files import write_text, writing
+from swissbert.files import make_folder, write_text, writing
 from swissbert.older_settings import upgraded_tasks
 from swissbert.settings import Settings, validated
 
@@ -99,7 +99,7 @@ def write_record(out: Path, record: RowRecord) -> None:
     """Write a record atomically."""
     path = record_path(out, record.row, record.seed)
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
     write_text(path, json.dumps(record.model_dump(mode="json", exclude_none=True), indent=1, ensure_ascii=False) + "\n")
 
 
