@@ -128,6 +128,8 @@ def temporary_folder(parent: Path, prefix: str) -> Iterator[Path]:
 
 def make_folder(folder: Path) -> list[Path]:
     """Create a folder and those above it, synced to disk; return those that were missing, the innermost first."""
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for path in missing:

@@ -102,7 +102,7 @@ def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
             shutil.rmtree(new, ignore_errors=True)
             recover(target)
             raise
-        remove_folder(old)
+        _remove(old, target)
 
 
 def settle(folder: Path, before: Path) -> None:
@@ -131,10 +131,11 @@ def recover(path: Path) -> None:
     target = real(path)
     old = beside(target, "old")
     if old.is_dir() and not old.is_symlink():
-        if target.exists():
-            remove_folder(old)
-        else:
-            old.rename(target)
+        with only_writer(path), writing(path):
+            if target.exists():
+                _remove(old, target)
+            else:
+                old.rename(target)
 
 
 def remove_folder(path: Path) -> None:
@@ -142,8 +143,14 @@ def remove_folder(path: Path) -> None:
 
     Nothing is removed if that is not possible, or another process is writing there.
     """
-    with contextlib.suppress(OSError, SwissbertError), only_writer(path):
-        gone = temporary(path)
+    with contextlib.suppress(SwissbertError), only_writer(path):
+        _remove(path, path)
+
+
+def _remove(path: Path, written: Path) -> None:
+    """Rename a folder to a temporary name of what is written, and remove it as far as possible."""
+    gone = temporary(written)
+    with contextlib.suppress(OSError):
         path.rename(gone)
         discard(gone)
 
