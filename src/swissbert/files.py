@@ -102,7 +102,7 @@ def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
             shutil.rmtree(new, ignore_errors=True)
             recover(target)
             raise
-        _remove(old, target)
+        recover(target)
 
 
 def settle(folder: Path, before: Path) -> None:
