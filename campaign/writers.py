@@ -102,7 +102,7 @@ def pairs(setting: Setting) -> Outcome:
     tables = [setting.folder / f"{name}.csv" for name in ("first", "second")]
     for table, words in zip(tables, (("yes", "no"), ("up", "down")), strict=True):
         table.write_text("text,label\n" + "".join(f"text {row},{words[row % 2]}\n" for row in range(40)))
-    inits = [lambda out, table=table: ["init", table, "--out", out] for table in tables]  # type: ignore[misc]
+    inits = [lambda out, table=table: ["init", table, "--out", out] for table in tables]
     kinds["init"] = (4, 0, inits)
     for name, (full, short, pair) in kinds.items():
         if number := setting.number(full, short):
@@ -179,12 +179,12 @@ def links(setting: Setting) -> Outcome:
                     fault = f"{name} wrote through a link at {names[0]}"
                 outcome.count(fault)
     target = setting.folder / "answers.jsonl"
-    link = setting.folder / "link.jsonl"
+    output = setting.folder / "link.jsonl"
     target.write_text("old")
-    link.symlink_to(target)
-    process = Command(setting.folder, commands["predict"](link))
+    output.symlink_to(target)
+    process = Command(setting.folder, commands["predict"](output))
     fault = odd_end(process.wait(), process.text, (0,))
-    if not link.is_symlink() or len(target.read_text().splitlines()) != 20:
+    if not output.is_symlink() or len(target.read_text().splitlines()) != 20:
         fault = fault or "an output that is a link was replaced itself"
     outcome.count(fault)
     return outcome

@@ -25,9 +25,10 @@ def analyse(
     need("matplotlib", "jinja2", extra="report")
     from swissbert.analysis.report import analyse as write_report
     from swissbert.display import Display
-    from swissbert.files import only_writer
+    from swissbert.files import need_name, only_writer
     from swissbert.inference import load
 
+    need_name(out, "report")
     with only_writer(out, creates_parents=True):
         loaded = load(model)
         other = load(against) if against else None

@@ -35,9 +35,10 @@ def export(
     if format.startswith("onnx"):
         need("onnx", "onnxscript", "onnxruntime", extra="export")
     from swissbert.export.plan import check_free
-    from swissbert.files import only_writer
+    from swissbert.files import need_name, only_writer
     from swissbert.inference import load
 
+    need_name(out, "export")
     with only_writer(out, creates_parents=True):
         check_free(out)
         _export(load(model, "cpu"), format, out, task, data)

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from swissbert.experiments.records import (
 )
 from swissbert.experiments.row_plan import Job, PlannedRow, plan_rows, plan_text
 from swissbert.experiments.trainer import tokens_per_second, train_run
-from swissbert.files import locked, make_folder, only_writer, remove_folder, writing
+from swissbert.files import locked, make_folder, only_writer, remove_folder, sweep, writing
 from swissbert.inference.model import load
 from swissbert.inference.submission import submission
 from swissbert.model_folder.layout import CHECKPOINTS, METRICS_LOG
@@ -73,7 +74,7 @@ def reproduce(
     outcome(table, out)  # fails early if a record cannot be read
     for row in planned:
         if row.record:
-            _remove_checkpoints(row)  # a killed process may have left them
+            _tidy(row, out)
     failures: list[str] = []
     for number, row in enumerate(unfinished, 1):
         display.say(f"\nrow {number} of {len(unfinished)}: {row.row.title}, seed {row.seed}")
@@ -164,6 +165,13 @@ def _run_job(job: Job, display: Display) -> RunRecord:
         evaluations=evaluations,
         provenance={key: value for key, value in provenance.items() if key not in NOT_OF_THE_RUN},
     )
+
+
+def _tidy(planned: PlannedRow, out: Path) -> None:
+    """Remove what a process that was killed at the end of a finished row has left, unless another one is there."""
+    sweep(out / "rows")
+    with suppress(SwissbertError), locked(out / "runs" / planned.row.name):
+        _remove_checkpoints(planned)
 
 
 def _remove_checkpoints(planned: PlannedRow) -> None:
