@@ -228,7 +228,7 @@ def permissions(setting: Setting) -> Outcome:
 def locks(setting: Setting) -> Outcome:
     """Processes that lock one path again and again, where the folder or the lock is made and removed each time."""
     outcome = Outcome("locks taken by three processes at once")
-    seconds = setting.number(20, 1)
+    seconds = setting.number(8, 1)
 
     def hold(kind: str) -> None:
         from swissbert.errors import SwissbertError
@@ -325,7 +325,7 @@ def privacy(setting: Setting) -> Outcome:
         texts = [f"{mark} {number}" for number in range(12)]
         SwissbertClassifier(str(setting.folder / "encoder"), epochs=1, batch_size=4).fit(texts, ["high", "low"] * 6)
 
-    for number in [setting.random().randint(1, 60) for _ in range(setting.number(12, 1))]:
+    for number in [setting.random().randint(1, 60) for _ in range(setting.number(6, 1))]:
 
         def first(number: int = number) -> None:
             begin()
