@@ -15,6 +15,8 @@ PACKAGE = Path(swissbert.__file__).parent
 LAYERS = [
     {"version", "wording"},
     {"errors"},
+    {"locks"},
+    {"exclusive"},
     {"files", "display", "device"},
     {"environment", "settings"},
     {"setting_tables", "older_settings"},

@@ -17,6 +17,7 @@ def submit(
 
     TASK-dev-output.csv and TASK-test-output.csv of every task that has such rows.
     """
+<<<<<<< HEAD
     from swissbert.files import make_folder, writing
     from swissbert.inference import load
     from swissbert.inference.submission import submission
@@ -27,3 +28,14 @@ def submit(
     for path, rows, bad in submission(loaded, directory_of(loaded, data), out):
         print(f"{path}  {rows:,} rows")
         report_bad_rows(path.name, bad)
+=======
+    from swissbert.files import locked
+    from swissbert.inference import load
+    from swissbert.inference.submission import submission
+
+    with locked(out):
+        loaded = load(model)
+        for path, rows, bad in submission(loaded, directory_of(loaded, data), out):
+            print(f"{path}  {rows:,} rows")
+            report_bad_rows(path.name, bad)
+>>>>>>> writers
