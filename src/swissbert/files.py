@@ -92,20 +92,6 @@ def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
         if target.exists() and not target.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         try:
-<<<<<<< HEAD
-            make_folder(path.parent)
-            new.mkdir()
-            fill(new)
-            for file in new.rglob("*"):
-                if file.is_file():
-                    file.chmod(new.stat().st_mode & 0o666)  # safetensors creates files without group permissions
-                sync(file)
-            sync(new)
-            if path.exists():
-                path.rename(old)
-            new.rename(path)
-            sync(path.parent)
-=======
             new.mkdir(mode=0o700 if target.exists() else 0o777)
             fill(new)
             settle(new, target)
@@ -113,7 +99,6 @@ def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
                 target.rename(old)
             new.rename(target)
             sync_folder(target.parent)
->>>>>>> writers
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
             recover(target)
@@ -225,19 +210,12 @@ def whole_bytes(path: Path, *, wait: float = 0.0) -> Iterator[BinaryIO]:
     with only_writer(path, wait=wait), writing(path):
         new = temporary(target)
         try:
-<<<<<<< HEAD
-            yield new
-            sync(new)
-            new.replace(target)
-            sync(target.parent)
-=======
             with _create(new, target) as file:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
             new.replace(target)
             sync_folder(target.parent)
->>>>>>> writers
         finally:
             with contextlib.suppress(OSError):
                 new.unlink()
@@ -293,30 +271,9 @@ def sha256(path: Path) -> str:
         raise SwissbertError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-<<<<<<< HEAD
-def sync(path: Path) -> None:
-    """Write a file to disk, or the names in a folder: the name of a new file is not there by syncing the file.
-
-    Folders that cannot be read, or are on a file system that cannot sync them, are left to it.
-    """
-    try:
-        handle = os.open(path, os.O_RDONLY)
-    except PermissionError:
-        if path.is_dir():
-            return
-        raise
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-    finally:
-        os.close(handle)
-=======
 def _create(new: Path, target: Path) -> BinaryIO:
     """Create a file, with owner and permissions of the file at `target` if there is one."""
     before = target.stat() if target.is_file() else None
->>>>>>> writers
 
     def opened(name: str, flags: int) -> int:
         handle = os.open(name, flags | os.O_NOFOLLOW, 0o666 if before is None else 0o600)
@@ -326,38 +283,4 @@ def _create(new: Path, target: Path) -> BinaryIO:
             os.fchmod(handle, stat.S_IMODE(before.st_mode) & 0o777)
         return handle
 
-<<<<<<< HEAD
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a folder, creating it if necessary.
-
-    The lock belongs to the open file ``.lock``, so the operating system releases it however the process ends. A folder
-    that was created here and in which nothing else was written is removed again.
-
-    Raises:
-        SwissbertError: If the folder cannot be written, or is locked already, by this process or another one.
-    """
-    from filelock import FileLock, Timeout  # imports asyncio, which light modules do without
-
-    created = [path for path in (folder, *folder.parents) if not path.exists()]
-    lock = FileLock(folder / ".lock")
-    with writing(folder):
-        make_folder(folder)
-        try:
-            lock.acquire(blocking=False)
-        except Timeout as error:
-            raise SwissbertError(
-                f"{folder}: another process is writing here; wait for it to finish or choose another folder"
-            ) from error
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):  # rmdir fails if something was written meanwhile
-            if created and [path.name for path in folder.iterdir()] == [".lock"]:
-                (folder / ".lock").unlink()
-                for path in created:
-                    path.rmdir()
-        lock.release()
-=======
     return open(new, "xb", opener=opened)
->>>>>>> writers

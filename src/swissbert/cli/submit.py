@@ -17,18 +17,6 @@ def submit(
 
     TASK-dev-output.csv and TASK-test-output.csv of every task that has such rows.
     """
-<<<<<<< HEAD
-    from swissbert.files import make_folder, writing
-    from swissbert.inference import load
-    from swissbert.inference.submission import submission
-
-    loaded = load(model)
-    with writing(out):
-        make_folder(out)
-    for path, rows, bad in submission(loaded, directory_of(loaded, data), out):
-        print(f"{path}  {rows:,} rows")
-        report_bad_rows(path.name, bad)
-=======
     from swissbert.files import locked
     from swissbert.inference import load
     from swissbert.inference.submission import submission
@@ -38,4 +26,3 @@ def submit(
         for path, rows, bad in submission(loaded, directory_of(loaded, data), out):
             print(f"{path}  {rows:,} rows")
             report_bad_rows(path.name, bad)
->>>>>>> writers

@@ -24,11 +24,7 @@ from swissbert.experiments.records import (
 )
 from swissbert.experiments.row_plan import Job, PlannedRow, plan_rows, plan_text
 from swissbert.experiments.trainer import tokens_per_second, train_run
-<<<<<<< HEAD
-from swissbert.files import locked, make_folder, writing
-=======
 from swissbert.files import locked, make_folder, only_writer, remove_folder, sweep, writing
->>>>>>> writers
 from swissbert.inference.model import load
 from swissbert.inference.submission import submission
 from swissbert.model_folder.layout import CHECKPOINTS, METRICS_LOG

@@ -15,9 +15,6 @@ from swissbert.encoder.checkpoint import read_pretrained
 from swissbert.encoder.config_file import read_config
 from swissbert.encoder.weights import PICKLED, shards
 from swissbert.errors import SwissbertError
-<<<<<<< HEAD
-from swissbert.files import need_name, sync, write_folder, writing
-=======
 from swissbert.files import (
     need_name,
     only_writer,
@@ -27,7 +24,6 @@ from swissbert.files import (
     write_folder,
     writing,
 )
->>>>>>> writers
 from swissbert.model_folder import unpickle
 from swissbert.model_folder.layout import WEIGHTS, WEIGHTS_INDEX
 
@@ -82,14 +78,6 @@ def convert_weights(
                 )
             write_folder(target, fill)
     else:
-<<<<<<< HEAD
-        with writing(folder / WEIGHTS), tempfile.TemporaryDirectory(dir=folder, prefix=".convert.") as new:
-            fill(Path(new))
-            os.chmod(Path(new) / WEIGHTS, sources[0].stat().st_mode & 0o666)
-            sync(Path(new) / WEIGHTS)
-            (Path(new) / WEIGHTS).replace(folder / WEIGHTS)
-            sync(folder)
-=======
         weights = folder / WEIGHTS
         with only_writer(weights):
             if any((folder / name).exists() for name in (WEIGHTS, WEIGHTS_INDEX)):
@@ -100,7 +88,6 @@ def convert_weights(
                 (new / WEIGHTS).chmod(sources[0].stat().st_mode & 0o666)
                 (new / WEIGHTS).replace(weights)
                 sync_folder(folder)
->>>>>>> writers
     for line in lines:
         (log or _silent)(line)
     return target
