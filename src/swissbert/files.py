@@ -127,14 +127,6 @@ def settle(folder: Path, before: Path) -> None:
     sync(folder)
 
 
-def make_folder(path: Path) -> None:
-    """Create a folder and its parents unless they exist, each of which is on disk before anything is written into it."""
-    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
-    path.mkdir(parents=True, exist_ok=True)
-    for folder in missing:
-        sync(folder.parent)
-
-
 def recover(path: Path) -> None:
     """Undo an interrupted `write_folder`: restore the old folder, or remove it if the new one is in place."""
     target = real(path)
