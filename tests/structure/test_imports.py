@@ -14,6 +14,8 @@ PACKAGE = Path(swissbert.__file__).parent
 
 LAYERS = [
     {"errors", "version", "wording"},
+    {"locks"},
+    {"exclusive"},
     {"files", "display", "device"},
     {"environment", "settings"},
     {"setting_tables", "older_settings"},

@@ -57,13 +57,13 @@ for line in sys.stdin:
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 MOMENTS = [
-    ("open", r"\.job\.json\.new"),  # nothing exists yet
-    ("os.rename", r"\.job\.json\.new"),
-    ("open", r"\.part-00000\.jsonl\.new"),
-    ("os.rename", r"\.part-00002\.jsonl\.new"),  # written but not renamed: shards 0 and 1 are complete
-    ("open", r"\.part-00003\.jsonl\.new"),
-    ("os.rename", r"\.part-00006\.jsonl\.new"),  # the last one, which is shorter
-    ("os.rename", r"\.done\.json\.new"),
+    ("open", r"\.job\.json\.\w+\.new"),  # nothing exists yet
+    ("os.rename", r"\.job\.json\.\w+\.new"),
+    ("open", r"\.part-00000\.jsonl\.\w+\.new"),
+    ("os.rename", r"\.part-00002\.jsonl\.\w+\.new"),  # written but not renamed: shards 0 and 1 are complete
+    ("open", r"\.part-00003\.jsonl\.\w+\.new"),
+    ("os.rename", r"\.part-00006\.jsonl\.\w+\.new"),  # the last one, which is shorter
+    ("os.rename", r"\.done\.json\.\w+\.new"),
     ("never", ""),
 ]
 
@@ -166,7 +166,7 @@ def test_shards_hold_the_same_rows_as_one_file(
         assert row.get("id") == other.get("id")
         assert row.get("label") == other.get("label")
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {".lock", "job.json", "done.json", "part-00000.jsonl", "part-00001.jsonl"}  # and no empty third
+    assert names == {"job.json", "done.json", "part-00000.jsonl", "part-00001.jsonl"}  # and no empty third
 
 
 def test_a_finished_job_is_kept_and_a_missing_shard_is_computed_again(
@@ -312,7 +312,7 @@ def test_a_signal_prints_how_to_resume_and_a_second_process_is_refused(
     assert printed.out == ""
     assert printed.err.endswith(f"stopped; 2 shards are complete; resume with: swissbert {shlex.join(line)}\n")
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
-    assert {path.name for path in out.iterdir()} == {".lock", "job.json", "part-00000.jsonl", "part-00001.jsonl"}
+    assert {path.name for path in out.iterdir()} == {"job.json", "part-00000.jsonl", "part-00001.jsonl"}
     assert here(monkeypatch, *line) == 0
     assert capsys.readouterr().err.endswith(
         f"50 rows in 7 shards in {out}; 7 could not be used, with the reasons in their lines\n"

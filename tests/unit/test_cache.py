@@ -303,6 +303,50 @@ def test_a_killed_process_leaves_no_entry(data: Path, tiny: Path, tokenizer: Tok
         assert process.stdout is not None
         assert process.stdout.readline() == "written\n"
         process.send_signal(signal.SIGKILL)
-    assert [path.name.startswith(".new-") for path in entries(folder)] == [True]
+    assert {path.name.lstrip(".")[:4] for path in entries(folder)} == {"new-"}
     plain = load_split(declare(), "train", data, tokenizer, **READ)
     assert same(cached_split(declare(), "train", data, tokenizer, **READ), plain)
+    (entry,) = entries(folder)  # what the killed process left is gone
+    assert len(entry.name) == 64
+
+
+@pytest.mark.parametrize("case", ["long", "file", "link to itself", "not there and closed", "another user's"])
+def test_a_cache_that_cannot_be_used_is_done_without_and_said(
+    data: Path, tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    place = tmp_path / ("x" * 300 if case == "long" else "place")
+    if case == "file":
+        place.write_text("")
+    elif case == "link to itself":
+        place.symlink_to("place")
+    elif case == "not there and closed":
+        place = Path("/proc/nowhere/tokens")
+    monkeypatch.setenv("SWISSBERT_CACHE", str(place))
+    if case == "another user's":
+        cached_split(declare(), "train", data, tokenizer, **READ)
+        monkeypatch.setattr(cache, "is_own", lambda path: False)
+    plain = load_split(declare(), "train", data, tokenizer, **READ)
+    result = cached_split(declare(), "train", data, tokenizer, **READ)
+    assert same(result, plain)
+    (note,) = [note for note in result.source_notes if note not in plain.source_notes]
+    assert note.startswith(f"tokens are not kept: the cache {place} cannot be used (")
+
+
+def test_only_its_owner_can_read_the_cache(data: Path, tokenizer: Tokenizer, folder: Path) -> None:
+    def readable() -> list[Path]:
+        return [path for path in (folder, *folder.rglob("*")) if path.stat().st_mode & 0o077]
+
+    before = os.umask(0o022)
+    try:
+        cached_split(declare(), "train", data, tokenizer, **READ)
+        assert readable() == []
+        for path in (folder, *folder.rglob("*")):  # as earlier versions left it
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        cached_split(declare(), "train", data, tokenizer, **READ)
+        assert readable() == []
+        folder.chmod(0o755)
+        (folder / "of others").touch()
+        cached_split(declare(), "train", data, tokenizer, separate=False, max_length=8)
+        assert {path.name for path in readable()} == {folder.name, "of others"}
+    finally:
+        os.umask(before)

@@ -4,7 +4,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +14,7 @@ import typer
 from swissbert.cli.program import ModelArgument, PrecisionOption, program_name, without_garbage_collector
 from swissbert.data.formats import FORMATS, unknown_format
 from swissbert.errors import SwissbertError
+from swissbert.files import only_writer
 
 if TYPE_CHECKING:
     from swissbert.inference.input_columns import InputColumns
@@ -128,12 +129,13 @@ def predict(
         raise SwissbertError(
             "--probabilities adds columns to --output NAME.csv, .tsv or .parquet; JSON lines have them"
         )
-    loaded = load(model, precision=precision)
-    if text is not None:
-        _predict_text(loaded, asked, text, text_pair, output, probabilities)
-    else:
-        assert source is not None
-        _predict_source(loaded, asked, source, output, probabilities)
+    with only_writer(output) if output is not None else nullcontext():
+        loaded = load(model, precision=precision)
+        if text is not None:
+            _predict_text(loaded, asked, text, text_pair, output, probabilities)
+        else:
+            assert source is not None
+            _predict_source(loaded, asked, source, output, probabilities)
 
 
 def _predict_text(

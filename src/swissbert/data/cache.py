@@ -1,16 +1,17 @@
 """Token cache: tokens and labels of training data on disk, memory-mapped, so that a later run reads no texts.
 
 An entry is a folder named by a hash of everything that its content depends on (see `_key`). Entries are created
-atomically, so several processes may build the same one. They can be deleted whenever no run is using them.
+atomically, so several processes may build the same one, and only their owner can read them. They can be deleted
+whenever no run is using them.
 """
 
+import errno
 import hashlib
 import json
 import os
 import re
-import shutil
+import stat
 import sys
-import tempfile
 import time
 from collections import Counter
 from contextlib import ExitStack, suppress
@@ -29,7 +30,8 @@ from swissbert.data.source_files import file_name, label_files, split_files
 from swissbert.data.splits import Source
 from swissbert.data.tokens import Tokenizer, TokenTable
 from swissbert.errors import SwissbertError
-from swissbert.files import read_object, sha256
+from swissbert.exclusive import discard, is_own
+from swissbert.files import make_folder, read_object, settle, sha256, sync_folder, temporary_folder
 from swissbert.kinds import KINDS
 from swissbert.tasks import Split, Task
 
@@ -49,6 +51,12 @@ RECORD = "about.json"
 """File of an entry with everything but arrays; its modification time is when the entry was last used."""
 KEPT = 60 * 24 * 3600
 """Seconds after its last use when an entry is deleted."""
+NEW = ".new-"
+"""Beginning of the names of folders that are not, or no longer, entries."""
+ENTRY = re.compile(r"[0-9a-f]{64}|\.new-\w+|\.\.new-\w+\.writing")
+"""Names in the folder of the cache."""
+OTHERS = 0o077
+"""Permissions of others than the owner."""
 
 
 def cache_folder() -> Path | None:
@@ -67,7 +75,8 @@ def cached_split(
     """Load a split through the cache: the same data as `load_split`, memory-mapped.
 
     Rows in memory, hub data sets (which the datasets library caches), and data whose format or kind is not one of
-    swissbert's are not cached, nor is anything if the cache folder cannot be written.
+    swissbert's are not cached, nor is anything if the cache folder cannot be used, which is said in the notes on the
+    source.
 
     Args:
         task: The task.
@@ -87,25 +96,32 @@ def cached_split(
         return load_split(task, split, source, tokenizer, **options)
     name = _key(source, task, split, tokenizer, options)
     entry = folder / name
-    is_damaged = entry.exists()  # used only if it cannot be opened
-    data = _open(entry, task)
-    if data is None:
-        parts = tokenizing(task, split, source, tokenizer, **options)
-        with suppress(OSError):
-            if is_damaged:
-                shutil.rmtree(entry, ignore_errors=True)
-            folder.mkdir(parents=True, exist_ok=True)
-            _delete_old(folder)
-            with tempfile.TemporaryDirectory(prefix=".new-", dir=folder, ignore_cleanup_errors=True) as temporary:
-                new = Path(temporary) / name
-                new.mkdir()
+    data, is_damaged, problem = None, False, None
+    try:
+        if _is_there(entry):
+            _make_private(folder)
+            data = _open(entry, task)
+            is_damaged = data is None
+        if data is None:
+            parts = tokenizing(task, split, source, tokenizer, **options)
+            _prepare(folder)
+            with temporary_folder(folder, NEW) as new:
                 _write(new, parts)
+                settle(new, entry)
                 if _key(source, task, split, tokenizer, options) == name:  # the file did not change while it was read
+                    if is_damaged:
+                        _delete(entry)
                     with suppress(OSError):  # another process has created the same entry
                         new.rename(entry)
+                        sync_folder(folder)
             data = _open(entry, task)
+    except OSError as error:
+        problem = f"tokens are not kept: the cache {folder} cannot be used ({error.strerror or error})"
     if data is None:
-        return load_split(task, split, source, tokenizer, **options)
+        data = load_split(task, split, source, tokenizer, **options)
+        if problem is not None:
+            data.source_notes.append(problem)
+        return data
     if options.get("refuse"):
         refuse_bad(data.bad)
     refuse_many_bad(data.bad, len(data), options.get("max_bad"), task.name)
@@ -202,12 +218,60 @@ def _open(entry: Path, task: Task) -> TaskData | None:
     return data
 
 
-def _delete_old(folder: Path) -> None:
-    """Delete entries that were not used for `KEPT` seconds, and what killed processes left."""
+def _is_there(entry: Path) -> bool:
+    """Return whether there is an entry.
+
+    Raises:
+        OSError: If it belongs to another user, whose tokens are not trusted, or the cache cannot be read.
+    """
+    try:
+        entry.lstat()
+    except FileNotFoundError:
+        return False
+    if not is_own(entry):
+        raise PermissionError(errno.EPERM, "it has an entry of another user")
+    return True
+
+
+def _prepare(folder: Path) -> None:
+    """Create the folder of the cache, for its owner alone, and delete entries that were not used for `KEPT` seconds.
+
+    Raises:
+        OSError: If the folder cannot be used.
+    """
+    make_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
     for entry in folder.iterdir():
-        if not re.fullmatch(r"[0-9a-f]{64}|\.new-\w+", entry.name):  # not of this cache
-            continue
-        with suppress(OSError):
-            record = entry / RECORD
-            if time.time() - (record if record.exists() else entry).stat().st_mtime > KEPT:
-                shutil.rmtree(entry, ignore_errors=True)
+        if ENTRY.fullmatch(entry.name):  # else it is not of this cache
+            with suppress(OSError):
+                record = entry / RECORD
+                if time.time() - (record if record.exists() else entry).stat().st_mtime > KEPT:
+                    _delete(entry)
+    _make_private(folder)
+
+
+def _make_private(folder: Path) -> None:
+    """Take away what earlier versions let others read: entries, and the folder if nothing else is in it.
+
+    A folder that users share, which has the sticky or the set-group-ID bit, stays as it is.
+    """
+    mode = folder.stat().st_mode
+    if not mode & OTHERS:
+        return
+    found = list(folder.iterdir())
+    entries = [path for path in found if ENTRY.fullmatch(path.name) and is_own(path) and not path.is_symlink()]
+    with suppress(OSError):  # on a read-only file system, for instance
+        for entry in entries:
+            if entry.is_dir() and entry.stat().st_mode & OTHERS:
+                for file in entry.iterdir():
+                    file.chmod(0o600)
+                entry.chmod(0o700)
+        if len(entries) == len(found) and is_own(folder) and not mode & (stat.S_ISVTX | stat.S_ISGID):
+            folder.chmod(0o700)
+
+
+def _delete(entry: Path) -> None:
+    """Delete an entry, which is renamed first, so that no part of it is ever left under its name."""
+    gone = entry.with_name(f"{NEW}{os.urandom(8).hex()}")
+    entry.rename(gone)
+    discard(gone)

@@ -1,16 +1,16 @@
 """Reproduction of a table, row by row. Finished rows are kept, interrupted ones resumed."""
 
 import json
-import shutil
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
-from swissbert.experiments.outcome import outcome
+from swissbert.experiments.outcome import Outcome, outcome
 from swissbert.experiments.outcome_files import as_markdown, write_outcome
 from swissbert.experiments.paper import Choices, PaperTable, TableRow
 from swissbert.experiments.records import (
@@ -24,11 +24,13 @@ from swissbert.experiments.records import (
 )
 from swissbert.experiments.row_plan import Job, PlannedRow, plan_rows, plan_text
 from swissbert.experiments.trainer import tokens_per_second, train_run
-from swissbert.files import locked, make_folder, writing
+from swissbert.files import locked, make_folder, only_writer, remove_folder, sweep, writing
 from swissbert.inference.model import load
 from swissbert.inference.submission import submission
 from swissbert.model_folder.layout import CHECKPOINTS, METRICS_LOG
 
+LOCK_WAIT = 60.0
+"""Seconds to wait for another process that writes the same table."""
 NOT_OF_THE_RUN = ("data", "seed", "step", "train_seconds")
 """Provenance of a model that a record leaves out, because it holds them itself or they differ by machine."""
 
@@ -72,7 +74,7 @@ def reproduce(
     outcome(table, out)  # fails early if a record cannot be read
     for row in planned:
         if row.record:
-            _remove_checkpoints(row)  # a killed process may have left them
+            _tidy(row, out)
     failures: list[str] = []
     for number, row in enumerate(unfinished, 1):
         display.say(f"\nrow {number} of {len(unfinished)}: {row.row.title}, seed {row.seed}")
@@ -82,12 +84,22 @@ def reproduce(
             failures.append(f"row '{row.row.name}', seed {row.seed}: {error}")
             display.say(failures[-1])
         else:
-            write_outcome(name, outcome(table, out), out)
+            _write_table(name, table, out)
     if failures:
         raise SwissbertError(f"{len(failures)} of {len(unfinished)} rows failed; the first was {failures[0]}")
-    result = outcome(table, out)
-    display.say(f"\nwritten: {', '.join(map(str, write_outcome(name, result, out)))}")
+    result, paths = _write_table(name, table, out)
+    display.say(f"\nwritten: {', '.join(map(str, paths))}")
     return as_markdown(result)
+
+
+def _write_table(name: str, table: PaperTable, out: Path) -> tuple[Outcome, list[Path]]:
+    """Write the table of all records, and return it with the paths of its files.
+
+    Records are read under the lock, so that of two processes the later one writes what both have recorded.
+    """
+    with only_writer(out / f"{name}.md", wait=LOCK_WAIT, creates_parents=True):
+        result = outcome(table, out)
+        return result, write_outcome(name, result, out)
 
 
 def _rate(unfinished: list[PlannedRow], display: Display) -> float | None:
@@ -155,10 +167,18 @@ def _run_job(job: Job, display: Display) -> RunRecord:
     )
 
 
+def _tidy(planned: PlannedRow, out: Path) -> None:
+    """Remove what a process that was killed at the end of a finished row has left, unless another one is there."""
+    sweep(out / "rows")
+    with suppress(SwissbertError), locked(out / "runs" / planned.row.name):
+        _remove_checkpoints(planned)
+
+
 def _remove_checkpoints(planned: PlannedRow) -> None:
     """Remove the checkpoints of a finished row; its models stay."""
     for job in planned.jobs:
-        shutil.rmtree(job.folder / CHECKPOINTS, ignore_errors=True)
+        if job.folder.exists():
+            remove_folder(job.folder / CHECKPOINTS)
 
 
 def _evaluations(path: Path) -> Iterator[Evaluation]:

@@ -12,7 +12,7 @@ from swissbert.data.formats import Format
 from swissbert.data.formats.delimited import Delimited
 from swissbert.data.formats.parquet import Parquet
 from swissbert.errors import SwissbertError
-from swissbert.files import whole_file, whole_path
+from swissbert.files import whole_bytes, whole_file
 from swissbert.inference.inputs import STDIN
 from swissbert.inference.stream import Answered, record
 from swissbert.kinds import Answer
@@ -251,7 +251,7 @@ def _parquet_output(path: Path, table: AnswerTable, schema: "pa.Schema | None") 
         rows.clear()
 
     try:
-        with whole_path(path) as new, pq.ParquetWriter(new, fields) as file:
+        with whole_bytes(path) as binary, pq.ParquetWriter(binary, fields) as file:
             yield write
             if rows:
                 flush()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from swissbert.evaluation import Scores
-from swissbert.files import make_folder, sync, writing
+from swissbert.files import make_folder, sync_folder, writing
 from swissbert.metrics import higher_is_better, shown_as
 from swissbert.model_folder import layout
 
@@ -37,7 +37,7 @@ class MetricsLog:
             self._file = path.open("r+b" if path.exists() else "w+b", buffering=0)
             self._file.truncate(kept)
             self._file.seek(kept)
-            sync(folder)
+            sync_folder(folder)
         self._board = _Board(folder / layout.TENSORBOARD, step) if tensorboard and TENSORBOARD else None
 
     def write(self, record: dict[str, object]) -> None:
@@ -115,7 +115,7 @@ class _Board:
         with writing(self._path):
             make_folder(folder)
             self._file = self._path.open("wb", buffering=0)
-            sync(folder)
+            sync_folder(folder)
         self._records, self._event = RecordWriter(self._file), Event
         self._append(file_version="brain.Event:2")
         start = SessionLog(status=SessionLog.START)  # hides later steps in earlier files

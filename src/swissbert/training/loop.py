@@ -11,7 +11,7 @@ from swissbert.device import same_threads_afterwards
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import Scores, evaluate
-from swissbert.files import locked, make_folder, recover, write_text, writing
+from swissbert.files import locked, make_folder, recover, sweep, write_text, writing
 from swissbert.model.heads.base import Head
 from swissbert.model.multitask import MultitaskModel
 from swissbert.model_folder import layout
@@ -200,6 +200,7 @@ class Run:
         """
         with writing(self._checkpoints):
             make_folder(self._checkpoints)
+            sweep(self._checkpoints)
         self.progress = load_checkpoint(self._checkpoints, self.training_step.modules, self.training_step.optimizer)
         self._introduce()
         log = MetricsLog(self.out, self.progress.step, tensorboard=self.config.train.tensorboard)

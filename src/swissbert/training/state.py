@@ -6,7 +6,6 @@ optimizer moments, balancing methods and the step determine all that follows.
 
 import json
 import math
-import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from swissbert.errors import SwissbertError
-from swissbert.files import write_folder
+from swissbert.files import remove_folder, write_folder
 from swissbert.model_folder import layout
 from swissbert.settings import shown
 
@@ -93,9 +92,7 @@ def save_checkpoint(
 
     write_folder(folder / f"step-{progress.step}", fill)
     for step in checkpoints(folder)[:-keep]:
-        shutil.rmtree(folder / f"step-{step}", ignore_errors=True)
-    for left in folder.glob(".step-*"):  # of a process that was killed while writing
-        shutil.rmtree(left, ignore_errors=True)
+        remove_folder(folder / f"step-{step}")
 
 
 def checkpoints(folder: Path) -> list[int]:
