@@ -18,20 +18,21 @@ class Bench:
     Args:
         setting: Of the trial.
         what: What is tried.
+        more: Further modules to import first.
 
     Attributes:
         run: A run folder.
         texts: A file of texts.
     """
 
-    def __init__(self, setting: Setting, what: str) -> None:
-        warm_up()
+    def __init__(self, setting: Setting, what: str, *more: str) -> None:
+        warm_up(*more)
         self.outcome, self.folder = Outcome(what), setting.folder
         self.encoder = tiny_encoder(self.folder / "tiny")
         self.recipe = recipe(self.folder / "my.toml", self.encoder, 6, baseline=False)
         self.pickled = pickled_encoder(self.folder / "pickled", self.encoder)
         self.run, self.texts = self.folder / "run", self.folder / "texts.txt"
-        self.texts.write_text("".join(f"a good film, number {number}\n" for number in range(3000)), encoding="utf-8")
+        self.texts.write_text("".join(f"a good film, number {number}\n" for number in range(1000)), encoding="utf-8")
         self.must("train", self.recipe, "--out", self.run)
 
     def must(self, *arguments: object) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from campaign.commands import Command, files_of, kill_at, log_lines, odd_end, warm_up
+from campaign.commands import MORE, Command, files_of, kill_at, log_lines, odd_end, warm_up
 from campaign.frame import Outcome, Setting
 from campaign.inputs import pickled_encoder, recipe, tiny_encoder
 from campaign.recording import Change, NotRecorded, record
@@ -44,10 +44,11 @@ class Bench:
     Args:
         setting: Of the trial.
         what: What is tried.
+        more: Further modules to import first.
     """
 
-    def __init__(self, setting: Setting, what: str) -> None:
-        warm_up()
+    def __init__(self, setting: Setting, what: str, *more: str) -> None:
+        warm_up(*(() if setting.short else more))
         self.setting, self.outcome, self.folder = setting, Outcome(what), setting.folder
         self.disk = self.folder / "disk"
         self.disk.mkdir()
@@ -199,7 +200,7 @@ def answers(setting: Setting) -> Outcome:
 
 def products(setting: Setting) -> Outcome:
     """Exports, prediction files, recipes and converted weights are whole, or made again."""
-    bench = Bench(setting, "power loss while exporting, submitting, converting, declaring")
+    bench = Bench(setting, "power loss while exporting, submitting, converting, declaring", *MORE)
     if setting.short:
         return bench.outcome
     run, table = bench.folder / "run", bench.folder / "table.csv"
@@ -211,10 +212,12 @@ def products(setting: Setting) -> Outcome:
         *(("export", run, "--format", form, "--out", new) for form in ("hf", "onnx")),
         ("submit", run, "--out", new),
         ("convert", pickled, "--out", new),
-        ("init", table, "--label", "mood", "--out", new),
     ):
-        most = 8 if "onnx" in arguments or "convert" in arguments else 25
+        most = 4 if "onnx" in arguments or "convert" in arguments else 25
         bench.cut(arguments, bench.whole_or_again(new, arguments), most, children="convert" in arguments)
+    declared = bench.disk / "table.toml"
+    init = ("init", table, "--label", "mood", "--out", declared)
+    bench.cut(init, bench.whole_or_again(declared, init), 10)
     beside = bench.disk / "pickled"
     shutil.copytree(pickled, beside)
     start = read_state(bench.disk)
@@ -226,7 +229,7 @@ def products(setting: Setting) -> Outcome:
 
 def reproduction(setting: Setting) -> Outcome:
     """A table goes on with the rows that are not finished, and its scores are the same."""
-    bench = Bench(setting, "power loss while reproducing a table, then again")
+    bench = Bench(setting, "power loss while reproducing a table, then again", *MORE)
     if setting.short:
         return bench.outcome
     out = bench.disk / "new/paper"
@@ -301,8 +304,8 @@ def _shown(found: Content, whole: Content) -> str:
     """Word how content differs."""
     if not found:
         return "missing"
-    odd = [name or "content" for name in sorted(found.keys() | whole.keys()) if found.get(name) != whole.get(name)]
-    return f"not whole: {', '.join(odd)} ({', '.join(str(len(found.get(name, b''))) for name in odd)} bytes)"
+    odd = [name for name in sorted(found.keys() | whole.keys()) if found.get(name) != whole.get(name)]
+    return "not whole: " + ", ".join(f"{name or 'content'} ({len(found.get(name, b''))} bytes)" for name in odd)
 
 
 def _scores(out: Path) -> dict[str, Any]:

@@ -36,13 +36,15 @@ def environments(setting: Setting) -> Outcome:
         use = partial(os.environ.update, {key: str(value) for key, value in variables.items()})
         run = next(new)
         bench.attempt(name, ("train", bench.recipe, "--out", run), (0,), use, partial(bench.same_run, run))
-    for letters in (b"\xff\xfe", "Zürich-中".encode(), b"r" * 250, b"r" * 256, b"-x", b"a\nb", b" ")[
+    answers = setting.folder / "answers"
+    answers.mkdir()
+    for letters in ("Zürich-中".encode(), b"\xff\xfe", b"r" * 250, b"r" * 256, b"-x", b"a\nb", b" ")[
         : setting.number(99, 1)
     ]:
         run = setting.folder / os.fsdecode(letters)
         bench.attempt(f"a run named {letters[:9]!r}", ("train", bench.recipe, "--out", run), (0, 2))
-        output = ("predict", bench.run, "--task", "sst", "fine", "--output", run.with_name(f"{run.name}2"))
-        bench.attempt(f"answers named {letters[:9]!r}", output, (0, 2), then=partial(left_over, setting.folder))
+        output = ("predict", bench.run, "--task", "sst", "fine", "--output", answers / run.name)
+        bench.attempt(f"answers named {letters[:9]!r}", output, (0, 2), then=partial(left_over, answers))
     for name, arguments in list(bench.writers(Path("relative/out")).items())[: setting.number(4, 1)]:
         bench.attempt(
             f"{name}, where the current folder is gone", arguments, (0, 2), partial(_leave, setting.folder / "gone")
@@ -51,8 +53,11 @@ def environments(setting: Setting) -> Outcome:
     for name, (kind, value) in limits.items():
         limit = partial(resource.setrlimit, kind, (value, value))
         bench.attempt(name, ("predict", bench.run, "--task", "sst", "fine"), (0, 2), limit)
-    for name, arguments in list(bench.writers(next(new)).items())[: setting.number(99, 1)]:
-        bench.attempt(f"{name}, with umask 077", arguments, (0,), _private, partial(_readable, setting.folder))
+    for name in list(bench.writers(Path("x")))[: setting.number(99, 1)]:
+        folder = setting.folder / f"private-{name}"
+        folder.mkdir(mode=0o700)
+        arguments = bench.writers(folder / "out")[name]
+        bench.attempt(f"{name}, with umask 077", arguments, (0,), _private, partial(_readable, folder))
     return bench.outcome
 
 
@@ -109,9 +114,8 @@ def streams(setting: Setting) -> Outcome:
 
 
 def _readable(folder: Path) -> str | None:
-    """Return which files of a folder `odd-*` others may read."""
-    paths = [path for odd in folder.glob("odd-*") for path in (odd, *odd.rglob("*"))]
-    names = [path.name for path in paths if path.stat().st_mode & 0o077 and path.stat().st_mode & 0o400]
+    """Return which files of a folder others may read."""
+    names = [path.name for path in folder.rglob("*") if path.stat().st_mode & 0o077]
     return f"others may read {', '.join(names[:3])}" if names else None
 
 

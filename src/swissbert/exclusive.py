@@ -145,8 +145,15 @@ def sweep(folder: Path) -> None:
 
 
 def real(path: Path) -> Path:
-    """Return a path without symbolic links; its last parts need not exist."""
-    return Path(os.path.realpath(path))
+    """Return a path without symbolic links; its last parts need not exist.
+
+    Raises:
+        SwissbertError: If it is relative and the current folder has been removed.
+    """
+    try:
+        return Path(os.path.realpath(path))
+    except FileNotFoundError as error:
+        raise SwissbertError(f"{path}: the current folder does not exist any more; change to another one") from error
 
 
 def _stem(path: Path) -> str:

@@ -12,6 +12,7 @@ import torch
 import swissbert
 from swissbert.encoder.checkpoint import read_encoder
 from swissbert.encoder.names import to_hf
+from swissbert.errors import SwissbertError
 from swissbert.exclusive import sync_folder
 from swissbert.files import locked, make_folder, whole_bytes, write_folder, write_text
 from swissbert.model_folder.layout import METRICS_LOG
@@ -53,8 +54,8 @@ def test_the_name_of_a_file_is_synced(tmp_path: Path, synced: Synced) -> None:
 def test_the_name_of_a_file_behind_a_link_is_synced(tmp_path: Path, synced: Synced) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real" / "table.parquet")
-    with whole_bytes(tmp_path / "link") as new:
-        new.write(b"table")
+    with whole_bytes(tmp_path / "link") as file:
+        file.write(b"table")
     assert has_name(synced, tmp_path / "real" / "table.parquet")
 
 
@@ -116,3 +117,13 @@ def test_folders_that_cannot_be_synced_are_left(tmp_path: Path, monkeypatch: pyt
         patch.setattr(os, "fsync", refuse(errno.EIO))
         with pytest.raises(OSError, match="rror"):
             sync_folder(tmp_path)
+
+
+def test_a_relative_path_in_a_folder_that_is_gone_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(SwissbertError, match="the current folder does not exist any more"):
+        write_text(Path("answers.jsonl"), "text")
