@@ -30,6 +30,7 @@ SAME_ENCODER = "encoder.name must lead to the same files, or start a new run in 
 CONDITIONS = (
     Condition("encoder_weights", "checksum of the encoder's weights", is_checksum=True, remedy=SAME_ENCODER),
     Condition("tokenizer", "checksum of the encoder's tokenizer", is_checksum=True, remedy=SAME_ENCODER),
+    Condition("encoder_config", "encoder's", has_entries=True, remedy=SAME_ENCODER),
     Condition("balancer", "balancer", remedy=SAME_CLASS),
     Condition("heads", "head of task", has_entries=True, remedy=SAME_CLASS),
     Condition("device", "device"),

@@ -1,6 +1,7 @@
 """The start of a run: write its record, ``run.json``, or compare a resumed run with it and record what changed."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -32,8 +33,7 @@ def kept_hardware(train: TrainSettings, record: Mapping[str, Any], step: int) ->
     """
     began = last_conditions(record, step)
     device, precision, threads = (began.get(name) for name in ("device", "precision", "threads"))
-    is_known = isinstance(device, str) and isinstance(threads, int) and precision in ("float32", "bfloat16")
-    if not is_known:
+    if not (isinstance(device, str) and isinstance(threads, int) and precision in ("float32", "bfloat16")):
         return resolve_hardware(train.device, train.precision, train.threads)
     here = resolve_hardware(
         device if train.device == "auto" and is_available(device) else train.device,
@@ -65,6 +65,7 @@ def present_conditions(
     """
     return {
         "encoder_weights": prepared.encoder_fingerprint(),
+        "encoder_config": _encoder_config(prepared),
         "tokenizer": prepared.tokenizer.fingerprint,
         "balancer": classes.get("balancer"),
         "heads": classes.get("heads"),
@@ -75,6 +76,13 @@ def present_conditions(
         "code": code_fingerprints([*outside, *map(type, callbacks)]),
         "callbacks": [class_name(callback) for callback in callbacks],
     }
+
+
+def _encoder_config(prepared: Prepared) -> dict[str, Any]:
+    """Return the sizes, rates and functions of the encoder, without a dropout that the settings name."""
+    config = asdict(prepared.network.encoder.config)
+    named = ("dropout", "attention_dropout") if prepared.config.encoder.dropout is not None else ()
+    return {key: value for key, value in config.items() if key not in named}
 
 
 def begin(

@@ -7,7 +7,7 @@ optimizer moments, balancing methods and the step determine all that follows.
 import json
 import math
 import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ class Progress:
     best: float | None = None
     best_step: int | None = None
     stale: int = 0
-    run: str = ""
+    run: str = field(default="", compare=False)
 
     def after_step(self, tokens: int, seconds: float) -> "Progress":
         """Return the progress after one more step."""
