@@ -20,11 +20,13 @@ from campaign.commands import Command, log_lines, odd_end
 from campaign.frame import Outcome, Setting, Trial
 from campaign.inputs import recipe, tiny_encoder
 
-SAID = re.compile(r"not the same run|may differ|not compared")
+SAID = re.compile(r"not the same run|may differ|not compared|is not as it was")
 """What a run says that may not be the same."""
 KILLED = 10
 """Step after which the interrupted run is killed; its last checkpoint is that of step 9."""
 FINISHED = ("same", "said")
+SAFE = ("same", "refused")
+"""A damaged checkpoint is refused, or the run goes on from the one before."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,6 @@ def changes(setting: Setting) -> Outcome:
     """Resume after each of many changes to settings, machine, versions, code, data, record and checkpoints."""
     outcome = Outcome("runs that go on after something has changed")
     cases = _cases()
-    if os.environ.get("CASES"):
-        cases = [case for case in cases if re.search(os.environ["CASES"], case.name)]
     if setting.short:
         cases = cases[:1] + setting.random().sample(cases[1:], 3)
     prototypes = _prototypes(setting.folder)
@@ -109,8 +109,9 @@ def _prototypes(folder: Path) -> Path:
     place = Place(folder / "place")
     place.folder.mkdir()
     tiny_encoder(place.folder / "encoder")
-    starter = Path(__import__("swissbert").__file__).parent / "data" / "starter"
-    shutil.copytree(starter, place.folder / "data")
+    from swissbert.config import STARTER
+
+    shutil.copytree(STARTER, place.folder / "data")
     path = recipe(
         place.folder / "my.toml", place.folder / "encoder", tensorboard=False, checkpoint_every=3, baseline=False
     )
@@ -258,7 +259,7 @@ def _machines() -> list[Case]:
     refuse = ["--set", "train.on_hardware_change=refuse"]
     plain = _variable("SWISSBERT_CPU", "plain")
 
-    def began(**hardware: Any) -> Callable[[Place], None]:
+    def began(**hardware: Any) -> Callable[[Place], object]:
         def change(place: Place) -> None:
             from swissbert.training.record import read_record, write_record
 
@@ -369,7 +370,7 @@ def _versions_and_code() -> list[Case]:
 
 
 def _inputs() -> list[Case]:
-    def swapped(first: str, second: str) -> Callable[[Place], None]:
+    def swapped(first: str, second: str) -> Callable[[Place], object]:
         def swap(lines: list[str]) -> list[str]:
             i, j = lines.index(f"{first}\n"), lines.index(f"{second}\n")
             lines[i], lines[j] = lines[j], lines[i]
@@ -430,8 +431,8 @@ def _records() -> list[Case]:
             table.pop("run", None)
             progress.write_text(json.dumps(table))
 
-    def of_other(name: str) -> Callable[[Place], None]:
-        return lambda place: (place.run / name).write_bytes((place.folder / "other" / name).read_bytes()) and None
+    def of_other(name: str) -> Callable[[Place], object]:
+        return lambda place: (place.run / name).write_bytes((place.folder / "other" / name).read_bytes())
 
     refuse = ["--set", "train.on_hardware_change=refuse"]
     return [
@@ -446,17 +447,17 @@ def _records() -> list[Case]:
         Case("config.toml of another run, with the recipe", ["same"], of_other("config.toml")),
         Case("config.toml of another run", ["refused"], of_other("config.toml"), with_recipe=False),
         Case("a record as swissbert 0.1.0 wrote it", FINISHED, older),
-        Case("metrics.jsonl of another run", ["refused", "said"], of_other("metrics.jsonl")),
-        Case("metrics.jsonl gone", ["refused", "said"], lambda place: (place.run / "metrics.jsonl").unlink()),
-        Case("metrics.jsonl cut in half", ["refused", "said"], _cut("run/metrics.jsonl", 400)),
+        Case("metrics.jsonl of another run", ["same", "refused", "said"], of_other("metrics.jsonl")),
+        Case("metrics.jsonl gone", ["same", "refused", "said"], lambda place: (place.run / "metrics.jsonl").unlink()),
+        Case("metrics.jsonl cut in half", ["same", "refused", "said"], _cut("run/metrics.jsonl", 400)),
         Case(
             "metrics.jsonl damaged in the middle",
-            ["refused", "said"],
+            ["same", "refused", "said"],
             _edit("run/metrics.jsonl", '{"step": 3', '{"step" 3'),
         ),
         Case(
             "a loss in metrics.jsonl edited",
-            ["refused", "said"],
+            ["same", "refused", "said"],
             _edit("run/metrics.jsonl", '"loss": {"sst": 1', '"loss": {"sst": 2'),
         ),
         Case("model/ gone", ["same", "refused", "said"], lambda place: shutil.rmtree(place.run / "model")),
@@ -470,7 +471,7 @@ def _model_of_other(place: Place) -> None:
 
 
 def _checkpoints() -> list[Case]:
-    def tensors(name: str, change: Callable[[Any], Any]) -> Callable[[Place], None]:
+    def tensors(name: str, change: Callable[[Any], Any]) -> Callable[[Place], object]:
         def apply(place: Place) -> None:
             from safetensors.torch import load_file, save_file
 
@@ -487,7 +488,7 @@ def _checkpoints() -> list[Case]:
     def doubled(table: dict[str, Any]) -> dict[str, Any]:
         return {name: tensor * 2 for name, tensor in table.items()}
 
-    def other(*names: str) -> Callable[[Place], None]:
+    def other(*names: str) -> Callable[[Place], object]:
         def copy(place: Place) -> None:
             source = max((place.folder / "other" / "checkpoints").glob("step-*"), key=lambda path: int(path.name[5:]))
             for name in names or [path.name for path in source.iterdir()]:
@@ -498,7 +499,7 @@ def _checkpoints() -> list[Case]:
     def folder_of_other(place: Place) -> None:
         shutil.copytree(place.folder / "other" / "checkpoints" / "step-18", place.run / "checkpoints" / "step-18")
 
-    def of_step_before(name: str) -> Callable[[Place], None]:
+    def of_step_before(name: str) -> Callable[[Place], object]:
         def copy(place: Place) -> None:
             shutil.copy(place.run / "checkpoints" / "step-6" / name, place.last / name)
 
@@ -510,24 +511,18 @@ def _checkpoints() -> list[Case]:
     parameters, optimizer, progress = "parameters.safetensors", "optimizer.safetensors", "progress.json"
     return [
         Case("the last checkpoint gone", ["same"], lambda place: shutil.rmtree(place.last)),
-        Case("the moments gone", ["refused"], lambda place: (place.last / optimizer).unlink()),
-        Case("no moments in their file", ["refused"], tensors(optimizer, lambda table: {})),
-        Case("an empty folder step-999", ["refused"], lambda place: (place.run / "checkpoints" / "step-999").mkdir()),
-        Case("a checkpoint under another step", ["refused"], renamed),
+        Case("the moments gone", SAFE, lambda place: (place.last / optimizer).unlink()),
+        Case("no moments in their file", SAFE, tensors(optimizer, lambda table: {})),
+        Case("an empty folder step-999", SAFE, lambda place: (place.run / "checkpoints" / "step-999").mkdir()),
+        Case("a checkpoint under another step", SAFE, renamed),
         Case("a whole checkpoint of another run", ["refused"], folder_of_other),
-        *(
-            Case(f"{name} of another run's checkpoint", ["refused"], other(name))
-            for name in (parameters, optimizer, progress)
-        ),
-        *(
-            Case(f"{name} of the checkpoint before", ["refused"], of_step_before(name))
-            for name in (parameters, optimizer)
-        ),
-        Case("parameters as float16", ["refused"], tensors(parameters, halves)),
-        Case("moments as float16", ["refused"], tensors(optimizer, half_of_moments)),
-        Case("other parameters", ["refused"], tensors(parameters, doubled)),
-        Case("other moments", ["refused"], tensors(optimizer, doubled)),
-        Case("another best value in progress.json", ["refused"], lambda place: _best(place.last / progress)),
+        *(Case(f"{name} of another run's checkpoint", SAFE, other(name)) for name in (parameters, optimizer, progress)),
+        *(Case(f"{name} of the checkpoint before", SAFE, of_step_before(name)) for name in (parameters, optimizer)),
+        Case("parameters as float16", SAFE, tensors(parameters, halves)),
+        Case("moments as float16", SAFE, tensors(optimizer, half_of_moments)),
+        Case("other parameters", SAFE, tensors(parameters, doubled)),
+        Case("other moments", SAFE, tensors(optimizer, doubled)),
+        Case("another best value in progress.json", SAFE, lambda place: _best(place.last / progress)),
     ]
 
 
@@ -539,7 +534,7 @@ def _variable(name: str, value: str) -> Callable[[], None]:
     return lambda: os.environ.update({name: value})
 
 
-def _lines(name: str, change: Callable[[list[str]], list[str]]) -> Callable[[Place], None]:
+def _lines(name: str, change: Callable[[list[str]], list[str]]) -> Callable[[Place], object]:
     """Return a change to the lines of a file."""
 
     def apply(place: Place) -> None:
@@ -549,7 +544,7 @@ def _lines(name: str, change: Callable[[list[str]], list[str]]) -> Callable[[Pla
     return apply
 
 
-def _edit(name: str, old: str, new: str) -> Callable[[Place], None]:
+def _edit(name: str, old: str, new: str) -> Callable[[Place], object]:
     """Return a change to the first place of a file with a text."""
 
     def apply(place: Place) -> None:
@@ -562,15 +557,15 @@ def _edit(name: str, old: str, new: str) -> Callable[[Place], None]:
     return apply
 
 
-def _cut(name: str, size: int) -> Callable[[Place], None]:
+def _cut(name: str, size: int) -> Callable[[Place], object]:
     return lambda place: os.truncate(place.folder / name, size)
 
 
-def _write(name: str, text: str) -> Callable[[Place], None]:
-    return lambda place: (place.folder / name).write_text(text) and None
+def _write(name: str, text: str) -> Callable[[Place], object]:
+    return lambda place: (place.folder / name).write_text(text)
 
 
-def _json(name: str, **values: object) -> Callable[[Place], None]:
+def _json(name: str, **values: object) -> Callable[[Place], object]:
     return lambda place: _write(name, json.dumps({**json.loads((place.folder / name).read_text()), **values}))(place)
 
 

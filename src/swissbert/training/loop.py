@@ -22,6 +22,7 @@ from swissbert.model_folder.save import save_model
 from swissbert.mtl.balancing import Balancer
 from swissbert.selection import is_better_higher
 from swissbert.training.automatic import adopt_choices
+from swissbert.training.best_model import check_best_model
 from swissbert.training.callbacks import Callback, notify
 from swissbert.training.comparison import Baselines, compare, comparison_lines
 from swissbert.training.coverage import coverage_lines
@@ -187,6 +188,7 @@ class Run:
         one_or_more = balancer if isinstance(balancer, Sequence) else [balancer] * (balancer is not None)
         self._outside = [*map(type, one_or_more), *(heads or {}).values()]
         self._record: dict[str, Any] = {}
+        self._is_same = True
         self._display, self._callbacks = display, callbacks
         self._checkpoints = out / layout.CHECKPOINTS
         self._notes: set[str] = set()  # those that have been shown
@@ -224,6 +226,7 @@ class Run:
         if record is None:
             if step:
                 self._display.say(without_record(out, prepared.config.train))
+                self._is_same = False
             run = run_of_checkpoint(out, step) if step else None
             self._record = begin(prepared, conditions, self.classes, out, run=run, step=step)
             write_text(out / layout.RUN_CONFIG, settings)  # last: a folder with settings holds a run
@@ -234,6 +237,7 @@ class Run:
         for line in difference_lines(comparison, changes, step):
             self._display.say(line)
         write_text(out / layout.RUN_CONFIG, settings)  # first: the record must not be ahead of the settings
+        self._is_same = not (comparison.differing or comparison.unknown or changes.allowed)
         self._record = go_on(prepared, conditions, out, record, comparison, changes, step)
 
     @property
@@ -268,7 +272,11 @@ class Run:
                 f"{self._checkpoints / f'step-{progress.step}'}: this checkpoint was written by another run than the "
                 f"{layout.RUN_RECORD} beside it; remove it to go on from the one before"
             )
-        self.progress = replace(progress, run=run)
+        self.progress, line = check_best_model(
+            self.out, replace(progress, run=run), self.config.train, is_same=self._is_same
+        )
+        if line:
+            self._display.say(line)
         self._introduce()
         log = MetricsLog(self.out, self.progress.step, tensorboard=self.config.train.tensorboard)
         try:
