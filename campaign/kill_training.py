@@ -1,9 +1,9 @@
 """Training that is killed and resumed: losses, scores, weights and moments are those of a run that nothing interrupted."""
 
+import importlib
 import time
 from pathlib import Path
 
-from campaign import commands
 from campaign.commands import Command, count_changes, files_of, kill_at, log_lines, odd_end
 from campaign.frame import Outcome, Setting, Trial
 from campaign.inputs import recipe, tiny_encoder
@@ -17,7 +17,7 @@ def each_change(setting: Setting) -> Outcome:
     outcome = Outcome("runs killed at a change to the file system, resumed")
     path, whole = _prepared(setting)
     total = count_changes(setting.folder, ["train", path, "--out", setting.folder / "counted"])
-    numbers = setting.random().sample(range(1, total + 1), min(total, setting.number(60, 2)))
+    numbers = setting.random().sample(range(1, total + 1), min(total, setting.number(60, 1)))
     for number in sorted(numbers):
         run = setting.folder / f"run-{number}"
         command = Command(setting.folder, ["train", path, "--out", run], first=kill_at(number))
@@ -38,7 +38,7 @@ def random_moments(setting: Setting) -> Outcome:
     took = time.monotonic() - begin
     for number in range(setting.number(8, 1)):
         run = setting.folder / f"run-{number}"
-        for _ in range(setting.number(15, 2)):
+        for _ in range(setting.number(15, 1)):
             command = Command(setting.folder, ["train", path, "--out", run, "--resume"])
             time.sleep(random.uniform(0.05, took * 0.5))
             if command.poll() is not None:
@@ -70,9 +70,12 @@ def two_processes(setting: Setting) -> Outcome:
 
 def _prepared(setting: Setting) -> tuple[Path, Path]:
     """Return a recipe and the folder of a run that nothing interrupts."""
-    commands.warm_up()
+    importlib.import_module("swissbert.training.loop")  # once, before anything is forked
+    importlib.import_module("swissbert.cli.train")
     encoder = tiny_encoder(setting.folder / "encoder")
-    path, whole = recipe(setting.folder / "my.toml", encoder, baseline=False), setting.folder / "whole"
+    steps = setting.number(18, 6)
+    path, whole = setting.folder / "my.toml", setting.folder / "whole"
+    recipe(path, encoder, steps, baseline=False, tensorboard=not setting.short)
     command = Command(setting.folder, ["train", path, "--out", whole])
     if (code := command.wait()) != 0:
         raise RuntimeError(f"the run that nothing interrupts ended with {code}: {command.text[-500:]}")

@@ -4,6 +4,7 @@ Each case copies a run that was killed after its tenth step, changes one thing, 
 with those of a run that nothing interrupted. Ending as another run without a word is the fault.
 """
 
+import importlib
 import json
 import os
 import re
@@ -15,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from campaign import commands
 from campaign.commands import Command, log_lines, odd_end
 from campaign.frame import Outcome, Setting, Trial
 from campaign.inputs import recipe, tiny_encoder
@@ -105,7 +105,8 @@ def changes(setting: Setting) -> Outcome:
 
 def _prototypes(folder: Path) -> Path:
     """Train the run that nothing interrupts, another run, and one that is killed; return the folder of all three."""
-    commands.warm_up()
+    importlib.import_module("swissbert.training.loop")  # once, before anything is forked
+    importlib.import_module("swissbert.cli.train")
     place = Place(folder / "place")
     place.folder.mkdir()
     tiny_encoder(place.folder / "encoder")
@@ -332,8 +333,6 @@ def _versions_and_code() -> list[Case]:
 
     def patch(module: str, name: str, value: object) -> Callable[[], None]:
         def first() -> None:
-            import importlib
-
             target: Any = importlib.import_module(module)
             *parents, last = name.split(".")
             for parent in parents:
