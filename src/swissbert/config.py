@@ -5,7 +5,7 @@ returns a `RunConfig`; `dump_config` writes the effective settings back.
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -28,6 +28,27 @@ STARTER = Path(__file__).parent / "data" / "starter"
 Probability = Annotated[float, Field(ge=0, lt=1, strict=True)]
 Rate = Annotated[float, Field(gt=0, le=1, strict=True)]
 Count = Annotated[int, Field(ge=1, le=10**9, strict=True)]
+
+
+MayChange = Literal[
+    "seed",
+    "train.lr",
+    "train.head_lr",
+    "train.weight_decay",
+    "train.schedule",
+    "train.warmup",
+    "train.clip",
+    "train.tie",
+    "train.precision",
+    "train.device",
+    "train.threads",
+    "loss.lr",
+    "loss.scale",
+    "model.dropout",
+    "encoder.dropout",
+]
+"""Settings that a resumed run may change if ``train.may_change`` names them: its checkpoints fit with any value."""
+MAY_CHANGE = get_args(MayChange)
 
 
 class EncoderSettings(Settings):
@@ -175,8 +196,10 @@ class TrainSettings(Settings):
         precision: Precision of the encoder's products: ``auto`` is bf16 where the hardware has it natively, else fp32.
         device: ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
         threads: Thread count of torch; its own default if left out.
-        on_hardware_change: What a resumed run does if it cannot keep the device, precision or thread count that it
-            began with and that were left to the machine: ``continue`` with what there is, or ``refuse``.
+        on_hardware_change: What a resumed run does if the device, precision, thread count, processor, environment
+            variables, versions or code are not those that it was trained with: ``continue``, which is said and recorded,
+            or ``refuse``.
+        may_change: Settings that a resumed run may change although its losses depend on them, such as ``["train.lr"]``.
         best_by: The score on dev rows that decides which model is kept: ``overall``, ``overall_normalised``,
             ``task.metric`` (``metric`` alone where one task has it), ``task.loss``, or ``loss``, the sum of the losses of
             the tasks times ``loss.scale``.
@@ -209,6 +232,7 @@ class TrainSettings(Settings):
     )
     threads: int | None = Field(default=None, ge=1, le=1024, strict=True)
     on_hardware_change: Literal["continue", "refuse"] = "continue"
+    may_change: list[MayChange] = Field(default=[])
     best_by: str = "overall"
     patience: Count | None = None
     tie: float = Field(default=0.0, ge=0, strict=True)

@@ -270,7 +270,8 @@ def test_a_run_folder_that_moved_alone_is_told_where_data_and_encoder_are(
     save_file(tensors, other / "model.safetensors")
     refused = resumed(*data, "--set", f"encoder.name={other}")
     assert refused.status == 2
-    assert f"the weights of the encoder {other} differ from those the run began with" in refused.stderr
+    assert f"encoder.name is '{other}' now and was " in refused.stderr
+    assert "this run began otherwise: the checksum of the encoder's weights differs" in refused.stderr
 
     ended = resumed(*data, "--set", f"encoder.name={tmp_path / 'weights' / 'encoder'}")
     assert ended.status == 0, ended.stderr
@@ -284,7 +285,7 @@ def test_a_setting_that_must_stay_is_still_refused(
     tiny_case(case)
     interrupted(case, "train.epochs=2")
     for setting, shown in (
-        ("train.lr=0.002", "train.lr (1e-05 became 0.002)"),
+        ("train.lr=0.002", "train.lr (1e-05 became 0.002); train.may_change = ['train.lr'] allows that"),
         ("train.epochs=1", "train.epochs (2 became 1); a run that goes on can only become longer"),
         ("train.max_steps=5", "train.max_steps (None became 5); a run that goes on can only become longer"),
     ):

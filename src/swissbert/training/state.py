@@ -6,7 +6,7 @@ optimizer moments, balancing methods and the step determine all that follows.
 
 import json
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class Progress:
         best: Best dev value so far; None before the first evaluation, or if it has not been defined.
         best_step: Step of the evaluation whose model is kept.
         stale: Number of evaluations since then.
+        run: Name of the run in ``run.json``; empty for runs of swissbert 0.1.0.
     """
 
     step: int = 0
@@ -44,6 +45,7 @@ class Progress:
     best: float | None = None
     best_step: int | None = None
     stale: int = 0
+    run: str = field(default="", compare=False)
 
     def after_step(self, tokens: int, seconds: float) -> "Progress":
         """Return the progress after one more step."""
@@ -137,7 +139,7 @@ def load_checkpoint(folder: Path, modules: nn.ModuleDict, optimizer: torch.optim
 
 def _progress(table: object, step: int) -> Progress:
     """Check the contents of progress.json of ``step-N``; raise ValueError if they are impossible."""
-    if not isinstance(table, dict) or table.keys() != asdict(Progress()).keys():
+    if not isinstance(table, dict) or {"run", *table} != asdict(Progress()).keys():
         raise ValueError(f"{layout.CHECKPOINT_PROGRESS} is not a table of {', '.join(asdict(Progress()))}")
     progress = Progress(**table)
     counts = {"step": progress.step, "tokens": progress.tokens, "stale": progress.stale}
@@ -145,6 +147,8 @@ def _progress(table: object, step: int) -> Progress:
     for name, count in counts.items():
         if type(count) is not int or count < 0 or (name == "step" and count != step):
             raise ValueError(f"{layout.CHECKPOINT_PROGRESS}: {name} is {shown(count)}")
+    if type(progress.run) is not str:
+        raise ValueError(f"{layout.CHECKPOINT_PROGRESS}: run is {shown(progress.run)}")
     for name, number in (("seconds", progress.seconds), ("best", progress.best or 0.0)):
         if type(number) not in (int, float):
             raise ValueError(f"{layout.CHECKPOINT_PROGRESS}: {name} is {shown(number)}")

@@ -1,0 +1,60 @@
+"""The record of a run, ``run.json``: written with a checksum of its contents, so that a hand edit is noticed."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from swissbert.errors import SwissbertError
+from swissbert.files import write_text
+from swissbert.model_folder import layout
+from swissbert.training.state import read_run_record
+
+
+def write_record(out: Path, table: Mapping[str, Any]) -> dict[str, Any]:
+    """Write ``run.json`` and return its contents.
+
+    Args:
+        out: The run folder.
+        table: Contents; their checksum is added.
+    """
+    contents = {key: value for key, value in table.items() if key != "checksum"}
+    contents["checksum"] = _checksum(contents)
+    write_text(out / layout.RUN_RECORD, json.dumps(contents, indent=2) + "\n")
+    return contents
+
+
+def read_record(out: Path) -> dict[str, Any] | None:
+    """Read ``run.json`` of a run folder; None if there is none.
+
+    Raises:
+        SwissbertError: If it cannot be read or its contents are not those that were written. Records of swissbert 0.1.0 have
+            no checksum.
+    """
+    path = out / layout.RUN_RECORD
+    if not path.exists():
+        return None
+    table = read_run_record(path)
+    if ("checksum" in table or "run" in table) and table.get("checksum") != _checksum(table):
+        raise SwissbertError(
+            f"{path}: was changed since it was written (its checksum is not that of its contents); put the earlier file "
+            "back, or remove it to resume without comparing anything with how the run began"
+        )
+    return table
+
+
+def run_of_checkpoint(out: Path, step: int) -> str:
+    """Return the name of the run that wrote the checkpoint of a step; empty if it has none."""
+    try:
+        progress = json.loads((out / layout.CHECKPOINTS / f"step-{step}" / layout.CHECKPOINT_PROGRESS).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return ""
+    run = progress.get("run") if isinstance(progress, dict) else None
+    return run if isinstance(run, str) else ""
+
+
+def _checksum(table: Mapping[str, Any]) -> str:
+    """Return the checksum of all contents but the checksum itself, whatever the layout of the text."""
+    contents = {key: value for key, value in table.items() if key != "checksum"}
+    return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()
