@@ -175,7 +175,7 @@ class Batcher:
             self._tokens_per_second += 0.1 * (rate - self._tokens_per_second)
             self.on_batch(tokens, len(batch))
             return results
-        except Exception as error:  # the thread has to survive any failure
+        except BaseException as error:  # the thread has to survive any failure, also a panic of a library
             if len(batch) == 1:
                 return [error]
         return [self._results([job])[0] for job in batch]

@@ -23,7 +23,7 @@ from swissbert.serving.schemas import (
 from swissbert.serving.service import Service
 
 router = APIRouter()
-_KEY_RESPONSES: dict[int | str, dict[str, Any]] = {401: ERROR_RESPONSES[401]}
+_KEY_RESPONSES: dict[int | str, dict[str, Any]] = {status: ERROR_RESPONSES[status] for status in (401, 403)}
 
 
 def _service(request: Request) -> Service:
