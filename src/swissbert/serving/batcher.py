@@ -116,10 +116,11 @@ class Batcher:
             How many were removed.
         """
         with self._changed:
-            removed = [job for job in jobs if job in self._queue]
-            for job in removed:
-                self._queue.remove(job)
-                self._tokens -= job.tokens
+            cancelled = set(jobs)
+            removed = [job for job in self._queue if job in cancelled]
+            if removed:
+                self._queue = deque(job for job in self._queue if job not in cancelled)
+                self._tokens -= sum(job.tokens for job in removed)
         return len(removed)
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ low: a new one takes the place of the one that has kept the server waiting for l
 import asyncio
 from typing import Any
 
+from httptools import HttpParserError
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD_BYTES = 32 * 1024
@@ -109,11 +110,13 @@ class Connection(HttpToolsProtocol):
         self._rest = b""  # requests after one that is not answered yet
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the first request, in the place of another connection if there are too many."""
         super().connection_made(transport)
         self._clients.wait_for(self)
         self._clients.make_room(len(self.connections))
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
         self._clients.forget(self)
         self._rest = b""
         super().connection_lost(exc)
@@ -124,6 +127,7 @@ class Connection(HttpToolsProtocol):
         self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
+        """Parse what a client sent, in pieces, up to a request that has to wait for the one before it."""
         if len(data) <= _PIECE and not self._rest and not self.pipeline:
             self._parse(data)
             return
@@ -164,25 +168,32 @@ class Connection(HttpToolsProtocol):
             self.end()
 
     def send_400_response(self, msg: str) -> None:
+        """Refuse a request, close the connection, and wait for the client to read that."""
         super().send_400_response(msg)
         self._clients.wait_for(self)  # to read it
 
     def on_headers_complete(self) -> None:
+        """Stop to wait for the client: the application takes over."""
+        if len(self.headers) > MAX_HEADERS:
+            raise HttpParserError  # uvicorn answers 400
         super().on_headers_complete()
         self._around = 0
         self._is_in_body = True
         self._clients.waiting.pop(self, None)
 
     def on_body(self, body: bytes) -> None:
+        """Begin to count again what is around parts of the body."""
         if not self.cycle.response_complete:
             self._around = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        """Note the end of a request."""
         self._is_in_body = False
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
+        """Wait for the next request, or go on with those that were sent already."""
         self._clients.wait_for(self)
         super().on_response_complete()
         if self._rest and not self.pipeline:
@@ -198,7 +209,7 @@ class Connection(HttpToolsProtocol):
         if self._is_half_closed and not self._rest and self.cycle.response_complete:
             self.transport.close()
 
-    def eof_received(self) -> bool:
+    def eof_received(self) -> bool:  # type: ignore[override] # asyncio keeps the connection where it is true
         """Answer a client that closed its side after a whole request, but do not work for it for long."""
         is_asked = self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
         if is_asked and not self._is_half_closed:
@@ -212,9 +223,11 @@ class Connection(HttpToolsProtocol):
             self.end()
 
     def pause_writing(self) -> None:
+        """Note that the client does not read."""
         self._clients.stalled(self)
         super().pause_writing()
 
     def resume_writing(self) -> None:
+        """Note that the client reads."""
         self._clients.unread.pop(self, None)
         super().resume_writing()

@@ -56,6 +56,11 @@ class Input(Body):
     text_pair: Text | None = None
 
     @property
+    def is_pair(self) -> bool:
+        """Whether it is a pair of texts."""
+        return self.text_pair is not None
+
+    @property
     def characters(self) -> int:
         """Number of characters of both texts."""
         return len(self.text) + len(self.text_pair or "")

@@ -110,7 +110,11 @@ def _most_connections() -> int:
     if soft != resource.RLIM_INFINITY and soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return MAX_CONNECTIONS if soft == resource.RLIM_INFINITY else max(OTHER_FILES, min(MAX_CONNECTIONS, soft - BACKLOG - OTHER_FILES))
+    return (
+        MAX_CONNECTIONS
+        if soft == resource.RLIM_INFINITY
+        else max(OTHER_FILES, min(MAX_CONNECTIONS, soft - BACKLOG - OTHER_FILES))
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:

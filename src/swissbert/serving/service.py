@@ -33,7 +33,8 @@ PART_JOBS, PART_TOKENS = 64, 8_192
 WAIT_SECONDS = 0.05
 """Time between attempts to queue the next part of a request."""
 INLINE_CHARACTERS = 2_000
-"""Inputs up to this many characters are tokenized on the event loop, longer ones in a worker thread."""
+INLINE_INPUTS = 16
+"""Up to so many characters and inputs a request is tokenized and answered on the event loop, else in a worker thread."""
 
 Result = TypeVar("Result")
 
@@ -83,24 +84,20 @@ class Service:
             if name not in tasks:
                 known = f"{nearest(name[:80], tasks)} (the tasks are {', '.join(tasks)})"
                 raise ApiError(422, f"tasks: there is no task '{name[:80]}'{known}", "tasks")
-        is_pair = given.text_pair is not None
         try:
-            fitting = tasks_for(list(tasks.values()), is_pair, names)
+            fitting = tasks_for(list(tasks.values()), given.is_pair, names)
         except SwissbertError as error:
-            remedy = "leave out text_pair" if is_pair else "add text_pair"
+            remedy = "leave out text_pair" if given.is_pair else "add text_pair"
             raise ApiError(422, f"{field}: {error}; {remedy}", field) from error
         return [tasks[name] for name in dict.fromkeys(names)] if names else fitting
 
-    async def predict(self, request: Request, inputs: list[Input], tasks: list[list[Task]]) -> list[dict[str, Answer]]:
-        """Answer the inputs of one request.
+    async def predict(self, request: Request, inputs: list[Input], tasks: list[list[Task]]) -> bytes:
+        """Return the JSON response to the inputs of one request.
 
         Args:
             request: The HTTP request; if its client disconnects, jobs that wait are cancelled.
             inputs: The inputs.
             tasks: The tasks of each input.
-
-        Returns:
-            Answers by task name, for each input in its place.
 
         Raises:
             ApiError: 422 for too many characters or tokens, 429 if the queue is full or the deadline passes.
@@ -120,10 +117,9 @@ class Service:
             for table, chosen in zip(tables, tasks, strict=True)
         ]
         results: list[Answers] = await self._results(request, jobs)
-        return [
-            {task.name: _answer(task, result, table) for task in chosen}
-            for table, chosen, result in zip(tables, tasks, results, strict=True)
-        ]
+        if len(jobs) <= INLINE_INPUTS:
+            return answers_json(tasks, tables, results)
+        return await asyncio.to_thread(answers_json, tasks, tables, results)
 
     async def attention(self, request: Request, body: AttentionBody) -> bytes:
         """Return the JSON response of an attention request.
@@ -150,7 +146,7 @@ class Service:
             self.batcher.check_room(self._tokenizing + jobs, self._tokenizing_custom + 1 if is_custom else 0)
         except QueueFull as error:
             raise self._overloaded(error) from error
-        if characters <= INLINE_CHARACTERS:
+        if characters <= INLINE_CHARACTERS and jobs <= INLINE_INPUTS:
             return make()
         self._tokenizing += jobs
         self._tokenizing_custom += is_custom
@@ -258,6 +254,23 @@ async def _disconnected(request: Request) -> None:
     """Return once the client disconnects."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+def answers_json(tasks: list[list[Task]], tables: list[TokenTable], results: list[Answers]) -> bytes:
+    """Write the answers to the inputs of a request as JSON.
+
+    Args:
+        tasks: The tasks of each input.
+        tables: The tokens of each input.
+        results: What the model gave for each input.
+    """
+    answers = (
+        {task.name: _answer(task, result, table).as_json() for task in chosen}
+        for chosen, table, result in zip(tasks, tables, results, strict=True)
+    )
+    # one input at a time: a single call of json.dumps would hold the GIL until it ends
+    rows = [json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":")) for row in answers]
+    return f'{{"answers":[{",".join(rows)}]}}'.encode()
 
 
 def attention_json(model: Model, table: TokenTable, body: AttentionBody) -> bytes:
