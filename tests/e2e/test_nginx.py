@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from test_server import Server, one
 
 from conftest import ROOT
 from swissbert.serving import connection, guard
-from test_server import Server, one
 
-EXAMPLE = re.findall(r"^```nginx\n(.*?)^```", (ROOT / "docs" / "serving.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)[0]
+EXAMPLE = re.findall(
+    r"^```nginx\n(.*?)^```", (ROOT / "docs" / "serving.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+)[0]
 
 
 def number(directive: str) -> list[int]:
@@ -49,13 +51,17 @@ def port(tiny_run: Path, tmp_path: Path) -> Iterator[int]:
         port = free.getsockname()[1]
     site = re.sub(r"^ *ssl_.*\n", "", EXAMPLE, flags=re.MULTILINE).replace("listen 443 ssl", f"listen 127.0.0.1:{port}")
     site = site.replace("127.0.0.1:8000", server.url.removeprefix("http://"))
-    paths = "".join(f"{name}_temp_path {tmp_path}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    paths = "".join(
+        f"{name}_temp_path {tmp_path}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
     settings = tmp_path / "nginx.conf"
     settings.write_text(
         f"daemon off;\nmaster_process off;\npid {tmp_path}/pid;\nerror_log stderr;\nevents {{}}\n"
         f"http {{\naccess_log off;\n{paths}{site}}}\n"
     )
-    process = subprocess.Popen([program, "-p", tmp_path, "-e", "stderr", "-c", settings], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [program, "-p", tmp_path, "-e", "stderr", "-c", settings], stderr=subprocess.PIPE, text=True
+    )
     for _ in range(100):
         with socket.socket() as client:
             if client.connect_ex(("127.0.0.1", port)) == 0:
@@ -86,4 +92,4 @@ def test_the_example_works(port: int) -> None:
     assert ask(port, "/v1/predict", body, origin="https://evil.example")[0] == 403
     assert ask(port, "/")[0] == ask(port, "/livez")[0] == ask(port, "/metrics")[0] == 200
     assert ask(port, "/v1/predict", b" " * 600_000)[0] == 413
-    assert ask(port, "/", **{"x-long": "a" * 40_000})[0] == 400
+    assert ask(port, "/", x="a" * 40_000)[0] == 400

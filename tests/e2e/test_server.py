@@ -221,9 +221,7 @@ def test_answers_under_load_equal_answers_alone(server: Server) -> None:
 def test_clients_that_disconnect_cause_no_error(server: Server) -> None:
     host, port = server.url.removeprefix("http://").split(":")
     body = json.dumps({"inputs": [{"text": " ".join(["film"] * 40)}] * 64}).encode()
-    head = (
-        f"POST /v1/predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
-    )
+    head = f"POST /v1/predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     for _ in range(20):
         with socket.create_connection((host, int(port)), timeout=10) as connection:
             connection.sendall(head.encode() + body)

@@ -29,7 +29,16 @@ class Server:
         self.working = threading.Event()  # whether a request to /slow is being answered
         self.dropped = threading.Event()  # whether its client was found to be gone
         protocol = cast(type[Connection], partial(Connection, clients=self.clients))
-        config = uvicorn.Config(self.app, port=0, http=protocol, loop=cast(Any, loop), log_level="critical", lifespan="off", ws="none")
+        config = uvicorn.Config(
+            self.app,
+            port=0,
+            http=protocol,
+            loop=cast(Any, loop),
+            log_level="critical",
+            interface="asgi3",
+            lifespan="off",
+            ws="none",
+        )
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, daemon=True)
         self.thread.start()
@@ -81,7 +90,13 @@ class Server:
             return said
 
     def stop(self) -> None:
-        self.server.should_exit = self.server.force_exit = True
+        connections = self.server.server_state.connections
+        while connections:
+            with contextlib.suppress(KeyError):
+                connection = cast(Connection, connections.copy().pop())
+                connection.loop.call_soon_threadsafe(connection.end)
+            time.sleep(0.02)
+        self.server.should_exit = True
         self.thread.join(10)
 
 
@@ -89,7 +104,12 @@ class Server:
 def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     if request.param == "uvloop":
         pytest.importorskip("uvloop")
-    for name, seconds in (("CLIENT_SECONDS", 0.3), ("UNREAD_SECONDS", 1.0), ("SWEEP_SECONDS", 0.05), ("HALF_CLOSED_SECONDS", 0.3)):
+    for name, seconds in (
+        ("CLIENT_SECONDS", 0.3),
+        ("UNREAD_SECONDS", 1.0),
+        ("SWEEP_SECONDS", 0.05),
+        ("HALF_CLOSED_SECONDS", 0.3),
+    ):
         monkeypatch.setattr(bounds, name, seconds)
     server = Server(20, request.param)
     yield server
@@ -134,7 +154,9 @@ def test_what_is_no_body_is_bounded(server: Server, sent: bytes) -> None:
 def test_heads_below_the_bounds_and_large_bodies_are_taken(server: Server) -> None:
     assert server.ask(HEAD + b"x: " + b"a" * 30_000 + b"\r\n\r\n").endswith(b"\r\n0")
     assert server.ask(HEAD + b"x: a\r\n" * 90 + b"\r\n").endswith(b"\r\n0")
-    assert server.ask(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 500000\r\n\r\n" + b"a" * 500_000).endswith(b"\r\n500000")
+    assert server.ask(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 500000\r\n\r\n" + b"a" * 500_000).endswith(
+        b"\r\n500000"
+    )
     chunks = b"1\r\nb\r\n" * 50_000
     assert server.ask(CHUNKED + chunks + b"0\r\n\r\n").endswith(b"\r\n50001")
 
@@ -193,7 +215,9 @@ def test_unread_responses_are_bounded_together(server: Server, monkeypatch: pyte
         client.sendall(GET.replace(b"/ ", b"/large "))
         size = 0
         while size < LARGE:
-            size += len(client.recv(1 << 20))
+            more = client.recv(1 << 20)
+            assert more, size
+            size += len(more)
     for client in clients:
         client.close()
 
@@ -220,7 +244,9 @@ def test_many_requests_at_once_are_answered_in_order_and_bounded(server: Server)
         client.sendall(requests)
         said = b""
         while said.count(b"HTTP/1.1 200") < 200 or not said.endswith(b"199"):
-            said += client.recv(1 << 16)
+            more = client.recv(1 << 16)
+            assert more, said[-300:]
+            said += more
     bodies = [part.partition(b"\r\n\r\n")[2] for part in said.split(b"HTTP/1.1 200 OK")[1:]]
     assert [int(body) for body in bodies] == list(range(200))
     assert server.ask(GET * 20_000).count(b"HTTP/1.1 200") < 200

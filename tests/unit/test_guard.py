@@ -1,6 +1,7 @@
 """The guard: bodies that drip make room, a panic is answered, requests take turns, and values are counted first."""
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Awaitable, Callable
@@ -50,7 +51,12 @@ async def post(guard: Guard, body: bytes | None) -> int:
         if message["type"] == "http.response.start":
             statuses.append(message["status"])
 
-    scope = {"type": "http", "path": "/v1/predict", "method": "POST", "headers": [(b"content-type", b"application/json")]}
+    scope = {
+        "type": "http",
+        "path": "/v1/predict",
+        "method": "POST",
+        "headers": [(b"content-type", b"application/json")],
+    }
     await guard(scope, receive, send)  # type: ignore[arg-type]
     return statuses[0]
 
@@ -131,7 +137,12 @@ def test_a_refused_body_is_not_an_error_for_each_of_its_parts(body: Any) -> None
 
 @pytest.mark.parametrize(
     "body",
-    [b"[" + b"1," * 200_000, b'["' + b'","' * 150_000, b'{"a": [' + b"[]," * 150_000, b'"' + b'\\"' * 9 + b'"' + b"," * 9000],
+    [
+        b"[" + b"1," * 200_000,
+        b'["' + b'","' * 150_000,
+        b'{"a": [' + b"[]," * 150_000,
+        b'"' + b'\\"' * 9 + b'"' + b"," * 9000,
+    ],
     ids=range(4),
 )
 def test_values_are_counted_before_they_are_decoded(body: bytes) -> None:
@@ -157,8 +168,6 @@ def test_commas_in_texts_are_no_values(body: bytes) -> None:
 def test_counting_values_takes_linear_time() -> None:
     for part in (b'\\"', b'"', b'",', b"\\", b'"\\'):
         start = time.perf_counter()
-        try:
+        with contextlib.suppress(ApiError):
             check_values(b'"' + part * (500_000 // len(part)) + b"," * 9000)
-        except ApiError:
-            pass
         assert time.perf_counter() - start < 2, "quadratic time would be minutes"

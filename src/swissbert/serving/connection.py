@@ -15,7 +15,7 @@ MAX_HEAD_BYTES = 32 * 1024
 """Size of a request head, and of what may stand around the parts of a chunked body."""
 MAX_HEADERS = 100
 """Headers of a request."""
-MAX_LEFTOVER_BYTES = 32 * 1024 * 1024
+MAX_LEFTOVER_BYTES = 16 * 1024 * 1024
 """Bytes of a body that are discarded after its response."""
 MAX_PIPELINED_BYTES = 64 * 1024
 """Bytes of further requests that may be sent before a response."""
@@ -27,6 +27,8 @@ UNREAD_SECONDS = 30.0
 """Seconds that a client may take to read a response."""
 HALF_CLOSED_SECONDS = 2.0
 """Seconds after which a client that closed its side counts as gone. Most that do so do not wait for the response."""
+STOP_SECONDS = 5.0
+"""Seconds that a client may keep a server waiting that is to stop."""
 SWEEP_SECONDS = 0.5
 """Time between looks at the clients that the server waits for."""
 _PIECE = 1024
@@ -57,10 +59,14 @@ class Clients:
         if self._sweeping is None:
             self._sweeping = connection.loop.call_later(SWEEP_SECONDS, self._sweep, connection.loop)
 
-    def make_room(self, connections: int) -> None:
-        """End the connection that has been waited for longest if there are too many."""
-        if connections > self.most:
-            next(iter(self.waiting)).end()  # there is one: the new connection waits too
+    def make_room(self, new: "Connection") -> None:
+        """End the connection that has been waited for longest if a new one is one too many."""
+        if len(new.connections) > self.most:
+            oldest = next(iter(self.waiting))
+            if oldest is new:  # all others are being answered, or do not read
+                oldest = next(iter(self.unread), new)
+            if oldest is not new:
+                oldest.end()
 
     def stalled(self, connection: "Connection") -> None:
         """Wait for a client to read. If too much is unread, those that have had it for longest are ended."""
@@ -113,7 +119,7 @@ class Connection(HttpToolsProtocol):
         """Wait for the first request, in the place of another connection if there are too many."""
         super().connection_made(transport)
         self._clients.wait_for(self)
-        self._clients.make_room(len(self.connections))
+        self._clients.make_room(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
@@ -220,6 +226,17 @@ class Connection(HttpToolsProtocol):
     def _give_up(self) -> None:
         """End the connection of a client that closed its side, unless its response is already being sent."""
         if not self.transport.is_closing():
+            self.end()
+
+    def shutdown(self) -> None:
+        """Finish what is being answered, and do not wait for the client for long."""
+        super().shutdown()
+        self.loop.call_later(STOP_SECONDS, self._stop_waiting)
+
+    def _stop_waiting(self) -> None:
+        """End a connection that still waits for its client."""
+        waits = self._is_in_body or self in self._clients.waiting or self in self._clients.unread
+        if waits and self in self.connections:
             self.end()
 
     def pause_writing(self) -> None:

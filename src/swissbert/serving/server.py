@@ -52,9 +52,18 @@ def key_for(host: str) -> str | None:
 
 
 class _Server(uvicorn.Server):
-    """A server that reports the shutdown and returns after it; uvicorn's own raises the signal again at the end."""
+    """A server that reports its start, when signals are handled already, and the shutdown, after which it returns.
 
+    uvicorn's own raises the signal again at the end.
+    """
+
+    on_startup: Callable[[], None]
     on_shutdown: Callable[[], None]
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then report it."""
+        await super().startup(sockets)
+        self.on_startup()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.on_shutdown()
@@ -92,7 +101,8 @@ def serve(app: FastAPI, host: str, port: int, on_listening: Callable[[str], None
     name = f"[{host}]" if ":" in host else host
     gc.collect()
     gc.freeze()  # collecting the garbage of a large body then looks at that body, not at all objects of the libraries
-    on_listening(f"http://{name}:{listener.getsockname()[1]}")
+    url = f"http://{name}:{listener.getsockname()[1]}"
+    server.on_startup = lambda: on_listening(url)
     try:
         server.run(sockets=[listener])
     finally:
