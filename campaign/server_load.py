@@ -25,7 +25,7 @@ def heads(setting: Setting) -> Outcome:
     """Send heads without end, on one connection and on many, and measure the memory that they take."""
     outcome = Outcome("request heads and what is around bodies, without end")
     server = Server(setting.folder)
-    size = setting.number(200, 20)
+    size = setting.number(200, 3)
     chunked = b"POST /v1/predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
     kinds = {
         "one header": (get("/")[:-2] + b"x: ", b"a" * (1 << 20)),
@@ -43,7 +43,7 @@ def heads(setting: Setting) -> Outcome:
     }
     server.ask(post(b" " * 9_000_000))  # buffers of the event loop are there before
     largest = 0.0
-    for name, (head, piece) in kinds.items():
+    for name, (head, piece) in list(kinds.items())[:: setting.number(1, 2)]:
         before, peak = server.memory, 0.0
         with Watch(server) as watch, server.connect(0.5) as client, contextlib.suppress(OSError):
             client.sendall(head)
@@ -142,8 +142,8 @@ def unread(setting: Setting) -> Outcome:
         time.sleep(35)
         still = server.files
         outcome.count(f"{still} files are open after 35 s" if still > 60 else None)
-    status = server.ask(post(GOOD))[0]
-    outcome.count(f"afterwards: {status}" if status != 200 else server.odd_log())
+    is_well = until(20, lambda: server.ask(post(GOOD))[0] == 200)  # the queue may be full at first
+    outcome.count(server.odd_log() if is_well else "no answer afterwards")
     return outcome
 
 
@@ -225,6 +225,7 @@ def stopping(setting: Setting) -> Outcome:
     outcome = Outcome("SIGTERM beside busy and slow clients")
     for number in range(setting.number(3, 1)):
         server = Server(setting.folder)
+        server.ask(LIVEZ)
         clients = [server.connect() for _ in range(20)]
         for client in clients:
             client.sendall(post(GOOD))
@@ -241,7 +242,7 @@ def stopping(setting: Setting) -> Outcome:
         "nothing": b"",
         "unread": LOOK * 20,
     }.items():
-        if setting.short and name != "half a body":
+        if setting.short and name != "nothing":
             continue
         server = Server(setting.folder)
         with server.connect(buffer=2048) as client:

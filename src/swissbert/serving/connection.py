@@ -204,7 +204,7 @@ class Connection(HttpToolsProtocol):
         super().on_response_complete()
         if self._rest and not self.pipeline:
             self.loop.call_soon(self._go_on)
-        elif self._is_half_closed and not self.pipeline:
+        elif self._is_half_closed and self.cycle.response_complete:
             self.transport.close()
 
     def _go_on(self) -> None:
