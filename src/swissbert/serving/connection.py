@@ -216,10 +216,16 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def eof_received(self) -> bool:  # type: ignore[override] # asyncio keeps the connection where it is true
-        """Answer a client that closed its side after a whole request, but do not work for it for long."""
+        """Answer a client that closed its side after a whole request, but do not work for it for long.
+
+        The state of the request tells the application, which may prefer the work of others.
+        """
         is_asked = self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
         if is_asked and not self._is_half_closed:
             self._is_half_closed = True
+            state = self.scope["state"]
+            state["is_half_closed"] = True
+            state.get("on_half_closed", bool)()
             self.loop.call_later(HALF_CLOSED_SECONDS, self._give_up)
         return is_asked or bool(self._rest)
 

@@ -57,6 +57,7 @@ class Service:
         self.batcher = Batcher(model.network, on_batch=self.metrics.observe_batch, **limits)
         self.metrics.watch_queue(lambda: self.batcher.queued)
         self.draining = False
+        self._half_closed: dict[asyncio.Future[list[Any]], list[Job]] = {}  # of clients that closed their side
         self._tokenizing = self._tokenizing_custom = 0  # jobs in worker threads: not yet queued, but they need room
 
     @property
@@ -66,6 +67,8 @@ class Service:
 
     def retry_after(self) -> int | None:
         """Return the seconds after which there may be room if there is none now, else None."""
+        if self.batcher.is_full:
+            self._make_room()
         return self.batcher.retry_after if self.batcher.is_full else None
 
     def tasks_for(self, given: Input, names: list[str] | None, field: str) -> list[Task]:
@@ -142,10 +145,8 @@ class Service:
         self, characters: int, jobs: int, make: Callable[[], Result], is_custom: bool = False
     ) -> Result:
         """Check that the queue has room for jobs, then tokenize them: on the event loop, or in a worker thread."""
-        try:
-            self.batcher.check_room(self._tokenizing + jobs, self._tokenizing_custom + 1 if is_custom else 0)
-        except QueueFull as error:
-            raise self._overloaded(error) from error
+        custom = self._tokenizing_custom + 1 if is_custom else 0
+        self._find_room(lambda: self.batcher.check_room(self._tokenizing + jobs, custom))
         if characters <= INLINE_CHARACTERS and jobs <= INLINE_INPUTS:
             return make()
         self._tokenizing += jobs
@@ -185,23 +186,27 @@ class Service:
             ApiError: 429 if the queue is full or the deadline passes; 499 if the client disconnects.
         """
         first, *rest = _parts(jobs)
-        try:
-            self.batcher.submit(first)
-        except QueueFull as error:
-            raise self._overloaded(error) from error
+        self._find_room(lambda: self.batcher.submit(first))
         results = asyncio.ensure_future(self._all_parts(first, rest))
         disconnected = asyncio.ensure_future(_disconnected(request))
         both: set[asyncio.Future[Any]] = {results, disconnected}
+        state = request.scope.get("state", {})
+        state["on_half_closed"] = lambda: self._half_closed.update({results: jobs})
+        if "is_half_closed" in state:
+            self._half_closed[results] = jobs
         try:
             done, _ = await asyncio.wait(both, timeout=self.deadline, return_when=asyncio.FIRST_COMPLETED)
-            if results in done:
+            if results in done and not results.cancelled():
                 return results.result()
+            if results in done:
+                raise ApiError.overloaded(self.batcher.retry_after)
             if disconnected in done:
                 raise ApiError(CLIENT_CLOSED, "the client closed the connection")
             raise ApiError.overloaded(
                 self.batcher.retry_after, f"no result within {self.deadline:g} s; try again later"
             )
         finally:
+            self._half_closed.pop(results, None)
             self.metrics.dropped.inc(self.batcher.cancel(jobs))
             disconnected.cancel()
             if not results.cancel() and not results.cancelled():
@@ -226,9 +231,27 @@ class Service:
             part = following
         return results
 
-    def _overloaded(self, error: QueueFull) -> ApiError:
-        self.metrics.rejected.inc()
-        return ApiError.overloaded(error.retry_after)
+    def _find_room(self, attempt: Callable[[], None]) -> None:
+        """Do something that needs room in the queue, if need be in the place of clients that have probably gone.
+
+        Raises:
+            ApiError: 429 if there is no room.
+        """
+        for is_last in (False, True):
+            try:
+                return attempt()
+            except QueueFull as error:
+                if is_last or not self._make_room():
+                    self.metrics.rejected.inc()
+                    raise ApiError.overloaded(error.retry_after) from error
+
+    def _make_room(self) -> bool:
+        """Drop the work of clients that closed their side: most have gone. Returns whether there were any."""
+        gone = dict(self._half_closed)
+        for results, jobs in gone.items():
+            self.metrics.dropped.inc(self.batcher.cancel(jobs))
+            results.cancel()
+        return bool(gone)
 
 
 def _answer(task: Task, result: Answers, table: TokenTable) -> Answer:
