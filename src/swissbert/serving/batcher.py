@@ -116,10 +116,11 @@ class Batcher:
             How many were removed.
         """
         with self._changed:
-            removed = [job for job in jobs if job in self._queue]
-            for job in removed:
-                self._queue.remove(job)
-                self._tokens -= job.tokens
+            cancelled = set(jobs)
+            removed = [job for job in self._queue if job in cancelled]
+            if removed:
+                self._queue = deque(job for job in self._queue if job not in cancelled)
+                self._tokens -= sum(job.tokens for job in removed)
         return len(removed)
 
     def close(self) -> None:
@@ -175,7 +176,7 @@ class Batcher:
             self._tokens_per_second += 0.1 * (rate - self._tokens_per_second)
             self.on_batch(tokens, len(batch))
             return results
-        except Exception as error:  # the thread has to survive any failure
+        except BaseException as error:  # the thread has to survive any failure, also a panic of a library
             if len(batch) == 1:
                 return [error]
         return [self._results([job])[0] for job in batch]
