@@ -199,6 +199,10 @@ def _damage(where: str, name: str) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         reason = " ".join(str(error).split()) or type(error).__name__
+        if "Memory usage limit" in reason:
+            raise SwissbertError(
+                f"{where}: the {name} data need more than {XZ_MEMORY >> 20} MB of memory; decompress the file first"
+            ) from error
         raise SwissbertError(
             f"{where}: the {name} data are damaged or cut off ({reason}); download or copy the file again"
         ) from error
