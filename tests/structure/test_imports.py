@@ -13,7 +13,7 @@ import swissbert
 PACKAGE = Path(swissbert.__file__).parent
 
 LAYERS = [
-    {"errors", "version", "wording"},
+    {"errors", "forking", "version", "wording"},
     {"files", "display", "device"},
     {"environment", "settings"},
     {"setting_tables", "older_settings"},

@@ -1,12 +1,13 @@
 """Records of delimited text: lines and cells, with quotes that are syntax, plain text or stray."""
 
 import csv
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-_FIELD_LIMIT_LOCK = threading.Lock()
+from swissbert.forking import ForkLock
+
+_FIELD_LIMIT_LOCK = ForkLock()
 
 
 class Lines(Protocol):
