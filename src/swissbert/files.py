@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from swissbert.errors import SwissbertError
+from swissbert.paths import check_path
 
 
 @contextlib.contextmanager
@@ -41,6 +42,7 @@ def need_name(out: Path, example: str) -> None:
             f"out is '{out}', which is not the name of a folder to create; give one, for instance {example}",
             argument="out",
         )
+    check_path(out, "out")
 
 
 def write_folder(path: Path, fill: Callable[[Path], None]) -> None:

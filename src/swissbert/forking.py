@@ -19,9 +19,11 @@ class ForkLock:
         _locks.add(self)
 
     def __enter__(self) -> None:
+        """Wait for the lock and take it."""
         self._lock.acquire()
 
     def __exit__(self, *error: object) -> None:
+        """Release the lock."""
         self._lock.release()
 
 

@@ -14,6 +14,7 @@ PACKAGE = Path(swissbert.__file__).parent
 
 LAYERS = [
     {"errors", "forking", "version", "wording"},
+    {"paths"},
     {"files", "display", "device"},
     {"environment", "settings"},
     {"setting_tables", "older_settings"},

@@ -132,8 +132,10 @@ def _refuse_repeated(arguments: list[str]) -> None:
 
 
 def _fail(message: str) -> NoReturn:
+    # names of files may hold what a terminal would obey
+    visible = "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in message)
     with suppress(OSError):
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {visible}", file=sys.stderr)
     sys.exit(2)
 
 

@@ -6,6 +6,7 @@ text changes the answer of another. ONNX Runtime computes the products, because 
 text as for many; those of torch are not.
 """
 
+import os
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ from swissbert.inference.graph import to_graph
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+# From 1.32 on, ONNX Runtime reports its use to its maker, in a thread without which forked processes never end.
 
 
 def has_int8() -> bool:

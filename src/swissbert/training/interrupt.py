@@ -31,9 +31,7 @@ def stop_signal(display: Display) -> Iterator[threading.Event]:
         display.say("stopping after this step; its state is saved (a second Ctrl-C stops at once and saves nothing)")
 
     before = {
-        number: signal.signal(number, handler)
-        for number in SIGNALS
-        if signal.getsignal(number) is not signal.SIG_IGN
+        number: signal.signal(number, handler) for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN
     }
     try:
         yield event
