@@ -5,6 +5,7 @@ The environment variable ``SWISSBERT_CPU`` overrides what the processor reports:
 precisions on any machine.
 """
 
+import ctypes
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -184,3 +185,19 @@ def _workers(count: int) -> ThreadPoolExecutor:
 def _one_thread() -> None:
     torch.get_num_threads()  # torch sets the thread-local default lazily on first use; trigger that before overriding it
     torch.set_num_threads(1)
+
+
+def _end_openmp_threads() -> None:
+    """End the OpenMP threads of the calling thread; torch starts new ones when it needs them.
+
+    GNU's OpenMP would wait for them for ever in a forked process, where they do not exist.
+    """
+    if _pause_openmp is not None:
+        _pause_openmp(1)  # omp_pause_soft
+
+
+_pause_openmp = getattr(ctypes.CDLL(torch._C.__file__), "omp_pause_resource_all", None)
+"""The function of the OpenMP library that torch is linked with."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_end_openmp_threads, after_in_child=_workers.cache_clear)

@@ -1,12 +1,16 @@
 """Progress on standard error, as bars on a terminal and as occasional lines elsewhere; tables as text."""
 
 import contextlib
+import io
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from io import StringIO
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 from swissbert.wording import one_line, printable
 
@@ -23,6 +27,8 @@ class Display:
         from rich.console import Console
 
         self._stream = stream or sys.stderr
+        if self._stream is sys.__stderr__:
+            self._stream = never_failing(self._stream)
         self._quiet = quiet
         self._console = Console(file=self._stream, quiet=quiet, highlight=False, soft_wrap=True, emoji=False)
 
@@ -86,6 +92,34 @@ class Display:
         with Progress(*columns, console=self._console) as bar:
             number = bar.add_task(label, total=1.0, text="")
             yield RowProgress(share, lambda done, text: bar.update(number, completed=done, text=text), every=0.2)
+
+
+class _NeverFailing(io.FileIO):
+    """A file whose writes count as done where they are not possible."""
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        """Write, or drop what has no reader or no room."""
+        try:
+            return super().write(data) or 0
+        except OSError:
+            return memoryview(data).nbytes
+
+
+def never_failing(stream: TextIO) -> TextIO:
+    """Return a text stream to the same file whose writes never fail.
+
+    Messages on standard error are no reason to end a command that goes on: the terminal may have been closed, the reader
+    of a pipe may have ended, or the disk with a log may be full.
+
+    Args:
+        stream: The stream; one that has no file, as in a notebook, is returned.
+    """
+    try:
+        file = _NeverFailing(stream.fileno(), "w", closefd=False)
+    except (OSError, ValueError):
+        return stream
+    buffer = io.BufferedWriter(file)
+    return io.TextIOWrapper(buffer, stream.encoding, "backslashreplace", line_buffering=True)
 
 
 class RowProgress:

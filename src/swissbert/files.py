@@ -28,6 +28,7 @@ from swissbert.exclusive import (
     temporary_folder,
     writing,
 )
+from swissbert.paths import check_path
 
 __all__ = [
     "locked",
@@ -68,6 +69,7 @@ def need_name(out: Path, example: str) -> None:
             f"out is '{out}', which is not the name of a folder to create; give one, for instance {example}",
             argument="out",
         )
+    check_path(out, "out")
 
 
 def write_folder(path: Path, fill: Callable[[Path], None]) -> None:

@@ -138,6 +138,14 @@ def test_every_requirement_has_a_lower_bound_and_a_reason() -> None:
             assert re.match(r"[>=]=\d", bound), f"{name} has no lower bound"
 
 
+def test_hashes_are_those_of_the_pins() -> None:
+    pins, hashes = ((ROOT / name).read_text(encoding="utf-8") for name in ("constraints.txt", "hashes.txt"))
+    entries = dict(re.findall(r"^(\S+==\S+)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$", hashes, re.MULTILINE))
+    assert len(entries) == len(re.findall(r"^[^#\s]", hashes, re.MULTILINE))
+    names = [line.split("==") for line in pins.splitlines() if line and not line.startswith("#")]
+    assert sorted(entries) == sorted(f"{normalised(name)}=={version}" for name, version in names)
+
+
 def test_constraints_pin_every_dependency_of_the_development_environment() -> None:
     text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
     pins = {normalised(name): version for name, version in re.findall(r"^([\w.-]+)==(\S+)$", text, re.MULTILINE)}

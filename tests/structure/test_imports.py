@@ -13,8 +13,9 @@ import swissbert
 PACKAGE = Path(swissbert.__file__).parent
 
 LAYERS = [
-    {"version", "wording"},
+    {"forking", "version", "wording"},
     {"errors"},
+    {"paths"},
     {"locks"},
     {"exclusive"},
     {"files", "display", "device"},

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
+from swissbert.display import never_failing
 from swissbert.errors import SwissbertError
 from swissbert.version import __version__
 from swissbert.wording import printable
@@ -69,8 +70,12 @@ def main() -> None:
     debug = "--debug" in sys.argv[1:]
     if debug:
         sys.argv.remove("--debug")
-    if sys.stderr is None:  # closed by the caller; messages are discarded rather than mixed with results
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:  # closed by the caller; files must not take their numbers
+        pass
+    os.close(number)
+    if sys.stderr is None:  # messages are discarded rather than mixed with results
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (for as long as the process lives)
+    sys.stderr = never_failing(sys.stderr)
     if sys.stdout is None:
         _fail("standard output: it is closed, so results cannot be written")
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -86,8 +91,11 @@ def main() -> None:
             raise
         _fail(f"{error}{_option_hint(error.argument)}")
     except BrokenPipeError:
-        _drop_output()
-        sys.exit(141)  # as a shell reports SIGPIPE
+        _end_without_reader()
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # Typer ends with status 1
+            _end_without_reader()
+        raise
     except OSError as error:
         if debug:
             raise
@@ -125,8 +133,10 @@ def _refuse_repeated(arguments: list[str]) -> None:
 
 
 def _fail(message: str) -> NoReturn:
+    # names of files may hold what a terminal would obey
+    visible = "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in message)
     with suppress(OSError):
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {visible}", file=sys.stderr)
     sys.exit(2)
 
 
@@ -137,6 +147,12 @@ def _option_hint(argument: str | None) -> str:
         if argument is not None and parameter.name == argument and parameter.opts[0].startswith("-"):
             return f" (on the command line: {parameter.opts[0]})"
     return ""
+
+
+def _end_without_reader() -> NoReturn:
+    """End as a program that SIGPIPE ends, with the status that a shell reports for it."""
+    _drop_output()
+    sys.exit(141)
 
 
 def _drop_output() -> None:

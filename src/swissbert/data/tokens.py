@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-import threading
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +14,7 @@ import numpy as np
 from swissbert.data.vocabulary import CONFIG, FILE, VOCABULARY, read_stored, read_tokenizer
 from swissbert.data.word_piece import config_table
 from swissbert.errors import SwissbertError
+from swissbert.forking import ForkLock
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Tokenizer:
         self.folder = folder
         self._parts = parts = read_stored(folder) if as_stored else read_tokenizer(folder)
         self._fast, self.longest, self.notes = parts.fast, parts.longest, parts.notes
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._fast.no_padding()
         self._fast.no_truncation()
         names = [parts.special[key] for key in ("cls_token", "sep_token", "unk_token")]
@@ -167,3 +168,12 @@ class Tokenizer:
         (folder / VOCABULARY).write_text("".join(f"{word}\n" for word in lines), encoding="utf-8")
         table = json.dumps(config_table(self._parts, max_length), indent=2, ensure_ascii=False)
         (folder / CONFIG).write_text(table + "\n", encoding="utf-8")
+
+
+def _one_thread() -> None:
+    """Tokenize in one thread in forked processes: the library's own threads do not exist there."""
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_one_thread)

@@ -31,6 +31,16 @@ _TRAINING = threading.Lock()
 """Held while a model is trained: threads share torch's random numbers, so two runs at a time would not be repeatable."""
 
 
+def _in_child() -> None:
+    """Free the lock in a forked process, which has random numbers of its own."""
+    global _TRAINING
+    _TRAINING = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
+
+
 @dataclass(frozen=True)
 class Examples:
     """Rows that an estimator is fitted on.

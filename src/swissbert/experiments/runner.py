@@ -62,7 +62,7 @@ def reproduce(
         The table in Markdown.
 
     Raises:
-        Stopped: After Ctrl-C or SIGTERM, when the state is saved.
+        Stopped: After Ctrl-C, SIGTERM or SIGHUP, when the state is saved.
         SwissbertError: If something does not fit, before the first row; or if rows failed, after the last one.
     """
     planned = plan_rows(table, rows, seeds, choices, out, display)
@@ -129,7 +129,7 @@ def run_row(planned: PlannedRow, out: Path, display: Display) -> RowRecord:
         display: Shows progress.
 
     Raises:
-        Stopped: After Ctrl-C or SIGTERM, when the state is saved.
+        Stopped: After Ctrl-C, SIGTERM or SIGHUP, when the state is saved.
         SwissbertError: If a run cannot be trained.
     """
     runs = [_run_job(job, display) for job in planned.jobs]

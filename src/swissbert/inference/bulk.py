@@ -25,6 +25,7 @@ from swissbert.inference.model import Model
 from swissbert.inference.stream import Tally, check_names, record, stream
 from swissbert.inference.texts import check_threshold
 from swissbert.model_folder import layout
+from swissbert.paths import check_path
 from swissbert.settings import shown
 from swissbert.tasks import Task
 from swissbert.version import __version__
@@ -103,6 +104,8 @@ def answer_file(
         SwissbertError: As `open_inputs`, or if another process writes into `folder` or it holds another job. Nothing is
             written then.
     """
+    check_path(source, "source")
+    check_path(folder, "output_dir")
     display = display or Display(quiet=True)
     tasks = [task] if isinstance(task, Task) else list(task)
     job = _job(

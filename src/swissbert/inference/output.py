@@ -17,6 +17,7 @@ from swissbert.inference.inputs import STDIN
 from swissbert.inference.stream import Answered, record
 from swissbert.kinds import Answer
 from swissbert.kinds.label_lists import SEPARATORS
+from swissbert.paths import check_path
 from swissbert.tasks import Task
 
 if TYPE_CHECKING:
@@ -174,6 +175,7 @@ def table_output(
         SwissbertError: If the file cannot be written.
     """
     if path.suffix.lower() == PARQUET:
+        check_path(path, "output")
         with _parquet_output(path, table, schema) as write:
             yield write
         return

@@ -19,6 +19,7 @@ from swissbert.model_folder.description import Description, read_description
 from swissbert.model_folder.hub import is_hub_id, pull
 from swissbert.model_folder.network import build_network, outside_encoder
 from swissbert.model_folder.origin import base_folder
+from swissbert.paths import check_path
 
 
 class Stored(NamedTuple):
@@ -73,6 +74,7 @@ def read_model(
     Raises:
         SwissbertError: Names file and reason.
     """
+    check_path(name, "model")
     folder = resolve_folder(name)
     description = read_description(folder, kinds)
     base = folder  # the folder with the vocabulary

@@ -15,6 +15,7 @@ import torch
 
 from swissbert.data.batches import pack
 from swissbert.data.tokens import TokenTable
+from swissbert.forking import renew_after_fork
 from swissbert.model.multitask import MultitaskModel
 from swissbert.serving.jobs import Answers, Job, QueueFull
 
@@ -46,11 +47,16 @@ class Batcher:
         self.model, self.token_budget = model.eval(), token_budget
         self.max_jobs, self.max_tokens = max_jobs, max_tokens
         self.on_batch = on_batch
+        self._tokens_per_second = 2000.0  # moving average
+        self._closed = self._last_was_custom = False
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Start with an empty queue and a model thread, also in a process that was forked after the batcher was made."""
         self._queue: deque[Job] = deque()
         self._tokens = 0
-        self._tokens_per_second = 2000.0  # moving average
         self._changed = threading.Condition()
-        self._closed = self._last_was_custom = False
         self._thread = threading.Thread(target=self._run, name="swissbert-model", daemon=True)
         self._thread.start()
 

@@ -20,6 +20,7 @@ from swissbert.model_folder.description import FORMAT, Description
 from swissbert.model_folder.load import resolve_folder
 from swissbert.model_folder.save import save_model
 from swissbert.mtl.balancing import Balancer
+from swissbert.paths import check_path
 from swissbert.selection import is_better_higher
 from swissbert.training.automatic import adopt_choices
 from swissbert.training.best_model import check_best_model
@@ -58,7 +59,7 @@ from swissbert.training.step import StepRecord
 
 
 class Stopped(Exception):  # noqa: N818 (a stop on request is no error)
-    """A run was stopped by Ctrl-C or SIGTERM, and its state is saved.
+    """A run was stopped by Ctrl-C, SIGTERM or SIGHUP, and its state is saved.
 
     Attributes:
         out: The run folder.
@@ -120,7 +121,7 @@ def train(
 
     Raises:
         SwissbertError: For anything that a person has to correct; the state of the last checkpoint is kept.
-        Stopped: After Ctrl-C or SIGTERM; the state is saved.
+        Stopped: After Ctrl-C, SIGTERM or SIGHUP; the state is saved.
 
     Example::
 
@@ -128,6 +129,8 @@ def train(
     """
     config = config if isinstance(config, RunConfig) else load_config(config)
     out, display = Path(out), display or Display(quiet=True)
+    for path, argument in ((out, "out"), (config.data.dir, "data.dir"), (config.encoder.name, "encoder.name")):
+        check_path(path or "", argument)
     with locked(out), same_threads_afterwards():
         recover(out / layout.BEST_MODEL)
         data = in_memory(data)
@@ -261,7 +264,7 @@ class Run:
 
         Raises:
             SwissbertError: If a checkpoint cannot be read or something cannot be written.
-            Stopped: After Ctrl-C or SIGTERM; the state is saved.
+            Stopped: After Ctrl-C, SIGTERM or SIGHUP; the state is saved.
         """
         with writing(self._checkpoints):
             make_folder(self._checkpoints)

@@ -1,14 +1,14 @@
 """Records of delimited text: lines and cells, with quotes that are syntax, plain text or stray."""
 
 import csv
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
 from swissbert.data.formats.limits import CELL_LINES, LINE, long_line
+from swissbert.forking import ForkLock
 
-_FIELD_LIMIT_LOCK = threading.Lock()
+_FIELD_LIMIT_LOCK = ForkLock()
 
 
 class Lines(Protocol):
