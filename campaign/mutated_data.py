@@ -96,10 +96,7 @@ def _zipped(name: str, data: bytes) -> bytes:
 def _zstd(data: bytes) -> bytes:
     import pyarrow as pa
 
-    out = io.BytesIO()
-    with pa.CompressedOutputStream(out, "zstd") as file:
-        file.write(data)
-    return out.getvalue()
+    return bytes(pa.compress(data, "zstd", asbytes=True))
 
 
 def _read(name: str, format: str = "auto", **options: Any) -> Callable[[], Sequence[str]]:

@@ -43,7 +43,7 @@ def task_of(name: str, **options: object) -> Task:
     """A classification whose rows are in a file."""
     columns = {"text": "text", "label": "label"}
     table = {"name": "t", "kind": "classification", "labels": ["low", "high"], "columns": columns}
-    return make_task({**table, "files": {"train": name}, **options}, "here")
+    return make_task({**table, "files": {"train": name, "dev": name}, **options}, "here")
 
 
 def train(path: Path, **options: object) -> list[Row]:
@@ -166,10 +166,7 @@ def test_nothing_is_read_that_is_no_regular_file(
 
 
 def _zst(data: bytes) -> bytes:
-    out = io.BytesIO()
-    with pa.CompressedOutputStream(out, "zstd") as file:
-        file.write(data)
-    return out.getvalue()
+    return bytes(pa.compress(data, "zstd", asbytes=True))
 
 
 def _zip(data: bytes) -> bytes:
@@ -358,6 +355,19 @@ def test_rows_that_are_read_ahead_fit_into_memory() -> None:
 
     next(with_late_columns(rows(), ["text"]))
     assert taken < 30
+
+
+def test_bad_rows_before_the_first_good_one_are_not_collected() -> None:
+    count = 0
+
+    def rows() -> Iterator[tuple[int, dict[str, object] | str]]:
+        nonlocal count
+        for number in range(1000):
+            count += 1
+            yield number, "too many cells"
+
+    next(with_late_columns(rows(), ["text"]))
+    assert count == 1
 
 
 def test_messages_are_short_and_printable_whatever_a_file_holds(tmp_path: Path) -> None:

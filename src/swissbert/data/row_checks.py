@@ -2,7 +2,6 @@
 
 import reprlib
 from collections.abc import Collection, Iterable, Iterator
-from itertools import chain
 
 from swissbert.data.formats import Cells, NumberedCells, column_names, unreadable
 from swissbert.data.formats.limits import size_of, taken
@@ -82,16 +81,19 @@ def with_late_columns(raw: Iterable[NumberedCells], names: Collection[str]) -> I
         raw: Numbered cells.
         names: Columns that are needed. If the first row has them all, nothing is read ahead.
     """
-    rows, read = iter(raw), []
+    rows = iter(raw)
     for number, cells in rows:
-        read.append((number, cells))
-        if isinstance(cells, dict):
-            late = [name for name in names if name not in cells]
-            read += taken(rows, AHEAD, lambda row: size_of(row[1])) if late else []
+        if isinstance(cells, str):
+            yield number, cells
+            continue
+        read: list[NumberedCells] = [(number, cells)]
+        if late := [name for name in names if name not in cells]:
+            read += taken(rows, AHEAD, lambda row: size_of(row[1]))
             there = {name: None for name in late if any(name in row for _, row in read if isinstance(row, dict))}
-            read = [(n, {**there, **row} if isinstance(row, dict) else row) for n, row in read] if there else read
-            break
-    return chain(read, rows)
+            read = [(n, {**there, **row} if isinstance(row, dict) else row) for n, row in read]
+        yield from read
+        yield from rows
+        return
 
 
 def check_columns(cells: Cells, names: Iterable[str], task: Task, source: str) -> None:

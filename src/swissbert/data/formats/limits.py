@@ -20,10 +20,10 @@ OBJECT = 2**25
 """Bytes in memory of the text of one JSON value that is not alone on its line, such as a file that is one object."""
 MARKS = 2**20
 """Commas, colons and opening brackets of one JSON value, each of which costs up to a hundred bytes of memory."""
-EXPANSION, EXPANDED = 200, 2**24
+EXPANSION, EXPANDED = 200, 2**23
 """How many times its size a compressed file may become, beyond the bytes that any may."""
-TEXT_EXPANSION, TEXT_EXPANDED = 1000, 2**26
-"""The same for the rows of a Parquet file, in which a text that is repeated takes a few bits."""
+TEXT_EXPANSION = 1000
+"""The same for the texts of a Parquet file, in which one that is repeated takes a few bits."""
 TOGETHER = 2**24
 """Characters of rows that are kept together in memory while they are read ahead, tokenized or answered."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from swissbert.data.formats.base import Cells, Format, NumberedCells, OnOpen, ReadOptions, check_columns
 from swissbert.data.formats.compression import compression_of, refuse_other_files
-from swissbert.data.formats.limits import COLUMNS, LINE, TEXT_EXPANDED, TEXT_EXPANSION, many_columns
+from swissbert.data.formats.limits import COLUMNS, EXPANDED, LINE, TEXT_EXPANSION, many_columns
 from swissbert.data.formats.parquet_sizes import batch_rows, refuse_expansion
 from swissbert.errors import SwissbertError, clipped
 from swissbert.files import open_regular
@@ -48,7 +48,7 @@ class Parquet(Format):
                 rows = batch_rows(path, file.metadata, group, columns)
                 for batch in file.iter_batches(rows, [group], columns):
                     decoded += batch.nbytes
-                    if decoded > max(TEXT_EXPANDED, TEXT_EXPANSION * size):
+                    if decoded > max(EXPANDED, TEXT_EXPANSION * size):
                         raise SwissbertError(
                             f"{path}: its rows become more than {TEXT_EXPANSION:,} times as large as the file, which no "
                             "table of texts does; are the same texts repeated in it?"
