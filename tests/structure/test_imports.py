@@ -15,7 +15,7 @@ PACKAGE = Path(swissbert.__file__).parent
 LAYERS = [
     {"errors", "version", "wording"},
     {"files", "display", "device"},
-    {"environment", "settings"},
+    {"environment", "settings", "checksums"},
     {"setting_tables", "older_settings"},
     {"metrics"},
     {"kinds", "data.formats"},

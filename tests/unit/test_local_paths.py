@@ -64,7 +64,7 @@ def old(home: Path, run: Path, tmp_path: Path) -> Path:
     path, encoder = folder / "swissbert.json", str(home / "encoders" / "my-bert")
     table = json.loads(path.read_text())
     table["encoder"]["name"] = encoder
-    del table["provenance"]["encoder_sha256"]
+    del table["provenance"]["encoder_sha256"], table["checksums"]
     table["provenance"] |= {"encoder": f"{encoder} at v1", "data": str(home / "rows")}
     table["tasks"][0]["files"]["train"] = [str(home / "rows" / "sst-train.tsv")]
     path.write_text(json.dumps(table))

@@ -17,30 +17,19 @@ from swissbert.data.formats import Format
 from swissbert.data.rows import BadRow
 from swissbert.display import Display, RowProgress
 from swissbert.errors import SwissbertError
-from swissbert.files import locked, read_object, sha256, whole_file, write_text
+from swissbert.files import locked, read_object, whole_file, write_text
 from swissbert.inference.input_columns import NO_COLUMNS, InputColumns
 from swissbert.inference.input_rows import InputRow, Inputs
 from swissbert.inference.inputs import open_inputs
 from swissbert.inference.model import Model
 from swissbert.inference.stream import Tally, check_names, record, stream
 from swissbert.inference.texts import check_threshold
-from swissbert.model_folder import layout
 from swissbert.settings import shown
 from swissbert.tasks import Task
 from swissbert.version import __version__
 
 SHARD_ROWS = 100_000
 """Rows of a shard: the most that are lost if a job is killed."""
-
-MODEL_FILES = (
-    layout.CONFIG,
-    layout.WEIGHTS,
-    layout.HEADS,
-    layout.DESCRIPTION,  # with the checksums of a compact folder
-    layout.TOKENIZER,
-    layout.VOCABULARY,
-)
-"""Files of a model folder that answers depend on."""
 
 JOB, DONE, PARTS = "job.json", "done.json", "part-*.jsonl"
 
@@ -149,7 +138,7 @@ def _job(model: Model, tasks: Sequence[Task], source: Path, **options: object) -
     """Return the contents of ``job.json``: everything that the shards depend on."""
     return {
         "input": _input(source),
-        "model": _model(model.folder),
+        "model": _fingerprint(model),
         "precision": model.precision,
         "task": ", ".join(task.name for task in tasks),
         **options,
@@ -221,15 +210,13 @@ def _input(path: Path) -> dict[str, Any]:
     }
 
 
-def _model(folder: Path) -> str:
-    """Return a SHA-256 over the files of a model folder that its answers depend on."""
-    digest = hashlib.sha256()
-    paths = [folder / name for name in MODEL_FILES if (folder / name).is_file()]
-    if not paths:
-        raise SwissbertError(f"{folder}: this model has no files; save it and load it, so that the job can be resumed")
-    for path in paths:
-        digest.update(f"{path.name} {sha256(path)}\n".encode())
-    return digest.hexdigest()
+def _fingerprint(model: Model) -> str:
+    """Return the checksum of the files that a model was loaded from, which may have been replaced since."""
+    if model.fingerprint is None:
+        raise SwissbertError(
+            f"{model.folder}: this model has no files; save it and load it, so that the job can be resumed"
+        )
+    return model.fingerprint
 
 
 def _check_job(job: dict[str, Any], folder: Path) -> None:
