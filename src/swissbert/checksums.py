@@ -134,6 +134,17 @@ def check_files(sums: Mapping[str, str], record: Path, *, folder: Path | None = 
             raise _differs(path, record, is_listed=folder is None)
 
 
+def check_all(record: Path) -> None:
+    """Compare a JSON file and the files that it lists with their checksums, if it has any.
+
+    Raises:
+        SwissbertError: If one is missing, damaged or cannot be read.
+    """
+    table = read_object(record)
+    check_own(table, record)
+    check_files(recorded(table, record), record)
+
+
 def recorded(table: Mapping[str, Any], path: Path) -> dict[str, str]:
     """Return the checksums in a JSON object; empty if it has none.
 
@@ -167,4 +178,7 @@ def _own(table: Mapping[str, Any]) -> str:
 def _differs(path: Path, record: Path, *, is_listed: bool) -> DamagedError:
     """Word what to do about a file, which may be listed in a table that a person edits."""
     edited = f"; if you edited it on purpose, remove its line from '{KEY}' in {record.name}" if is_listed else ""
-    return DamagedError(f"{path}: its checksum differs from that in {record}; install or copy it again{edited}")
+    what = (
+        f"its checksum differs from that in {record}" if path != record else "its content does not fit its own checksum"
+    )
+    return DamagedError(f"{path}: {what}; install or copy it again{edited}")

@@ -100,7 +100,7 @@ class Uploads:
     def create_commit(self, repo_id: str, operations: list[Any], **_: Any) -> None:
         for operation in operations:
             source = operation.path_or_fileobj
-            self.contents[operation.path_in_repo] = source if isinstance(source, bytes) else Path(source).read_bytes()
+            self.contents[operation.path_in_repo] = source if isinstance(source, bytes) else source.read()
 
 
 def test_a_recipe_with_relative_paths_is_trained_and_resumed_from_any_directory(

@@ -20,6 +20,7 @@ from typing import Unpack
 
 import numpy as np
 
+from swissbert.checksums import check_all, sealed, warn
 from swissbert.data.bad_rows import refuse_bad, refuse_many_bad
 from swissbert.data.dataset import SplitOptions, TaskData, Tokenizing, load_split, tokenizing
 from swissbert.data.formats import FORMATS, Format
@@ -33,7 +34,7 @@ from swissbert.files import read_object, sha256
 from swissbert.kinds import KINDS
 from swissbert.tasks import Split, Task
 
-VERSION = 2
+VERSION = 3
 """Part of every key. Raise it with any change to how files are read, rows are checked, labels are parsed, dev rows are
 held out, texts are tokenized and cut, or entries are laid out: it makes entries of earlier versions unused."""
 ARRAYS = {
@@ -88,7 +89,7 @@ def cached_split(
     name = _key(source, task, split, tokenizer, options)
     entry = folder / name
     is_damaged = entry.exists()  # used only if it cannot be opened
-    data = _open(entry, task)
+    data = _open(entry, task, tokenizer)
     if data is None:
         parts = tokenizing(task, split, source, tokenizer, **options)
         with suppress(OSError):
@@ -103,7 +104,7 @@ def cached_split(
                 if _key(source, task, split, tokenizer, options) == name:  # the file did not change while it was read
                     with suppress(OSError):  # another process has created the same entry
                         new.rename(entry)
-            data = _open(entry, task)
+            data = _open(entry, task, tokenizer)
     if data is None:
         return load_split(task, split, source, tokenizer, **options)
     if options.get("refuse"):
@@ -165,12 +166,14 @@ def _write(entry: Path, parts: Tokenizing) -> None:
         "spellings": [[*pair, count] for pair, count in parts.reading.label_notes.spellings.items()],
         "source_notes": parts.reading.source_notes,
     }
-    (entry / RECORD).write_text(json.dumps(record), encoding="utf-8")
+    with_sums = sealed(record, RECORD, [entry / f"{name}.bin" for name in ARRAYS])
+    (entry / RECORD).write_text(json.dumps(with_sums), encoding="utf-8")
 
 
-def _open(entry: Path, task: Task) -> TaskData | None:
+def _open(entry: Path, task: Task, tokenizer: Tokenizer) -> TaskData | None:
     """Map the data of an entry, or return None if it is missing or damaged."""
     try:
+        check_all(entry / RECORD)
         record = read_object(entry / RECORD)
         paths = {name: entry / f"{name}.bin" for name in ARRAYS}
         if {name: path.stat().st_size for name, path in paths.items()} != record["bytes"]:
@@ -180,6 +183,9 @@ def _open(entry: Path, task: Task) -> TaskData | None:
         weights = np.asarray(maps["weights"]) if "weights" in maps else None
         table = TokenTable(ids, first, offsets, int(record["per_row"]))
         labels = np.asarray(maps["labels"].reshape(len(table), *map(int, record["label_shape"])))
+        _check_table(table, tokenizer)
+        if len(keys) != len(table) or (weights is not None and len(weights) != len(table)):
+            raise ValueError("arrays differ in length")
         bad = [BadRow(**row) for row in record["bad"]]
         spellings = Counter({(str(cell), str(name)): int(count) for cell, name, count in record["spellings"]})
         notes = LabelNotes(int(record["unlabelled"]), spellings)
@@ -197,9 +203,28 @@ def _open(entry: Path, task: Task) -> TaskData | None:
         )
         with suppress(OSError):
             os.utime(entry / RECORD)
-    except (SwissbertError, OSError, ValueError, TypeError, KeyError):
+    except (SwissbertError, OSError, ValueError, TypeError, LookupError, ArithmeticError) as error:
+        if entry.exists():
+            warn(
+                f"{entry}: this entry of the token cache is made again, because it was damaged ({str(error).split(';')[0]})"
+            )
         return None
     return data
+
+
+def _check_table(table: TokenTable, tokenizer: Tokenizer) -> None:
+    """Raise ValueError for numbers that would lead outside the arrays. Checksums do not protect from those who write them."""
+    offsets, ids, first = table.offsets, table.ids, table.first
+    is_ordered = offsets[0] == 0 and offsets[-1] == len(ids) and bool((offsets[1:] >= offsets[:-1]).all())
+    if (
+        table.per_row not in (1, 2)
+        or (len(offsets) - 1) % table.per_row
+        or len(first) != len(offsets) - 1
+        or not is_ordered
+    ):
+        raise ValueError("offsets do not fit the tokens")
+    if len(ids) and int(ids.view(np.uint32).max()) >= tokenizer.size:  # as unsigned, negative ones are large
+        raise ValueError("ids are not in the vocabulary")
 
 
 def _delete_old(folder: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from swissbert.checksums import check_files, check_own, recorded
+from swissbert.checksums import check_all
 from swissbert.errors import SwissbertError
 from swissbert.files import read_object
 from swissbert.model_folder.hub import fetch, is_hub_id, named
@@ -73,11 +73,8 @@ def read_encoder_folder(name: str, revision: str | None, read: Callable[[Path], 
     """
 
     def checked(folder: Path) -> T:
-        path = folder / DESCRIPTION
-        if path.is_file():
-            table = read_object(path)
-            check_own(table, path)
-            check_files(recorded(table, path), path)
+        if (folder / DESCRIPTION).is_file():
+            check_all(folder / DESCRIPTION)
         return read(folder)
 
     return read_steadily(lambda: encoder_folder(name, revision), checked)

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
-from swissbert.checksums import KEY, check_files, check_own, recorded, sealed
+from swissbert.checksums import KEY, check_all, recorded, sealed
 from swissbert.errors import SwissbertError
 from swissbert.model_folder.description import read_table, without_paths
 from swissbert.model_folder.encoders import is_local
@@ -48,9 +48,7 @@ def push(folder: Path, repo_id: str, private: bool = False, log: Callable[[str],
 def _opened(folder: Path, stack: ExitStack) -> tuple[bytes, dict[str, BinaryIO]]:
     """Return the description to push and the open files by name: they are uploaded as they are now."""
     description = _description(folder)
-    table = read_table(folder)
-    check_own(table, folder / DESCRIPTION)
-    check_files(recorded(table, folder / DESCRIPTION), folder / DESCRIPTION)
+    check_all(folder / DESCRIPTION)
     names = [name for name in MODEL_FILES if (folder / name).is_file()]
     return description, {name: stack.enter_context((folder / name).open("rb")) for name in names}
 

@@ -1,6 +1,5 @@
 """The record of a run's rows, encoder, classes and hardware, ``run.json``, and its comparison with a resumed run."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -11,13 +10,12 @@ from swissbert.config import TrainSettings
 from swissbert.device import Hardware, cores, has_bf16, is_available, resolve_hardware, threads_text
 from swissbert.environment import hardware_record, software
 from swissbert.errors import SwissbertError
-from swissbert.files import write_text
 from swissbert.model.heads.base import Head
 from swissbert.model_folder import layout
 from swissbert.mtl.balancing import Balancer, class_name
 from swissbert.training.preparation import Prepared, provenance
 from swissbert.training.resume import Changes
-from swissbert.training.state import RUN_FORMAT, checkpoints
+from swissbert.training.state import RUN_FORMAT, checkpoints, write_run_record
 
 
 def resumed_hardware(train: TrainSettings, record: Mapping[str, Any], out: Path) -> tuple[Hardware, list[str]]:
@@ -150,7 +148,7 @@ def begin(
             **classes,
             "folder": str(out.resolve()),
         }
-        write_text(out / layout.RUN_RECORD, json.dumps(table, indent=2) + "\n")
+        write_run_record(out / layout.RUN_RECORD, table)
         return
     _compare_encoder(prepared, out, record)
     _compare_rows(prepared, out, record)
@@ -170,7 +168,7 @@ def begin(
         step = (checkpoints(out / layout.CHECKPOINTS) or [0])[-1]
         table["longer"] = [*record.get("longer", []), {"after_step": step, "settings": changes.longer}]
     if table != record:
-        write_text(out / layout.RUN_RECORD, json.dumps(table, indent=2) + "\n")
+        write_run_record(out / layout.RUN_RECORD, table)
 
 
 def _compare_rows(prepared: Prepared, out: Path, record: Mapping[str, Any]) -> None:
