@@ -167,7 +167,14 @@ def test_shards_hold_the_same_rows_as_one_file(
         assert row.get("id") == other.get("id")
         assert row.get("label") == other.get("label")
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {".lock", "job.json", "done.json", "shards.json", "part-00000.jsonl", "part-00001.jsonl"}  # and no empty third
+    assert names == {
+        ".lock",
+        "job.json",
+        "done.json",
+        "shards.json",
+        "part-00000.jsonl",
+        "part-00001.jsonl",
+    }  # and no empty third
 
 
 def test_a_finished_job_is_kept_and_a_missing_shard_is_computed_again(

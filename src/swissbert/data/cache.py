@@ -20,7 +20,7 @@ from typing import Unpack
 
 import numpy as np
 
-from swissbert.checksums import check_all, sealed, warn
+from swissbert.checksums import DamagedError, check_all, recorded, sealed, warn
 from swissbert.data.bad_rows import refuse_bad, refuse_many_bad
 from swissbert.data.dataset import SplitOptions, TaskData, Tokenizing, load_split, tokenizing
 from swissbert.data.formats import FORMATS, Format
@@ -175,6 +175,8 @@ def _open(entry: Path, task: Task, tokenizer: Tokenizer) -> TaskData | None:
     try:
         check_all(entry / RECORD)
         record = read_object(entry / RECORD)
+        if recorded(record, entry / RECORD).keys() != {RECORD, *(f"{name}.bin" for name in ARRAYS)}:
+            raise DamagedError(f"{entry / RECORD}: lacks checksums")
         paths = {name: entry / f"{name}.bin" for name in ARRAYS}
         if {name: path.stat().st_size for name, path in paths.items()} != record["bytes"]:
             return None
@@ -205,9 +207,9 @@ def _open(entry: Path, task: Task, tokenizer: Tokenizer) -> TaskData | None:
             os.utime(entry / RECORD)
     except (SwissbertError, OSError, ValueError, TypeError, LookupError, ArithmeticError) as error:
         if entry.exists():
-            warn(
-                f"{entry}: this entry of the token cache is made again, because it was damaged ({str(error).split(';')[0]})"
-            )
+            reason = str(error).partition(";")[0]
+            named = reason if isinstance(error, SwissbertError) else f"{entry}: {reason}"
+            warn(f"{named}; this entry of the token cache is made again")
         return None
     return data
 
