@@ -19,7 +19,7 @@ LAYERS = [
     {"locks"},
     {"exclusive"},
     {"files", "display", "device"},
-    {"environment", "settings"},
+    {"environment", "settings", "checksums"},
     {"setting_tables", "older_settings"},
     {"metrics"},
     {"kinds", "data.formats"},

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from swissbert.checksums import sealed
 from swissbert.config import load_config
 from swissbert.data import cache
 from swissbert.data.cache import cache_folder, cached_split
@@ -148,7 +150,7 @@ def test_bad_rows_are_refused_whether_read_or_cached(data: Path, tokenizer: Toke
         cached_split(declare(), "train", data, tokenizer, **READ, refuse=True)
 
 
-@pytest.mark.parametrize("damage", ["short", "gone", "json", "about", "bad"])
+@pytest.mark.parametrize("damage", ["short", "gone", "json", "about", "bad", "labels", "ids", "offsets", "digest"])
 def test_a_damaged_entry_is_rebuilt(data: Path, tokenizer: Tokenizer, folder: Path, damage: str) -> None:
     plain = load_split(declare(), "train", data, tokenizer, **READ)
     cached_split(declare(), "train", data, tokenizer, **READ)
@@ -157,6 +159,12 @@ def test_a_damaged_entry_is_rebuilt(data: Path, tokenizer: Tokenizer, folder: Pa
         (entry / "ids.bin").write_bytes((entry / "ids.bin").read_bytes()[:-4])
     elif damage == "gone":
         (entry / "labels.bin").unlink()
+    elif damage in ("labels", "ids", "offsets"):  # of the same size
+        array = np.fromfile(entry / f"{damage}.bin", cache.ARRAYS[damage])
+        array[::-1].tofile(entry / f"{damage}.bin")
+    elif damage == "digest":
+        about = json.loads((entry / "about.json").read_text())
+        (entry / "about.json").write_text(json.dumps({**about, "rows_digest": "0" * 64}))
     elif damage == "json":
         (entry / "about.json").write_text("{")
     elif damage == "about":
@@ -350,3 +358,31 @@ def test_only_its_owner_can_read_the_cache(data: Path, tokenizer: Tokenizer, fol
         assert {path.name for path in readable()} == {folder.name, "of others"}
     finally:
         os.umask(before)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("offsets", lambda array: array[::-1]),
+        ("offsets", lambda array: array + 2**40),
+        ("offsets", lambda array: array[:-2]),
+        ("ids", lambda array: array - 10**6),
+        ("ids", lambda array: array + 10**6),
+        ("first", lambda array: array[:-1]),
+        ("keys", lambda array: array[:-1]),
+        ("labels", lambda array: array[:-1]),
+        ("weights", lambda array: np.ones(1)),
+    ],
+)
+def test_an_entry_with_correct_checksums_and_impossible_numbers_is_rebuilt(
+    data: Path, tokenizer: Tokenizer, folder: Path, name: str, change: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    plain = load_split(declare(), "train", data, tokenizer, **READ)
+    cached_split(declare(), "train", data, tokenizer, **READ)
+    (entry,) = entries(folder)
+    array = np.fromfile(entry / f"{name}.bin", cache.ARRAYS[name])
+    np.ascontiguousarray(change(array)).astype(cache.ARRAYS[name]).tofile(entry / f"{name}.bin")
+    about = json.loads((entry / "about.json").read_text())
+    about["bytes"] = {name: (entry / f"{name}.bin").stat().st_size for name in cache.ARRAYS}
+    (entry / "about.json").write_text(json.dumps(sealed(about, "about.json", entry.glob("*.bin"))))
+    assert same(cached_split(declare(), "train", data, tokenizer, **READ), plain)

@@ -21,6 +21,7 @@ from typing import Unpack
 
 import numpy as np
 
+from swissbert.checksums import DamagedError, check_all, recorded, sealed, warn
 from swissbert.data.bad_rows import refuse_bad, refuse_many_bad
 from swissbert.data.dataset import SplitOptions, TaskData, Tokenizing, load_split, tokenizing
 from swissbert.data.formats import FORMATS, Format
@@ -35,7 +36,7 @@ from swissbert.files import make_folder, read_object, settle, sha256, sync_folde
 from swissbert.kinds import KINDS
 from swissbert.tasks import Split, Task
 
-VERSION = 2
+VERSION = 3
 """Part of every key. Raise it with any change to how files are read, rows are checked, labels are parsed, dev rows are
 held out, texts are tokenized and cut, or entries are laid out: it makes entries of earlier versions unused."""
 ARRAYS = {
@@ -100,7 +101,7 @@ def cached_split(
     try:
         if _is_there(entry):
             _make_private(folder)
-            data = _open(entry, task)
+            data = _open(entry, task, tokenizer)
             is_damaged = data is None
         if data is None:
             parts = tokenizing(task, split, source, tokenizer, **options)
@@ -114,7 +115,7 @@ def cached_split(
                     with suppress(OSError):  # another process has created the same entry
                         new.rename(entry)
                         sync_folder(folder)
-            data = _open(entry, task)
+            data = _open(entry, task, tokenizer)
     except OSError as error:
         problem = f"tokens are not kept: the cache {folder} cannot be used ({error.strerror or error})"
     if data is None:
@@ -182,13 +183,17 @@ def _write(entry: Path, parts: Tokenizing) -> None:
         "spellings": [[*pair, count] for pair, count in parts.reading.label_notes.spellings.items()],
         "source_notes": parts.reading.source_notes,
     }
-    (entry / RECORD).write_text(json.dumps(record), encoding="utf-8")
+    with_sums = sealed(record, RECORD, [entry / f"{name}.bin" for name in ARRAYS])
+    (entry / RECORD).write_text(json.dumps(with_sums), encoding="utf-8")
 
 
-def _open(entry: Path, task: Task) -> TaskData | None:
+def _open(entry: Path, task: Task, tokenizer: Tokenizer) -> TaskData | None:
     """Map the data of an entry, or return None if it is missing or damaged."""
     try:
+        check_all(entry / RECORD)
         record = read_object(entry / RECORD)
+        if recorded(record, entry / RECORD).keys() != {RECORD, *(f"{name}.bin" for name in ARRAYS)}:
+            raise DamagedError(f"{entry / RECORD}: lacks checksums")
         paths = {name: entry / f"{name}.bin" for name in ARRAYS}
         if {name: path.stat().st_size for name, path in paths.items()} != record["bytes"]:
             return None
@@ -197,6 +202,9 @@ def _open(entry: Path, task: Task) -> TaskData | None:
         weights = np.asarray(maps["weights"]) if "weights" in maps else None
         table = TokenTable(ids, first, offsets, int(record["per_row"]))
         labels = np.asarray(maps["labels"].reshape(len(table), *map(int, record["label_shape"])))
+        _check_table(table, tokenizer)
+        if len(keys) != len(table) or (weights is not None and len(weights) != len(table)):
+            raise ValueError("arrays differ in length")
         bad = BadRows((BadRow(**row) for row in record["bad"]), record["bad_rows"])
         spellings = Counter({(str(cell), str(name)): int(count) for cell, name, count in record["spellings"]})
         notes = LabelNotes(int(record["unlabelled"]), spellings)
@@ -214,9 +222,28 @@ def _open(entry: Path, task: Task) -> TaskData | None:
         )
         with suppress(OSError):
             os.utime(entry / RECORD)
-    except (SwissbertError, OSError, ValueError, TypeError, KeyError):
+    except (SwissbertError, OSError, ValueError, TypeError, LookupError, ArithmeticError) as error:
+        if entry.exists():
+            reason = str(error).partition(";")[0]
+            named = reason if isinstance(error, SwissbertError) else f"{entry}: {reason}"
+            warn(f"{named}; this entry of the token cache is made again")
         return None
     return data
+
+
+def _check_table(table: TokenTable, tokenizer: Tokenizer) -> None:
+    """Raise ValueError for numbers that would lead outside the arrays. Checksums do not protect from those who write them."""
+    offsets, ids, first = table.offsets, table.ids, table.first
+    is_ordered = offsets[0] == 0 and offsets[-1] == len(ids) and bool((offsets[1:] >= offsets[:-1]).all())
+    if (
+        table.per_row not in (1, 2)
+        or (len(offsets) - 1) % table.per_row
+        or len(first) != len(offsets) - 1
+        or not is_ordered
+    ):
+        raise ValueError("offsets do not fit the tokens")
+    if len(ids) and int(ids.view(np.uint32).max()) >= tokenizer.size:  # as unsigned, negative ones are large
+        raise ValueError("ids are not in the vocabulary")
 
 
 def _is_there(entry: Path) -> bool:

@@ -86,6 +86,7 @@ class Tokenizer:
         folder: The folder.
         cls: Id of the CLS token.
         sep: Id of the SEP token.
+        size: Number of entries of the vocabulary; all ids are below it.
         longest: The folder's ``model_max_length``; None if it states none.
         notes: Lines about what was decided here rather than by the files.
 
@@ -111,9 +112,9 @@ class Tokenizer:
             raise SwissbertError(
                 f"{folder}: the tokenizer does not put {names[0]} before and {names[1]} after a text, as BERT's does"
             )
-        entries = max(self._fast.get_vocab().values()) + 1
-        if vocab_size is not None and entries > vocab_size:
-            raise SwissbertError(f"{folder}: the vocabulary has {entries} entries, but the encoder has {vocab_size}")
+        self.size = max(self._fast.get_vocab().values()) + 1
+        if vocab_size is not None and self.size > vocab_size:
+            raise SwissbertError(f"{folder}: the vocabulary has {self.size} entries, but the encoder has {vocab_size}")
 
     def encode(self, texts: list[str], pairs: list[str] | None, *, together: bool, max_length: int) -> TokenTable:
         """Tokenize texts or pairs of texts.

@@ -1,12 +1,11 @@
 """Reproduction of a table, row by row. Finished rows are kept, interrupted ones resumed."""
 
-import json
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+from pydantic import ValidationError
 
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
@@ -28,6 +27,7 @@ from swissbert.files import locked, make_folder, only_writer, remove_folder, swe
 from swissbert.inference.model import load
 from swissbert.inference.submission import submission
 from swissbert.model_folder.layout import CHECKPOINTS, METRICS_LOG
+from swissbert.training.log import read_entries
 
 LOCK_WAIT = 60.0
 """Seconds to wait for another process that writes the same table."""
@@ -149,8 +149,14 @@ def run_row(planned: PlannedRow, out: Path, display: Display) -> RowRecord:
 def _run_job(job: Job, display: Display) -> RunRecord:
     start = time.perf_counter()
     run = train_run(job.config, job.folder, display)
-    evaluations = list(_evaluations(job.folder / METRICS_LOG))
-    provenance = load(run.model).description.provenance
+    description = load(run.model).description
+    provenance = description.provenance
+    evaluations = _evaluations(job.folder / METRICS_LOG)
+    scores = next((evaluation.scores for evaluation in evaluations if evaluation.step == run.best_step), None)
+    if scores is None:  # the log was damaged
+        scores = description.scores
+        evaluations = sorted([*evaluations, Evaluation(step=run.best_step, scores=scores)], key=lambda one: one.step)
+        display.say(f"{job.folder / METRICS_LOG}: lacks evaluations, so the record takes the best one from the model")
     return RunRecord(
         config=anonymous(job.config),
         rows=run.checksums,
@@ -161,7 +167,7 @@ def _run_job(job: Job, display: Display) -> RunRecord:
         seconds=round(run.seconds, 1),
         wall_seconds=round(time.perf_counter() - start, 1),
         resumed=job.done > 0,
-        scores=next(evaluation.scores for evaluation in evaluations if evaluation.step == run.best_step),
+        scores=scores,
         evaluations=evaluations,
         provenance={key: value for key, value in provenance.items() if key not in NOT_OF_THE_RUN},
     )
@@ -181,12 +187,16 @@ def _remove_checkpoints(planned: PlannedRow) -> None:
             remove_folder(job.folder / CHECKPOINTS)
 
 
-def _evaluations(path: Path) -> Iterator[Evaluation]:
-    for line in path.read_text(encoding="utf-8").splitlines():
-        entry = json.loads(line)
-        if "dev" in entry:
-            defined = {name: value for name, value in entry["dev"].items() if value is not None}
-            yield Evaluation(step=entry["step"], scores=defined)
+def _evaluations(path: Path) -> list[Evaluation]:
+    """Return the evaluations in the log of a run that can be read."""
+    evaluations = []
+    for entry in read_entries(path)[0]:
+        dev = entry.get("dev")
+        if isinstance(dev, dict):
+            defined = {name: value for name, value in dev.items() if value is not None}
+            with suppress(ValidationError):
+                evaluations.append(Evaluation(step=entry["step"], scores=defined))
+    return evaluations
 
 
 def _row_scores(row: TableRow, runs: list[RunRecord]) -> dict[str, float]:

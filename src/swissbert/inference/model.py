@@ -45,6 +45,7 @@ class Model:
         description: Tasks, settings, dev scores and provenance.
         folder: Where it was loaded from.
         precision: Precision of the encoder's products, ``fp32`` or ``int8``.
+        fingerprint: A checksum of the files that it was loaded from; None for a model that is not from a folder.
         tasks: The tasks by name.
 
     Example::
@@ -61,9 +62,10 @@ class Model:
         description: Description,
         folder: Path,
         precision: Precision = "fp32",
+        fingerprint: str | None = None,
     ) -> None:
         self.network, self.tokenizer, self.description = network, tokenizer, description
-        self.folder, self.precision = folder, precision
+        self.folder, self.precision, self.fingerprint = folder, precision, fingerprint
         self.tasks: dict[str, Task] = {task.name: task for task in description.tasks}
 
     def __repr__(self) -> str:
@@ -326,7 +328,7 @@ def load(
     """
     if precision not in get_args(Precision):
         raise SwissbertError(f"precision is {shown(precision)}, but it must be one of {', '.join(get_args(Precision))}")
-    network, tokenizer, description, folder = read_model(name, heads=heads, kinds=kinds)
+    network, tokenizer, description, folder, fingerprint = read_model(name, heads=heads, kinds=kinds)
     target = pick_device(device)
     if precision == "int8" and target.type != "cpu":
         raise SwissbertError(f"precision is 'int8', which runs on a CPU only, but device is '{target}'")
@@ -334,7 +336,7 @@ def load(
         precision = "int8" if target.type == "cpu" and has_int8() else "fp32"
     if precision == "int8":
         to_int8(network.encoder)
-    return Model(network.to(target), tokenizer, description, folder, precision)
+    return Model(network.to(target), tokenizer, description, folder, precision, fingerprint)
 
 
 def evaluate(

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
+from swissbert.checksums import check_own
 from swissbert.config import EncoderSettings, ModelSettings
 from swissbert.errors import SwissbertError
 from swissbert.files import read_object
@@ -33,7 +34,9 @@ class Description(Settings):
         scores: Scores on dev rows by dotted name; those that are undefined are left out.
         notes: What a reader of the scores must know, by task.
         provenance: Versions, machine, recipe, seed and date; free keys.
-        compact: SHA-256 checksums of a compact folder; None for a full one.
+        compact: Checksums of what a compact folder takes from its base encoder; None for a full one.
+        checksums: Checksums of the files of the folder (see `swissbert.checksums`), from `save_model`. Folders of
+            swissbert 0.1.0 have none.
     """
 
     format: int
@@ -44,6 +47,7 @@ class Description(Settings):
     notes: dict[str, list[str]] | None = None
     provenance: dict[str, Any] = Field(default={})
     compact: dict[str, str] | None = None
+    checksums: dict[str, str] | None = None
 
     @model_validator(mode="after")
     def _different_names(self) -> Self:
@@ -67,10 +71,16 @@ def read_description(folder: Path, kinds: Mapping[str, Kind] | None = None) -> D
     Raises:
         SwissbertError: If it is missing, damaged, of another format, or belongs to an exported ONNX folder.
     """
-    table = without_paths(read_table(folder))
-    return validated(
-        Description, table, str(folder / DESCRIPTION), context={"kinds": dict(kinds or {}), "any_format": True}
+    path = folder / DESCRIPTION
+    stored = read_object(path)
+    description = validated(
+        Description,
+        without_paths(_upgraded(stored, path)),
+        str(path),
+        context={"kinds": dict(kinds or {}), "any_format": True},
     )
+    check_own(stored, path)  # afterwards, because a key misspelt by hand has a better message
+    return description
 
 
 def read_table(folder: Path) -> dict[str, Any]:
@@ -79,11 +89,15 @@ def read_table(folder: Path) -> dict[str, Any]:
     Raises:
         SwissbertError: If it is missing, is not JSON, is of another format, or belongs to an exported ONNX folder.
     """
-    path = folder / DESCRIPTION
-    table = read_object(path)
+    return _upgraded(read_object(folder / DESCRIPTION), folder / DESCRIPTION)
+
+
+def _upgraded(stored: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Check the format of a description, and convert one of an earlier format."""
+    table = dict(stored)
     version = table.get("format")
     if version == "onnx":
-        raise SwissbertError(f"{folder}: an exported ONNX folder, for onnxruntime; a model folder is expected")
+        raise SwissbertError(f"{path.parent}: an exported ONNX folder, for onnxruntime; a model folder is expected")
     if type(version) is not int or not 1 <= version <= FORMAT:
         raise SwissbertError(
             f"{path}: format is {shown(version)}, but this version of swissbert reads formats 1 to {FORMAT}; a newer "

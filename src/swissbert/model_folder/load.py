@@ -1,5 +1,6 @@
 """Find and read a model folder."""
 
+import json
 import os.path
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import NamedTuple
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from swissbert.checksums import Digest, check_files, checksum, warn
 from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.checkpoint import mismatch, read_encoder
 from swissbert.errors import SwissbertError
@@ -19,16 +21,26 @@ from swissbert.model_folder.description import Description, read_description
 from swissbert.model_folder.hub import is_hub_id, pull
 from swissbert.model_folder.network import build_network, outside_encoder
 from swissbert.model_folder.origin import base_folder
+from swissbert.model_folder.steady import read_steadily
 from swissbert.paths import check_path
 
 
 class Stored(NamedTuple):
-    """The parts of a model as a folder holds them; the network is on the CPU, in fp32 and eval mode."""
+    """The parts of a model as a folder holds them; the network is on the CPU, in fp32 and eval mode.
+
+    Attributes:
+        network: Encoder and heads.
+        tokenizer: The encoder's tokenizer.
+        description: Tasks, settings, scores and provenance.
+        folder: The folder.
+        fingerprint: A checksum of everything that answers depend on, as it was read.
+    """
 
     network: MultitaskModel
     tokenizer: Tokenizer
     description: Description
     folder: Path
+    fingerprint: str
 
 
 def resolve_folder(name: str | Path) -> Path:
@@ -42,7 +54,13 @@ def resolve_folder(name: str | Path) -> Path:
         SwissbertError: If there is no such model.
     """
     path = layout.MINI if str(name) == "mini" else Path(name)
-    for candidate in (path, path / layout.BEST_MODEL, path / layout.REPLACED_MODEL):
+    places = [
+        path,
+        path / layout.BEST_MODEL,
+        path / layout.REPLACED_MODEL,
+        *([layout.replaced(path)] if path.name else []),
+    ]
+    for candidate in places * 2:  # once more, as the folder may be renamed in between
         if (candidate / layout.DESCRIPTION).is_file():
             return candidate
     if path.is_dir():
@@ -64,7 +82,7 @@ def read_model(
     heads: Mapping[str, type[Head]] | None = None,
     kinds: Mapping[str, Kind] | None = None,
 ) -> Stored:
-    """Read a model.
+    """Read a model, whole and undamaged, also while a run replaces it.
 
     Args:
         name: See `resolve_folder`.
@@ -75,13 +93,22 @@ def read_model(
         SwissbertError: Names file and reason.
     """
     check_path(name, "model")
-    folder = resolve_folder(name)
+    return read_steadily(lambda: resolve_folder(name), lambda folder: _read(folder, heads, kinds))
+
+
+def _read(folder: Path, heads: Mapping[str, type[Head]] | None, kinds: Mapping[str, Kind] | None) -> Stored:
     description = read_description(folder, kinds)
-    base = folder  # the folder with the vocabulary
+    _check_files(folder, description)
+    if description.compact is None:
+        return _read_with(folder, folder, description, heads)
+    return read_steadily(lambda: base_folder(folder), lambda base: _read_with(base, folder, description, heads))
+
+
+def _read_with(base: Path, folder: Path, description: Description, heads: Mapping[str, type[Head]] | None) -> Stored:
+    """Read a model; `base` is the folder with the vocabulary, that of the base encoder for a compact folder."""
     if description.compact is None:
         encoder = read_encoder(folder)
     else:
-        base = base_folder(folder)
         compact.check(description.compact, folder, base)
         encoder = compact.read_delta(folder, base)
     longest, limit = description.encoder.max_length, encoder.config.max_positions
@@ -102,7 +129,32 @@ def read_model(
         raise SwissbertError(
             f"{base}: gives other tokens than when {folder} was written; use the same version of tokenizers"
         )
-    return Stored(network.eval(), tokenizer, description, folder)
+    return Stored(network.eval(), tokenizer, description, folder, _fingerprint(folder, description))
+
+
+def _check_files(folder: Path, description: Description) -> None:
+    """Compare the files of a folder with their checksums; log a line if it has none."""
+    if description.checksums:
+        check_files(description.checksums, folder / layout.DESCRIPTION)
+    elif description.compact is None:
+        warn(
+            f"{folder}: was written without checksums, so damage to its files would not be noticed; save the model again to "
+            "add them"
+        )
+
+
+def _fingerprint(folder: Path, description: Description) -> str:
+    """Return a checksum of a description and of the files that it has checksums of, or of those that are there."""
+    sums = {**(description.compact or {}), **(description.checksums or {})}
+    sums.pop(layout.DESCRIPTION, None)
+    for name in layout.ANSWER_FILES:
+        if name not in sums and (folder / name).is_file():
+            sums[name] = checksum(folder / name)
+    digest = Digest()
+    digest.update(
+        json.dumps([description.model_dump(mode="json", exclude={"checksums"}), sorted(sums.items())]).encode()
+    )
+    return digest.checksum
 
 
 def _check_heads(description: Description, heads: Mapping[str, type[Head]], folder: Path) -> None:

@@ -1,12 +1,12 @@
 """A training run: from settings to a run folder with the best model in it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from swissbert.checksums import Digest, check_all
 from swissbert.config import RunConfig, dump_config, load_config
 from swissbert.device import same_threads_afterwards
 from swissbert.display import Display
@@ -16,7 +16,7 @@ from swissbert.files import locked, make_folder, recover, sweep, write_text, wri
 from swissbert.model.heads.base import Head
 from swissbert.model.multitask import MultitaskModel
 from swissbert.model_folder import layout
-from swissbert.model_folder.description import FORMAT, Description
+from swissbert.model_folder.description import FORMAT, Description, read_table
 from swissbert.model_folder.load import resolve_folder
 from swissbert.model_folder.save import save_model
 from swissbert.mtl.balancing import Balancer
@@ -269,20 +269,30 @@ class Run:
         with writing(self._checkpoints):
             make_folder(self._checkpoints)
             sweep(self._checkpoints)
-        progress = load_checkpoint(self._checkpoints, self.training_step.modules, self.training_step.optimizer)
+        progress = load_checkpoint(
+            self._checkpoints, self.training_step.modules, self.training_step.optimizer, self._display.say
+        )
         run = str(self._record.get("run", ""))
         if progress.step and progress.run != run:
             raise SwissbertError(
                 f"{self._checkpoints / f'step-{progress.step}'}: this checkpoint was written by another run than the "
                 f"{layout.RUN_RECORD} beside it; remove it to go on from the one before"
             )
+        self._check_model(progress)
         self.progress, line = check_best_model(
             self.out, replace(progress, run=run), self.config.train, is_same=self._is_same
         )
         if line:
             self._display.say(line)
         self._introduce()
-        log = MetricsLog(self.out, self.progress.step, tensorboard=self.config.train.tensorboard)
+        log = MetricsLog(
+            self.out,
+            self.progress.step,
+            tensorboard=self.config.train.tensorboard,
+            size=self.progress.log_bytes,
+            checksum=self.progress.log_checksum,
+            log=self._display.say,
+        )
         try:
             notify(self._callbacks, "on_start", self)
             self._loop(log)
@@ -292,13 +302,30 @@ class Run:
             raise
         log.close()
         folder = resolve_folder(self.out)
-        description = json.loads((folder / layout.DESCRIPTION).read_text(encoding="utf-8"))
+        scores = read_table(folder).get("scores", {})
         baselines = compare(self.prepared) if self.config.train.baseline else {}
-        for line in comparison_lines(self.prepared, description["scores"], baselines) if baselines else []:
+        for line in comparison_lines(self.prepared, scores, baselines) if baselines else []:
             self._display.say(line)
-        result = Result(folder, description["scores"], self.progress, baselines)
+        result = Result(folder, scores, self.progress, baselines)
         notify(self._callbacks, "on_end", result)
         return result
+
+    def _check_model(self, progress: Progress) -> None:
+        """Check that the best model of a resumed run is still there and whole, as it may stay the best.
+
+        Raises:
+            SwissbertError: If it is not; says what to do.
+        """
+        if progress.best_step is None:
+            return
+        try:
+            check_all(resolve_folder(self.out) / layout.DESCRIPTION)
+        except SwissbertError as error:
+            raise SwissbertError(
+                f"{self.out / layout.BEST_MODEL}: the best model so far, of step {progress.best_step}, is missing or "
+                f"damaged ({error}); put a copy of it there, or remove {self._checkpoints} and resume, which trains the run "
+                "from its beginning"
+            ) from error
 
     def _introduce(self) -> None:
         """Show what is about to be trained, and on which hardware."""
@@ -337,7 +364,7 @@ class Run:
                 stopping = stop.is_set()
                 if done in ends or stopping or (every is not None and done % every == 0):
                     log.sync()  # a checkpoint is never ahead of the log
-                    self._save_checkpoint()
+                    self._save_checkpoint(log.digest)
                     bar.pause()
                 if stopping and not self.is_complete:
                     raise Stopped(done, self.total, self.out)
@@ -395,6 +422,7 @@ class Run:
         )
         save_model(self.out / layout.BEST_MODEL, prepared.network, prepared.tokenizer, description)
 
-    def _save_checkpoint(self) -> None:
+    def _save_checkpoint(self, log: Digest) -> None:
         step = self.training_step
-        save_checkpoint(self._checkpoints, step.modules, step.optimizer, self.progress, self.config.train.keep)
+        progress = replace(self.progress, log_bytes=log.size, log_checksum=log.checksum)
+        save_checkpoint(self._checkpoints, step.modules, step.optimizer, progress, self.config.train.keep)

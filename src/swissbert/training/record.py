@@ -1,28 +1,21 @@
 """The record of a run, ``run.json``: written with a checksum of its contents, so that a hand edit is noticed."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from swissbert.checksums import KEY
 from swissbert.errors import SwissbertError
-from swissbert.files import write_text
+from swissbert.files import read_object
 from swissbert.model_folder import layout
-from swissbert.training.state import read_run_record
+from swissbert.training.state import read_run_record, write_run_record
 
 
 def write_record(out: Path, table: Mapping[str, Any]) -> dict[str, Any]:
-    """Write ``run.json`` and return its contents.
-
-    Args:
-        out: The run folder.
-        table: Contents; their checksum is added.
-    """
-    contents = {key: value for key, value in table.items() if key != "checksum"}
-    contents["checksum"] = _checksum(contents)
-    write_text(out / layout.RUN_RECORD, json.dumps(contents, indent=2) + "\n")
-    return contents
+    """Write ``run.json`` into a run folder, with a checksum, and return its contents."""
+    write_run_record(out / layout.RUN_RECORD, dict(table))
+    return dict(table)
 
 
 def read_record(out: Path) -> dict[str, Any] | None:
@@ -36,10 +29,10 @@ def read_record(out: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     table = read_run_record(path)
-    if ("checksum" in table or "run" in table) and table.get("checksum") != _checksum(table):
+    if "run" in table and KEY not in read_object(path):
         raise SwissbertError(
-            f"{path}: was changed since it was written (its checksum is not that of its contents); put the earlier file "
-            "back, or remove it to resume without comparing anything with how the run began"
+            f"{path}: was changed since it was written (its checksum is gone); put the earlier file back, or remove it to "
+            "resume without comparing anything with how the run began"
         )
     return table
 
@@ -52,9 +45,3 @@ def run_of_checkpoint(out: Path, step: int) -> str:
         return ""
     run = progress.get("run") if isinstance(progress, dict) else None
     return run if isinstance(run, str) else ""
-
-
-def _checksum(table: Mapping[str, Any]) -> str:
-    """Return the checksum of all contents but the checksum itself, whatever the layout of the text."""
-    contents = {key: value for key, value in table.items() if key != "checksum"}
-    return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()
