@@ -11,6 +11,9 @@ from swissbert.model_folder.layout import METRICS_LOG
 SAME = ("model/model.safetensors", "model/heads.safetensors")
 """Files of a run that are the same in every run of the same recipe."""
 
+ONLY_LONG = " (only at full length)"
+"""Added to what a trial does if its short form does nothing."""
+
 
 class Bench:
     """Inputs of commands, and the outcome of a trial.

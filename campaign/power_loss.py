@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from campaign.commands import MORE, Command, files_of, kill_at, log_lines, odd_end, warm_up
+from campaign.disk_bench import ONLY_LONG
 from campaign.frame import Outcome, Setting
 from campaign.inputs import pickled_encoder, recipe, tiny_encoder
 from campaign.recording import Change, NotRecorded, record
@@ -48,7 +49,7 @@ class Bench:
     """
 
     def __init__(self, setting: Setting, what: str, *more: str) -> None:
-        warm_up(*(() if setting.short else more))
+        warm_up(*more)
         self.setting, self.outcome, self.folder = setting, Outcome(what), setting.folder
         self.disk = self.folder / "disk"
         self.disk.mkdir()
@@ -171,38 +172,41 @@ def training(setting: Setting) -> Outcome:
 
 def answers(setting: Setting) -> Outcome:
     """Files of answers are the old or the new ones; a job in shards goes on, and a finished one is finished."""
-    bench = Bench(setting, "power loss while answering, into files and shards")
+    what = "power loss while answering, into files and shards"
+    if setting.short:
+        return Outcome(what + ONLY_LONG)
+    bench = Bench(setting, what)
     run = bench.folder / "run"
     bench.make("train", bench.recipe, "--out", run)
     texts = bench.folder / "texts.txt"
     texts.write_text("".join(f"a good film, number {number}\n" for number in range(60)), encoding="utf-8")
     predict = ("predict", run, "--task", "sst", "--input", texts)
-    for name in ("answers.jsonl", "answers.csv", "answers.parquet")[: setting.number(3, 1)]:
+    for name in ("answers.jsonl", "answers.csv", "answers.parquet"):
         out = bench.disk / name
         arguments = (*predict, "--output", out)
         old: State = {} if out.suffix == ".jsonl" else {name: b"old"}
         bench.cut(arguments, bench.whole_or_again(out, arguments, {"": b"old"}), 40, old)
-    if not setting.short:
-        folder = bench.disk / "new/shards"
-        sharded = (*predict, "--output-dir", folder, "--shard-rows", "20")
-        bench.make(*sharded)
-        whole = _content(folder)
+    folder = bench.disk / "new/shards"
+    sharded = (*predict, "--output-dir", folder, "--shard-rows", "20")
+    bench.make(*sharded)
+    whole = _content(folder)
 
-        def judge(moment: Moment) -> str | None:
-            odd, text = bench.run(*sharded)
-            if moment.is_end and "finished already" not in text:
-                return f"the job that ended is not finished: {text.strip()[-200:]}"
-            return odd or (None if _content(folder) == whole else f"the shards are {_shown(_content(folder), whole)}")
+    def judge(moment: Moment) -> str | None:
+        odd, text = bench.run(*sharded)
+        if moment.is_end and "finished already" not in text:
+            return f"the job that ended is not finished: {text.strip()[-200:]}"
+        return odd or (None if _content(folder) == whole else f"the shards are {_shown(_content(folder), whole)}")
 
-        bench.cut(sharded, judge, 50)
+    bench.cut(sharded, judge, 50)
     return bench.outcome
 
 
 def products(setting: Setting) -> Outcome:
     """Exports, prediction files, recipes and converted weights are whole, or made again."""
-    bench = Bench(setting, "power loss while exporting, submitting, converting, declaring", *MORE)
+    what = "power loss while exporting, submitting, converting, declaring"
     if setting.short:
-        return bench.outcome
+        return Outcome(what + ONLY_LONG)
+    bench = Bench(setting, what, *MORE)
     run, table = bench.folder / "run", bench.folder / "table.csv"
     bench.make("train", bench.recipe, "--out", run)
     pickled = pickled_encoder(bench.folder / "pickled", bench.encoder)
@@ -229,9 +233,10 @@ def products(setting: Setting) -> Outcome:
 
 def reproduction(setting: Setting) -> Outcome:
     """A table goes on with the rows that are not finished, and its scores are the same."""
-    bench = Bench(setting, "power loss while reproducing a table, then again", *MORE)
+    what = "power loss while reproducing a table, then again"
     if setting.short:
-        return bench.outcome
+        return Outcome(what + ONLY_LONG)
+    bench = Bench(setting, what, *MORE)
     out = bench.disk / "new/paper"
     settings = ("train.epochs=1", "train.epoch_ends=2", "data.limit=24", "train.threads=1", "encoder.max_length=32")
     rows = ("--rows", "pair", "--data", "starter", "--encoder", bench.encoder, "--out", out)
@@ -253,9 +258,10 @@ def reproduction(setting: Setting) -> Outcome:
 
 def cache(setting: Setting) -> Outcome:
     """A damaged token cache is made again: the losses are the same."""
-    bench = Bench(setting, "power loss while filling the token cache, then trained")
+    what = "power loss while filling the token cache, then trained"
     if setting.short:
-        return bench.outcome
+        return Outcome(what + ONLY_LONG)
+    bench = Bench(setting, what)
     whole = bench.folder / "whole"
     bench.make("train", bench.recipe, "--out", whole)
     os.environ["SWISSBERT_CACHE"] = str(bench.disk / "tokens")

@@ -8,7 +8,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from campaign.disk_bench import Bench, left_over, odd_answer
+from campaign.disk_bench import ONLY_LONG, Bench, left_over, odd_answer
 from campaign.frame import Outcome, Setting
 
 SOURCE = Path(__file__).parent.parent / "src"
@@ -16,7 +16,10 @@ SOURCE = Path(__file__).parent.parent / "src"
 
 def environments(setting: Setting) -> Outcome:
     """Commands with odd variables, names, limits, and without a current folder."""
-    bench = Bench(setting, "odd variables, names, limits, current folders")
+    what = "odd variables, names, limits, current folders"
+    if setting.short:
+        return Outcome(what + ONLY_LONG)
+    bench = Bench(setting, what)
     new = iter(setting.folder / f"odd-{number}" for number in range(99))
     missing = str(setting.folder / "missing")
     caches = {
@@ -32,20 +35,18 @@ def environments(setting: Setting) -> Outcome:
         ("TMPDIR is missing", {"TMPDIR": missing, "TEMP": missing}),
         *((f"the cache is {name}", {"SWISSBERT_CACHE": path}) for name, path in caches.items()),
     ]
-    for name, variables in cases[: setting.number(99, 2)]:
+    for name, variables in cases:
         use = partial(os.environ.update, {key: str(value) for key, value in variables.items()})
         run = next(new)
         bench.attempt(name, ("train", bench.recipe, "--out", run), (0,), use, partial(bench.same_run, run))
     answers = setting.folder / "answers"
     answers.mkdir()
-    for letters in ("Zürich-中".encode(), b"\xff\xfe", b"r" * 250, b"r" * 256, b"-x", b"a\nb", b" ")[
-        : setting.number(99, 1)
-    ]:
+    for letters in ("Zürich-中".encode(), b"\xff\xfe", b"r" * 250, b"r" * 256, b"-x", b"a\nb", b" "):
         run = setting.folder / os.fsdecode(letters)
         bench.attempt(f"a run named {letters[:9]!r}", ("train", bench.recipe, "--out", run), (0, 2))
         output = ("predict", bench.run, "--task", "sst", "fine", "--output", answers / run.name)
         bench.attempt(f"answers named {letters[:9]!r}", output, (0, 2), then=partial(left_over, answers))
-    for name, arguments in list(bench.writers(Path("relative/out")).items())[: setting.number(4, 1)]:
+    for name, arguments in list(bench.writers(Path("relative/out")).items())[:4]:
         bench.attempt(
             f"{name}, where the current folder is gone", arguments, (0, 2), partial(_leave, setting.folder / "gone")
         )
@@ -53,7 +54,7 @@ def environments(setting: Setting) -> Outcome:
     for name, (kind, value) in limits.items():
         limit = partial(resource.setrlimit, kind, (value, value))
         bench.attempt(name, ("predict", bench.run, "--task", "sst", "fine"), (0, 2), limit)
-    for name in list(bench.writers(Path("x")))[: setting.number(99, 1)]:
+    for name in bench.writers(Path("x")):
         folder = setting.folder / f"private-{name}"
         folder.mkdir(mode=0o700)
         arguments = bench.writers(folder / "out")[name]
@@ -63,7 +64,10 @@ def environments(setting: Setting) -> Outcome:
 
 def streams(setting: Setting) -> Outcome:
     """Commands whose standard streams are closed, full, folders or pipes, as a shell starts them."""
-    bench = Bench(setting, "closed, full and odd streams, odd locales")
+    what = "closed, full and odd streams, odd locales"
+    if setting.short:
+        return Outcome(what + ONLY_LONG)
+    bench = Bench(setting, what)
     big, texts = f"predict '{bench.run}' --task sst --input '{bench.texts}'", bench.texts
     train = f"train '{bench.recipe}' --out"
     cases: list[tuple[str, tuple[int, ...]]] = [
@@ -88,7 +92,7 @@ def streams(setting: Setting) -> Outcome:
         (f"LC_ALL=xx_YY.UTF-8 COLUMNS=0 TERM=dumb SB evaluate '{bench.run}'", (0,)),
         (f"env -i PYTHONPATH='{SOURCE}' SB predict '{bench.run}' --task sst fine", (0,)),
     ]
-    for line, allowed in cases[: setting.number(99, 1)]:
+    for line, allowed in cases:
         shell = line.replace("SB ", f"{shlex.quote(sys.executable)} -m swissbert ")
         variables = {**os.environ, "PYTHONPATH": str(SOURCE)}
         code: int | str
