@@ -7,10 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from io import StringIO
-from typing import TYPE_CHECKING, TextIO
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+from typing import Any, TextIO
 
 from swissbert.wording import one_line, printable
 
@@ -28,7 +25,7 @@ class Display:
 
         self._stream = stream or sys.stderr
         if self._stream is sys.__stderr__:
-            self._stream = never_failing(self._stream)
+            self._stream = never_failing(sys.stderr)
         self._quiet = quiet
         self._console = Console(file=self._stream, quiet=quiet, highlight=False, soft_wrap=True, emoji=False)
 
@@ -97,7 +94,7 @@ class Display:
 class _NeverFailing(io.FileIO):
     """A file whose writes count as done where they are not possible."""
 
-    def write(self, data: "ReadableBuffer", /) -> int:
+    def write(self, data: Any, /) -> int:
         """Write, or drop what has no reader or no room."""
         try:
             return super().write(data) or 0

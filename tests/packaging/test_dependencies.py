@@ -15,7 +15,11 @@ from conftest import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 SOURCE = ROOT / "src" / "swissbert"
-LOCAL = {"swissbert", *(path.stem for folder in ("benchmarks", "tests") for path in (ROOT / folder).rglob("*.py"))}
+LOCAL = {
+    "swissbert",
+    "campaign",
+    *(path.stem for folder in ("benchmarks", "tests") for path in (ROOT / folder).rglob("*.py")),
+}
 """Modules of this repository."""
 
 DISTRIBUTIONS = packages_distributions()
