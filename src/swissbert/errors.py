@@ -1,9 +1,17 @@
-"""The exception for mistakes of a caller."""
+"""The exception for mistakes of a caller, and how text of other people is quoted."""
 
 import difflib
+import re
 import unicodedata
 from collections.abc import Iterable
+from itertools import islice
 
+LONGEST = 600
+"""Characters of a message; of a longer one the middle is left out."""
+LONGEST_WORD, MOST_WORDS = 100, 1000
+"""Characters of a word, and number of known words, that are compared to offer the nearest one."""
+_UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters without the line feed, marks that change the direction of text, and halves of surrogate pairs."""
 PLAUSIBLE = 0.7
 """Share of letters that two names have in common, from 0 to 1, from which the one may be the other misspelt."""
 
@@ -12,7 +20,8 @@ class SwissbertError(Exception):
     """A mistake that the caller can correct, as one sentence: what is wrong, the value, what is allowed, what to do.
 
     Messages name arguments and settings and never command-line options. The command line prints the message without a
-    traceback, adds the option that belongs to `argument`, and exits with status 2.
+    traceback, adds the option that belongs to `argument`, and exits with status 2. A message may quote a file of any
+    content, so it is one line of at most `LONGEST` characters, with control characters escaped.
 
     Attributes:
         argument: Name of the function argument that corrects the mistake, if one does, for instance ``out``.
@@ -23,17 +32,27 @@ class SwissbertError(Exception):
     """
 
     def __init__(self, message: str, *, argument: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(clipped(one_line(clipped(message, LONGEST)), LONGEST))
         self.argument = argument
+
+
+def clipped(text: str, most: int) -> str:
+    """Return a text with its middle left out if it has more than `most` characters; the end of a message says what to do."""
+    if len(text) <= most:
+        return text
+    end = most // 3
+    return f"{text[: most - end - 5]} ... {text[-end:]}"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return ``; did you mean 'x'?`` for the known word closest to `word`, or an empty string.
 
     A word is close if it is the same but for case, if the one is the beginning of the other, or if most letters agree:
-    a suggestion that is only the least bad one leads away from the mistake.
+    a suggestion that is only the least bad one leads away from the mistake. Very long words are not compared.
     """
-    folded, names = word.casefold(), list(known)
+    if len(word) > LONGEST_WORD:
+        return ""
+    folded, names = word.casefold(), [name for name in islice(known, MOST_WORDS) if len(name) <= LONGEST_WORD]
     shares = [difflib.SequenceMatcher(None, name.casefold(), folded).ratio() for name in names]
     if shares and max(shares) >= PLAUSIBLE:
         return f"; did you mean '{names[shares.index(max(shares))]}'?"
@@ -47,6 +66,20 @@ def visible(text: str) -> str:
         return " ".join(text.split())
     composed = unicodedata.normalize("NFC", text)
     return " ".join("".join(mark for mark in composed if unicodedata.category(mark) != "Cf").split())
+
+
+def printable(text: str) -> str:
+    """Return a text as it may be written to a terminal: what is no visible text is escaped, such as ``\\u001b``.
+
+    Names of labels, tasks, metrics and files may come from a stranger, and a terminal obeys control characters: it moves
+    the cursor, changes the title or hides what follows. Line feeds stay; `one_line` escapes them too.
+    """
+    return _UNSAFE.sub(lambda mark: f"\\u{ord(mark[0]):04x}", text)
+
+
+def one_line(text: str) -> str:
+    """Return `printable` text without line feeds, for the cell of a table."""
+    return printable(text).replace("\n", "\\u000a")
 
 
 def _is_beginning(word: str, other: str) -> bool:

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from swissbert.data.tokenizer_file import check_size
 from swissbert.data.vocabulary import CONFIG, FILE, VOCABULARY, read_stored, read_tokenizer
-from swissbert.data.word_piece import config_table
+from swissbert.data.word_piece import config_table, engine_errors
 from swissbert.errors import SwissbertError
 
 
@@ -95,7 +96,7 @@ class Tokenizer:
 
     def __init__(self, folder: Path, vocab_size: int | None = None, *, as_stored: bool = False) -> None:
         self.folder = folder
-        self._parts = parts = read_stored(folder) if as_stored else read_tokenizer(folder)
+        self._parts = parts = (read_stored if as_stored else read_tokenizer)(folder, vocab_size)
         self._fast, self.longest, self.notes = parts.fast, parts.longest, parts.notes
         self._lock = threading.Lock()
         self._fast.no_padding()
@@ -105,14 +106,13 @@ class Tokenizer:
         lacking = [token for token in names if self._fast.token_to_id(token) is None]
         if lacking:
             raise SwissbertError(f"{folder}: the vocabulary lacks {' and '.join(lacking)}")
-        pair = self._fast.encode("", "")
+        with engine_errors(folder):
+            pair = self._fast.encode("", "")
         if self._fast.encode("").ids != [self.cls, self.sep] or pair.ids != [self.cls, self.sep, self.sep]:
             raise SwissbertError(
                 f"{folder}: the tokenizer does not put {names[0]} before and {names[1]} after a text, as BERT's does"
             )
-        entries = max(self._fast.get_vocab().values()) + 1
-        if vocab_size is not None and entries > vocab_size:
-            raise SwissbertError(f"{folder}: the vocabulary has {entries} entries, but the encoder has {vocab_size}")
+        check_size([*parts.vocabulary.values(), *self._fast.get_added_tokens_decoder()], vocab_size, folder)
 
     def encode(self, texts: list[str], pairs: list[str] | None, *, together: bool, max_length: int) -> TokenTable:
         """Tokenize texts or pairs of texts.

@@ -15,7 +15,7 @@ from swissbert.model_folder.encoders import is_local
 from swissbert.model_folder.layout import DESCRIPTION
 from swissbert.older_settings import upgraded_tasks
 from swissbert.settings import Settings, shown, validated
-from swissbert.tasks import Task
+from swissbert.tasks import Task, names_once
 
 FORMAT = 2
 """Version of the model folder's layout. Format 1, of swissbert 0.1.0, differs in the meaning of settings only."""
@@ -47,10 +47,7 @@ class Description(Settings):
 
     @model_validator(mode="after")
     def _different_names(self) -> Self:
-        names = [task.name for task in self.tasks]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"tasks: the name '{name}' is used twice")
+        names_once(self.tasks)
         for task in self.tasks:
             if not task.is_complete:
                 raise ValueError(f"tasks: '{task.name}' has neither labels nor range")

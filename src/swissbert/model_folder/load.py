@@ -5,11 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-
 from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.checkpoint import mismatch, read_encoder
+from swissbert.encoder.weights import need_finite, open_file
 from swissbert.errors import SwissbertError
 from swissbert.kinds import Kind
 from swissbert.model.heads.base import Head
@@ -120,15 +118,16 @@ def _check_heads(description: Description, heads: Mapping[str, type[Head]], fold
 
 
 def _load_heads(network: MultitaskModel, path: Path) -> None:
-    try:
-        stored = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise SwissbertError(f"{path}: not a readable safetensors file ({error})") from error
     modules = outside_encoder(network)
-    problems = mismatch(
-        {name: tuple(tensor.shape) for name, tensor in modules.state_dict().items()},
-        {name: tuple(tensor.shape) for name, tensor in stored.items()},
-    )
-    if problems:
-        raise SwissbertError(f"{path}: the tensors do not fit {layout.DESCRIPTION}: {problems}")
+    state = modules.state_dict()
+    with open_file(path) as weights:
+        problems = mismatch(
+            {name: tuple(tensor.shape) for name, tensor in state.items()},
+            {name: weights.shape(name) for name in weights.names},
+        )
+        if problems:
+            raise SwissbertError(f"{path}: the tensors do not fit {layout.DESCRIPTION}: {problems}")
+        stored = {name: weights.get(name) for name in weights.names}
+    for name, tensor in stored.items():
+        need_finite(tensor, name, path)
     modules.load_state_dict(stored)
