@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from io import StringIO
 from typing import TextIO
 
+from swissbert.errors import one_line, printable
+
 
 class Display:
     """Messages and progress on standard error: bars on a terminal, else a line every ten seconds.
@@ -25,8 +27,8 @@ class Display:
         self._console = Console(file=self._stream, quiet=quiet, highlight=False, soft_wrap=True, emoji=False)
 
     def say(self, text: str) -> None:
-        """Print a line."""
-        self._console.print(text, markup=False)
+        """Print a line, without control characters."""
+        self._console.print(printable(text), markup=False)
 
     @contextlib.contextmanager
     def steps(self, total: int, done: int) -> Iterator["Steps"]:
@@ -177,7 +179,7 @@ def _clock(seconds: float) -> str:
 
 
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """Format a plain-text table.
+    """Format a plain-text table. Cells are one line each, without control characters.
 
     Args:
         title: Line above the table.
@@ -192,10 +194,10 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], left
 
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for i, name in enumerate(header):
-        grid.add_column(Text(name), justify="left" if i < left else "right", no_wrap=True)
+        grid.add_column(Text(one_line(name)), justify="left" if i < left else "right", no_wrap=True)
     for row in rows:
-        grid.add_row(*(Text(cell) for cell in row))
+        grid.add_row(*(Text(one_line(cell)) for cell in row))
     out = StringIO()
     Console(file=out, width=10_000, force_terminal=False).print(grid)  # cells are never cut
     lines = [line.rstrip() for line in out.getvalue().splitlines()]
-    return "\n".join([title, *(line for line in lines if line)])
+    return "\n".join([one_line(title), *(line for line in lines if line)])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
-from swissbert.errors import SwissbertError
+from swissbert.errors import SwissbertError, one_line, printable
 from swissbert.version import __version__
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _refuse_repeated(arguments: list[str]) -> None:
 
 def _fail(message: str) -> NoReturn:
     with suppress(OSError):
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {printable(message)}", file=sys.stderr)
     sys.exit(2)
 
 
@@ -196,10 +196,10 @@ def report_bad_rows(source: str, rows: "list[BadRow]") -> None:
     if rows:
         more = [f"and {len(rows) - 5:,} more"] if len(rows) > 5 else []
         lines = [f"{source}: {len(rows):,} bad row(s) left out", *map(str, rows[:5]), *more]
-        print("\n  ".join(lines), file=sys.stderr)
+        print("\n  ".join(map(one_line, lines)), file=sys.stderr)
 
 
 def report_labels(source: str, notes: "LabelNotes") -> None:
     """Print how many rows of a source have no label, and which labels are not written as declared, to standard error."""
     for line in filter(None, [notes.without_label(), notes.other_spellings()]):
-        print(f"{source}: {line}", file=sys.stderr)
+        print(one_line(f"{source}: {line}"), file=sys.stderr)

@@ -4,6 +4,7 @@ import math
 
 from swissbert.data.check import Report, Shared
 from swissbert.display import table
+from swissbert.errors import one_line
 from swissbert.evaluation import Scores, TaskScores
 from swissbert.evaluation.confused import MANY_LABELS, most_confused, worst_labels
 from swissbert.metrics import METRICS, higher_is_better, shown, shown_as
@@ -160,4 +161,4 @@ def _shared_line(shared: Shared) -> str:
 
 
 def _block(title: str, lines: list[str]) -> str:
-    return "\n".join([title, *(f"  {line}" for line in lines)]) if lines else ""
+    return "\n".join([title, *(f"  {one_line(line)}" for line in lines)]) if lines else ""

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from swissbert.data.long_texts import CHARACTERS, LongTexts
 from swissbert.data.tokenizer_file import check_size
 from swissbert.data.vocabulary import CONFIG, FILE, VOCABULARY, read_stored, read_tokenizer
 from swissbert.data.word_piece import config_table, engine_errors
@@ -129,13 +130,31 @@ class Tokenizer:
             inputs = list(both) if together else [text for pair in both for text in pair]
         with self._lock:  # the length is a setting of the tokenizer object
             self._fast.enable_truncation(max_length, strategy="longest_first", direction=self._parts.truncation_side)
-            encoded = self._fast.encode_batch_fast(inputs)
+            if self._parts.truncation_side == "right":
+                inputs = [self._cut(item, max_length) for item in inputs]
+            with engine_errors(self.folder):
+                encoded = self._fast.encode_batch_fast(inputs)
         offsets = np.zeros(len(encoded) + 1, np.int64)
         np.cumsum([len(item) for item in encoded], out=offsets[1:])
         ids = np.fromiter((i for item in encoded for i in item.ids), np.int32, int(offsets[-1]))
         first = np.array([len(item) - sum(item.type_ids) for item in encoded], np.int32)
         cut = np.array([bool(item.overflowing) for item in encoded], bool)
         return TokenTable(ids, first, offsets, 2 if pairs is not None and not together else 1, cut)
+
+    def _cut(self, item: Any, max_length: int) -> Any:
+        """Cut a very long text or pair to what decides its tokens."""
+        if isinstance(item, str):
+            return item if len(item) <= CHARACTERS * max_length else self._long_texts.cut(item, max_length)
+        if max(map(len, item)) <= CHARACTERS * max_length:
+            return item
+        short = tuple(self._long_texts.cut(text, max_length) for text in item)
+        # of two long texts the one with more tokens keeps one more of an odd number, so all of them have to be counted
+        is_odd = (max_length - self._fast.num_special_tokens_to_add(True)) % 2
+        return item if is_odd and all(map(self._long_texts.is_long, short)) else short
+
+    @cached_property
+    def _long_texts(self) -> LongTexts:
+        return LongTexts(self._fast)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -1,5 +1,6 @@
 """Find and read a model folder."""
 
+import math
 import os.path
 from collections.abc import Mapping
 from pathlib import Path
@@ -85,6 +86,7 @@ def read_model(
         where = folder / layout.DESCRIPTION
         raise SwissbertError(f"{where}: encoder.max_length is {longest}, but this encoder takes at most {limit} tokens")
     _check_heads(description, heads or {}, folder)
+    _check_sizes(description, heads or {}, encoder.config.hidden_size, folder / layout.HEADS)
     network = build_network(
         encoder, description.tasks, description.model, freeze=description.encoder.freeze, heads=heads
     )
@@ -115,6 +117,29 @@ def _check_heads(description: Description, heads: Mapping[str, type[Head]], fold
                 f"{folder}: task '{name}' was trained with the head {path}, which is not part of swissbert; pass "
                 f"heads={{'{name}': {expected}}}"
             )
+
+
+def _check_sizes(description: Description, heads: Mapping[str, type[Head]], size: int, path: Path) -> None:
+    """Raise SwissbertError if the heads that a description asks for are larger than those in the file, before any is made.
+
+    Args:
+        description: The description.
+        heads: Head classes from outside the package, which may have any size.
+        size: Hidden size of the encoder.
+        path: The file of the heads.
+    """
+    own = [task for task in description.tasks if task.name not in heads]
+    needed = sum((task.outputs - 1) * size for task in own)  # a cosine has one output and no weights
+    if description.model.layer_sharing:
+        layers = sum(not task.is_pair for task in own) + any(task.is_pair for task in own)
+        needed += layers * size**2
+    with open_file(path) as weights:
+        held = sum(math.prod(weights.shape(name)) for name in weights.names)
+    if needed > held:
+        raise SwissbertError(
+            f"{path}: the tensors do not fit {layout.DESCRIPTION}: they hold {held:,} numbers, but its tasks take at least "
+            f"{needed:,}"
+        )
 
 
 def _load_heads(network: MultitaskModel, path: Path) -> None:
