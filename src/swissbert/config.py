@@ -19,7 +19,7 @@ from swissbert.setting_tables import absolute_encoder, anchor
 from swissbert.setting_tables import apply_overrides as apply_overrides
 from swissbert.setting_tables import differences as differences
 from swissbert.settings import Settings, read_toml, shown, validated
-from swissbert.tasks import Task, find_task, make_task
+from swissbert.tasks import Task, find_task, make_task, names_once
 
 RECIPES = Path(__file__).parent / "recipes"
 STARTER = Path(__file__).parent / "data" / "starter"
@@ -335,10 +335,7 @@ class RunConfig(Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        names = [task.name for task in self.tasks]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"tasks: the name '{name}' is used twice")
+        names = names_once(self.tasks)
         for key, table in (("loss.scale", self.loss.scale), ("sampling.weights", self.sampling.weights)):
             for name in table:
                 if name not in names:
@@ -438,14 +435,19 @@ def make_config(
     source = (overrides or {}).get("tasks", where)
     if not isinstance(tasks, list):
         raise SwissbertError(f"{source}: 'tasks' is {shown(tasks)}; it must be a list of names, files and tables")
-    resolved = [
-        find_task(task)
-        if isinstance(task, str)
-        else make_task(task, f"{source}: tasks", kinds, formats)
-        if isinstance(task, dict)
-        else task
-        for task in tasks
-    ]
+    resolved: list[object] = []
+    names: set[str] = set()
+    for task in tasks:
+        if isinstance(task, str):
+            task = find_task(task)
+        elif isinstance(task, dict):
+            task = make_task(task, f"{source}: tasks", kinds, formats)
+        resolved.append(task)
+        if not isinstance(task, Task):
+            break  # an error of its own, one for all
+        if task.name in names:
+            raise SwissbertError(f"{source}: tasks: the name '{task.name}' is used twice")
+        names.add(task.name)
     return validated(RunConfig, {**table, "tasks": resolved}, where, overrides)
 
 

@@ -30,7 +30,7 @@ class Display:
         self._console = Console(file=self._stream, quiet=quiet, highlight=False, soft_wrap=True, emoji=False)
 
     def say(self, text: str) -> None:
-        """Print a line."""
+        """Print a line, without control characters."""
         self._console.print(printable(text), markup=False)
 
     @contextlib.contextmanager
@@ -210,7 +210,7 @@ def _clock(seconds: float) -> str:
 
 
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """Format a plain-text table.
+    """Format a plain-text table. Cells are one line each, without control characters.
 
     Args:
         title: Line above the table.
@@ -231,4 +231,4 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], left
     out = StringIO()
     Console(file=out, width=10_000, force_terminal=False).print(grid)  # cells are never cut
     lines = [line.rstrip() for line in out.getvalue().splitlines()]
-    return "\n".join([title, *(line for line in lines if line)])
+    return "\n".join([one_line(title), *(line for line in lines if line)])

@@ -1,4 +1,4 @@
-"""The exception for mistakes of a caller."""
+"""The exception for mistakes of a caller, and how text of other people is quoted."""
 
 import difflib
 import unicodedata

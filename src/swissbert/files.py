@@ -13,7 +13,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-from swissbert.errors import SwissbertError
+from swissbert.errors import SwissbertError, clipped
 from swissbert.exclusive import (
     beside,
     discard,
@@ -29,6 +29,13 @@ from swissbert.exclusive import (
     writing,
 )
 from swissbert.paths import check_path
+
+JSON_BYTES = 2**24
+"""Largest JSON file that is read: three times the tokenizer.json with the most entries, half a million."""
+JSON_VALUES, JSON_TABLES = 700_000, 250_000
+"""Most values, and most tables and lists, of a JSON file: each takes about a hundred bytes of memory."""
+DEEPEST = 100
+"""How deep tables and lists of a settings file may be nested."""
 
 __all__ = [
     "locked",
@@ -225,31 +232,86 @@ def read_object(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        SwissbertError: If the file cannot be read or holds anything else.
+        SwissbertError: If the file cannot be read, holds anything else, or is larger or nested deeper than any file of
+            this kind.
     """
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise SwissbertError(f"{path}: cannot be read ({error})") from error
+        content = regular_bytes(path, JSON_BYTES)
+    except (OSError, ValueError) as error:
+        raise SwissbertError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    table = parse_json(content, path)
     if not isinstance(table, dict):
         raise SwissbertError(f"{path}: a JSON object is expected")
     return table
+
+
+def parse_json(
+    content: bytes, where: object, object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None
+) -> Any:
+    """Parse JSON of bounded size.
+
+    Args:
+        content: UTF-8 text.
+        where: Name of the file in messages.
+        object_pairs_hook: See `json.loads`.
+
+    Raises:
+        SwissbertError: If it is not JSON, has more values than `JSON_VALUES`, or is nested deeper than `DEEPEST`.
+    """
+    tables = content.count(b"{") + content.count(b"[")
+    if content.count(b",") > JSON_VALUES or tables > JSON_TABLES:
+        raise SwissbertError(
+            f"{where}: cannot be read (more than {JSON_VALUES:,} values or {JSON_TABLES:,} tables and lists)"
+        )
+    try:
+        table = json.loads(content.decode("utf-8"), object_pairs_hook=object_pairs_hook)
+    except (ValueError, RecursionError) as error:
+        raise SwissbertError(f"{where}: cannot be read ({clipped(str(error), 200)})") from error
+    if is_deep(table):
+        raise SwissbertError(f"{where}: cannot be read (tables and lists are nested more than {DEEPEST} deep)")
+    return table
+
+
+def is_deep(table: object) -> bool:
+    """Whether dictionaries and lists are nested more than `DEEPEST` deep."""
+    level = [table]
+    for _ in range(DEEPEST + 1):
+        inner: list[object] = []
+        for node in level:
+            children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+            inner += [child for child in children if isinstance(child, dict | list)]
+        if not inner:
+            return False
+        level = inner
+    return True
+
+
+def regular_bytes(path: Path, most: int) -> bytes:
+    """Read a file of bounded size.
+
+    Raises:
+        OSError, ValueError: If it cannot be opened.
+        SwissbertError: If it is no regular file, or has more than `most` bytes.
+    """
+    with open_regular(path) as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise SwissbertError(f"{path}: cannot be read (more than {most:,} bytes, the most that such a file may have)")
+    return content
 
 
 def open_regular(path: Path) -> BufferedReader:
     """Open a file for reading in binary mode. A pipe is not waited for, and a device is not read.
 
     Raises:
-        OSError: If it cannot be opened.
+        OSError, ValueError: If it cannot be opened.
         SwissbertError: If it is neither a file nor a link to one.
     """
-    file = open(  # noqa: SIM115 (for the caller)
-        path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
-    )
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
         raise SwissbertError(f"{path}: cannot be read (not a regular file)")
-    return file
+    return open(handle, "rb")
 
 
 def sha256(path: Path) -> str:
@@ -259,7 +321,7 @@ def sha256(path: Path) -> str:
         SwissbertError: If the file cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise SwissbertError(f"{path}: cannot be read ({error.strerror or error})") from error

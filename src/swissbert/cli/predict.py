@@ -15,6 +15,7 @@ from swissbert.cli.program import ModelArgument, PrecisionOption, program_name, 
 from swissbert.data.formats import FORMATS, unknown_format
 from swissbert.errors import SwissbertError
 from swissbert.files import only_writer
+from swissbert.wording import printable
 
 if TYPE_CHECKING:
     from swissbert.inference.input_columns import InputColumns
@@ -186,7 +187,7 @@ def _predict_source(model: "Model", asked: Asked, source: str, output: Path | No
 
 def _say(note: str) -> None:
     """Print a sentence about how the input is read."""
-    print(note, file=sys.stderr)
+    print(printable(note), file=sys.stderr)
 
 
 @contextmanager

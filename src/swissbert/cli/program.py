@@ -16,7 +16,7 @@ import typer
 from swissbert.display import never_failing
 from swissbert.errors import SwissbertError
 from swissbert.version import __version__
-from swissbert.wording import printable
+from swissbert.wording import one_line, printable
 
 if TYPE_CHECKING:
     from swissbert.data.rows import BadRow, LabelNotes
@@ -133,10 +133,8 @@ def _refuse_repeated(arguments: list[str]) -> None:
 
 
 def _fail(message: str) -> NoReturn:
-    # names of files may hold what a terminal would obey
-    visible = "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in message)
     with suppress(OSError):
-        print(f"error: {visible}", file=sys.stderr)
+        print(f"error: {printable(message)}", file=sys.stderr)
     sys.exit(2)
 
 
@@ -213,10 +211,10 @@ def report_bad_rows(source: str, rows: "Sequence[BadRow]") -> None:
     if rows:
         more = [f"and {len(rows) - 5:,} more"] if len(rows) > 5 else []
         lines = [f"{source}: {len(rows):,} bad row(s) left out", *map(str, rows[:5]), *more]
-        print(printable("\n  ".join(lines)), file=sys.stderr)
+        print("\n  ".join(map(one_line, lines)), file=sys.stderr)
 
 
 def report_labels(source: str, notes: "LabelNotes") -> None:
     """Print how many rows of a source have no label, and which labels are not written as declared, to standard error."""
     for line in filter(None, [notes.without_label(), notes.other_spellings()]):
-        print(printable(f"{source}: {line}"), file=sys.stderr)
+        print(one_line(f"{source}: {line}"), file=sys.stderr)

@@ -25,6 +25,7 @@ from swissbert.cli.init import (
 )
 from swissbert.cli.program import DataOption, SetOption, program_name
 from swissbert.errors import SwissbertError
+from swissbert.wording import printable
 
 if TYPE_CHECKING:
     from swissbert.config import RunConfig
@@ -167,11 +168,11 @@ def _show_plan(config: "RunConfig") -> None:
 
     prepared = prepare(config, Display())
     trainable = sum(p.numel() for p in prepared.network.parameters() if p.requires_grad)
-    print(dump_config(prepared.config))
+    print(printable(dump_config(prepared.config)))
     epochs = len(prepared.plan.ends)
     print(f"# {prepared.total:,} steps in {epochs} epochs; {trainable:,} trainable parameters")
     for line in coverage_lines(prepared.config, prepared.train, prepared.plan):
-        print(f"# {line}")
+        print(printable(f"# {line}"))
 
 
 def run(config: "RunConfig", out: Path, *, resume: bool) -> Path:

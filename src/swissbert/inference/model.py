@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Literal, cast, get_args, overload
+from typing import Any, Literal, NoReturn, cast, get_args, overload
 
 import numpy as np
 
@@ -71,6 +71,13 @@ class Model:
     def __repr__(self) -> str:
         """Name the tasks and the folder."""
         return f"<swissbert.Model of {', '.join(self.tasks)} from {self.folder}>"
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        """Refuse pickling and copying: threads may share a model, and another process loads it."""
+        raise SwissbertError(
+            f"{self!r} cannot be pickled or copied: threads may share it, and another process gets it by "
+            f"swissbert.load({str(self.folder)!r})"
+        )
 
     def task(self, name: str | None = None) -> Task:
         """Return a task by name; without a name, the only task.
@@ -326,6 +333,12 @@ def load(
     Raises:
         SwissbertError: Names file and reason.
     """
+    for argument, value, types in (("name", name, str | Path), ("device", device, str)):
+        if not isinstance(value, types):
+            raise SwissbertError(f"{argument} is {shown(value)}, but it must be a text", argument=argument)
+    for argument, table in (("heads", heads), ("kinds", kinds)):
+        if not isinstance(table, Mapping | None):
+            raise SwissbertError(f"{argument} is {shown(table)}, but it must be a dictionary by name")
     if precision not in get_args(Precision):
         raise SwissbertError(f"precision is {shown(precision)}, but it must be one of {', '.join(get_args(Precision))}")
     network, tokenizer, description, folder, fingerprint = read_model(name, heads=heads, kinds=kinds)

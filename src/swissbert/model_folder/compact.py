@@ -7,12 +7,12 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from swissbert.checksums import DamagedError, check_files, checksum
 from swissbert.encoder import Bert
 from swissbert.encoder.checkpoint import read_encoder, read_pretrained
+from swissbert.encoder.weights import FLOATS, need_finite, read_tensors
 from swissbert.errors import SwissbertError
 from swissbert.model_folder.delta import pack, unpack
 from swissbert.model_folder.layout import DELTA, DESCRIPTION, ENCODER_FILES, MORE_ENCODER_FILES
@@ -55,9 +55,12 @@ def read_delta(folder: Path, base: Path) -> Bert:
     """
     encoder = read_encoder(base)
     try:
-        encoder.load_state_dict(unpack(encoder.state_dict(), load_file(folder / DELTA)))
-    except (OSError, SafetensorError, ValueError) as error:
+        tuned = unpack(encoder.state_dict(), read_tensors(folder / DELTA, FLOATS | {"I32", "I64", "U8"}))
+    except ValueError as error:
         raise SwissbertError(f"{folder / DELTA}: does not fit the encoder in {base} ({error})") from error
+    for name, tensor in tuned.items():
+        need_finite(tensor, name, folder / DELTA)
+    encoder.load_state_dict(tuned)
     return encoder
 
 

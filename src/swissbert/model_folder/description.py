@@ -1,5 +1,6 @@
 """The contents of ``swissbert.json``: tasks, settings, scores and provenance of a model."""
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -16,8 +17,10 @@ from swissbert.model_folder.encoders import is_local
 from swissbert.model_folder.layout import DESCRIPTION
 from swissbert.older_settings import upgraded_tasks
 from swissbert.settings import Settings, shown, validated
-from swissbert.tasks import Task
+from swissbert.tasks import Task, names_once
 
+MOST_PROVENANCE, PROVENANCE_CHARACTERS = 100, 1_000_000
+"""Most keys and characters of provenance; a dozen and a few thousand are written."""
 FORMAT = 2
 """Version of the model folder's layout. Format 1, of swissbert 0.1.0, differs in the meaning of settings only."""
 
@@ -51,10 +54,7 @@ class Description(Settings):
 
     @model_validator(mode="after")
     def _different_names(self) -> Self:
-        names = [task.name for task in self.tasks]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"tasks: the name '{name}' is used twice")
+        names_once(self.tasks)
         for task in self.tasks:
             if not task.is_complete:
                 raise ValueError(f"tasks: '{task.name}' has neither labels nor range")
@@ -87,7 +87,7 @@ def read_table(folder: Path) -> dict[str, Any]:
     """Read ``swissbert.json`` of a model folder, check its format alone, and convert one of an earlier format.
 
     Raises:
-        SwissbertError: If it is missing, is not JSON, is of another format, or belongs to an exported ONNX folder.
+        SwissbertError: If it is missing, is not JSON, is of another format, has more provenance than any, or belongs to an exported ONNX folder.
     """
     return _upgraded(read_object(folder / DESCRIPTION), folder / DESCRIPTION)
 
@@ -102,6 +102,12 @@ def _upgraded(stored: Mapping[str, Any], path: Path) -> dict[str, Any]:
         raise SwissbertError(
             f"{path}: format is {shown(version)}, but this version of swissbert reads formats 1 to {FORMAT}; a newer "
             "swissbert may read it"
+        )
+    provenance = table.get("provenance")
+    many = isinstance(provenance, dict) and len(provenance) > MOST_PROVENANCE
+    if many or len(json.dumps(provenance)) > PROVENANCE_CHARACTERS:
+        raise SwissbertError(
+            f"{path}: provenance has more than {MOST_PROVENANCE:,} keys or {PROVENANCE_CHARACTERS:,} characters"
         )
     if version < FORMAT:
         table["format"] = FORMAT
@@ -143,7 +149,7 @@ def _clean(node: object, paths: Mapping[str, str]) -> Any:
         return [_clean(item, paths) for item in node]
     if not isinstance(node, str):
         return node
-    for path in sorted(paths, key=len, reverse=True):
+    for path in sorted((path for path in paths if path in node), key=len, reverse=True):
         name = paths[path].replace("\\", "\\\\")
         node = re.sub(rf"(?<![\w./-]){re.escape(path)}(?![\w-])", name, node)
     return _last(node)

@@ -1,17 +1,16 @@
 """Find and read a model folder."""
 
 import json
+import math
 import os.path
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-
 from swissbert.checksums import Digest, check_files, checksum, warn
 from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.checkpoint import mismatch, read_encoder
+from swissbert.encoder.weights import need_finite, open_file
 from swissbert.errors import SwissbertError
 from swissbert.kinds import Kind
 from swissbert.model.heads.base import Head
@@ -116,6 +115,7 @@ def _read_with(base: Path, folder: Path, description: Description, heads: Mappin
         where = folder / layout.DESCRIPTION
         raise SwissbertError(f"{where}: encoder.max_length is {longest}, but this encoder takes at most {limit} tokens")
     _check_heads(description, heads or {}, folder)
+    _check_sizes(description, heads or {}, encoder.config.hidden_size, folder / layout.HEADS)
     network = build_network(
         encoder, description.tasks, description.model, freeze=description.encoder.freeze, heads=heads
     )
@@ -173,16 +173,40 @@ def _check_heads(description: Description, heads: Mapping[str, type[Head]], fold
             )
 
 
+def _check_sizes(description: Description, heads: Mapping[str, type[Head]], size: int, path: Path) -> None:
+    """Raise SwissbertError if the heads that a description asks for are larger than those in the file, before any is made.
+
+    Args:
+        description: The description.
+        heads: Head classes from outside the package, which may have any size.
+        size: Hidden size of the encoder.
+        path: The file of the heads.
+    """
+    own = [task for task in description.tasks if task.name not in heads]
+    needed = sum((task.outputs - 1) * size for task in own)  # a cosine has one output and no weights
+    if description.model.layer_sharing:
+        layers = sum(not task.is_pair for task in own) + any(task.is_pair for task in own)
+        needed += layers * size**2
+    with open_file(path) as weights:
+        held = sum(math.prod(weights.shape(name)) for name in weights.names)
+    if needed > held:
+        raise SwissbertError(
+            f"{path}: the tensors do not fit {layout.DESCRIPTION}: they hold {held:,} numbers, but its tasks take at least "
+            f"{needed:,}"
+        )
+
+
 def _load_heads(network: MultitaskModel, path: Path) -> None:
-    try:
-        stored = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise SwissbertError(f"{path}: not a readable safetensors file ({error})") from error
     modules = outside_encoder(network)
-    problems = mismatch(
-        {name: tuple(tensor.shape) for name, tensor in modules.state_dict().items()},
-        {name: tuple(tensor.shape) for name, tensor in stored.items()},
-    )
-    if problems:
-        raise SwissbertError(f"{path}: the tensors do not fit {layout.DESCRIPTION}: {problems}")
+    state = modules.state_dict()
+    with open_file(path) as weights:
+        problems = mismatch(
+            {name: tuple(tensor.shape) for name, tensor in state.items()},
+            {name: weights.shape(name) for name in weights.names},
+        )
+        if problems:
+            raise SwissbertError(f"{path}: the tensors do not fit {layout.DESCRIPTION}: {problems}")
+        stored = {name: weights.get(name) for name in weights.names}
+    for name, tensor in stored.items():
+        need_finite(tensor, name, path)
     modules.load_state_dict(stored)

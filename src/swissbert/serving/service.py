@@ -239,7 +239,8 @@ class Service:
         """
         for is_last in (False, True):
             try:
-                return attempt()
+                attempt()
+                return
             except QueueFull as error:
                 if is_last or not self._make_room():
                     self.metrics.rejected.inc()

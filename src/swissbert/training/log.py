@@ -13,7 +13,7 @@ from typing import Any
 from swissbert.checksums import Digest, digest_of, warn
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import Scores
-from swissbert.files import make_folder, sync_folder, writing
+from swissbert.files import make_folder, sync_folder, whole_bytes, writing
 from swissbert.metrics import higher_is_better, shown_as
 from swissbert.model_folder import layout
 from swissbert.wording import shortened
