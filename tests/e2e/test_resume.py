@@ -209,9 +209,10 @@ def test_a_run_that_is_killed_repeatedly_ends_as_the_uninterrupted_one(home: Pat
     assert {".model.old", ".model.new"} <= {path.name for path in out.iterdir()}
 
     # While an old checkpoint is being removed.
-    dead = driven(home, out, "--resume", event="shutil.rmtree", pattern=r"/step-")
+    dead = driven(home, out, "--resume", event="shutil.rmtree", pattern=r"/\.step-\d+\.removed")
     assert dead.returncode == -signal.SIGKILL, dead.stderr
-    assert len([name for name in checkpoints(out) if name.startswith("step-")]) == 3
+    assert len([name for name in checkpoints(out) if name.startswith("step-")]) == 2  # it has no such name any more
+    assert len([name for name in checkpoints(out) if name.endswith(".removed")]) == 1
 
     # To the end, in a process that dies if anything is unpickled.
     done = driven(home, out, "--resume", event="pickle.find_class")

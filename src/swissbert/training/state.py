@@ -103,7 +103,7 @@ def save_checkpoint(
     write_folder(folder / f"step-{progress.step}", fill)
     for step in checkpoints(folder)[:-keep]:  # renamed first, so that half of one never counts as complete
         with suppress(OSError):
-            (folder / f"step-{step}").rename(folder / f".step-{step}.old")
+            (folder / f"step-{step}").rename(folder / f".step-{step}.removed")
     for left in folder.glob(".step-*"):  # also of a process that was killed, and damaged ones
         shutil.rmtree(left, ignore_errors=True)
 
