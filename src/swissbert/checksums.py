@@ -93,8 +93,6 @@ def unsealed(path: Path) -> dict[str, Any]:
         SwissbertError: If it cannot be read.
     """
     table = read_object(path)
-    if KEY not in table and any(map(_is_sums, table.values())):
-        raise DamagedError(f"{path}: has checksums, but not under the name '{KEY}'; install or copy it again")
     if path.name not in recorded(table, path) and KEY in table:
         check_files(recorded(table, path), path)  # a name that was damaged is that of no file
     check_own(table, path)
@@ -157,6 +155,8 @@ def recorded(table: Mapping[str, Any], path: Path) -> dict[str, str]:
     """
     sums = table.get(KEY)
     if sums is None:
+        if any(isinstance(value, dict) and str(value.get(path.name)).startswith(PREFIX) for value in table.values()):
+            raise DamagedError(f"{path}: has its checksum, but not in a table '{KEY}'; install or copy it again")
         return {}
     if not isinstance(sums, dict) or not all(isinstance(value, str) for value in sums.values()):
         raise DamagedError(f"{path}: {KEY} is not a table of file names and checksums; copy the file again")
@@ -167,10 +167,6 @@ def recorded(table: Mapping[str, Any], path: Path) -> dict[str, str]:
 def warn(line: str) -> None:
     """Log a line about damage, once in a process. Without settings of ``logging`` it appears on standard error."""
     logging.getLogger("swissbert").warning(line)
-
-
-def _is_sums(value: object) -> bool:
-    return isinstance(value, dict) and any(isinstance(text, str) and text.startswith(PREFIX) for text in value.values())
 
 
 def _own(table: Mapping[str, Any]) -> str:

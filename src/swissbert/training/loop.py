@@ -424,5 +424,5 @@ class Run:
 
     def _save_checkpoint(self, log: Digest) -> None:
         step = self.training_step
-        progress = replace(self.progress, log_bytes=log.size, log_checksum=log.checksum)
-        save_checkpoint(self._checkpoints, step.modules, step.optimizer, progress, self.config.train.keep)
+        self.progress = replace(self.progress, log_bytes=log.size, log_checksum=log.checksum)
+        save_checkpoint(self._checkpoints, step.modules, step.optimizer, self.progress, self.config.train.keep)
