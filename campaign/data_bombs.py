@@ -4,7 +4,6 @@ import bz2
 import contextlib
 import functools
 import gzip
-import importlib
 import io
 import json
 import lzma
@@ -12,15 +11,29 @@ import os
 import resource
 import socket
 import struct
+import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.parquet as pq
+
 from campaign.commands import Command
 from campaign.frame import Outcome, Setting
 from campaign.mutations import odd_message, seconds_shown
+from swissbert.data.dataset import CHUNK
+from swissbert.data.declare import declare
+from swissbert.data.formats.limits import chunks
+from swissbert.data.rows import text_size
+from swissbert.data.splits import Reading
+from swissbert.errors import SwissbertError
+from swissbert.inference.inputs import open_inputs, read_inputs
+from swissbert.inference.stream import stream
+from swissbert.tasks import make_task
 
 SECONDS, MEGABYTES = 2.0, 200
 """Bounds: processor time, and memory beyond what the process began with."""
@@ -36,8 +49,6 @@ class _Bombs:
     """The attempts of a trial."""
 
     def __init__(self, setting: Setting, what: str) -> None:
-        for module in ("pyarrow.compute", "swissbert.data.declare", "swissbert.inference.stream"):
-            importlib.import_module(module)  # before anything is forked
         self.folder, self.outcome = setting.folder, Outcome(what)
         self._every, self._number = setting.number(1, SHORT), 0
         self._slowest, self._largest = 0.0, 0
@@ -72,8 +83,6 @@ class _Bombs:
         result = self.folder / f"result-{time.time_ns()}"
 
         def measure() -> None:
-            from swissbert.errors import SwissbertError
-
             before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
             fault = ""
             try:
@@ -99,8 +108,6 @@ class _Bombs:
 
 
 def _task(name: str) -> Any:
-    from swissbert.tasks import make_task
-
     columns = {"text": "text", "label": "label"}
     labels = ["low", "high"]
     return make_task(
@@ -116,19 +123,11 @@ def _task(name: str) -> Any:
 
 
 def _train(path: Path) -> None:
-    from swissbert.data.dataset import CHUNK
-    from swissbert.data.formats.limits import chunks
-    from swissbert.data.rows import text_size
-    from swissbert.data.splits import Reading
-
     for _ in chunks(Reading(_task(path.name), "train", path.parent, max_bad=0.1), CHUNK, text_size):
         pass
 
 
 def _predict(path: Path) -> None:
-    from swissbert.inference.inputs import open_inputs
-    from swissbert.inference.stream import stream
-
     task = _task(path.name)
     inputs = open_inputs(str(path), [task])
     for _ in stream(_NoModel(), inputs.groups, inputs):  # type: ignore[arg-type]
@@ -272,8 +271,6 @@ def _packers() -> dict[str, Callable[[bytes, int, Path], object]]:
                 file.write(piece)
 
     def zst(piece: bytes, times: int, path: Path) -> None:
-        import pyarrow as pa
-
         with pa.CompressedOutputStream(str(path), "zstd") as file:
             for _ in range(times):
                 file.write(piece)
@@ -296,9 +293,6 @@ def _many_members(path: Path) -> None:
 
 def parquet(setting: Setting) -> Outcome:
     """Try Parquet files whose rows become far larger than they are, and columns of every type."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     bombs = _Bombs(setting, "Parquet files")
 
     def table(columns: dict[str, Any], **options: Any) -> Callable[[Path], object]:
@@ -333,8 +327,6 @@ def parquet(setting: Setting) -> Outcome:
 
 def _odd_columns() -> dict[str, Any]:
     """Return columns of types that Python has no value for, or an unusual one."""
-    import pyarrow as pa
-
     return {
         "ns": pa.array([1, 2**62, None], pa.timestamp("ns")),
         "s beyond year 9999": pa.array([2**60, 1, None], pa.timestamp("s")),
@@ -386,11 +378,7 @@ def _bind(path: Path) -> None:
 
 
 def _predict_stdin(path: Path) -> None:
-    from swissbert.inference.inputs import read_inputs
-
     os.dup2(os.open(path, os.O_RDONLY), 0)
-    import sys
-
     sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0)))
     for _ in read_inputs("-", _task("x.csv")):
         pass
@@ -406,8 +394,6 @@ def bad_rows(setting: Setting) -> Outcome:
     bombs.read("odd labels.csv", _bytes(HEAD, (b"fine,\x1b]0;x\x07" + b"\xc2\x9b" * 999 + b"\n") * 1000))
 
     def check(name: str, text: bytes, **options: Any) -> None:
-        from swissbert.data.declare import declare
-
         path = setting.folder / name
         path.write_bytes(text)
         bombs.call(f"labels of {name}", lambda: declare(path, "text", ["label"], options=options))

@@ -186,7 +186,10 @@ PACKERS = {
 
 
 @pytest.mark.parametrize("ending", PACKERS)
-def test_compressed_data_that_expand_without_bound_are_refused(tmp_path: Path, ending: str) -> None:
+def test_compressed_data_that_expand_without_bound_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    monkeypatch.setattr(compression, "EXPANDED", 2**20)
     path = tmp_path / f"a.csv.{ending}"
     path.write_bytes(PACKERS[ending](HEAD.encode() + b"a sentence of some words,low\n" * 1_000_000))
     with pytest.raises(SwissbertError, match=r"more than 200 times as large.*decompress the file first"):
@@ -395,11 +398,28 @@ def test_messages_are_short_and_printable_whatever_a_file_holds(tmp_path: Path) 
 
 
 def test_a_deeply_nested_cell_is_a_bad_row(tmp_path: Path) -> None:
-    deep = "[" * 900 + "]" * 900
     good = '{"text": "fine", "label": "low"}\n'
-    (tmp_path / "a.jsonl").write_text(f'{{"text": {deep}, "label": "low"}}\n{{"text": "a", "label": {deep}}}\n{good}')
-    reading = Reading(task_of("a.jsonl"), "train", tmp_path)
-    assert (len(list(reading)), len(reading.bad)) == (1, 2)
+    for deep in ("[" * 900 + "]" * 900, '{"a":' * 900 + "1" + "}" * 900):
+        rows = (
+            f'{{"text": {deep}, "label": "low"}}',
+            f'{{"text": "a", "label": {deep}}}',
+            f'{{"text": "a", "id": {deep}}}',
+        )
+        (tmp_path / "a.jsonl").write_text("\n".join(rows) + "\n" + good)
+        columns = {"text": "text", "label": "label", "id": "id"}
+        reading = Reading(task_of("a.jsonl", columns={"text": "text", "label": "label"}), "train", tmp_path)
+        assert (len(list(reading)), len(reading.bad)) == (1, 2)
+        task = task_of("a.jsonl", columns=columns)
+        assert len(list(read_inputs(str(tmp_path / "a.jsonl"), task))) == 4
+
+
+def test_a_label_of_any_length_is_a_bad_row(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(f"{HEAD}fine,{'x' * 200_000}\nfine,low\n")
+    reading = Reading(task_of("a.csv"), "train", tmp_path)
+    assert len(list(reading)) == 1
+    assert reading.bad[0].reason == "column 'label' has 200,000 characters, so it is a text and not a label"
+    with pytest.raises(SwissbertError, match="so it holds texts and not labels"):
+        declare(tmp_path / "a.csv", "text", ["label"])
 
 
 def test_a_check_of_data_prints_no_control_characters() -> None:

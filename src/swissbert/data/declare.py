@@ -11,7 +11,7 @@ from typing import Any
 from swissbert.data.formats import Cells, NumberedCells, unreadable
 from swissbert.data.formats.limits import size_of, taken
 from swissbert.data.memory import plain
-from swissbert.data.row_checks import AHEAD, columns_here, no_column, stands_for_nothing
+from swissbert.data.row_checks import AHEAD, LONGEST_LABEL, columns_here, no_column, stands_for_nothing
 from swissbert.data.splits import open_cells
 from swissbert.errors import SwissbertError
 from swissbert.kinds.cells import cell_text
@@ -152,6 +152,10 @@ def _read(
             if isinstance(cell, dict):
                 keys = ", ".join(f"{label}.{str(key)[:40]}" for key in list(cell)[:5])
                 raise SwissbertError(f"{path}: column '{label}' holds objects; name the key with the label: {keys}")
+            if isinstance(cell, str) and len(cell) > LONGEST_LABEL:
+                raise SwissbertError(
+                    f"{path}: column '{label}' has a cell of {len(cell):,} characters, so it holds texts and not labels"
+                )
             if stands_for_nothing(cell, probe):
                 without[label][cell_text(cell) if isinstance(cell, str) else ""] += 1
             elif not (isinstance(cell, str) and unreadable(cell)):  # such rows are bad

@@ -16,6 +16,8 @@ from swissbert.wording import shortened
 
 SHOWN = 40
 """Characters of a bad cell that a message shows."""
+LONGEST_LABEL = 100_000
+"""Characters of a label cell, which may hold several labels."""
 NAME_SHOWN = 60
 """Characters of a column's name that a message shows."""
 COLUMNS_SHOWN = 30
@@ -60,6 +62,8 @@ def check_rows(
                 row = row._replace(weight=_weight(cells.get(task.columns.weight), task.columns.weight))
         except ValueError as error:
             yield bad_row(source, number, str(error))
+        except RecursionError:
+            yield bad_row(source, number, "a cell is nested too deeply")
         else:
             yield row
 
@@ -198,8 +202,10 @@ def one_label(cell: object, task: Task) -> object:
     """Return a label cell as it is.
 
     Raises:
-        ValueError: If it is an object, or a list and the task takes one label per row.
+        ValueError: If it is an object, or a list and the task takes one label per row, or far too long.
     """
+    if isinstance(cell, str) and len(cell) > LONGEST_LABEL:
+        raise ValueError(f"column '{task.columns.label}' has {len(cell):,} characters, so it is a text and not a label")
     if not isinstance(cell, dict) and (task.kind.label_shape(task) or not is_list(cell)):
         return cell
     if task.kind.label_shape(task):

@@ -15,7 +15,7 @@ from swissbert.data.formats import (
     find_format,
     read_cells,
 )
-from swissbert.data.formats.limits import lines_of
+from swissbert.data.formats.limits import LINE, lines_of, long_line
 from swissbert.data.formats.text import PlainText
 from swissbert.data.row_checks import no_column, with_ids
 from swissbert.errors import SwissbertError, nearest
@@ -173,7 +173,9 @@ class _LabelLines(PlainText):
     """A label on each line; a blank line is a row without one."""
 
     def parse(self, file: TextIO, where: str, options: ReadOptions) -> Iterator[NumberedCells]:
-        for number, line in enumerate(lines_of(file, where), 1):
+        for number, line in enumerate(lines_of(file), 1):
+            if len(line) > LINE:
+                raise long_line(where, number)
             yield number, {options.text: line.strip()}
 
 

@@ -58,6 +58,8 @@ XZ_MEMORY = 2**27
 """Bytes of memory that an xz file may ask for: twice what the strongest usual setting does."""
 ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
 """Methods of zip archives that are read; others ask for as much memory as they like."""
+PIECE = 2**13
+"""Bytes that a decompressor of a stream gets at once; it may wait with few of them, so they count as read."""
 LARGEST_READ = 2**20
 """Bytes that a decompressor may ask for at once, as for the list of files of a zip archive."""
 DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, OSError)
@@ -89,7 +91,7 @@ def member_name(path: Path) -> str:
     with open_regular(path) as file, _damage(str(path), "zip"):
         if compression_of(file.read(8)) != "zip":
             return path.name
-        with zipfile.ZipFile(cast(IO[bytes], _Source(file, str(path)))) as archive:
+        with zipfile.ZipFile(cast(IO[bytes], _Source(file, str(path), LARGEST_READ))) as archive:
             return _only_member(archive, str(path)).filename
 
 
@@ -114,7 +116,7 @@ def decompressed(raw: io.BufferedReader, where: str) -> Iterator[tuple[io.Buffer
     if name is None:
         yield raw, None
         return
-    source = _Source(raw, where)
+    source = _Source(raw, where, LARGEST_READ if name == "zip" else PIECE)
     with _damage(where, name), _decompressor(source, name, where) as stream:
         data = io.BufferedReader(cast(Any, _Bounded(stream, source)), 2**16)
         refuse_other_files(data.peek(64), where)
@@ -214,13 +216,14 @@ class _Source(io.RawIOBase):
     Args:
         raw: The file.
         where: Its name in messages.
+        most: Most bytes of one read.
 
     Attributes:
         count: Number of bytes that were read.
     """
 
-    def __init__(self, raw: IO[bytes], where: str) -> None:
-        self._raw, self.where, self.count = raw, where, 0
+    def __init__(self, raw: IO[bytes], where: str, most: int) -> None:
+        self._raw, self.where, self._most, self.count = raw, where, most, 0
 
     def readable(self) -> bool:
         return True
@@ -235,8 +238,9 @@ class _Source(io.RawIOBase):
         return self._raw.seek(position, whence)
 
     def read(self, size: int | None = -1) -> bytes:
-        is_all = size is None or size < 0
-        data = self._raw.read(LARGEST_READ + 1 if is_all else min(size or 0, LARGEST_READ + 1))
+        if self._most < LARGEST_READ:
+            size = self._most if size is None or size < 0 else min(size, self._most)
+        data = self._raw.read(LARGEST_READ + 1 if size is None or size < 0 else min(size, LARGEST_READ + 1))
         if len(data) > LARGEST_READ:
             raise SwissbertError(
                 f"{self.where}: the archive lists too many files; extract it and name the data file in it"

@@ -1,6 +1,5 @@
 """JSON: one object with column names on each line, and the other shapes in which tools write rows."""
 
-import io
 import json
 from collections.abc import Iterator
 from itertools import chain, islice
@@ -10,7 +9,7 @@ from typing import TextIO
 from swissbert.data.formats.base import Cells, NumberedCells, ReadOptions, TextFormat
 from swissbert.data.formats.encoding import unreadable
 from swissbert.data.formats.json_values import LONG_VALUE, JsonValues, has_too_many_marks
-from swissbert.data.formats.limits import BLANK_LINES, LINE, MARKS, blank_start, lines_of
+from swissbert.data.formats.limits import BLANK_LINES, LINE, MARKS, blank_start, lines_of, long_line
 from swissbert.errors import SwissbertError, clipped
 
 LONG_LINE = 2**20
@@ -41,7 +40,7 @@ class JsonLines(TextFormat):
         """Yield the objects, or why a line holds none."""
         start, is_lines = _beginning(file, where)
         if is_lines:
-            values: Iterator[Numbered] = _lines(chain(start, lines_of(file, where, len(start) + 1)))
+            values: Iterator[Numbered] = _lines(chain(start, lines_of(file)), where)
         else:
             values = _values(file, where, "".join(start))
         first = list(islice(values, 2))
@@ -65,7 +64,7 @@ def _beginning(file: TextIO, where: str) -> tuple[list[str], bool]:
         The lines that were read, and whether lines are values.
 
     Raises:
-        SwissbertError: If lines are values, and one of these is too long; or if very many are blank.
+        SwissbertError: If very many are blank.
     """
     start = [file.readline(LONG_LINE)]
     _read_blank(start, file, where)
@@ -73,8 +72,8 @@ def _beginning(file: TextIO, where: str) -> tuple[list[str], bool]:
     if len(start[-1]) == LONG_LINE:
         if line[:2] in ("[{", "[["):
             return start, False
-        first = start[-1] if start[-1].endswith("\n") else start[-1] + file.readline(LINE)
-        return [*start[:-1], *lines_of(io.StringIO(first), where, len(start))], True
+        _read_rest(start, file)
+        return start, True
     try:
         value = json.loads(line)
     except RecursionError:
@@ -86,8 +85,7 @@ def _beginning(file: TextIO, where: str) -> tuple[list[str], bool]:
         return start, True
     start.append(file.readline(LONG_LINE))
     _read_blank(start, file, where)
-    if len(start[-1]) == LONG_LINE and not start[-1].endswith("\n"):
-        start[-1] += file.readline(LINE)
+    _read_rest(start, file)
     return start, bool(start[-1])  # an array of rows is alone in its file
 
 
@@ -99,11 +97,23 @@ def _read_blank(start: list[str], file: TextIO, where: str) -> None:
         start[-1:] = ["\n" if start[-1].endswith("\n") else "", file.readline(LONG_LINE)]
 
 
-def _lines(lines: Iterator[str]) -> Iterator[Numbered]:
-    """Yield the value on each line that is not blank."""
+def _read_rest(start: list[str], file: TextIO) -> None:
+    """Read the rest of the last line, but not much more than a line may have."""
+    if len(start[-1]) == LONG_LINE and not start[-1].endswith("\n"):
+        start[-1] += file.readline(LINE)
+
+
+def _lines(lines: Iterator[str], where: str) -> Iterator[Numbered]:
+    """Yield the value on each line that is not blank.
+
+    Raises:
+        SwissbertError: If a line is longer than `LINE`.
+    """
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
+        if len(line) > LINE:
+            raise long_line(where, number)
         if len(line) > LONG_VALUE and has_too_many_marks(line):
             yield number, _Bad(f"not read, since it has more than {MARKS:,} values")
             continue

@@ -4,6 +4,7 @@ With them, reading takes time in proportion to a file and memory that does not g
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import TextIO, TypeVar
 
 from swissbert.errors import SwissbertError
@@ -50,23 +51,9 @@ def many_columns(where: str, count: int) -> SwissbertError:
     )
 
 
-def lines_of(file: TextIO, where: str, number: int = 1) -> Iterator[str]:
-    """Yield the lines of a file.
-
-    Args:
-        file: The file.
-        where: Its name in messages.
-        number: Number of the next line.
-
-    Raises:
-        SwissbertError: If one has more than `LINE` characters.
-    """
-    readline = file.readline
-    while line := readline(LINE + 1):
-        if len(line) > LINE:
-            raise long_line(where, number)
-        yield line
-        number += 1
+def lines_of(file: TextIO) -> Iterator[str]:
+    """Return an iterator over the lines of a file; of one that is too long the first ``LINE + 1`` characters."""
+    return iter(partial(file.readline, LINE + 1), "")
 
 
 def size_of(cells: object) -> int:

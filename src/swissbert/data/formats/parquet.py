@@ -105,7 +105,7 @@ def decoded_rows(batch: "pa.RecordBatch", read: Collection[str] = ()) -> list[Ce
     names = [field.name for field in batch.schema if "binary" in str(field.type)]
     texts = [field.name for field in batch.schema if not read or field.name in read]
     is_long = batch.nbytes > LINE
-    for number, row in enumerate(rows):
+    for number, row in enumerate(rows) if names or is_long else ():
         if isinstance(row, dict):
             row.update((name, text_of(row[name])) for name in names)
             if is_long and (long := next((name for name in texts if _is_long(row[name])), None)) is not None:
