@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from swissbert.errors import SwissbertError, clipped, nearest
 from swissbert.files import DEEPEST, is_deep, regular_bytes
@@ -20,6 +20,8 @@ KEY_PARTS = 20
 _LONG_KEY = re.compile(rf"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{KEY_PARTS}}}""")
 
 
+MOST_KEYS, MOST_ENTRIES = 1_000, 150_000
+"""Most keys of a table of settings, known or not, and most entries of a table that is a value, such as scores."""
 MOST_ERRORS = 20_000
 """Errors of one table that are looked at, each of which takes a kilobyte of memory."""
 
@@ -30,6 +32,19 @@ class Settings(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, str_strip_whitespace=False, allow_inf_nan=False, arbitrary_types_allowed=True
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_keys(cls, table: object) -> object:
+        """Refuse a table of very many keys at once, instead of with an error for each."""
+        if not isinstance(table, dict):
+            return table
+        if len(table) > MOST_KEYS:
+            raise ValueError(f"a table has {len(table):,} keys, but the keys here are {', '.join(cls.model_fields)}")
+        for key, value in table.items():
+            if isinstance(value, dict) and len(value) > MOST_ENTRIES:
+                raise ValueError(f"{shown(key)} has {len(value):,} entries, but at most {MOST_ENTRIES:,} are read")
+        return table
 
 
 S = TypeVar("S", bound=Settings)

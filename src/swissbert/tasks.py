@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import (
     BeforeValidator,
+    FailFast,
     Field,
     InstanceOf,
     PlainSerializer,
@@ -159,8 +160,8 @@ class Task(Settings):
     )
     kind: Annotated[InstanceOf[Kind], PlainSerializer(lambda kind: kind.name, return_type=str)]
     columns: Columns
-    labels: list[str] = []
-    missing: list[str] = []
+    labels: Annotated[list[str], FailFast()] = []
+    missing: Annotated[list[str], FailFast()] = []
     range: tuple[float, float] | None = None
     loss: str = Field(default="", validate_default=True)
     metric: str = Field(default="", validate_default=True)

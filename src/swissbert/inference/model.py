@@ -28,7 +28,7 @@ from swissbert.model.multitask import MultitaskModel
 from swissbert.model_folder.description import Description
 from swissbert.model_folder.load import read_model
 from swissbert.settings import shown
-from swissbert.tasks import Split, Task, tasks_for
+from swissbert.tasks import SPLITS, Split, Task, tasks_for
 
 Precision = Literal["auto", "fp32", "int8"]
 """Precision of answers: ``auto`` is eight-bit products on a CPU where onnxruntime is installed, else fp32."""
@@ -253,7 +253,7 @@ class Model:
         Raises:
             SwissbertError: If no task reads such input, one of `tasks` does not, or as `predict`.
         """
-        if isinstance(tasks, str) or (tasks is not None and not tasks):
+        if tasks is not None and not (isinstance(tasks, list | tuple) and tasks):
             raise SwissbertError(f"tasks is {shown(tasks)}, but it must be a list of names, or None for all that fit")
         names = None if tasks is None else [self.task(name).name for name in tasks]
         among = [self.tasks[name] for name in names] if names else list(self.tasks.values())
@@ -283,6 +283,8 @@ class Model:
         Raises:
             SwissbertError: If the split cannot be read, none of its rows has a label, or too many rows are bad.
         """
+        if cast(object, split) not in SPLITS:
+            raise SwissbertError(f"split is {shown(split)}, but it must be one of {', '.join(SPLITS)}", argument="split")
         directory = data_path(str(data)) if data is not None else None
         splits = self.labelled_splits(split, directory, max_bad=max_bad)
         return score_splits(self.network, splits, full=True, metrics=metrics)

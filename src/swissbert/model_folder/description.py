@@ -4,9 +4,9 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import FailFast, Field, model_validator
 
 from swissbert.checksums import check_own
 from swissbert.config import EncoderSettings, ModelSettings
@@ -43,11 +43,11 @@ class Description(Settings):
     """
 
     format: int
-    tasks: list[Task] = Field(min_length=1)
+    tasks: Annotated[list[Task], FailFast()] = Field(min_length=1)
     encoder: EncoderSettings
     model: ModelSettings
     scores: dict[str, float] = Field(default={})
-    notes: dict[str, list[str]] | None = None
+    notes: dict[str, Annotated[list[str], FailFast()]] | None = None
     provenance: dict[str, Any] = Field(default={})
     compact: dict[str, str] | None = None
     checksums: dict[str, str] | None = None
