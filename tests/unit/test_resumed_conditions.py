@@ -255,6 +255,13 @@ def test_comments_docstrings_and_lines_are_not_code() -> None:
     assert digest("def f(x):\n    '''One.'''\n    return x\n") == digest("def f(x):\n    '''Two.'''\n    return x\n")
 
 
+def test_modules_that_are_imported_later_change_no_fingerprint_of_their_package() -> None:
+    package = module_of("RATE = 2\n")
+    before = code_fingerprint._digest(code_fingerprint._module(package))
+    package.later = ModuleType("swissbert.training.example.later")  # type: ignore[attr-defined]
+    assert code_fingerprint._digest(code_fingerprint._module(package)) == before
+
+
 def test_all_modules_that_train_are_fingerprinted() -> None:
     names = code_fingerprints().keys()
     assert {"training.step", "training.optim", "encoder.bert", "data.batches", "mtl.gram", "device", "metrics"} <= names

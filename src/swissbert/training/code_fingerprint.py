@@ -66,7 +66,8 @@ def _module(module: ModuleType) -> Iterator[str]:
             yield f"class {name}"
             yield from _class(value)
         elif isinstance(value, ModuleType):
-            yield f"{name} {value.__name__}"
+            if not value.__name__.startswith(f"{module.__name__}."):  # its own modules appear once they are imported
+                yield f"{name} {value.__name__}"
         elif getattr(value, "__module__", None) == module.__name__ and callable(value):
             yield f"{name} {_value(value)}"
         elif callable(value) and hasattr(value, "__qualname__"):
