@@ -59,6 +59,9 @@ def while_answering():
     stop.set()
     thread.join()
     return code
+def after_a_thread():
+    by_thread(lambda: model.numbers("sst", texts[:9]))
+    return child(lambda: len(model.numbers("sst", texts[:2])) == 2)
 def pool():
     with multiprocessing.get_context("fork").Pool(2) as workers:
         return int(not all(workers.map_async(same, range(2)).get(60)))
@@ -68,6 +71,7 @@ WAYS = {
     "a fork in a fork": lambda: child(lambda: same() and not child(same)),
     "a fork by a thread": lambda: by_thread(lambda: int(not same()) or child(same)),
     "a fork while a thread answers": while_answering,
+    **{f"a fork after a thread, {n}": after_a_thread for n in range(5)},
     "multiprocessing": pool,
 }
 for _ in range(rounds):

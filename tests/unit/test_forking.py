@@ -80,6 +80,13 @@ def beside():
     thread.join()
     return all(ended)
 beside()""",
+    "forks just after a thread has answered": """
+def after():
+    thread = threading.Thread(target=model.numbers, args=("sst", texts[:9]))
+    thread.start()
+    thread.join()
+    return child(lambda: len(model.numbers("sst", texts[:2])) == 2)
+all(after() for _ in range(6))""",
     "a fork while a lock is held": """
 def waits():
     lock, held, order = ForkLock(), threading.Event(), []

@@ -81,6 +81,10 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # whatever the locale says
     try:
+        os.getcwd()
+    except OSError as error:
+        _fail(f"the current folder cannot be used ({error.strerror}); change to another one")
+    try:
         try:
             _refuse_repeated(sys.argv[1:])
             app()
