@@ -17,7 +17,17 @@ from campaign.frame import Outcome, Setting, Trial
 from campaign.inputs import recipe, tiny_encoder
 from campaign.mutations import odd_message
 
-LABELS = ("line\nbreak", "tab\tbed", "esc\x1b[31mred\x1b[0m", "\x9b31m", "a,b;c", "<b>x</b>", "=cmd()", "\u202egnp", "x" * 3000)
+LABELS = (
+    "line\nbreak",
+    "tab\tbed",
+    "esc\x1b[31mred\x1b[0m",
+    "\x9b31m",
+    "a,b;c",
+    "<b>x</b>",
+    "=cmd()",
+    "\u202egnp",
+    "x" * 3000,
+)
 ODD_TEXTS: dict[str, str] = {
     "a word of 1 MB": "a" * 10**6,
     "1 MB of words": "word " * 200_000,
@@ -47,7 +57,9 @@ ODD_TEXTS: dict[str, str] = {
 def _model(setting: Setting) -> Path:
     """Return the model folder of a short run."""
     warm_up()
-    file = recipe(setting.folder / "my.toml", tiny_encoder(setting.folder / "tiny"), 3, checkpoint_every=9, tensorboard=False)
+    file = recipe(
+        setting.folder / "my.toml", tiny_encoder(setting.folder / "tiny"), 3, checkpoint_every=9, tensorboard=False
+    )
     command = Command(setting.folder, ["train", file, "--out", setting.folder / "run"])
     if (code := command.wait()) != 0:
         raise RuntimeError(f"training ended with {code}: {command.text[-500:]}")
@@ -83,9 +95,7 @@ def _threads(setting: Setting) -> Outcome:
         alone = [model.numbers("sst", texts) for texts in sets]
         faults: list[str | None] = []
 
-        def ask(
-            number: int, model: Any = model, sets: Any = sets, alone: Any = alone, faults: Any = faults
-        ) -> None:
+        def ask(number: int, model: Any = model, sets: Any = sets, alone: Any = alone, faults: Any = faults) -> None:
             for _ in range(rounds):
                 try:
                     same = np.allclose(model.numbers("sst", sets[number]), alone[number], atol=1e-5)
@@ -229,8 +239,29 @@ def _names(setting: Setting) -> Outcome:
 
     warm_up()
     outcome = Outcome("odd names of tasks, and odd labels in every command")
-    task: dict[str, Any] = {"kind": "classification", "labels": ["low", "high"], "columns": {"text": "text", "label": "label"}}
-    for name in ("../x", "a/b", "a\\b", "a\0b", "", ".", "..", "a" * 41, "A", "ä", "a\n", "a b", "-a", "\ud800", "a.b", "a\u0430"):
+    task: dict[str, Any] = {
+        "kind": "classification",
+        "labels": ["low", "high"],
+        "columns": {"text": "text", "label": "label"},
+    }
+    for name in (
+        "../x",
+        "a/b",
+        "a\\b",
+        "a\0b",
+        "",
+        ".",
+        "..",
+        "a" * 41,
+        "A",
+        "ä",
+        "a\n",
+        "a b",
+        "-a",
+        "\ud800",
+        "a.b",
+        "a\u0430",
+    ):
         made: list[object] = []
         fault = _ended(lambda name=name, made=made: made.append(make_task({**task, "name": name}, "here")))  # type: ignore[misc]
         outcome.count(fault or (f"the name {name!r} is accepted" if made else None))
@@ -257,7 +288,9 @@ def _names(setting: Setting) -> Outcome:
     for arguments in commands:
         command = Command(folder, arguments)
         code, text = command.wait(), command.text
-        controls = sorted({mark for mark in text if (mark < " " and mark != "\n") or "\x7f" <= mark <= "\x9f" or mark == "\u202e"})
+        controls = sorted(
+            {mark for mark in text if (mark < " " and mark != "\n") or "\x7f" <= mark <= "\x9f" or mark == "\u202e"}
+        )
         is_well = code in (0, 1, 2) and "Traceback" not in text and not controls
         outcome.count(None if is_well else f"{arguments[0]}: {code}, control characters {controls}: {text[-200:]!r}")
     return outcome

@@ -155,7 +155,9 @@ def _json(setting: Setting) -> Outcome:
             f"{file}: 40 MB": of(file, lambda: '{"a": "' + "a" * 40_000_000 + '"}'),
         }
     bombs |= {
-        "20,000 tasks": of("swissbert.json", lambda: described(tasks=[{**TASK, "name": f"t{i}"} for i in range(20_000)])),
+        "20,000 tasks": of(
+            "swissbert.json", lambda: described(tasks=[{**TASK, "name": f"t{i}"} for i in range(20_000)])
+        ),
         "a task 20,000 times": of("swissbert.json", lambda: described(tasks=[TASK] * 20_000)),
         "a million labels": of(
             "swissbert.json", lambda: described(tasks=[{**TASK, "labels": [f"l{i}" for i in range(10**6)]}])
@@ -207,7 +209,9 @@ def _weights(setting: Setting) -> Outcome:
         return make
 
     def tensors(count: int) -> bytes:
-        return json.dumps({f"t{i}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for i in range(count)}).encode()
+        return json.dumps(
+            {f"t{i}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for i in range(count)}
+        ).encode()
 
     def hole() -> bytes:
         words = {"dtype": "F32", "shape": [2_000_000, 1000], "data_offsets": [0, 8_000_000_000]}
@@ -224,13 +228,16 @@ def _weights(setting: Setting) -> Outcome:
             f"{file}: 100,000 tensors": of(file, lambda: tensors(100_000)),
             f"{file}: spaces": of(file, lambda: b'{"a":' + b" " * 99_000_000 + b"}"),
             f"{file}: a long name": of(
-                file, lambda: json.dumps({"a." * 10**6: {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}}).encode()
+                file,
+                lambda: json.dumps({"a." * 10**6: {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}}).encode(),
             ),
             f"{file}: holes": of(file, hole, 8_000_000_000),
             f"{file}: overlapping tensors": of(file, overlapping, 4000),
             f"{file}: nesting": of(file, lambda: b'{"a":' * 100_000),
         }
-    bombs |= {f"weights of the type {kind}": _typed(base, kind) for kind in ("F4", "C64", "I8", "F8_E4M3", "BOOL", "U64")}
+    bombs |= {
+        f"weights of the type {kind}": _typed(base, kind) for kind in ("F4", "C64", "I8", "F8_E4M3", "BOOL", "U64")
+    }
     return _all(setting, "weights made to hurt", bombs, 6)
 
 
@@ -339,8 +346,15 @@ def _tokenizers(setting: Setting) -> Outcome:
     regex = {"Regex": "(?:a+)+$"}
     replace = {"type": "Replace", "pattern": regex, "content": ""}
     parts = {
-        "normalizer": [replace, {"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 10**6}, {"type": "NFC"}],
-        "pre_tokenizer": [{"type": "Split", "pattern": regex, "behavior": "Isolated", "invert": False}, {"type": "Whitespace"}],
+        "normalizer": [
+            replace,
+            {"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 10**6},
+            {"type": "NFC"},
+        ],
+        "pre_tokenizer": [
+            {"type": "Split", "pattern": regex, "behavior": "Isolated", "invert": False},
+            {"type": "Whitespace"},
+        ],
         "decoder": [replace, {"type": "ByteLevel"}],
         "post_processor": [{"type": "ByteLevel"}, {"type": "Sequence", "processors": []}],
         "model": [{"type": "BPE", "vocab": {}, "merges": []}, {"type": "Unigram", "vocab": []}],

@@ -98,7 +98,9 @@ def _models(setting: Setting) -> Outcome:
     targets = {
         "encoder": Target(_tensors(weights), inside("model.safetensors", read_encoder), 1.5),
         "heads": Target(_tensors(heads), inside("heads.safetensors", lambda folder: load(folder, "cpu")), 0.3),
-        "config.json": Target(mutated(config), lambda data: _nothing(parse_config(data.decode("utf-8", "replace"), "x"))),
+        "config.json": Target(
+            mutated(config), lambda data: _nothing(parse_config(data.decode("utf-8", "replace"), "x"))
+        ),
         "config.json of a folder": Target(mutated(config), inside("config.json", read_config), 0.5),
         "swissbert.json": Target(mutated(*described), inside("swissbert.json", read_description)),
         "swissbert.json of a model": Target(mutated(described[0]), inside("swissbert.json", whole), 0.2),
@@ -108,10 +110,10 @@ def _models(setting: Setting) -> Outcome:
             mutated(files["tokenizer_config.json"]), inside("tokenizer_config.json", tokens, "tokenizer.json")
         ),
         "added_tokens.json": Target(mutated(added), inside("added_tokens.json", tokens, "tokenizer.json"), 0.3),
-        "special_tokens_map.json": Target(mutated(special), inside("special_tokens_map.json", tokens, "tokenizer.json"), 0.3),
-        "index": Target(
-            mutated(index), inside("model.safetensors.index.json", read_encoder, "model.safetensors"), 0.3
+        "special_tokens_map.json": Target(
+            mutated(special), inside("special_tokens_map.json", tokens, "tokenizer.json"), 0.3
         ),
+        "index": Target(mutated(index), inside("model.safetensors.index.json", read_encoder, "model.safetensors"), 0.3),
     }
     return try_all(setting, "mutated files of model folders", targets, setting.number(10_000, 15))
 
@@ -137,13 +139,18 @@ def _records(setting: Setting) -> Outcome:
 
     targets = {
         "run.json": Target(
-            mutated((run / "run.json").read_bytes()), beside("run.json", lambda folder: read_object(folder / "run.json"))
+            mutated((run / "run.json").read_bytes()),
+            beside("run.json", lambda folder: read_object(folder / "run.json")),
         ),
         "config.toml": Target(
             mutated((run / "config.toml").read_bytes()),
             beside(
                 "config.toml",
-                lambda folder: (data_directory(folder / "model"), base_folder(folder / "model"), read_toml(folder / "config.toml")),
+                lambda folder: (
+                    data_directory(folder / "model"),
+                    base_folder(folder / "model"),
+                    read_toml(folder / "config.toml"),
+                ),
             ),
         ),
     }

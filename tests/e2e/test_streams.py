@@ -67,4 +67,6 @@ def test_results_need_standard_output() -> None:
 def test_a_current_folder_that_is_gone_is_named(tmp_path: Path) -> None:
     done = shell(f"mkdir {tmp_path}/gone; cd {tmp_path}/gone; rmdir {tmp_path}/gone; SB train quickstart --out run")
     assert done.returncode == 2
-    assert done.stderr == "error: the current folder cannot be used (No such file or directory); change to another one\n"
+    assert (
+        done.stderr == "error: the current folder cannot be used (No such file or directory); change to another one\n"
+    )

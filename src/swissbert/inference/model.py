@@ -284,7 +284,9 @@ class Model:
             SwissbertError: If the split cannot be read, none of its rows has a label, or too many rows are bad.
         """
         if cast(object, split) not in SPLITS:
-            raise SwissbertError(f"split is {shown(split)}, but it must be one of {', '.join(SPLITS)}", argument="split")
+            raise SwissbertError(
+                f"split is {shown(split)}, but it must be one of {', '.join(SPLITS)}", argument="split"
+            )
         directory = data_path(str(data)) if data is not None else None
         splits = self.labelled_splits(split, directory, max_bad=max_bad)
         return score_splits(self.network, splits, full=True, metrics=metrics)
