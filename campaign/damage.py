@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from campaign.commands import Command, files_of, log_lines, odd_end, warm_up
+from campaign.commands import Command, files_of, log_lines, odd_end
 from campaign.frame import Outcome, Setting, Trial
 from campaign.inputs import recipe, tiny_encoder
-
-warm_up()  # once, before the trials are forked
 
 RESULTS = Path(__file__).parents[1] / "results/minilm/rows"
 TEXTS = ["a good film", "the movie is not very good"]

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from campaign.commands import Command, warm_up
 from campaign.frame import Outcome, Setting, Trial
@@ -89,7 +89,8 @@ def _threads(setting: Setting) -> Outcome:
     outcome = Outcome("answers in threads that share a model, against those of one thread alone")
     folder, rounds = _model(setting), setting.number(12, 1)
     torch.set_num_threads(2)
-    for precision in ("fp32",) if setting.short else ("fp32", "int8"):
+    precisions: tuple[Literal["fp32", "int8"], ...] = ("fp32",) if setting.short else ("fp32", "int8")
+    for precision in precisions:
         model = swissbert.load(folder, "cpu", precision)
         sets = [[f"text {i} of {n} " + "word " * ((7 * i + n) % 30) for i in range(40)] for n in range(8)]
         alone = [model.numbers("sst", texts) for texts in sets]
@@ -122,7 +123,8 @@ def _memory(setting: Setting) -> Outcome:
 
     folder = _model(setting)
     model, number = swissbert.load(folder, "cpu"), setting.number(100_000, 3_000)
-    outcome, marks = Outcome("long streams, many calls, many loads: memory stays flat"), []
+    outcome = Outcome("long streams, many calls, many loads: memory stays flat")
+    marks: list[int] = []
 
     def growth(what: str) -> None:
         grown = (marks[-1] - marks[len(marks) // 4]) >> 10

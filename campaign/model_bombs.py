@@ -7,6 +7,7 @@ import shutil
 import struct
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,7 @@ def _json(setting: Setting) -> Outcome:
     deep: list[Any] = []
     for _ in range(400):
         deep = [deep]
-    bombs = {}
+    bombs: dict[str, Any] = {}
     for file in ("config.json", "swissbert.json", "tokenizer.json", "tokenizer_config.json"):
         bombs |= {
             f"{file}: nesting": of(file, lambda: '{"a":' * 10_000),
@@ -221,7 +222,7 @@ def _weights(setting: Setting) -> Outcome:
         part = {"dtype": "F32", "shape": [1000], "data_offsets": [0, 4000]}
         return json.dumps({"a": part, "b": part}).encode()
 
-    bombs = {}
+    bombs: dict[str, Any] = {}
     for file in ("model.safetensors", "heads.safetensors"):
         bombs |= {
             f"{file}: 300,000 tensors": of(file, lambda: tensors(300_000)),
@@ -345,7 +346,7 @@ def _tokenizers(setting: Setting) -> Outcome:
 
     regex = {"Regex": "(?:a+)+$"}
     replace = {"type": "Replace", "pattern": regex, "content": ""}
-    parts = {
+    parts: dict[str, list[Any]] = {
         "normalizer": [
             replace,
             {"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 10**6},
@@ -361,7 +362,7 @@ def _tokenizers(setting: Setting) -> Outcome:
         "added_tokens": [[{"id": i, "content": f"x{i}"} for i in range(100_000)], [{"id": 0, "content": "x" * 10**6}]],
     }
     bombs = {
-        f"{name} {number}": of(lambda table, name=name, part=part: table.update({name: part}))
+        f"{name} {number}": of(partial(_replaced, name, part))
         for name, values in parts.items()
         for number, part in enumerate(values)
     }
@@ -373,8 +374,16 @@ def _tokenizers(setting: Setting) -> Outcome:
     }
     for name, values in settings.items():
         for number, value in enumerate(values):
-            bombs[f"{name} {number}"] = of(lambda table, name=name, value=value: table["model"].update({name: value}))
+            bombs[f"{name} {number}"] = of(partial(_replaced_in_model, name, value))
     return _all(setting, "tokenizer.json with parts that BERT does not have", bombs, 8)
+
+
+def _replaced(name: str, part: object, table: dict[str, Any]) -> None:
+    table[name] = part
+
+
+def _replaced_in_model(name: str, value: object, table: dict[str, Any]) -> None:
+    table["model"][name] = value
 
 
 TRIALS: dict[str, Trial] = {

@@ -6,6 +6,7 @@ import re
 import shutil
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from campaign.commands import Command, warm_up
@@ -171,10 +172,8 @@ def _requests(setting: Setting) -> Outcome:
 
     def check(data: bytes) -> None:
         for schema in (PredictBody, AttentionBody):
-            try:
+            with suppress(ValidationError, ValueError, RecursionError):  # the server answers 400 or 422
                 schema.model_validate(json.loads(data))
-            except (ValidationError, ValueError, RecursionError):
-                pass  # the server answers 400 or 422
 
     originals = [json.dumps(body).encode() for body in bodies]
     return try_all(
