@@ -2,6 +2,7 @@
 
 import reprlib
 from collections.abc import Collection, Iterable, Iterator
+from itertools import chain
 
 from swissbert.data.formats import Cells, NumberedCells, column_names, unreadable
 from swissbert.data.formats.limits import size_of, taken
@@ -86,6 +87,11 @@ def with_late_columns(raw: Iterable[NumberedCells], names: Collection[str]) -> I
         names: Columns that are needed. If the first row has them all, nothing is read ahead.
     """
     rows = iter(raw)
+    return chain(_up_to_first(rows, names), rows)
+
+
+def _up_to_first(rows: Iterator[NumberedCells], names: Collection[str]) -> Iterator[NumberedCells]:
+    """Yield rows up to the first one with cells, which gets the columns that it lacks, and those that are read ahead."""
     for number, cells in rows:
         if isinstance(cells, str):
             yield number, cells
@@ -96,7 +102,6 @@ def with_late_columns(raw: Iterable[NumberedCells], names: Collection[str]) -> I
             there = {name: None for name in late if any(name in row for _, row in read if isinstance(row, dict))}
             read = [(n, {**there, **row} if isinstance(row, dict) else row) for n, row in read]
         yield from read
-        yield from rows
         return
 
 

@@ -112,11 +112,12 @@ def _lines(lines: Iterator[str], where: str) -> Iterator[Numbered]:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        if len(line) > LINE:
-            raise long_line(where, number)
-        if len(line) > LONG_VALUE and has_too_many_marks(line):
-            yield number, _Bad(f"not read, since it has more than {MARKS:,} values")
-            continue
+        if len(line) > LONG_VALUE:
+            if len(line) > LINE:
+                raise long_line(where, number)
+            if has_too_many_marks(line):
+                yield number, _Bad(f"not read, since it has more than {MARKS:,} values")
+                continue
         try:
             yield number, json.loads(line)
         except RecursionError:
