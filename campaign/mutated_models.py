@@ -121,8 +121,8 @@ def _models(setting: Setting) -> Outcome:
 
 def _records(setting: Setting) -> Outcome:
     """Files that a run leaves, and settings of a run that is resumed."""
-    from swissbert.files import read_object
     from swissbert.model_folder.origin import base_folder, data_directory
+    from swissbert.reading import read_object
     from swissbert.settings import read_toml
 
     model = _trained(setting)

@@ -16,7 +16,7 @@ from typing import Any
 from xxhash import xxh3_128
 
 from swissbert.errors import SwissbertError
-from swissbert.files import read_object, sha256
+from swissbert.reading import read_object, sha256
 
 KEY = "checksums"
 PREFIX = "xxh3:"

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from swissbert.errors import SwissbertError, clipped, nearest
-from swissbert.files import DEEPEST, is_deep, regular_bytes
+from swissbert.reading import DEEPEST, is_deep, regular_bytes
 
 TOML_BYTES = 2**20
 """Largest TOML file that is read."""

@@ -18,6 +18,8 @@ LAYERS = [
     {"paths"},
     {"locks"},
     {"exclusive"},
+    {"reading"},
+    {"reading"},
     {"files", "display", "device"},
     {"environment", "settings", "checksums"},
     {"setting_tables", "older_settings"},

@@ -13,8 +13,8 @@ from swissbert.config import load_config, make_config
 from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.config_file import read_config
 from swissbert.errors import SwissbertError, nearest
-from swissbert.files import read_object, sha256
 from swissbert.model_folder.description import read_description
+from swissbert.reading import read_object, sha256
 from swissbert.selection import with_stratify
 from swissbert.settings import read_toml
 from swissbert.tasks import make_task

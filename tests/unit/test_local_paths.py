@@ -16,12 +16,12 @@ from swissbert.config import STARTER, make_config
 from swissbert.errors import SwissbertError
 from swissbert.export.hf import export_hf
 from swissbert.export.onnx import export_onnx
-from swissbert.files import sha256
 from swissbert.inference import load
 from swissbert.model_folder.description import without_paths
 from swissbert.model_folder.origin import base_folder, data_directory
 from swissbert.model_folder.push import push
 from swissbert.model_folder.save import save_model
+from swissbert.reading import sha256
 from swissbert.training import train
 
 TEXTS = ["a good film", "a dull plot"]

@@ -32,8 +32,9 @@ from swissbert.data.splits import Source
 from swissbert.data.tokens import Tokenizer, TokenTable
 from swissbert.errors import SwissbertError
 from swissbert.exclusive import discard, is_own
-from swissbert.files import make_folder, read_object, settle, sha256, sync_folder, temporary_folder
+from swissbert.files import make_folder, settle, sync_folder, temporary_folder
 from swissbert.kinds import KINDS
+from swissbert.reading import read_object, sha256
 from swissbert.tasks import Split, Task
 
 VERSION = 3

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer as FastTokenizer
 
 from swissbert.data.word_piece import engine_errors
 from swissbert.errors import SwissbertError
-from swissbert.files import JSON_BYTES, parse_json, regular_bytes
+from swissbert.reading import JSON_BYTES, parse_json, regular_bytes
 from swissbert.settings import shown
 
 LARGEST_NUMBER = 2_000_000

@@ -22,7 +22,7 @@ from swissbert.data.word_piece import (
     word_piece,
 )
 from swissbert.errors import SwissbertError
-from swissbert.files import JSON_BYTES, JSON_VALUES, read_object, regular_bytes
+from swissbert.reading import JSON_BYTES, JSON_VALUES, read_object, regular_bytes
 from swissbert.settings import shown
 
 FILE, VOCABULARY, CONFIG = "tokenizer.json", "vocab.txt", "tokenizer_config.json"

@@ -9,7 +9,7 @@ from swissbert.encoder.activations import ACTIVATIONS
 from swissbert.encoder.bert import BertConfig
 from swissbert.encoder.weights import other_formats
 from swissbert.errors import SwissbertError, clipped, nearest
-from swissbert.files import regular_bytes
+from swissbert.reading import regular_bytes
 
 NAMES = ("config.json", "bert_config.json")
 """Names of the file; the first releases had the second one."""

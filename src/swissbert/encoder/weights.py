@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from swissbert.errors import SwissbertError, clipped
-from swissbert.files import open_regular, read_object
+from swissbert.reading import open_regular, read_object
 from swissbert.settings import shown
 
 SINGLE = "model.safetensors"

@@ -11,12 +11,13 @@ import numpy as np
 
 from swissbert.device import is_available
 from swissbert.errors import SwissbertError
-from swissbert.files import read_object, temporary_folder
+from swissbert.files import temporary_folder
 from swissbert.inference.model import Model, load
 from swissbert.kinds import Array
 from swissbert.model_folder import layout
 from swissbert.model_folder.encoders import is_local
 from swissbert.model_folder.save import save_model
+from swissbert.reading import read_object
 from swissbert.settings import Settings, shown, validated
 from swissbert.version import __version__
 

@@ -19,7 +19,7 @@ from swissbert.data.formats import Format
 from swissbert.data.rows import BadRow
 from swissbert.display import Display, RowProgress
 from swissbert.errors import SwissbertError
-from swissbert.files import locked, read_object, whole_file, write_text
+from swissbert.files import locked, whole_file, write_text
 from swissbert.inference.input_columns import NO_COLUMNS, InputColumns
 from swissbert.inference.input_rows import InputRow, Inputs
 from swissbert.inference.inputs import open_inputs
@@ -27,6 +27,7 @@ from swissbert.inference.model import Model
 from swissbert.inference.stream import Tally, check_names, record, stream
 from swissbert.inference.texts import check_threshold
 from swissbert.paths import check_path
+from swissbert.reading import read_object
 from swissbert.settings import shown
 from swissbert.tasks import Task
 from swissbert.version import __version__

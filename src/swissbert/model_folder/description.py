@@ -11,11 +11,11 @@ from pydantic import FailFast, Field, model_validator
 from swissbert.checksums import check_own
 from swissbert.config import EncoderSettings, ModelSettings
 from swissbert.errors import SwissbertError
-from swissbert.files import read_object
 from swissbert.kinds import Kind
 from swissbert.model_folder.encoders import is_local
 from swissbert.model_folder.layout import DESCRIPTION
 from swissbert.older_settings import upgraded_tasks
+from swissbert.reading import read_object
 from swissbert.settings import Settings, shown, validated
 from swissbert.tasks import Task, names_once
 

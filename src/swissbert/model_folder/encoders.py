@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from swissbert.checksums import check_all
 from swissbert.errors import SwissbertError
-from swissbert.files import read_object
 from swissbert.model_folder.hub import fetch, is_hub_id, named
 from swissbert.model_folder.layout import (
     CONFIG,
@@ -25,6 +24,7 @@ from swissbert.model_folder.layout import (
     replaced,
 )
 from swissbert.model_folder.steady import read_steadily
+from swissbert.reading import read_object
 
 T = TypeVar("T")
 

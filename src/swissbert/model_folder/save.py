@@ -11,12 +11,13 @@ from safetensors.torch import save_file
 from swissbert.checksums import sealed
 from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.checkpoint import write_encoder
-from swissbert.files import sha256, write_folder
+from swissbert.files import write_folder
 from swissbert.model.multitask import MultitaskModel
 from swissbert.model_folder import compact, layout
 from swissbert.model_folder.card import card
 from swissbert.model_folder.description import Description, without_paths
 from swissbert.model_folder.network import outside_encoder
+from swissbert.reading import sha256
 
 
 def save_model(

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from swissbert.config import TrainSettings
 from swissbert.errors import SwissbertError
-from swissbert.files import read_object
 from swissbert.model_folder import layout
+from swissbert.reading import read_object
 from swissbert.training.state import Progress
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from swissbert.checksums import KEY
 from swissbert.errors import SwissbertError
-from swissbert.files import read_object
 from swissbert.model_folder import layout
+from swissbert.reading import read_object
 from swissbert.training.state import read_run_record, write_run_record
 
 

@@ -19,8 +19,9 @@ from torch import Tensor, nn
 
 from swissbert.checksums import KEY, DamagedError, check_files, check_own, checksum, recorded, sealed, unsealed, warn
 from swissbert.errors import SwissbertError
-from swissbert.files import read_object, remove_folder, write_folder, write_text
+from swissbert.files import remove_folder, write_folder, write_text
 from swissbert.model_folder import layout
+from swissbert.reading import read_object
 from swissbert.settings import shown
 
 RUN_FORMAT = 2

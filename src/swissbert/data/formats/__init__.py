@@ -25,7 +25,7 @@ from swissbert.data.formats.parquet import Parquet
 from swissbert.data.formats.start import start_of_text
 from swissbert.data.formats.text import PlainText
 from swissbert.errors import SwissbertError, nearest
-from swissbert.files import open_regular
+from swissbert.reading import open_regular
 
 FORMATS: dict[str, Format] = {
     format.name: format

@@ -14,7 +14,7 @@ from typing import ClassVar, TextIO
 from swissbert.data.formats.compression import decompressed
 from swissbert.data.formats.encoding import open_text, unreadable
 from swissbert.errors import SwissbertError
-from swissbert.files import open_regular
+from swissbert.reading import open_regular
 
 Cells = dict[str, object]
 """The cells of one row by column name."""

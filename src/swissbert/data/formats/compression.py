@@ -16,7 +16,7 @@ from typing import IO, Any, NoReturn, cast
 
 from swissbert.data.formats.limits import EXPANDED, EXPANSION
 from swissbert.errors import SwissbertError
-from swissbert.files import open_regular
+from swissbert.reading import open_regular
 from swissbert.wording import shortened
 
 MAGIC = {

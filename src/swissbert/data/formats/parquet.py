@@ -10,7 +10,7 @@ from swissbert.data.formats.compression import compression_of, refuse_other_file
 from swissbert.data.formats.limits import COLUMNS, EXPANDED, LINE, TEXT_EXPANSION, many_columns
 from swissbert.data.formats.parquet_sizes import batch_rows, refuse_expansion
 from swissbert.errors import SwissbertError, clipped
-from swissbert.files import open_regular
+from swissbert.reading import open_regular
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -5,7 +5,7 @@ from pathlib import Path
 from swissbert.data.formats.base import ReadOptions
 from swissbert.data.formats.compression import decompressed
 from swissbert.data.formats.encoding import open_text
-from swissbert.files import open_regular
+from swissbert.reading import open_regular
 
 LENGTH = 2**16
 """Characters that are looked at."""
