@@ -157,9 +157,10 @@ def answered(client: socket.socket) -> bool:
         CHUNKED + b"0\r\nx: " + b"a" * 60_000,
         CHUNKED + b"0\r\n" + b"x:\r\n" * 200,
         CHUNKED + b"1;" + b"a" * 60_000,
+        CHUNKED + b"1\r\na\r\n" * 17_000 + b"0\r\n\r\n",
         CHUNKED + b"0" * 60_000,
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_what_is_no_body_is_bounded(server: Server, sent: bytes) -> None:
     answer = server.ask(sent)
@@ -174,8 +175,8 @@ def test_heads_below_the_bounds_and_large_bodies_are_taken(server: Server) -> No
     assert server.ask(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 500000\r\n\r\n" + b"a" * 500_000).endswith(
         b"\r\n500000"
     )
-    chunks = b"1\r\nb\r\n" * 50_000
-    assert server.ask(CHUNKED + chunks + b"0\r\n\r\n").endswith(b"\r\n50001")
+    chunks = b"1\r\nb\r\n" * 10_000
+    assert server.ask(CHUNKED + chunks + b"0\r\n\r\n").endswith(b"\r\n10001")
 
 
 def test_silent_and_dripping_clients_are_ended(server: Server) -> None:

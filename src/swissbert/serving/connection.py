@@ -15,6 +15,8 @@ MAX_HEAD_BYTES = 32 * 1024
 """Size of a request head, and of what may stand around the parts of a chunked body."""
 MAX_HEADERS = 100
 """Headers of a request."""
+MAX_PARTS = 16_384
+"""Parts in which a body may come, for instance chunks."""
 MAX_LEFTOVER_BYTES = 16 * 1024 * 1024
 """Bytes of a body that are discarded after its response."""
 MAX_PIPELINED_BYTES = 64 * 1024
@@ -111,6 +113,7 @@ class Connection(HttpToolsProtocol):
     def __init__(self, *args: Any, clients: Clients, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._clients = clients
+        self._parts = 0  # of the body
         self._around = 0  # bytes since the last part of a body, or the last head
         self._is_in_body = self._is_half_closed = False
         self._rest = b""  # requests after one that is not answered yet
@@ -161,6 +164,8 @@ class Connection(HttpToolsProtocol):
         is_answered = self._is_in_body and self.cycle.response_complete
         if self._around > (MAX_LEFTOVER_BYTES if is_answered else MAX_HEAD_BYTES):
             self._refuse(f"the head of the request is longer than {MAX_HEAD_BYTES:,} bytes")
+        elif self._parts > MAX_PARTS:
+            self.end()
         elif self.headers is not None and len(self.headers) > MAX_HEADERS:
             self._refuse(f"the request has more than {MAX_HEADERS} headers")
 
@@ -183,7 +188,7 @@ class Connection(HttpToolsProtocol):
         if len(self.headers) > MAX_HEADERS:
             raise HttpParserError  # uvicorn answers 400
         super().on_headers_complete()
-        self._around = 0
+        self._around = self._parts = 0
         self._is_in_body = True
         self._clients.waiting.pop(self, None)
 
@@ -191,6 +196,7 @@ class Connection(HttpToolsProtocol):
         """Begin to count again what is around parts of the body."""
         if not self.cycle.response_complete:
             self._around = 0
+            self._parts += 1
         super().on_body(body)
 
     def on_message_complete(self) -> None:

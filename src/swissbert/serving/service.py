@@ -240,11 +240,12 @@ class Service:
         for is_last in (False, True):
             try:
                 attempt()
-                return
             except QueueFull as error:
                 if is_last or not self._make_room():
                     self.metrics.rejected.inc()
                     raise ApiError.overloaded(error.retry_after) from error
+            else:
+                break
 
     def _make_room(self) -> bool:
         """Drop the work of clients that closed their side: most have gone. Returns whether there were any."""
