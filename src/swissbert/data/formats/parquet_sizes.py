@@ -4,7 +4,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from swissbert.data.formats.limits import EXPANDED, EXPANSION, TOGETHER
+from swissbert.data.formats.limits import EXPANDED, PARQUET_EXPANSION, TOGETHER
 from swissbert.errors import SwissbertError
 
 BATCH_ROWS = 1024
@@ -31,9 +31,9 @@ def refuse_expansion(metadata: Any, size: int, columns: Collection[str], where: 
             values += column.num_values * width
             packed += column.total_compressed_size
             unpacked += column.total_uncompressed_size
-    if values > max(EXPANDED, EXPANSION * size) or unpacked > max(EXPANDED, EXPANSION * packed):
+    if values > max(EXPANDED, PARQUET_EXPANSION * size) or unpacked > max(EXPANDED, PARQUET_EXPANSION * packed):
         raise SwissbertError(
-            f"{where}: its {metadata.num_rows:,} rows become more than {EXPANSION} times as large as the file, which no "
+            f"{where}: its {metadata.num_rows:,} rows become more than {PARQUET_EXPANSION} times as large as the file, which no "
             "table of texts does; are there rows without texts, or the same ones again and again?"
         )
 
