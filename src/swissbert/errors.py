@@ -7,8 +7,8 @@ from itertools import islice
 
 from swissbert.wording import printable
 
-LONGEST_LINE = 600
-"""Characters of one line of a message; of a longer one the middle is left out."""
+LONGEST_LINE, MOST_LINES = 600, 20
+"""Characters of one line of a message, and its lines; of a longer one the middle is left out."""
 LONGEST_WORD, MOST_WORDS = 100, 1000
 """Characters of a word, and number of known words, that are compared to offer the nearest one."""
 PLAUSIBLE = 0.7
@@ -31,7 +31,10 @@ class SwissbertError(Exception):
     """
 
     def __init__(self, message: str, *, argument: str | None = None) -> None:
-        super().__init__("\n".join(clipped(printable(line), LONGEST_LINE) for line in message.split("\n")))
+        lines = message.split("\n")
+        if len(lines) > MOST_LINES:
+            lines = [*lines[: MOST_LINES - 1], f"... {len(lines) - MOST_LINES:,} more lines ...", lines[-1]]
+        super().__init__("\n".join(clipped(printable(clipped(line, LONGEST_LINE)), LONGEST_LINE) for line in lines))
         self.argument = argument
 
 

@@ -25,6 +25,9 @@ LOCAL = {
 DISTRIBUTIONS = packages_distributions()
 """Names of distributions by the name that is imported."""
 
+PARTS = {"pydantic_core": "pydantic"}
+"""Modules that always come with a module that is declared."""
+
 EXTRA_OF = {
     "analysis": "report",
     "export": "export",
@@ -63,6 +66,7 @@ def imports(path: Path) -> set[str]:
             if node.module == "torch.utils.tensorboard":
                 roots.add("tensorboard")
     roots -= LOCAL | sys.stdlib_module_names
+    roots = {PARTS.get(root, root) for root in roots}
     return {normalised(name) for root in roots for name in DISTRIBUTIONS.get(root, [root])[:1]}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from edited import rewrite, without_name
 from swissbert.config import RunConfig, TrainSettings, dump_config, make_config
 from swissbert.device import Hardware, is_available, pick_device, processor_abilities, resolve_hardware
 from swissbert.display import Display
@@ -333,14 +334,9 @@ def test_an_old_run_without_a_record_of_its_hardware_resumes_with_one_line(
 ) -> None:
     settings = {"precision": "fp32", "threads": 1}
     train(config(tiny, **settings), tmp_path / "whole")
-    run = interrupted(tiny, tmp_path / "run", **settings)
-    for name in ("hardware", "run", "checksum"):
-        del run[name]
-    for path in tmp_path.glob("run/checkpoints/*/progress.json"):
-        path.write_text(path.read_text(encoding="utf-8").replace(record_name(tmp_path / "run"), ""), encoding="utf-8")
-    if hardware is not None:
-        run["hardware"] = hardware
-    (tmp_path / "run" / "run.json").write_text(json.dumps(run), encoding="utf-8")
+    interrupted(tiny, tmp_path / "run", **settings)
+    rewrite(tmp_path / "run" / "run.json", "hardware", **({} if hardware is None else {"hardware": hardware}))
+    without_name(tmp_path / "run")
     display = Lines()
     resume(config(tiny, **settings), tmp_path / "run", display)
     (line,) = display.about_hardware()

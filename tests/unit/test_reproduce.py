@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import swissbert
+from edited import rewrite
 from swissbert.checksums import sealed
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
@@ -192,6 +193,11 @@ def test_checkpoints_can_be_set(tiny: Path) -> None:
 def test_a_record_of_another_row_is_refused(tiny: Path, tmp_path: Path) -> None:
     reproduced(tiny, tmp_path, "table2", ["frozen"])
     (tmp_path / "rows" / "frozen.seed-0.json").rename(tmp_path / "rows" / "none.seed-0.json")
+    with pytest.raises(
+        SwissbertError, match=r"frozen\.seed-0\.json: is missing, but none\.seed-0\.json has its checksum"
+    ):
+        reproduced(tiny, tmp_path, "table2", ["cosine"])
+    rewrite(tmp_path / "rows" / "none.seed-0.json")
     with pytest.raises(SwissbertError, match=r"none\.seed-0\.json: holds row 'frozen', seed 0; rename or remove it"):
         reproduced(tiny, tmp_path, "table2", ["cosine"])
     assert not (tmp_path / "runs" / "cosine").exists()

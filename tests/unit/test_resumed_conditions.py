@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from edited import rewrite
 from swissbert.config import RunConfig, make_config
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
@@ -196,7 +197,8 @@ def test_an_edited_record_is_refused_and_a_missing_one_is_said(tiny: Path, run: 
 
 def test_the_layout_of_the_record_is_free(tmp_path: Path) -> None:
     table = write_record(tmp_path, {"rows": {}, "run": "a", "number": 0.1})
-    (tmp_path / "run.json").write_text(json.dumps(dict(reversed(table.items()))), encoding="utf-8")
+    stored = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
+    (tmp_path / "run.json").write_text(json.dumps(dict(reversed(stored.items()))), encoding="utf-8")
     assert read_record(tmp_path) == table
 
 
@@ -210,8 +212,7 @@ def test_a_checkpoint_or_a_model_of_another_run_is_refused(tiny: Path, run: Path
         resumed(config(tiny), run)
     shutil.rmtree(run / "checkpoints" / "step-6")
     description = json.loads((run / "model" / "swissbert.json").read_text(encoding="utf-8"))
-    description["scores"]["overall"] = 0.123
-    (run / "model" / "swissbert.json").write_text(json.dumps(description), encoding="utf-8")
+    rewrite(run / "model" / "swissbert.json", scores={**description["scores"], "overall": 0.123})
     with pytest.raises(
         SwissbertError, match=r"model: is not the best model of this run, of step 3 with overall .* 0\.123;"
     ):

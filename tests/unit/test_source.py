@@ -20,6 +20,7 @@ from swissbert.errors import SwissbertError
 from swissbert.model_folder import encoders as source
 from swissbert.model_folder.encoders import encoder_folder
 from swissbert.model_folder.layout import ENCODER_FILES
+from swissbert.wording import printable
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -140,6 +141,7 @@ ASK = """
 import json, runpy, sys
 encoder_folder = runpy.run_path(sys.argv[2])["encoder_folder"]  # skips importing torch
 from swissbert.errors import SwissbertError
+from swissbert.wording import printable
 for name, revision in json.loads(sys.argv[1]):
     try:
         print(json.dumps(str(encoder_folder(name, revision))))
@@ -324,5 +326,5 @@ def test_an_impossible_name_is_refused(name: str, tmp_path: Path, monkeypatch: p
     with pytest.raises(SwissbertError) as caught:
         encoder_folder(name)
     assert str(caught.value) == (
-        f"encoder.name is '{name}', but there is no such folder; use 'minilm', a folder or a hub id (owner/name)"
+        f"encoder.name is '{printable(name)}', but there is no such folder; use 'minilm', a folder or a hub id (owner/name)"
     )

@@ -52,8 +52,8 @@ class Progress:
     best_step: int | None = None
     stale: int = 0
     run: str = field(default="", compare=False)
-    log_bytes: int | None = None
-    log_checksum: str | None = None
+    log_bytes: int | None = field(default=None, compare=False)
+    log_checksum: str | None = field(default=None, compare=False)
 
     def after_step(self, tokens: int, seconds: float) -> "Progress":
         """Return the progress after one more step."""
