@@ -151,7 +151,7 @@ def _bytes(*parts: bytes) -> Callable[[Path], object]:
 def quotes(setting: Setting) -> Outcome:
     """Try quotes that are never closed, or that each line opens again."""
     bombs = _Bombs(setting, "quotes in tables")
-    number = setting.number(50_000, 16_000)
+    number = setting.number(40_000, 16_000)
     for name, mark in (("q.csv", b","), ("q.tsv", b"\t")):
         head = b"text" + mark + b"label\n"
         quoted = b'"text"' + mark + b'"label"\n'
@@ -165,10 +165,10 @@ def quotes(setting: Setting) -> Outcome:
             bombs.read(f"{kind}/{name}", _bytes(head, line * number))
             bombs.read(f"{kind}, header in quotes/{name}", _bytes(quoted, line * number), train=False)
     long = b"a sentence of some words " * 40 + b",high\n"
-    size = setting.number(100, 20) * MB
+    size = setting.number(60, 20) * MB
     bombs.read("stray.csv", _bytes(HEAD, b'"one stray quote,low\n', long * (size // len(long))), train=False)
     bombs.read("cell of 1 MB.csv", _bytes(HEAD, b'"' + b"some words\n" * (MB // 11) + b'",low\n', ROW * 1000))
-    bombs.read("cell of 100 MB.csv", _bytes(HEAD, b'"' + (b"some words " * 90 + b"\n") * (size // 991) + b'",low\n'))
+    bombs.read("cell of many MB.csv", _bytes(HEAD, b'"' + (b"some words " * 90 + b"\n") * (size // 991) + b'",low\n'))
     return bombs.end()
 
 

@@ -136,12 +136,12 @@ def unread(setting: Setting) -> Outcome:
         client.sendall(post(body) * 3)
         time.sleep(setting.number(50, 10) / 1000)
     grown = server.memory - before
-    outcome.count(f"{grown:.0f} MB for {count} responses" if grown > 150 else None)
+    outcome.count(f"{grown:.0f} MB for {count} responses" if grown > count else None)  # 1 MB each
     outcome.figures[f"memory for {count}"] = f"{grown:.0f} MB"
     if not setting.short:
-        time.sleep(35)
+        time.sleep(60)  # answers to all of them take half a minute, and each may stay unread for another
         still = server.files
-        outcome.count(f"{still} files are open after 35 s" if still > 60 else None)
+        outcome.count(f"{still} files are open after a minute" if still > 60 else None)
     is_well = until(20, lambda: server.ask(post(GOOD))[0] == 200)  # the queue may be full at first
     outcome.count(server.odd_log() if is_well else "no answer afterwards")
     return outcome

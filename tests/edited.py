@@ -14,7 +14,7 @@ def rewrite(path: Path, *without: str, **changes: Any) -> dict[str, Any]:
 
 
 def without_name(run: Path) -> None:
-    """Remove the name of a run from a run folder, which swissbert 0.1.0 did not write, and the checksums."""
-    rewrite(run / "run.json", "run")
+    """Remove what swissbert 0.1.0 did not write into a run folder: the name of the run, its settings and checksums."""
+    rewrite(run / "run.json", "run", "settings")
     for path in run.glob("checkpoints/*/progress.json"):
         rewrite(path, "run", "log_bytes", "log_checksum")

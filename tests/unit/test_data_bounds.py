@@ -192,7 +192,7 @@ def test_compressed_data_that_expand_without_bound_are_refused(
     monkeypatch.setattr(compression, "EXPANDED", 2**20)
     path = tmp_path / f"a.csv.{ending}"
     path.write_bytes(PACKERS[ending](HEAD.encode() + b"a sentence of some words,low\n" * 1_000_000))
-    with pytest.raises(SwissbertError, match=r"more than 200 times as large.*decompress the file first"):
+    with pytest.raises(SwissbertError, match=r"more than 64 times as large.*decompress the file first"):
         predict(path)
 
 
