@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: quickstart test test-hardware check campaign bench clean
+.PHONY: quickstart test test-hardware check campaign bench lock clean
 
 quickstart: $(VENV)/.ready
 	$(BIN)/swissbert quickstart
@@ -33,6 +33,11 @@ campaign: $(VENV)/.ready-dev
 bench: $(VENV)/.ready-bench
 	$(BIN)/python -m pytest -m perf
 	$(BIN)/python benchmarks/bench.py --data "$(DATA)"
+
+# The hashes of the pins, after a change of constraints.txt. WHEELS names wheels that PyPI does not have (.ci/hashes.py).
+lock: $(VENV)/.ready
+	$(INSTALL) uv
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python .ci/hashes.py $(WHEELS)
 
 # A stamp is renewed when the dependencies change; pip then installs only what differs.
 $(VENV)/.ready: pyproject.toml constraints.txt

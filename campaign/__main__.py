@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from campaign.commands import warm_up
 from campaign.frame import PARTS, Outcome, Setting, Trial
 from campaign.report import Line, write_report
 
@@ -35,6 +36,7 @@ def main() -> int:
         parser.error(f"unknown part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     os.environ.update(OMP_WAIT_POLICY="PASSIVE", HF_HUB_OFFLINE="1")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    warm_up()  # once, for all processes that are forked below
     lines = []
     for part in arguments.part or PARTS:
         for name, trial in importlib.import_module(f"campaign.{part}").TRIALS.items():

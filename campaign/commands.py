@@ -26,11 +26,28 @@ CHANGES = (
 """Audit events of Python that change the file system, besides files that are opened for writing."""
 
 
-def warm_up() -> None:
-    """Import what commands need, once, before anything is forked."""
+MORE = (
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_svg",
+    "onnxruntime",
+    "onnxscript",
+    "pyarrow.parquet",
+    "sklearn.feature_extraction.text",
+    "sklearn.linear_model",
+    "swissbert.export.onnx",
+    "torch.onnx._internal.exporter._core",
+)
+"""Modules that only some commands need: ``analyse``, ``export``, tables, and training with ``train.baseline``."""
+
+
+def warm_up(*more: str) -> None:
+    """Import what commands need, once, before anything is forked; `more` are names of further modules."""
     import importlib
 
     for name in (
+        *more,
+        "scipy.stats",
+        "torch._dynamo",  # by the first optimizer
         "tensorboard.compat.proto.event_pb2",
         "tensorboard.summary.writer.record_writer",
         "swissbert.cli.from_table",

@@ -20,6 +20,7 @@ PARTS = (
     "library",
     "processes",
     "server",
+    "server_load",
     "supply",
 )
 """Modules of this package, each with a table ``TRIALS`` of name and function, in the order in which they run."""

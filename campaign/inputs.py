@@ -23,6 +23,18 @@ def tiny_encoder(folder: Path, seed: int = 0, hidden: int = 32) -> Path:
     return folder
 
 
+def pickled_encoder(folder: Path, encoder: Path) -> Path:
+    """Write a copy of an encoder folder with pickled weights, and return it."""
+    import torch
+    from safetensors.torch import load_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("config.json", "vocab.txt"):
+        (folder / name).write_bytes((encoder / name).read_bytes())
+    torch.save(load_file(encoder / "model.safetensors"), folder / "pytorch_model.bin")
+    return folder
+
+
 def recipe(path: Path, encoder: Path, steps: int = 18, **train: Any) -> Path:
     """Write a recipe with three tasks, dropout, learned weights and gradient surgery, and return its path.
 

@@ -4,9 +4,12 @@ Public names are imported on first use, so that ``import swissbert`` is fast and
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from swissbert.version import __version__
+
+TYPE_CHECKING = (
+    False  # as in typing, whose import takes the time in which Ctrl-C would still end a command with a traceback
+)
 
 if TYPE_CHECKING:
     from swissbert.config import RunConfig, load_config, make_config

@@ -1,5 +1,20 @@
-"""Entry point of ``python -m swissbert``."""
+"""Entry point of the program ``swissbert`` and of ``python -m swissbert``."""
+
+import signal
+
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    # Ctrl-C ends the program without a traceback while it is being imported; see `swissbert.cli.interrupt`
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from swissbert.cli import main
+from swissbert.cli.interrupt import handle_interrupts
 
-main()
+
+def run() -> None:
+    """Run the command line as a program."""
+    with handle_interrupts():
+        main()
+
+
+if __name__ == "__main__":
+    run()

@@ -5,7 +5,7 @@ returns a `RunConfig`; `dump_config` writes the effective settings back.
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -20,7 +20,7 @@ from swissbert.setting_tables import absolute_encoder, anchor
 from swissbert.setting_tables import apply_overrides as apply_overrides
 from swissbert.setting_tables import differences as differences
 from swissbert.settings import Settings, read_toml, shown, validated
-from swissbert.tasks import Task, find_task, make_task
+from swissbert.tasks import Task, find_task, make_task, names_once
 
 RECIPES = Path(__file__).parent / "recipes"
 STARTER = Path(__file__).parent / "data" / "starter"
@@ -29,6 +29,27 @@ STARTER = Path(__file__).parent / "data" / "starter"
 Probability = Annotated[float, Field(ge=0, lt=1, strict=True)]
 Rate = Annotated[float, Field(gt=0, le=1, strict=True)]
 Count = Annotated[int, Field(ge=1, le=10**9, strict=True)]
+
+
+MayChange = Literal[
+    "seed",
+    "train.lr",
+    "train.head_lr",
+    "train.weight_decay",
+    "train.schedule",
+    "train.warmup",
+    "train.clip",
+    "train.tie",
+    "train.precision",
+    "train.device",
+    "train.threads",
+    "loss.lr",
+    "loss.scale",
+    "model.dropout",
+    "encoder.dropout",
+]
+"""Settings that a resumed run may change if ``train.may_change`` names them: its checkpoints fit with any value."""
+MAY_CHANGE = get_args(MayChange)
 
 
 class EncoderSettings(Settings):
@@ -191,8 +212,10 @@ class TrainSettings(Settings):
         precision: Precision of the encoder's products: ``auto`` is bf16 where the hardware has it natively, else fp32.
         device: ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
         threads: Thread count of torch; its own default if left out.
-        on_hardware_change: What a resumed run does if it cannot keep the device, precision or thread count that it
-            began with and that were left to the machine: ``continue`` with what there is, or ``refuse``.
+        on_hardware_change: What a resumed run does if the device, precision, thread count, processor, environment
+            variables, versions or code are not those that it was trained with: ``continue``, which is said and recorded,
+            or ``refuse``.
+        may_change: Settings that a resumed run may change although its losses depend on them, such as ``["train.lr"]``.
         best_by: The score on dev rows that decides which model is kept: ``overall``, ``overall_normalised``,
             ``task.metric`` (``metric`` alone where one task has it), ``task.loss``, or ``loss``, the sum of the losses of
             the tasks times ``loss.scale``.
@@ -225,6 +248,7 @@ class TrainSettings(Settings):
     )
     threads: int | None = Field(default=None, ge=1, le=1024, strict=True)
     on_hardware_change: Literal["continue", "refuse"] = "continue"
+    may_change: list[MayChange] = Field(default=[])
     best_by: str = "overall"
     patience: Count | None = None
     tie: float = Field(default=0.0, ge=0, strict=True)
@@ -327,10 +351,7 @@ class RunConfig(Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        names = [task.name for task in self.tasks]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"tasks: the name '{name}' is used twice")
+        names = names_once(self.tasks)
         for key, table in (("loss.scale", self.loss.scale), ("sampling.weights", self.sampling.weights)):
             for name in table:
                 if name not in names:
@@ -430,14 +451,19 @@ def make_config(
     source = (overrides or {}).get("tasks", where)
     if not isinstance(tasks, list):
         raise SwissbertError(f"{source}: 'tasks' is {shown(tasks)}; it must be a list of names, files and tables")
-    resolved = [
-        find_task(task)
-        if isinstance(task, str)
-        else make_task(task, f"{source}: tasks", kinds, formats)
-        if isinstance(task, dict)
-        else task
-        for task in tasks
-    ]
+    resolved: list[object] = []
+    names: set[str] = set()
+    for task in tasks:
+        if isinstance(task, str):
+            task = find_task(task)
+        elif isinstance(task, dict):
+            task = make_task(task, f"{source}: tasks", kinds, formats)
+        resolved.append(task)
+        if not isinstance(task, Task):
+            break  # an error of its own, one for all
+        if task.name in names:
+            raise SwissbertError(f"{source}: tasks: the name '{task.name}' is used twice")
+        names.add(task.name)
     return validated(RunConfig, {**table, "tasks": resolved}, where, overrides)
 
 

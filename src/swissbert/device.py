@@ -5,7 +5,9 @@ The environment variable ``SWISSBERT_CPU`` overrides what the processor reports:
 precisions on any machine.
 """
 
+import ctypes
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,6 +25,8 @@ Out = TypeVar("Out")
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 """The precisions by their names in settings."""
+THREAD_END = 0.005
+"""Seconds in which a thread that has returned gives back what it holds of torch's libraries."""
 
 
 class Abilities(NamedTuple):
@@ -184,3 +188,21 @@ def _workers(count: int) -> ThreadPoolExecutor:
 def _one_thread() -> None:
     torch.get_num_threads()  # torch sets the thread-local default lazily on first use; trigger that before overriding it
     torch.set_num_threads(1)
+
+
+def _before_fork() -> None:
+    """End the OpenMP threads of the calling thread; torch starts new ones when it needs them.
+
+    GNU's OpenMP would wait for them for ever in a forked process, where they do not exist. So would MKL for its memory,
+    which a thread that ends holds for a moment after Python has joined it.
+    """
+    if _pause_openmp is not None:
+        _pause_openmp(1)  # omp_pause_soft
+    time.sleep(THREAD_END)
+
+
+_pause_openmp = getattr(ctypes.CDLL(torch._C.__file__), "omp_pause_resource_all", None)
+"""The function of the OpenMP library that torch is linked with."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_child=_workers.cache_clear)

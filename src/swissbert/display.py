@@ -1,12 +1,15 @@
 """Progress on standard error, as bars on a terminal and as occasional lines elsewhere; tables as text."""
 
 import contextlib
+import io
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from io import StringIO
-from typing import TextIO
+from typing import Any, TextIO
+
+from swissbert.wording import one_line, printable
 
 
 class Display:
@@ -21,12 +24,14 @@ class Display:
         from rich.console import Console
 
         self._stream = stream or sys.stderr
+        if self._stream is sys.__stderr__:
+            self._stream = never_failing(sys.stderr)
         self._quiet = quiet
         self._console = Console(file=self._stream, quiet=quiet, highlight=False, soft_wrap=True, emoji=False)
 
     def say(self, text: str) -> None:
-        """Print a line."""
-        self._console.print(text, markup=False)
+        """Print a line, without control characters."""
+        self._console.print(printable(text), markup=False)
 
     @contextlib.contextmanager
     def steps(self, total: int, done: int) -> Iterator["Steps"]:
@@ -84,6 +89,34 @@ class Display:
         with Progress(*columns, console=self._console) as bar:
             number = bar.add_task(label, total=1.0, text="")
             yield RowProgress(share, lambda done, text: bar.update(number, completed=done, text=text), every=0.2)
+
+
+class _NeverFailing(io.FileIO):
+    """A file whose writes count as done where they are not possible."""
+
+    def write(self, data: Any, /) -> int:
+        """Write, or drop what has no reader or no room."""
+        try:
+            return super().write(data) or 0
+        except OSError:
+            return memoryview(data).nbytes
+
+
+def never_failing(stream: TextIO) -> TextIO:
+    """Return a text stream to the same file whose writes never fail.
+
+    Messages on standard error are no reason to end a command that goes on: the terminal may have been closed, the reader
+    of a pipe may have ended, or the disk with a log may be full.
+
+    Args:
+        stream: The stream; one that has no file, as in a notebook, is returned.
+    """
+    try:
+        file = _NeverFailing(stream.fileno(), "w", closefd=False)
+    except (OSError, ValueError):
+        return stream
+    buffer = io.BufferedWriter(file)
+    return io.TextIOWrapper(buffer, stream.encoding, "backslashreplace", line_buffering=True)
 
 
 class RowProgress:
@@ -177,7 +210,7 @@ def _clock(seconds: float) -> str:
 
 
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """Format a plain-text table.
+    """Format a plain-text table. Cells are one line each, without control characters.
 
     Args:
         title: Line above the table.
@@ -192,10 +225,10 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], left
 
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for i, name in enumerate(header):
-        grid.add_column(Text(name), justify="left" if i < left else "right", no_wrap=True)
+        grid.add_column(Text(one_line(name)), justify="left" if i < left else "right", no_wrap=True)
     for row in rows:
-        grid.add_row(*(Text(cell) for cell in row))
+        grid.add_row(*(Text(one_line(cell)) for cell in row))
     out = StringIO()
     Console(file=out, width=10_000, force_terminal=False).print(grid)  # cells are never cut
     lines = [line.rstrip() for line in out.getvalue().splitlines()]
-    return "\n".join([title, *(line for line in lines if line)])
+    return "\n".join([one_line(title), *(line for line in lines if line)])

@@ -1,9 +1,12 @@
 """Versions, machine and hardware that a run depends on besides its settings."""
 
+import os
 import platform
+import re
 import subprocess
 from contextlib import suppress
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,17 @@ import torch
 
 from swissbert.device import Hardware, cores, processor_abilities, resolve_hardware
 from swissbert.version import __version__
+
+VARIABLES = re.compile(
+    r"(ATEN|ONEDNN|DNNL|MKL|OMP|KMP|GOMP|OPENBLAS|BLIS|CUBLAS|CUBLASLT|CUDNN)_\w+|NVIDIA_TF32_OVERRIDE|GLIBC_TUNABLES"
+    r"|TORCH_(ALLOW_TF32|BLAS|CUDNN|LINALG)_\w+"
+)
+"""Environment variables by which libraries choose instructions, algorithms and rounding."""
+WITHOUT_EFFECT = re.compile(
+    r"(OMP|MKL|OPENBLAS)_NUM_THREADS|OMP_(WAIT_POLICY|PLACES|PROC_BIND|STACKSIZE|DISPLAY_\w+)|GOMP_(CPU_AFFINITY|SPINCOUNT)"
+    r"|KMP_(AFFINITY|BLOCKTIME|DUPLICATE_LIB_OK)|\w+_VERBOSE"
+)
+"""Those that change no number. Numbers of threads do, but a run sets its own, which is recorded."""
 
 
 def environment(hardware: Hardware | None = None) -> dict[str, str]:
@@ -38,8 +52,10 @@ def environment(hardware: Hardware | None = None) -> dict[str, str]:
 
 def hardware_record(hardware: Hardware) -> dict[str, object]:
     """Return what ``run.json`` keeps of the hardware: processor, its abilities and kernels, device, precision and threads."""
+    reported = torch.cpu.get_capabilities()
     record: dict[str, object] = {
         "processor": processor(),
+        "instructions": sorted(name for name, value in reported.items() if value is True),
         **processor_abilities()._asdict(),
         "kernels": torch.backends.cpu.get_cpu_capability(),
     }
@@ -53,8 +69,38 @@ def hardware_record(hardware: Hardware) -> dict[str, object]:
 
 
 def software() -> dict[str, str]:
-    """Return the versions that a run's losses depend on: swissbert, torch and numpy, which shuffles the rows."""
-    return {"swissbert": __version__, "torch": str(torch.__version__), "numpy": np.__version__}
+    """Return the versions that a run's numbers depend on; numpy shuffles the rows."""
+    return {
+        "swissbert": __version__,
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "tokenizers": version("tokenizers"),
+        "python": platform.python_version(),
+    }
+
+
+def numeric_variables() -> dict[str, str]:
+    """Return the environment variables that may change what libraries compute."""
+    return {
+        name: value
+        for name, value in sorted(os.environ.items())
+        if value and VARIABLES.fullmatch(name) and not WITHOUT_EFFECT.fullmatch(name)
+    }
+
+
+def torch_settings() -> dict[str, object]:
+    """Return the global settings of torch that may change what it computes."""
+    return {
+        "default_dtype": str(torch.get_default_dtype()),
+        "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+        "float32_matmul_precision": torch.get_float32_matmul_precision(),
+        "mkldnn.enabled": torch.backends.mkldnn.enabled,
+        "mkldnn.deterministic": torch.backends.mkldnn.deterministic,
+        "cudnn.enabled": torch.backends.cudnn.enabled,
+        "cudnn.deterministic": torch.backends.cudnn.deterministic,
+        "cudnn.benchmark": torch.backends.cudnn.benchmark,
+        "cudnn.allow_tf32": torch.backends.cudnn.allow_tf32,
+    }
 
 
 def processor() -> str:

@@ -1,9 +1,16 @@
-"""The exception for mistakes of a caller."""
+"""The exception for mistakes of a caller, and how text of other people is quoted."""
 
 import difflib
 import unicodedata
 from collections.abc import Iterable
+from itertools import islice
 
+from swissbert.wording import printable
+
+LONGEST_LINE, MOST_LINES = 600, 20
+"""Characters of one line of a message, and its lines; of a longer one the middle is left out."""
+LONGEST_WORD, MOST_WORDS = 100, 1000
+"""Characters of a word, and number of known words, that are compared to offer the nearest one."""
 PLAUSIBLE = 0.7
 """Share of letters that two names have in common, from 0 to 1, from which the one may be the other misspelt."""
 
@@ -12,7 +19,8 @@ class SwissbertError(Exception):
     """A mistake that the caller can correct, as one sentence: what is wrong, the value, what is allowed, what to do.
 
     Messages name arguments and settings and never command-line options. The command line prints the message without a
-    traceback, adds the option that belongs to `argument`, and exits with status 2.
+    traceback, adds the option that belongs to `argument`, and exits with status 2. A message may quote a file of any
+    content, so control characters are escaped, and lines of more than `LONGEST_LINE` characters are cut.
 
     Attributes:
         argument: Name of the function argument that corrects the mistake, if one does, for instance ``out``.
@@ -23,17 +31,30 @@ class SwissbertError(Exception):
     """
 
     def __init__(self, message: str, *, argument: str | None = None) -> None:
-        super().__init__(message)
+        lines = message.split("\n")
+        if len(lines) > MOST_LINES:
+            lines = [*lines[: MOST_LINES - 1], f"... {len(lines) - MOST_LINES:,} more lines ...", lines[-1]]
+        super().__init__("\n".join(clipped(printable(clipped(line, LONGEST_LINE)), LONGEST_LINE) for line in lines))
         self.argument = argument
+
+
+def clipped(text: str, most: int) -> str:
+    """Return a text with its middle left out if it has more than `most` characters; the end of a message says what to do."""
+    if len(text) <= most:
+        return text
+    end = most // 3
+    return f"{text[: most - end - 5]} ... {text[-end:]}"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return ``; did you mean 'x'?`` for the known word closest to `word`, or an empty string.
 
     A word is close if it is the same but for case, if the one is the beginning of the other, or if most letters agree:
-    a suggestion that is only the least bad one leads away from the mistake.
+    a suggestion that is only the least bad one leads away from the mistake. Very long words are not compared.
     """
-    folded, names = word.casefold(), list(known)
+    if len(word) > LONGEST_WORD:
+        return ""
+    folded, names = word.casefold(), [name for name in islice(known, MOST_WORDS) if len(name) <= LONGEST_WORD]
     shares = [difflib.SequenceMatcher(None, name.casefold(), folded).ratio() for name in names]
     if shares and max(shares) >= PLAUSIBLE:
         return f"; did you mean '{names[shares.index(max(shares))]}'?"

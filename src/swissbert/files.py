@@ -1,29 +1,52 @@
-"""Atomic writing of files and folders, checksums, and a lock on a folder."""
+"""Atomic writing of files and folders, by one process at a time (see `swissbert.exclusive`), and checksums."""
 
 import contextlib
-import hashlib
-import json
+import errno
+import io
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import BinaryIO, TextIO
 
 from swissbert.errors import SwissbertError
+from swissbert.exclusive import (
+    beside,
+    discard,
+    locked,
+    make_folder,
+    only_writer,
+    real,
+    sweep,
+    sync,
+    sync_folder,
+    temporary,
+    temporary_folder,
+    writing,
+)
+from swissbert.paths import check_path
 
+__all__ = [
+    "locked",
+    "make_folder",
+    "need_name",
+    "only_writer",
+    "recover",
+    "remove_folder",
+    "settle",
+    "sweep",
+    "sync_folder",
+    "temporary_folder",
+    "whole_bytes",
+    "whole_file",
+    "write_folder",
+    "write_text",
+    "writing",
+]
 
-@contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn errors while writing `path` into a `SwissbertError`. The block must leave what was there before untouched."""
-    from safetensors import SafetensorError
-
-    try:
-        yield
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise SwissbertError(
-            f"{path}: cannot be written ({reason}); nothing was left half-written, and what was there before is untouched"
-        ) from error
+PATIENCE = 10.0
+"""Seconds that a short text waits for another process that writes the same file."""
 
 
 def need_name(out: Path, example: str) -> None:
@@ -41,167 +64,168 @@ def need_name(out: Path, example: str) -> None:
             f"out is '{out}', which is not the name of a folder to create; give one, for instance {example}",
             argument="out",
         )
+    check_path(out, "out")
 
 
 def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
     """Write a folder atomically: into a new folder beside it, synced to disk, then renamed.
 
     A process that is killed leaves `path` as it was or complete, or, between the two renames of a replacement, as
-    ``.NAME.old``, which `recover` renames back.
+    ``.NAME.old``, which `recover` renames back. A symbolic link is kept and its target replaced. The folder and the
+    files in it keep the permissions of those that they replace.
 
     Args:
         path: The folder; one that exists is replaced.
         fill: Writes the contents into the folder that it is given.
 
     Raises:
-        SwissbertError: If the folder cannot be written; what was there before is untouched.
+        SwissbertError: If the folder cannot be written, or another process is writing it; what was there before is
+            untouched.
     """
-    new, old = path.with_name(f".{path.name}.new"), path.with_name(f".{path.name}.old")
-    with writing(path):
-        recover(path)
-        shutil.rmtree(new, ignore_errors=True)
+    target = real(path)
+    with only_writer(path, creates_parents=True), writing(path):
+        recover(target)
+        new, old = temporary(target), beside(target, "old")
+        if target.exists() and not target.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         try:
-            new.mkdir(parents=True)
+            new.mkdir(mode=0o700 if target.exists() else 0o777)
             fill(new)
-            for file in new.rglob("*"):
-                if file.is_file():
-                    file.chmod(new.stat().st_mode & 0o666)  # safetensors creates files without group permissions
-                _sync(file)
-            _sync(new)
-            if path.exists():
-                path.rename(old)
-            new.rename(path)
-            _sync(path.parent)
+            settle(new, target)
+            if target.exists():
+                target.rename(old)
+            new.rename(target)
+            sync_folder(target.parent)
         except BaseException:
             shutil.rmtree(new, ignore_errors=True)
-            recover(path)
+            recover(target)
             raise
-        shutil.rmtree(old, ignore_errors=True)
+        recover(target)
+
+
+def settle(folder: Path, before: Path) -> None:
+    """Give a new folder and its files their permissions, and sync them to disk.
+
+    Args:
+        folder: The folder.
+        before: The folder that it will replace, if there is one: its permissions and those of files of the same name are
+            kept. Other files get those of the folder, without execution.
+    """
+    mode = stat.S_IMODE((before if before.is_dir() else folder).stat().st_mode) & 0o777
+    for path in folder.rglob("*"):
+        if path.is_symlink():
+            continue
+        if path.is_file():
+            earlier = before / path.relative_to(folder)
+            kept = earlier.is_file() and not earlier.is_symlink()
+            path.chmod(stat.S_IMODE(earlier.stat().st_mode) & 0o777 if kept else mode & 0o666)
+        sync(path)
+    folder.chmod(mode)
+    sync(folder)
 
 
 def recover(path: Path) -> None:
     """Undo an interrupted `write_folder`: restore the old folder, or remove it if the new one is in place."""
-    old = path.with_name(f".{path.name}.old")
-    if old.exists():
-        if path.exists():
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            old.rename(path)
+    target = real(path)
+    old = beside(target, "old")
+    if old.is_dir() and not old.is_symlink():
+        with only_writer(path), writing(path):
+            if target.exists():
+                _remove(old, target)
+            else:
+                old.rename(target)
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder, which is renamed first, so that no part of it is ever left under its name.
+
+    Nothing is removed if that is not possible, or another process is writing there.
+    """
+    with contextlib.suppress(SwissbertError), only_writer(path):
+        _remove(path, path)
+
+
+def _remove(path: Path, written: Path) -> None:
+    """Rename a folder to a temporary name of what is written, and remove it as far as possible."""
+    gone = temporary(written)
+    with contextlib.suppress(OSError):
+        path.rename(gone)
+        discard(gone)
 
 
 @contextlib.contextmanager
-def whole_file(path: Path) -> Iterator[TextIO]:
+def whole_file(path: Path, *, wait: float = 0.0) -> Iterator[TextIO]:
     """Open a text file that appears at `path` when the block ends without an error, and not at all otherwise.
 
     A symbolic link is kept and its target replaced. Pipes and devices are written directly.
 
+    Args:
+        path: The file.
+        wait: Seconds to wait for another process that writes it.
+
     Raises:
-        SwissbertError: If the file cannot be written.
+        SwissbertError: If the file cannot be written, or another process is writing it.
     """
     with writing(path):
-        is_stream = path.exists() and not path.is_file()
-    if is_stream:
+        is_other = path.exists() and not path.is_file()
+    if is_other:
         try:
             with path.open("w", encoding="utf-8", newline="") as file:
                 yield file
         except OSError as error:
             raise SwissbertError(f"{path}: cannot be written ({error.strerror or error})") from error
         return
-    with whole_path(path) as new, new.open("w", encoding="utf-8", newline="") as file:
-        yield file
+    with whole_bytes(path, wait=wait) as binary:
+        text = io.TextIOWrapper(binary, encoding="utf-8", newline="")
+        yield text
+        text.flush()
 
 
 @contextlib.contextmanager
-def whole_path(path: Path) -> Iterator[Path]:
-    """Yield the path of a new file that is renamed to `path` when the block ends without an error, else removed.
+def whole_bytes(path: Path, *, wait: float = 0.0) -> Iterator[BinaryIO]:
+    """Open a binary file that is renamed to `path` when the block ends without an error, and removed otherwise.
 
-    A symbolic link is kept and its target replaced.
+    It has a name of its own until then, at which no link is followed. A symbolic link at `path` is kept and its target
+    replaced; the new file has the permissions of the one that it replaces.
+
+    Args:
+        path: The file.
+        wait: Seconds to wait for another process that writes it.
 
     Raises:
-        SwissbertError: If the file cannot be written.
+        SwissbertError: If the file cannot be written, or another process is writing it.
     """
-    target = Path(os.path.realpath(path))
-    new = target.with_name(f".{target.name}.new")
-    with writing(path):
+    target = real(path)
+    with only_writer(path, wait=wait), writing(path):
+        new = temporary(target)
         try:
-            yield new
-            _sync(new)
+            with _create(new, target) as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
             new.replace(target)
+            sync_folder(target.parent)
         finally:
             with contextlib.suppress(OSError):
                 new.unlink()
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically."""
-    with whole_file(path) as file:
+    """Write a short text file atomically, after other processes that write it."""
+    with whole_file(path, wait=PATIENCE) as file:
         file.write(text)
 
 
-def read_object(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
+def _create(new: Path, target: Path) -> BinaryIO:
+    """Create a file, with owner and permissions of the file at `target` if there is one."""
+    before = target.stat() if target.is_file() else None
 
-    Raises:
-        SwissbertError: If the file cannot be read or holds anything else.
-    """
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise SwissbertError(f"{path}: cannot be read ({error})") from error
-    if not isinstance(table, dict):
-        raise SwissbertError(f"{path}: a JSON object is expected")
-    return table
+    def opened(name: str, flags: int) -> int:
+        handle = os.open(name, flags | os.O_NOFOLLOW, 0o666 if before is None else 0o600)
+        if before is not None:
+            with contextlib.suppress(OSError):  # only root gives files away
+                os.fchown(handle, before.st_uid, before.st_gid)
+            os.fchmod(handle, stat.S_IMODE(before.st_mode) & 0o777)
+        return handle
 
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 checksum of a file as hexadecimal digits.
-
-    Raises:
-        SwissbertError: If the file cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise SwissbertError(f"{path}: cannot be read ({error.strerror or error})") from error
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold an exclusive lock on a folder, creating it if necessary.
-
-    The lock belongs to the open file ``.lock``, so the operating system releases it however the process ends. A folder
-    that was created here and in which nothing else was written is removed again.
-
-    Raises:
-        SwissbertError: If the folder cannot be written, or is locked already, by this process or another one.
-    """
-    from filelock import FileLock, Timeout  # imports asyncio, which light modules do without
-
-    created = [path for path in (folder, *folder.parents) if not path.exists()]
-    lock = FileLock(folder / ".lock")
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(blocking=False)
-        except Timeout as error:
-            raise SwissbertError(
-                f"{folder}: another process is writing here; wait for it to finish or choose another folder"
-            ) from error
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):  # rmdir fails if something was written meanwhile
-            if created and [path.name for path in folder.iterdir()] == [".lock"]:
-                (folder / ".lock").unlink()
-                for path in created:
-                    path.rmdir()
-        lock.release()
+    return open(new, "xb", opener=opened)

@@ -1,5 +1,6 @@
 """Choice of the score that decides which model is kept, and of the tasks that hold dev rows out label by label."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from swissbert.metrics import METRICS, higher_is_better
@@ -71,11 +72,12 @@ def with_stratify(tasks: Sequence[Task]) -> list[Task]:
     one of the same files: a text must not be a train row of one task and a dev row of another. Tasks without files of
     their own, whose rows are given in memory, count as reading the same.
     """
+    readers = Counter(source for task in tasks for source in _sources(task))
     filled = []
     for task in tasks:
         if task.stratify is None:
-            others = [other for other in tasks if other is not task and _sources(other) & _sources(task)]
-            automatic = task.holds_out and task.kind.can_stratify(task) and not others
+            is_alone = all(readers[source] == 1 for source in _sources(task))
+            automatic = task.holds_out and task.kind.can_stratify(task) and is_alone
             task = task.model_copy(update={"stratify": automatic})
         filled.append(task)
     return filled

@@ -1,12 +1,11 @@
 """Plain tables of settings, before they are validated: overrides, relative paths and differences."""
 
 import os.path
-import tomllib
 from pathlib import Path
 from typing import Any
 
 from swissbert.errors import SwissbertError
-from swissbert.settings import Settings
+from swissbert.settings import Settings, parse_toml
 
 
 def apply_overrides(table: dict[str, Any], overrides: list[str]) -> dict[str, str]:
@@ -36,8 +35,8 @@ def _override(table: dict[str, Any], override: str, source: str) -> str:
     if not sign or not all(keys):
         raise SwissbertError(f"{source}: write it as key=value, for instance train.lr=1e-4")
     try:
-        parsed = tomllib.loads(f"value = {text}")
-    except (ValueError, RecursionError):
+        parsed = parse_toml(f"value = {text}", source)
+    except SwissbertError:  # no TOML, so it is text
         parsed = {}
     value = parsed["value"] if len(parsed) == 1 else text.strip()
     for key in keys[:-1]:

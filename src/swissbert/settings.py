@@ -1,13 +1,29 @@
 """The base of every settings table, and how validation errors are worded."""
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from swissbert.errors import SwissbertError, nearest
+from swissbert.errors import SwissbertError, clipped, nearest
+from swissbert.reading import DEEPEST, is_deep, regular_bytes
+
+TOML_BYTES = 2**20
+"""Largest TOML file that is read."""
+TOML_PARTS = 200_000
+"""Most keys, dots of keys, values and lists of a TOML file, each of which takes up to a kilobyte of memory."""
+KEY_PARTS = 20
+"""Most parts of a dotted key; the time that tomllib takes grows with their square."""
+_LONG_KEY = re.compile(rf"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{KEY_PARTS}}}""")
+
+
+MOST_KEYS, MOST_ENTRIES = 1_000, 150_000
+"""Most keys of a table of settings, known or not, and most entries of a table that is a value, such as scores."""
+MOST_ERRORS = 20_000
+"""Errors of one table that are looked at, each of which takes a kilobyte of memory."""
 
 
 class Settings(BaseModel):
@@ -16,6 +32,19 @@ class Settings(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, str_strip_whitespace=False, allow_inf_nan=False, arbitrary_types_allowed=True
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_keys(cls, table: object) -> object:
+        """Refuse a table of very many keys at once, instead of with an error for each."""
+        if not isinstance(table, dict):
+            return table
+        if len(table) > MOST_KEYS:
+            raise ValueError(f"a table has {len(table):,} keys, but the keys here are {', '.join(cls.model_fields)}")
+        for key, value in table.items():
+            if isinstance(value, dict) and len(value) > MOST_ENTRIES:
+                raise ValueError(f"{shown(key)} has {len(value):,} entries, but at most {MOST_ENTRIES:,} are read")
+        return table
 
 
 S = TypeVar("S", bound=Settings)
@@ -94,6 +123,8 @@ def explain(
     An unknown key is reported before a missing one, because it is often the missing key misspelt. `overrides` maps
     dotted keys to the source they came from; the source of the offending key is named instead of `where`.
     """
+    if (count := error.error_count()) > MOST_ERRORS:
+        return SwissbertError(f"{where}: {count:,} keys and values are not valid")
     errors = error.errors(include_url=False)
     first = next((entry for entry in errors if entry["type"] == "extra_forbidden"), errors[0])
     path, known, description = _locate(model, first["loc"])
@@ -166,10 +197,11 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Parse a TOML file.
 
     Raises:
-        SwissbertError: If the file cannot be read as UTF-8 text or is not TOML; names file and line.
+        SwissbertError: If the file cannot be read as UTF-8 text or is not TOML, which names file and line; or if it is
+            larger or nested deeper than any file of settings.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = regular_bytes(path, TOML_BYTES).decode("utf-8-sig")
     except FileNotFoundError as error:
         raise SwissbertError(f"{path}: there is no such file") from error
     except (OSError, ValueError) as error:
@@ -177,7 +209,28 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise SwissbertError(
             f"{name}: cannot be read as UTF-8 text ({getattr(error, 'strerror', None) or error})"
         ) from error
+    return parse_toml(text, str(path))
+
+
+def parse_toml(text: str, where: str) -> dict[str, Any]:
+    """Parse TOML of bounded size.
+
+    Args:
+        text: The contents of the file.
+        where: Name of the file in messages.
+
+    Raises:
+        SwissbertError: If it is not TOML, or is larger or nested deeper than any file of settings.
+    """
+    if sum(map(text.count, "[{=,.")) > TOML_PARTS or _LONG_KEY.search(text):
+        raise SwissbertError(
+            f"{where}: not read as TOML, because it has more than {TOML_PARTS:,} keys and values, or a key of more than "
+            f"{KEY_PARTS} parts"
+        )
     try:
-        return tomllib.loads(text)
+        table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError covers integers of thousands of digits
-        raise SwissbertError(f"{path}: not valid TOML: {error}") from error
+        raise SwissbertError(f"{where}: not valid TOML: {clipped(str(error), 200)}") from error
+    if is_deep(table):
+        raise SwissbertError(f"{where}: not read as TOML, because it is nested more than {DEEPEST} deep")
+    return table

@@ -4,7 +4,7 @@ The paper's tasks are declarations in ``tasks/*.toml``, like a user's own; no co
 """
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import (
     BeforeValidator,
+    FailFast,
     Field,
     InstanceOf,
     PlainSerializer,
@@ -159,8 +160,8 @@ class Task(Settings):
     )
     kind: Annotated[InstanceOf[Kind], PlainSerializer(lambda kind: kind.name, return_type=str)]
     columns: Columns
-    labels: list[str] = []
-    missing: list[str] = []
+    labels: Annotated[list[str], FailFast()] = []
+    missing: Annotated[list[str], FailFast()] = []
     range: tuple[float, float] | None = None
     loss: str = Field(default="", validate_default=True)
     metric: str = Field(default="", validate_default=True)
@@ -273,8 +274,9 @@ class Task(Settings):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         self.kind.check(self)
-        if both := [word for word in self.missing if word in self.labels]:
-            raise ValueError(f"missing has {both[0]!r}, which is one of the labels")
+        labels = set(self.labels)
+        if both := next((word for word in self.missing if word in labels), None):
+            raise ValueError(f"missing has {both!r}, which is one of the labels")
         if self.files and self.hub is not None:
             raise ValueError("files and hub exclude each other: give one source of rows")
         if unknown := [split for split in self.label_files if split not in self.files]:
@@ -347,6 +349,19 @@ class Task(Settings):
         return self.kind.parse(self, cell)
 
 
+def names_once(tasks: Iterable[Task]) -> dict[str, Task]:
+    """Return tasks by name.
+
+    Raises:
+        ValueError: If two have the same name.
+    """
+    names: dict[str, Task] = {}
+    for task in tasks:
+        if names.setdefault(task.name, task) is not task:
+            raise ValueError(f"tasks: the name '{task.name}' is used twice")
+    return names
+
+
 def tasks_for(tasks: list[Task], wants_pair: bool, names: list[str] | None = None) -> list[Task]:
     """Return the tasks that read a single text, or with `wants_pair` a pair of texts.
 
@@ -358,7 +373,8 @@ def tasks_for(tasks: list[Task], wants_pair: bool, names: list[str] | None = Non
     Raises:
         SwissbertError: If a named task does not read such input, or no task does.
     """
-    chosen = [task for task in tasks if names is None or task.name in names]
+    among = None if names is None else set(names)
+    chosen = [task for task in tasks if among is None or task.name in among]
     fitting = [task for task in chosen if task.is_pair == wants_pair]
     if not fitting or (names is not None and len(fitting) < len(chosen)):
         other = next((task for task in chosen if task.is_pair != wants_pair), None)

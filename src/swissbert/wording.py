@@ -1,6 +1,24 @@
-"""Lists of names in sentences."""
+"""Names of other people in sentences: lists of them, and what a terminal may be shown of them."""
 
+import re
 from collections.abc import Sequence
+
+_UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters without the line feed, marks that change the direction of text, and halves of surrogate pairs."""
+
+
+def printable(text: str) -> str:
+    """Return a text as it may be written to a terminal: what is no visible text is escaped, such as ``\\u001b``.
+
+    Names of labels, tasks, metrics and files may come from a stranger, and a terminal obeys control characters: it moves
+    the cursor, changes the title or hides what follows. Line feeds stay; `one_line` escapes them too.
+    """
+    return _UNSAFE.sub(lambda mark: f"\\u{ord(mark[0]):04x}", text)
+
+
+def one_line(text: str) -> str:
+    """Return `printable` text without line feeds, for the cell of a table."""
+    return printable(text).replace("\n", "\\u000a")
 
 
 def joined(names: Sequence[str]) -> str:

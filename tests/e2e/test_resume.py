@@ -178,9 +178,9 @@ def test_a_run_that_is_killed_repeatedly_ends_as_the_uninterrupted_one(home: Pat
     out = home / "killed"
 
     # While the first checkpoint is being written: there is nothing to resume from yet.
-    dead = driven(home, out, event="open", pattern=r"\.step-4\.new")
+    dead = driven(home, out, event="open", pattern=r"\.step-4\.\w+\.new")
     assert dead.returncode == -signal.SIGKILL, dead.stderr
-    assert checkpoints(out) == {".step-4.new"}
+    assert sorted(name.split(".")[-1] for name in checkpoints(out)) == ["new", "writing"]
     assert len(records(out)) == EVERY
 
     # Between checkpoints, from outside, with an incomplete last line of metrics.jsonl.
@@ -196,22 +196,23 @@ def test_a_run_that_is_killed_repeatedly_ends_as_the_uninterrupted_one(home: Pat
         file.write('{"step": 9999, "lo')
 
     # After a checkpoint is written and before it is renamed.
-    dead = driven(home, out, "--resume", event="os.rename", pattern=r"\.step-\d+\.new")
+    dead = driven(home, out, "--resume", event="os.rename", pattern=r"\.step-\d+\.\w+\.new \S+/step-")
     assert dead.returncode == -signal.SIGKILL, dead.stderr
     assert "going on after step" in dead.stderr
     (unnamed,) = [name for name in checkpoints(out) if name.endswith(".new")]
-    assert unnamed[1:-4] not in checkpoints(out)
+    assert unnamed.split(".")[1] not in checkpoints(out)
 
     # Between the two renames that replace the best model, which then exists under another name only.
-    dead = driven(home, out, "--resume", event="os.rename", pattern=r"\.model\.new")
+    dead = driven(home, out, "--resume", event="os.rename", pattern=r"\.model\.\w+\.new \S+/model ")
     assert dead.returncode == -signal.SIGKILL, dead.stderr
     assert not (out / "model").exists()
-    assert {".model.old", ".model.new"} <= {path.name for path in out.iterdir()}
+    assert {".model.old", ".model.writing"} <= {path.name for path in out.iterdir()}
 
     # While an old checkpoint is being removed.
-    dead = driven(home, out, "--resume", event="shutil.rmtree", pattern=r"/step-")
+    dead = driven(home, out, "--resume", event="shutil.rmtree", pattern=r"/\.step-")
     assert dead.returncode == -signal.SIGKILL, dead.stderr
-    assert len([name for name in checkpoints(out) if name.startswith("step-")]) == 3
+    assert len([name for name in checkpoints(out) if name.startswith("step-")]) == 2  # no part of it has its name
+    assert len([name for name in checkpoints(out) if name.endswith(".new")]) == 1
 
     # To the end, in a process that dies if anything is unpickled.
     done = driven(home, out, "--resume", event="pickle.find_class")
@@ -219,6 +220,7 @@ def test_a_run_that_is_killed_repeatedly_ends_as_the_uninterrupted_one(home: Pat
     assert done.stdout == f"{out / 'model'}\n"
     assert_same(out, whole)
     assert scalars(out) == scalars(whole)
+    assert not list(out.rglob(".*"))  # nothing that the killed processes left
 
 
 def test_ctrl_c_and_sigterm_save_the_state_and_a_second_process_is_refused(

@@ -15,11 +15,18 @@ from conftest import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 SOURCE = ROOT / "src" / "swissbert"
-LOCAL = {"swissbert", *(path.stem for folder in ("benchmarks", "tests") for path in (ROOT / folder).rglob("*.py"))}
+LOCAL = {
+    "swissbert",
+    "campaign",
+    *(path.stem for folder in ("benchmarks", "tests") for path in (ROOT / folder).rglob("*.py")),
+}
 """Modules of this repository."""
 
 DISTRIBUTIONS = packages_distributions()
 """Names of distributions by the name that is imported."""
+
+PARTS = {"pydantic_core": "pydantic"}
+"""Modules that always come with a module that is declared."""
 
 EXTRA_OF = {
     "analysis": "report",
@@ -59,6 +66,7 @@ def imports(path: Path) -> set[str]:
             if node.module == "torch.utils.tensorboard":
                 roots.add("tensorboard")
     roots -= LOCAL | sys.stdlib_module_names
+    roots = {PARTS.get(root, root) for root in roots}
     return {normalised(name) for root in roots for name in DISTRIBUTIONS.get(root, [root])[:1]}
 
 
@@ -136,6 +144,14 @@ def test_every_requirement_has_a_lower_bound_and_a_reason() -> None:
         if not extras:
             assert reason, f"{name} has no comment"
             assert re.match(r"[>=]=\d", bound), f"{name} has no lower bound"
+
+
+def test_hashes_are_those_of_the_pins() -> None:
+    pins, hashes = ((ROOT / name).read_text(encoding="utf-8") for name in ("constraints.txt", "hashes.txt"))
+    entries = dict(re.findall(r"^(\S+==\S+)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$", hashes, re.MULTILINE))
+    assert len(entries) == len(re.findall(r"^[^#\s]", hashes, re.MULTILINE))
+    names = [line.split("==") for line in pins.splitlines() if line and not line.startswith("#")]
+    assert sorted(entries) == sorted(f"{normalised(name)}=={version}" for name, version in names)
 
 
 def test_constraints_pin_every_dependency_of_the_development_environment() -> None:

@@ -96,7 +96,7 @@ def test_metadata_has_version_and_licence(wheel: Path) -> None:
         folder = f"swissbert-{__version__}.dist-info"
         metadata = file.read(f"{folder}/METADATA").decode()
         assert f"{folder}/licenses/LICENSE" in file.namelist()
-        assert "swissbert = swissbert.cli:main" in file.read(f"{folder}/entry_points.txt").decode()
+        assert "swissbert = swissbert.__main__:run" in file.read(f"{folder}/entry_points.txt").decode()
     assert f"\nVersion: {__version__}\n" in metadata
     assert "\nLicense-Expression: Apache-2.0\n" in metadata
 

@@ -13,9 +13,15 @@ import swissbert
 PACKAGE = Path(swissbert.__file__).parent
 
 LAYERS = [
-    {"errors", "version", "wording"},
+    {"forking", "version", "wording"},
+    {"errors"},
+    {"paths"},
+    {"locks"},
+    {"exclusive"},
+    {"reading"},
+    {"reading"},
     {"files", "display", "device"},
-    {"environment", "settings"},
+    {"environment", "settings", "checksums"},
     {"setting_tables", "older_settings"},
     {"metrics"},
     {"kinds", "data.formats"},

@@ -247,6 +247,28 @@ def test_a_failing_job_gets_its_exception_and_the_thread_goes_on(model: Model) -
     run(batcher, scenario)
 
 
+def test_a_panic_of_a_library_fails_its_job_alone(model: Model) -> None:
+    class Panic(BaseException):
+        """Stands for ``pyo3_runtime.PanicException``, which is no `Exception`."""
+
+    batcher = Batcher(model.network)
+
+    def fail() -> None:
+        raise Panic("no")
+
+    async def scenario() -> None:
+        bad, after = job(model, "sst"), job(model, "sst")
+        bad.compute = fail
+        batcher.submit([bad])
+        batcher.submit([after])
+        with pytest.raises(Panic, match="no"):
+            await bad.future
+        assert set(await after.future) == {"sst"}
+        assert batcher.is_alive
+
+    run(batcher, scenario)
+
+
 def test_an_input_that_breaks_a_shared_pass_fails_alone(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     pool = model.network.pool
     sizes = []

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 
+from swissbert.checksums import unsealed
 from swissbert.cli import main
 from swissbert.config import EncoderSettings, ModelSettings
 from swissbert.data.tokens import Tokenizer
@@ -57,13 +58,13 @@ for line in sys.stdin:
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 MOMENTS = [
-    ("open", r"\.job\.json\.new"),  # nothing exists yet
-    ("os.rename", r"\.job\.json\.new"),
-    ("open", r"\.part-00000\.jsonl\.new"),
-    ("os.rename", r"\.part-00002\.jsonl\.new"),  # written but not renamed: shards 0 and 1 are complete
-    ("open", r"\.part-00003\.jsonl\.new"),
-    ("os.rename", r"\.part-00006\.jsonl\.new"),  # the last one, which is shorter
-    ("os.rename", r"\.done\.json\.new"),
+    ("open", r"\.job\.json\.\w+\.new"),  # nothing exists yet
+    ("os.rename", r"\.job\.json\.\w+\.new"),
+    ("open", r"\.part-00000\.jsonl\.\w+\.new"),
+    ("os.rename", r"\.part-00002\.jsonl\.\w+\.new"),  # written but not renamed: shards 0 and 1 are complete
+    ("open", r"\.part-00003\.jsonl\.\w+\.new"),
+    ("os.rename", r"\.part-00006\.jsonl\.\w+\.new"),  # the last one, which is shorter
+    ("os.rename", r"\.done\.json\.\w+\.new"),
     ("never", ""),
 ]
 
@@ -150,7 +151,7 @@ def test_killed_and_resumed_jobs_give_the_same_files(model: Path, trained: Model
         rows = [json.loads(line) for line in answers(out).splitlines()]
         assert len(rows) == ROWS
         assert [number for number, row in enumerate(rows) if "error" in row] == list(range(3, ROWS, 7))
-        assert json.loads((out / "done.json").read_text()) == {"rows": ROWS, "bad_rows": 7, "shards": 7}
+        assert unsealed(out / "done.json") == {"rows": ROWS, "bad_rows": 7, "shards": 7}
         assert f"50 rows in 7 shards in {out}; 7 could not be used" in done.stderr
 
 
@@ -166,7 +167,13 @@ def test_shards_hold_the_same_rows_as_one_file(
         assert row.get("id") == other.get("id")
         assert row.get("label") == other.get("label")
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {".lock", "job.json", "done.json", "part-00000.jsonl", "part-00001.jsonl"}  # and no empty third
+    assert names == {
+        "job.json",
+        "done.json",
+        "shards.json",
+        "part-00000.jsonl",
+        "part-00001.jsonl",
+    }  # and no empty third
 
 
 def test_a_finished_job_is_kept_and_a_missing_shard_is_computed_again(
@@ -216,6 +223,7 @@ def test_another_job_is_refused_with_the_difference_and_changes_nothing(
     )
     description = json.loads((other / "swissbert.json").read_text())
     description["model"]["dropout"] = 0.2
+    del description["checksums"]["swissbert.json"]
     (other / "swissbert.json").write_text(json.dumps(description))
     refused("differs in model; use", model=load(other, "cpu"))
     status = source.stat()
@@ -312,7 +320,8 @@ def test_a_signal_prints_how_to_resume_and_a_second_process_is_refused(
     assert printed.out == ""
     assert printed.err.endswith(f"stopped; 2 shards are complete; resume with: swissbert {shlex.join(line)}\n")
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
-    assert {path.name for path in out.iterdir()} == {".lock", "job.json", "part-00000.jsonl", "part-00001.jsonl"}
+    names = {path.name for path in out.iterdir()}
+    assert names == {"job.json", "shards.json", "part-00000.jsonl", "part-00001.jsonl"}
     assert here(monkeypatch, *line) == 0
     assert capsys.readouterr().err.endswith(
         f"50 rows in 7 shards in {out}; 7 could not be used, with the reasons in their lines\n"
@@ -350,3 +359,48 @@ def test_progress_shows_rows_rate_and_time_left(
     assert lines[-1].startswith("predicting: 50 rows  1 rows/s")
     if ending == "parquet":  # the number of rows is known beforehand
         assert lines[1] == "predicting: 20 rows  1 rows/s  0:30 left"
+
+
+@pytest.mark.parametrize("is_finished", [True, False])
+@pytest.mark.parametrize("damage", ["cut", "label", "record", "all records"])
+def test_a_shard_that_was_damaged_is_named_and_written_again(
+    trained: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str], damage: str, is_finished: bool
+) -> None:
+    source, out, task = write(tmp_path, "csv"), tmp_path / "out", trained.task("sst")
+    answer_file(trained, task, source, out, shard_rows=SHARD)
+    before, shard = contents(out), out / "part-00002.jsonl"
+    if damage == "cut":
+        shard.write_bytes(shard.read_bytes()[: shard.read_bytes().index(b"\n") + 1])
+    elif damage == "label":
+        shard.write_text(shard.read_text().replace('"label": ', '"label": 1', 1))
+    else:
+        (out / "shards.json").write_text("{" if damage == "record" else "{}")
+    if not is_finished:
+        (out / "done.json").unlink()
+    assert answer_file(trained, task, source, out, shard_rows=SHARD, display=Display()) == Done(50, 7, 7)
+    assert contents(out) == before
+    assert f"{shard}: is not as it was written, so it is written again" in capsys.readouterr().err.replace("\n", "")
+
+
+def test_a_damaged_summary_is_made_again(trained: Model, tmp_path: Path) -> None:
+    source, out, task = write(tmp_path, "csv"), tmp_path / "out", trained.task("sst")
+    answer_file(trained, task, source, out, shard_rows=SHARD)
+    before = contents(out)
+    for old, new in ((b'"rows": 50', b'"rows": 51'), (b"7", b'"x"'), (b"{", b"["), (b"50", b"[]")):
+        (out / "done.json").write_bytes(before["done.json"].replace(old, new, 1))
+        assert answer_file(trained, task, source, out, shard_rows=SHARD) == Done(50, 7, 7)
+        assert contents(out) == before
+
+
+def test_a_job_of_an_earlier_version_goes_on_with_one_line(
+    trained: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out, task = write(tmp_path, "csv"), tmp_path / "out", trained.task("sst")
+    answer_file(trained, task, source, out, shard_rows=SHARD)
+    before = contents(out)
+    (out / "shards.json").unlink()
+    (out / "done.json").unlink()
+    (out / "part-00003.jsonl").write_bytes(before["part-00003.jsonl"][:-30])
+    assert answer_file(trained, task, source, out, shard_rows=SHARD, display=Display()) == Done(50, 7, 7)
+    assert {name: data for name, data in before.items() if name != "shards.json"} == contents(out)
+    assert capsys.readouterr().err.count("without checksums") == 1

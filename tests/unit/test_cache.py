@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from swissbert.checksums import sealed
 from swissbert.config import load_config
 from swissbert.data import cache
 from swissbert.data.cache import cache_folder, cached_split
@@ -148,7 +150,7 @@ def test_bad_rows_are_refused_whether_read_or_cached(data: Path, tokenizer: Toke
         cached_split(declare(), "train", data, tokenizer, **READ, refuse=True)
 
 
-@pytest.mark.parametrize("damage", ["short", "gone", "json", "about", "bad"])
+@pytest.mark.parametrize("damage", ["short", "gone", "json", "about", "bad", "labels", "ids", "offsets", "digest"])
 def test_a_damaged_entry_is_rebuilt(data: Path, tokenizer: Tokenizer, folder: Path, damage: str) -> None:
     plain = load_split(declare(), "train", data, tokenizer, **READ)
     cached_split(declare(), "train", data, tokenizer, **READ)
@@ -157,6 +159,12 @@ def test_a_damaged_entry_is_rebuilt(data: Path, tokenizer: Tokenizer, folder: Pa
         (entry / "ids.bin").write_bytes((entry / "ids.bin").read_bytes()[:-4])
     elif damage == "gone":
         (entry / "labels.bin").unlink()
+    elif damage in ("labels", "ids", "offsets"):  # of the same size
+        array = np.fromfile(entry / f"{damage}.bin", cache.ARRAYS[damage])
+        array[::-1].tofile(entry / f"{damage}.bin")
+    elif damage == "digest":
+        about = json.loads((entry / "about.json").read_text())
+        (entry / "about.json").write_text(json.dumps({**about, "rows_digest": "0" * 64}))
     elif damage == "json":
         (entry / "about.json").write_text("{")
     elif damage == "about":
@@ -303,6 +311,78 @@ def test_a_killed_process_leaves_no_entry(data: Path, tiny: Path, tokenizer: Tok
         assert process.stdout is not None
         assert process.stdout.readline() == "written\n"
         process.send_signal(signal.SIGKILL)
-    assert [path.name.startswith(".new-") for path in entries(folder)] == [True]
+    assert {path.name.lstrip(".")[:4] for path in entries(folder)} == {"new-"}
     plain = load_split(declare(), "train", data, tokenizer, **READ)
+    assert same(cached_split(declare(), "train", data, tokenizer, **READ), plain)
+    (entry,) = entries(folder)  # what the killed process left is gone
+    assert len(entry.name) == 64
+
+
+@pytest.mark.parametrize("case", ["long", "file", "link to itself", "not there and closed", "another user's"])
+def test_a_cache_that_cannot_be_used_is_done_without_and_said(
+    data: Path, tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    place = tmp_path / ("x" * 300 if case == "long" else "place")
+    if case == "file":
+        place.write_text("")
+    elif case == "link to itself":
+        place.symlink_to("place")
+    elif case == "not there and closed":
+        place = Path("/proc/nowhere/tokens")
+    monkeypatch.setenv("SWISSBERT_CACHE", str(place))
+    if case == "another user's":
+        cached_split(declare(), "train", data, tokenizer, **READ)
+        monkeypatch.setattr(cache, "is_own", lambda path: False)
+    plain = load_split(declare(), "train", data, tokenizer, **READ)
+    result = cached_split(declare(), "train", data, tokenizer, **READ)
+    assert same(result, plain)
+    (note,) = [note for note in result.source_notes if note not in plain.source_notes]
+    assert note.startswith(f"tokens are not kept: the cache {place} cannot be used (")
+
+
+def test_only_its_owner_can_read_the_cache(data: Path, tokenizer: Tokenizer, folder: Path) -> None:
+    def readable() -> list[Path]:
+        return [path for path in (folder, *folder.rglob("*")) if path.stat().st_mode & 0o077]
+
+    before = os.umask(0o022)
+    try:
+        cached_split(declare(), "train", data, tokenizer, **READ)
+        assert readable() == []
+        for path in (folder, *folder.rglob("*")):  # as earlier versions left it
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        cached_split(declare(), "train", data, tokenizer, **READ)
+        assert readable() == []
+        folder.chmod(0o755)
+        (folder / "of others").touch()
+        cached_split(declare(), "train", data, tokenizer, separate=False, max_length=8)
+        assert {path.name for path in readable()} == {folder.name, "of others"}
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("offsets", lambda array: array[::-1]),
+        ("offsets", lambda array: array + 2**40),
+        ("offsets", lambda array: array[:-2]),
+        ("ids", lambda array: array - 10**6),
+        ("ids", lambda array: array + 10**6),
+        ("first", lambda array: array[:-1]),
+        ("keys", lambda array: array[:-1]),
+        ("labels", lambda array: array[:-1]),
+        ("weights", lambda array: np.ones(1)),
+    ],
+)
+def test_an_entry_with_correct_checksums_and_impossible_numbers_is_rebuilt(
+    data: Path, tokenizer: Tokenizer, folder: Path, name: str, change: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    plain = load_split(declare(), "train", data, tokenizer, **READ)
+    cached_split(declare(), "train", data, tokenizer, **READ)
+    (entry,) = entries(folder)
+    array = np.fromfile(entry / f"{name}.bin", cache.ARRAYS[name])
+    np.ascontiguousarray(change(array)).astype(cache.ARRAYS[name]).tofile(entry / f"{name}.bin")
+    about = json.loads((entry / "about.json").read_text())
+    about["bytes"] = {name: (entry / f"{name}.bin").stat().st_size for name in cache.ARRAYS}
+    (entry / "about.json").write_text(json.dumps(sealed(about, "about.json", entry.glob("*.bin"))))
     assert same(cached_split(declare(), "train", data, tokenizer, **READ), plain)

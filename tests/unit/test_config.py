@@ -152,6 +152,7 @@ BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
     ("model.pair_head", ["linear"], ["dot", 3]),
     ("loss.lr", [1e-4, 1], [0, -1e-4, 1.1, "1e-4", float("inf")]),
     ("train.on_hardware_change", ["continue", "refuse"], ["stop", True]),
+    ("train.may_change", [[], ["train.lr", "seed"]], ["train.lr", 3]),
     ("train.epochs", [1, 100], [0, -1, 1.5, "3", True]),
     ("train.batch_size", [1, 512], [0, "32", True]),
     ("train.epoch_ends", ["shortest", "longest", 1, 500], ["never", 0, -1, 1.5, "5", True]),

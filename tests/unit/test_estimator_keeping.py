@@ -219,6 +219,11 @@ def test_a_damaged_record_is_named(
     fitted.save(tmp_path / "model")
     record = json.loads((tmp_path / "model" / layout.ESTIMATOR).read_text(encoding="utf-8"))
     (tmp_path / "model" / layout.ESTIMATOR).write_text(json.dumps({**record, **change}), encoding="utf-8")
+    with pytest.raises(SwissbertError, match=r"estimator\.json: its checksum differs"):
+        SwissbertClassifier.load(tmp_path / "model")
+    description = json.loads((tmp_path / "model" / layout.DESCRIPTION).read_text(encoding="utf-8"))
+    del description["checksums"][layout.ESTIMATOR]
+    (tmp_path / "model" / layout.DESCRIPTION).write_text(json.dumps(description), encoding="utf-8")
     with pytest.raises(SwissbertError, match=message):
         SwissbertClassifier.load(tmp_path / "model")
 

@@ -1,6 +1,7 @@
 """Atomic files and folders, tested by killing the process that writes them."""
 
 import os
+import re
 import shutil
 import signal
 import stat
@@ -83,11 +84,11 @@ OLD, NEW = {"a": "old", "b": "old"}, {"a": "new", "b": "new"}
     [
         pytest.param("a", "", OLD, id="after the first of two files"),
         pytest.param("b", "", OLD, id="before anything is synced"),
-        pytest.param("open", r"\.there\.new/b", OLD, id="while it is synced"),
+        pytest.param("open", r"\.there\.\w+\.new/b", OLD, id="while it is synced"),
         pytest.param("os.rename", r"\.there\.old", OLD, id="before the old one is moved aside"),
-        pytest.param("os.rename", r"\.there\.new", OLD, id="between the two renames"),
-        pytest.param("shutil.rmtree", r"\.there\.old", NEW, id="before the old one is removed"),
-        pytest.param("os.rmdir", r"\.there\.old", NEW, id="while the old one is removed"),
+        pytest.param("os.rename", r"\.there\.\w+\.new \S+/there ", OLD, id="between the two renames"),
+        pytest.param("os.rename", r"\.there\.old \S+\.new", NEW, id="before the old one is removed"),
+        pytest.param("os.rmdir", r"\.there\.\w+\.new", NEW, id="while the old one is removed"),
     ],
 )
 def test_killing_a_process_that_replaces_a_folder_leaves_the_old_or_the_new_one(
@@ -107,7 +108,9 @@ def test_killing_a_process_that_replaces_a_folder_leaves_the_old_or_the_new_one(
 
 def test_killing_a_process_that_writes_a_new_folder_leaves_none(tmp_path: Path) -> None:
     assert writer("folder", tmp_path / "there", event="b").returncode == -signal.SIGKILL
-    assert names(tmp_path) == {".there.new"}
+    new, lock = sorted(names(tmp_path))
+    assert re.fullmatch(r"\.there\.[0-9a-f]{16}\.new", new)
+    assert lock == ".there.writing"
     recover(tmp_path / "there")
     assert not (tmp_path / "there").exists()
 
@@ -228,12 +231,14 @@ def test_file_permissions_follow_the_umask(tmp_path: Path) -> None:
         (folder / "text").write_text("x")
 
     for mask in (0o022, 0o077):
+        there = tmp_path / f"there-{mask:o}"
         before = os.umask(mask)
         try:
-            write_folder(tmp_path / "there", fill)
+            write_folder(there, fill)
+            write_text(there / "more", "x")
         finally:
             os.umask(before)
-        for path in (tmp_path / "there").rglob("*"):
+        for path in there.rglob("*"):
             expected = (0o777 if path.is_dir() else 0o666) & ~mask
             assert stat.S_IMODE(path.stat().st_mode) == expected, path
 

@@ -5,19 +5,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
+from edited import rewrite, without_name
 from swissbert.config import RunConfig, TrainSettings, dump_config, make_config
 from swissbert.device import Hardware, is_available, pick_device, processor_abilities, resolve_hardware
 from swissbert.display import Display
-from swissbert.environment import environment, hardware_record
+from swissbert.environment import environment, hardware_record, software
 from swissbert.errors import SwissbertError
 from swissbert.training import start
-from swissbert.training.loop import train
-from swissbert.training.start import resumed_hardware
-from swissbert.version import __version__
+from swissbert.training.conditions import compare, last_conditions
+from swissbert.training.loop import Result, train
+from swissbert.training.record import write_record
+from swissbert.training.start import kept_hardware
 
 CPU = torch.device("cpu")
 
@@ -42,7 +43,7 @@ class Lines(Display):
         self.lines.append(text)
 
     def about_hardware(self) -> list[str]:
-        return [line for line in self.lines if "was trained" in line or "hardware" in line]
+        return [line for line in self.lines if "not the same run" in line or "no record" in line]
 
 
 def config(tiny: Path, **settings: Any) -> RunConfig:
@@ -68,11 +69,19 @@ class Interrupted(Exception):  # noqa: N818 (an exception of a user)
 
 
 class StopAfterThree:
-    """A callback that ends a run."""
+    """A callback that ends a run the first time."""
+
+    def __init__(self, *, stops: bool = True) -> None:
+        self.stops = stops
 
     def on_step(self, step: int, record: object) -> None:
-        if step == 3:
+        if step == 3 and self.stops:
             raise Interrupted
+
+
+def resume(settings: RunConfig, out: Path, display: Display | None = None) -> Result:
+    """Resume a run with the same callback."""
+    return train(settings, out, resume=True, display=display, callbacks=[StopAfterThree(stops=False)])
 
 
 def interrupted(tiny: Path, out: Path, **settings: Any) -> dict[str, Any]:
@@ -81,6 +90,11 @@ def interrupted(tiny: Path, out: Path, **settings: Any) -> dict[str, Any]:
         train(config(tiny, **settings), out, callbacks=[StopAfterThree()])
     record: dict[str, Any] = json.loads((out / "run.json").read_text(encoding="utf-8"))
     return record
+
+
+def record_name(out: Path) -> str:
+    """Return the name of a run in its record."""
+    return str(json.loads((out / "run.json").read_text(encoding="utf-8"))["run"])
 
 
 def losses(out: Path) -> list[dict[str, float]]:
@@ -139,7 +153,9 @@ def test_the_text_and_the_record_name_device_precision_and_threads() -> None:
     hardware = Hardware(CPU, torch.bfloat16, 2)
     assert str(hardware) == "bfloat16 on cpu, 2 threads"
     record = hardware_record(hardware)
-    assert record.keys() == {"processor", "bf16", "vnni", "amx", "kernels", "device", "precision", "threads"}
+    assert record.keys() == {
+        *("processor", "instructions", "bf16", "vnni", "amx", "kernels", "device", "precision", "threads")
+    }
     assert (record["device"], record["precision"], record["threads"]) == ("cpu", "bfloat16", 2)
     about = environment(hardware)
     assert (about["device"], about["precision"]) == ("cpu, 2 threads", "bfloat16")
@@ -160,7 +176,7 @@ def test_a_run_shows_and_records_its_hardware_and_a_resume_keeps_it(
     assert record["hardware"] == hardware_record(resolve_hardware("cpu"))
     assert record["hardware"]["precision"] == precision
     resumed = Lines()
-    train(config(tiny), tmp_path / "run", resume=True, display=resumed)
+    resume(config(tiny), tmp_path / "run", resumed)
     assert resumed.about_hardware() == []
     assert losses(tmp_path / "run") == losses(tmp_path / "whole")
 
@@ -173,7 +189,7 @@ def test_a_run_that_began_in_fp32_stays_in_fp32_on_a_processor_with_bf16(
     interrupted(tiny, tmp_path / "run")
     monkeypatch.setenv("SWISSBERT_CPU", "bf16")
     display = Lines()
-    train(config(tiny), tmp_path / "run", resume=True, display=display)
+    resume(config(tiny), tmp_path / "run", display)
     assert display.about_hardware() == []
     assert losses(tmp_path / "run") == losses(tmp_path / "whole")
 
@@ -184,7 +200,7 @@ def test_the_number_of_threads_is_kept(tiny: Path, tmp_path: Path, monkeypatch: 
     assert interrupted(tiny, tmp_path / "run", precision="fp32")["hardware"]["threads"] == 2
     torch.set_num_threads(1)
     display = Lines()
-    train(config(tiny, precision="fp32"), tmp_path / "run", resume=True, display=display)
+    resume(config(tiny, precision="fp32"), tmp_path / "run", display)
     assert torch.get_num_threads() == 1, "the caller's number of threads is restored"
     assert display.about_hardware() == []
     assert "resumed" not in json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
@@ -200,11 +216,12 @@ def test_a_bf16_run_continues_in_fp32_with_one_line_on_a_processor_without_bf16(
     interrupted(tiny, tmp_path / "run")
     monkeypatch.setenv("SWISSBERT_CPU", "plain")
     display = Lines()
-    result = train(config(tiny), tmp_path / "run", resume=True, display=display)
+    result = resume(config(tiny), tmp_path / "run", display)
     (line,) = display.about_hardware()
-    assert line.startswith("this run was trained in bfloat16 on cpu with 1 thread (")
-    assert line.endswith(
-        ") and goes on in float32 on cpu, 1 thread: losses will not be bit for bit those of an uninterrupted run"
+    assert line == (
+        "from step 3 on this is not the same run: the precision was bfloat16 and is float32; the gradient of the first step, "
+        "which was computed again, differs; its losses may differ from those of an uninterrupted run "
+        "(train.on_hardware_change = 'refuse' stops instead)"
     )
     assert result.progress.step == 4
     description = json.loads((tmp_path / "run" / "model" / "swissbert.json").read_text(encoding="utf-8"))
@@ -219,11 +236,12 @@ def test_a_run_of_the_first_release_keeps_its_precision_on_a_processor_with_bf16
     monkeypatch.setenv("SWISSBERT_CPU", "plain")
     old = interrupted(tiny, tmp_path / "run")
     del old["hardware"]
-    (tmp_path / "run" / "run.json").write_text(json.dumps(old), encoding="utf-8")
+    write_record(tmp_path / "run", old)
     monkeypatch.setenv("SWISSBERT_CPU", "bf16")
     display = Lines()
-    train(config(tiny), tmp_path / "run", resume=True, display=display)
-    assert display.about_hardware() == []
+    resume(config(tiny), tmp_path / "run", display)
+    unknown = ["list of the processor's instructions, choice of torch's kernels"]
+    assert [line.partition("compared: ")[2] for line in display.about_hardware()] == unknown
     written = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
     assert written["resumed"][-1]["precision"] == "float32"
 
@@ -236,11 +254,13 @@ def test_a_bf16_run_is_refused_if_the_setting_says_so_and_changing_the_setting_c
     before = (tmp_path / "run" / "metrics.jsonl").read_bytes()
     monkeypatch.setenv("SWISSBERT_CPU", "plain")
     with pytest.raises(SwissbertError) as caught:
-        train(config(tiny, on_hardware_change="refuse"), tmp_path / "run", resume=True)
-    assert str(caught.value).startswith(f"{tmp_path / 'run'}: this run was trained in bfloat16 on cpu with 1 thread (")
+        resume(config(tiny, on_hardware_change="refuse"), tmp_path / "run")
+    assert str(caught.value).startswith(
+        f"{tmp_path / 'run'}: this run would not go on as the same run: the precision was bfloat16 and is float32; "
+    )
     assert str(caught.value).endswith("train.on_hardware_change = 'continue' allows that")
     assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == before
-    assert train(config(tiny), tmp_path / "run", resume=True).progress.step == 4
+    assert resume(config(tiny), tmp_path / "run").progress.step == 4
 
 
 def test_a_precision_that_the_settings_name_is_kept_on_any_processor(
@@ -251,7 +271,7 @@ def test_a_precision_that_the_settings_name_is_kept_on_any_processor(
     train(config(tiny, **settings), tmp_path / "whole")
     interrupted(tiny, tmp_path / "run", **settings)
     monkeypatch.setenv("SWISSBERT_CPU", "plain")
-    train(config(tiny, **settings), tmp_path / "run", resume=True)
+    resume(config(tiny, **settings), tmp_path / "run")
     assert losses(tmp_path / "run") == losses(tmp_path / "whole")
 
 
@@ -263,86 +283,76 @@ def record(**changes: Any) -> dict[str, Any]:
     }
 
 
-def test_a_gpu_that_is_gone_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_that_is_gone_is_one_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     monkeypatch.setenv("SWISSBERT_CPU", "plain")
     began = record(device="cuda", precision="bfloat16", gpu="NVIDIA H100")
-    hardware, lines = resumed_hardware(TrainSettings(), began, Path("run"))
+    hardware = kept_hardware(TrainSettings(), began, 1)
     assert hardware == Hardware(CPU, torch.float32, 1)
-    assert lines[0].startswith(
-        "this run was trained in bfloat16 on cuda with 1 thread (NVIDIA H100) and goes on in float32 on"
-    )
-    assert len(lines) == 1
-    with pytest.raises(SwissbertError, match=r"^run: this run was trained in bfloat16 on cuda"):
-        resumed_hardware(TrainSettings(on_hardware_change="refuse"), began, Path("run"))
+    differing = compare(last_conditions(began, 1), hardware_record(hardware)).differing
+    assert differing == ["the device was cuda and is cpu", "the precision was bfloat16 and is float32"]
 
 
 def test_more_threads_than_cores_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(start, "cores", lambda: 2)
-    hardware, lines = resumed_hardware(TrainSettings(device="cpu"), record(threads=16), Path("run"))
-    assert hardware.threads == 1
-    assert lines[0].startswith("this run was trained in float32 on cpu with 16 threads (")
-    hardware, lines = resumed_hardware(TrainSettings(device="cpu", threads=16), record(threads=16), Path("run"))
-    assert (hardware.threads, lines) == (16, [])
+    assert kept_hardware(TrainSettings(device="cpu"), record(threads=16), 1).threads == 1
+    assert kept_hardware(TrainSettings(device="cpu", threads=16), record(threads=16), 1).threads == 16
 
 
 @pytest.mark.parametrize(
-    ("began", "shown"),
+    ("began", "phrase"),
     [
-        ({"processor": "Old Processor"}, " on Old Processor and goes on with "),
-        ({"kernels": "AVX2-old"}, ", kernels for AVX2-old on "),
-        ({"torch": "2.10.0"}, "torch 2.10.0 on "),
-        ({"numpy": "2.0.1"}, ", numpy 2.0.1 on "),
-        ({"swissbert": "0.0.9"}, "swissbert 0.0.9, torch "),
+        ({"processor": "Old Processor"}, "the processor was Old Processor and is "),
+        ({"kernels": "AVX2-old"}, "the choice of torch's kernels was AVX2-old and is "),
+        ({"instructions": ["avx9"]}, "the list of the processor's instructions lacks avx9 and has "),
+        ({"torch": "2.10.0"}, "the version of torch was 2.10.0 and is "),
+        ({"numpy": "2.0.1"}, "the version of numpy was 2.0.1 and is "),
+        ({"tokenizers": "0.1"}, "the version of tokenizers was 0.1 and is "),
+        ({"swissbert": "0.0.9"}, "the version of swissbert was 0.0.9 and is "),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 @pytest.mark.parametrize("is_resumed", [False, True])
-def test_another_library_or_processor_is_one_line_and_never_refused(
-    began: dict[str, str], shown: str, is_resumed: bool
-) -> None:
-    before = {**record(), "torch": str(torch.__version__), "numpy": np.__version__, "swissbert": __version__}
+def test_another_library_or_processor_is_named(began: dict[str, Any], phrase: str, is_resumed: bool) -> None:
+    before = {**record(), **software()}
     if is_resumed:
-        before["resumed"] = [{**before["hardware"], **began}]
+        before["resumed"] = [{**before["hardware"], **began, "after_step": 3}]
     else:
         versions = {name: value for name, value in began.items() if name in before}
         before |= {**versions, "hardware": {**before["hardware"], **began}}
-    settings = TrainSettings(device="cpu", on_hardware_change="refuse")
-    hardware, (line,) = resumed_hardware(settings, before, Path("run"))
-    assert hardware == Hardware(CPU, torch.float32, 1)
-    assert line.startswith("this run was trained with ")
-    assert shown in line
-    assert line.endswith("the last digits of its losses may differ")
+    now = {**hardware_record(Hardware(CPU, torch.float32, 1)), **software()}
+    (line,) = compare(last_conditions(before, 4), now).differing
+    assert line.startswith(phrase)
+    if is_resumed:  # no step of that part of the run is kept
+        assert compare(last_conditions(before, 3), now).differing == []
 
 
-@pytest.mark.parametrize(
-    "hardware", [None, {}, "cpu", {"device": "cpu", "precision": "fp8", "threads": 1, "processor": ""}]
-)
+@pytest.mark.parametrize("hardware", [None, "cpu"])
 def test_an_old_run_without_a_record_of_its_hardware_resumes_with_one_line(
     tiny: Path, tmp_path: Path, hardware: object
 ) -> None:
     settings = {"precision": "fp32", "threads": 1}
     train(config(tiny, **settings), tmp_path / "whole")
-    run = interrupted(tiny, tmp_path / "run", **settings)
-    del run["hardware"]
-    if hardware is not None:
-        run["hardware"] = hardware
-    (tmp_path / "run" / "run.json").write_text(json.dumps(run), encoding="utf-8")
-    stored = (tmp_path / "run" / "config.toml").read_text(encoding="utf-8")
-    assert "on_hardware_change" in stored
-    old = stored.replace('on_hardware_change = "continue"\n', "")
-    (tmp_path / "run" / "config.toml").write_text(old, encoding="utf-8")
+    interrupted(tiny, tmp_path / "run", **settings)
+    rewrite(tmp_path / "run" / "run.json", "hardware", **({} if hardware is None else {"hardware": hardware}))
+    without_name(tmp_path / "run")
     display = Lines()
-    train(config(tiny, **settings, on_hardware_change="refuse"), tmp_path / "run", resume=True, display=display)
-    unknown = "the hardware of this run so far is not known; it goes on in float32 on cpu, 1 thread"
-    assert display.about_hardware() == ([] if hardware is None else [unknown])  # 0.1.0 has it in words
+    resume(config(tiny, **settings), tmp_path / "run", display)
+    (line,) = display.about_hardware()
+    assert line.startswith("this run has no record of some things, which are not compared: ")
+    assert ("device, precision, number of threads" in line) == (hardware is not None)  # 0.1.0 has it in words
+    assert "list of the processor's instructions" in line
     assert losses(tmp_path / "run") == losses(tmp_path / "whole")
-    assert 'on_hardware_change = "refuse"' in (tmp_path / "run" / "config.toml").read_text(encoding="utf-8")
+    again = Lines()
+    resume(config(tiny, **settings), tmp_path / "run", again)
+    assert again.about_hardware() == [], "what was not known is recorded since"
 
 
 def test_other_settings_that_differ_are_still_refused(tiny: Path, tmp_path: Path) -> None:
     interrupted(tiny, tmp_path / "run", precision="fp32", threads=1)
-    with pytest.raises(SwissbertError, match=r"settings differ .*: train\.threads \(1 became 2\)$"):
-        train(config(tiny, precision="fp32", threads=2), tmp_path / "run", resume=True)
+    with pytest.raises(
+        SwissbertError, match=r"settings differ .*: train\.threads \(1 became 2\); train\.may_change = "
+    ):
+        resume(config(tiny, precision="fp32", threads=2), tmp_path / "run")
     assert "refuse" in dump_config(config(tiny, on_hardware_change="refuse"))

@@ -290,6 +290,9 @@ def test_a_second_push_replaces_the_first_which_stays_a_revision(
     compact = tmp_path / "compact"
     shutil.copytree(model, compact)
     (compact / "model.safetensors").rename(compact / "delta.safetensors")
+    description = json.loads((compact / "swissbert.json").read_text())
+    description["checksums"]["delta.safetensors"] = description["checksums"].pop("model.safetensors")
+    (compact / "swissbert.json").write_text(json.dumps(description))
     first, (summary, files) = hub.commits["org/three"]
     hub.commits["org/twice"] = [first, (summary, files | {"LICENSE": b"of the owner"})]
     new, old, gone = ask(

@@ -61,8 +61,8 @@ def test_damage_is_an_error_with_its_line(text: str, line: int) -> None:
 
 def test_a_value_beyond_the_bound_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_values, "CHUNK", 10)
-    monkeypatch.setattr(json_values, "LARGEST", 100)
-    with pytest.raises(SwissbertError, match="begins on line 2 has more than 100 characters"):
+    monkeypatch.setattr(json_values, "OBJECT", 200)
+    with pytest.raises(SwissbertError, match=r"begins on line 2 has more than \d+ MB"):
         list(JsonValues(io.StringIO('[1,\n"' + "x" * 1000 + '"]'), "x"))
 
 

@@ -16,12 +16,12 @@ from swissbert.config import STARTER, make_config
 from swissbert.errors import SwissbertError
 from swissbert.export.hf import export_hf
 from swissbert.export.onnx import export_onnx
-from swissbert.files import sha256
 from swissbert.inference import load
 from swissbert.model_folder.description import without_paths
 from swissbert.model_folder.origin import base_folder, data_directory
 from swissbert.model_folder.push import push
 from swissbert.model_folder.save import save_model
+from swissbert.reading import sha256
 from swissbert.training import train
 
 TEXTS = ["a good film", "a dull plot"]
@@ -64,7 +64,7 @@ def old(home: Path, run: Path, tmp_path: Path) -> Path:
     path, encoder = folder / "swissbert.json", str(home / "encoders" / "my-bert")
     table = json.loads(path.read_text())
     table["encoder"]["name"] = encoder
-    del table["provenance"]["encoder_sha256"]
+    del table["provenance"]["encoder_sha256"], table["checksums"]
     table["provenance"] |= {"encoder": f"{encoder} at v1", "data": str(home / "rows")}
     table["tasks"][0]["files"]["train"] = [str(home / "rows" / "sst-train.tsv")]
     path.write_text(json.dumps(table))
@@ -100,7 +100,7 @@ class Uploads:
     def create_commit(self, repo_id: str, operations: list[Any], **_: Any) -> None:
         for operation in operations:
             source = operation.path_or_fileobj
-            self.contents[operation.path_in_repo] = source if isinstance(source, bytes) else Path(source).read_bytes()
+            self.contents[operation.path_in_repo] = source if isinstance(source, bytes) else source.read()
 
 
 def test_a_recipe_with_relative_paths_is_trained_and_resumed_from_any_directory(

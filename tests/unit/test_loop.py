@@ -428,7 +428,7 @@ def test_bf16_trains_fp32_parameters_to_nearly_the_same_losses(tiny: Path, tmp_p
     assert json.loads((tmp_path / "bf16" / "run.json").read_text())["precision"] == "bfloat16"
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("value", [3e38, -3e38])  # NaN and infinity in a checkpoint are refused when it is read
 def test_a_loss_that_is_nan_ends_the_run_in_one_sentence(tiny: Path, tmp_path: Path, value: float) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(tiny, broken)

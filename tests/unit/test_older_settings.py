@@ -43,6 +43,7 @@ def test_a_model_folder_of_format_1_has_alternatives(tmp_path: Path) -> None:
     assert description.format == FORMAT
     assert description.tasks[0].files["train"] == FirstOf(first_of=["ids-sst-train.csv", "sst-train.tsv"])
     assert description.tasks[0].files["test"] == "ids-sst-test-student.csv"
+    del table["checksums"]
     table["format"] = FORMAT  # the same list in a folder of today
     (tmp_path / layout.DESCRIPTION).write_text(json.dumps(table))
     assert read_description(tmp_path).tasks[0].files["train"] == ["ids-sst-train.csv", "sst-train.tsv"]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import swissbert
+from edited import rewrite
 from swissbert.analysis.page import MARK, Section, Table, write_page
 from swissbert.analysis.report import analyse
 from swissbert.errors import SwissbertError
@@ -181,9 +182,9 @@ def test_another_model_must_have_the_same_tasks(tiny_run: Path, data: Path, tmp_
 
     shutil.copytree(tiny_run / "model", tmp_path / "model")
     path = tmp_path / "model" / "swissbert.json"
-    table = json.loads(path.read_text(encoding="utf-8"))
-    table["tasks"][0]["metric"] = "macro_f1"
-    path.write_text(json.dumps(table), encoding="utf-8")
+    tasks = json.loads(path.read_text(encoding="utf-8"))["tasks"]
+    tasks[0]["metric"] = "macro_f1"
+    rewrite(path, tasks=tasks)
     with pytest.raises(
         SwissbertError,
         match=r"task 'sst' is missing or declared differently than in .*; only models with the same tasks",

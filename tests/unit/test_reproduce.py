@@ -1,6 +1,7 @@
 """Reproduction of the paper's tables: records, resuming, errors and files."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import pytest
 import torch
 
 import swissbert
+from edited import rewrite
+from swissbert.checksums import sealed
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.experiments import runner, trainer
@@ -85,6 +88,9 @@ def test_a_finished_row_is_not_mixed_with_other_settings_or_rows(tiny: Path, tmp
     table = json.loads(path.read_text())
     table["runs"][0]["rows"]["sst.dev"] = "0" * 64
     path.write_text(json.dumps(table))
+    with pytest.raises(SwissbertError, match=r"does not fit its own checksum; remove it to run the row again$"):
+        reproduced(tiny, tmp_path, "table2", ["frozen"])
+    path.write_text(json.dumps(sealed(table, path.name)))
     with pytest.raises(SwissbertError, match=r"finished with other rows of sst\.dev"):
         reproduced(tiny, tmp_path, "table2", ["frozen"])
     path.write_text("{")
@@ -187,6 +193,11 @@ def test_checkpoints_can_be_set(tiny: Path) -> None:
 def test_a_record_of_another_row_is_refused(tiny: Path, tmp_path: Path) -> None:
     reproduced(tiny, tmp_path, "table2", ["frozen"])
     (tmp_path / "rows" / "frozen.seed-0.json").rename(tmp_path / "rows" / "none.seed-0.json")
+    with pytest.raises(
+        SwissbertError, match=r"frozen\.seed-0\.json: is missing, but none\.seed-0\.json has its checksum"
+    ):
+        reproduced(tiny, tmp_path, "table2", ["cosine"])
+    rewrite(tmp_path / "rows" / "none.seed-0.json")
     with pytest.raises(SwissbertError, match=r"none\.seed-0\.json: holds row 'frozen', seed 0; rename or remove it"):
         reproduced(tiny, tmp_path, "table2", ["cosine"])
     assert not (tmp_path / "runs" / "cosine").exists()
@@ -232,3 +243,64 @@ def test_a_row_finished_by_another_process_is_kept(tiny: Path, tmp_path: Path, m
     monkeypatch.setattr(display, "say", lines.append)
     reproduce("table2", table, table.pick(["frozen", "none"]), [0], choices, tmp_path, display)
     assert "finished by another process meanwhile" in lines
+
+
+def ended(tiny: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Train a row up to its end, as a process does that is killed before it writes the record; return the run folder."""
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: Any) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "write_record", killed)
+        with pytest.raises(Killed):
+            reproduced(tiny, out, "table2", ["frozen"])
+    return out / "runs" / "frozen" / "seed-0"
+
+
+@pytest.mark.parametrize("damage", ["gone", "nested", "no evaluation"])
+def test_a_run_without_its_log_is_recorded_with_the_scores_of_its_model(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    reproduced(tiny, tmp_path / "whole", "table2", ["frozen"])
+    whole = read_record(tmp_path / "whole", "frozen", 0)
+    log = ended(tiny, tmp_path / "out", monkeypatch) / "metrics.jsonl"
+    if damage == "gone":
+        log.unlink()
+    elif damage == "nested":
+        log.write_text("[" * 100_000 + "\n")
+    else:
+        log.write_text("".join(line for line in log.read_text().splitlines(keepends=True) if "dev" not in line))
+    reproduced(tiny, tmp_path / "out", "table2", ["frozen"])
+    record = read_record(tmp_path / "out", "frozen", 0)
+    assert record is not None
+    assert whole is not None
+    assert record.scores == whole.scores
+    assert [evaluation.step for evaluation in record.runs[0].evaluations] == [record.runs[0].best_step]
+
+
+@pytest.mark.parametrize("damage", ["gone", "one bit"])
+def test_a_run_without_its_model_is_one_sentence_with_a_way_that_finishes(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    reproduced(tiny, tmp_path / "whole", "table2", ["frozen"])
+    run = ended(tiny, tmp_path / "out", monkeypatch)
+    if damage == "gone":
+        shutil.rmtree(run / "model")
+    else:
+        data = bytearray((run / "model" / "model.safetensors").read_bytes())
+        data[-9] ^= 4
+        (run / "model" / "model.safetensors").write_bytes(data)
+    with pytest.raises(
+        SwissbertError, match=rf"model: the best model so far, of step \d, .* or remove {run}/checkpoints"
+    ):
+        reproduced(tiny, tmp_path / "out", "table2", ["frozen"])
+    shutil.rmtree(run / "checkpoints")
+    reproduced(tiny, tmp_path / "out", "table2", ["frozen"])
+    records = [read_record(tmp_path / name, "frozen", 0) for name in ("whole", "out")]
+    assert records[0] is not None
+    assert records[1] is not None
+    assert records[0].scores == records[1].scores

@@ -85,8 +85,33 @@ def test_a_run_may_become_longer_and_not_shorter(tmp_path: Path, before: dict[st
     ],
 )
 def test_what_losses_depend_on_must_stay(tmp_path: Path, now: RunConfig) -> None:
-    with pytest.raises(SwissbertError, match=r"settings differ from those the run began with: [a-z._]+ \([^;]*\)$"):
+    with pytest.raises(
+        SwissbertError, match=r"settings differ from those the run began with: [a-z._]+ \([^;]*\)(; |$)"
+    ):
         resumed(tmp_path, settings(), now)
+
+
+def test_a_setting_that_checkpoints_fit_with_may_be_changed_by_name(tmp_path: Path) -> None:
+    before = settings({"epochs": 2, "lr": 1e-4}, loss={"scale": {"mood": 1.0}})
+    now = settings({"epochs": 2, "lr": 1e-3}, loss={"scale": {"mood": 2.0}})
+    with pytest.raises(SwissbertError) as caught:
+        resumed(tmp_path, before, now)
+    assert str(caught.value) == (
+        f"{tmp_path}: settings differ from those the run began with: loss.scale.mood (1.0 became 2.0); "
+        "train.lr (0.0001 became 0.001); train.may_change = ['loss.scale', 'train.lr'] allows that"
+    )
+    names = ["loss.scale", "train.lr"]
+    allowed = settings({"epochs": 2, "lr": 1e-3, "may_change": names}, loss={"scale": {"mood": 2.0}})
+    changes = resumed(tmp_path, before, allowed)
+    assert changes.allowed == {"train.lr": (1e-4, 1e-3), "loss.scale.mood": (1.0, 2.0)}
+    half = settings({"epochs": 2, "lr": 1e-3, "may_change": ["train.lr"]}, loss={"scale": {"mood": 2.0}})
+    with pytest.raises(SwissbertError, match=r"with: loss\.scale\.mood \(1\.0 became 2\.0\); train\.may_change = "):
+        resumed(tmp_path, before, half)
+
+
+def test_a_setting_that_checkpoints_do_not_fit_with_cannot_be_allowed() -> None:
+    with pytest.raises(SwissbertError, match=r"train\.may_change\.0' is 'train\.batch_size'; input should be 'seed', "):
+        settings({"may_change": ["train.batch_size"]})
 
 
 def test_probabilities_that_follow_the_number_of_epochs_forbid_more_epochs(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edited import rewrite, without_name
 from swissbert.config import RunConfig, make_config
 from swissbert.data.holdout import row_hash
 from swissbert.data.memory import MemoryRows
@@ -192,9 +192,8 @@ def test_rows_that_are_train_rows_are_counted_whatever_their_case() -> None:
 
 def _as_first_release(run: Path) -> None:
     """Remove the version of the settings from a run folder, which 0.1.0 did not write."""
-    record = json.loads((run / "run.json").read_text())
-    del record["format"]
-    (run / "run.json").write_text(json.dumps(record))
+    rewrite(run / "run.json", "format")
+    without_name(run)
 
 
 def test_stored_settings_without_stratify_hold_rows_out_as_before(tiny: Path, tmp_path: Path) -> None:
@@ -205,10 +204,9 @@ def test_stored_settings_without_stratify_hold_rows_out_as_before(tiny: Path, tm
     _as_first_release(tmp_path)
     assert stored_config(tmp_path).tasks[0].stratify is False
     path = tmp_path / "model" / "swissbert.json"
-    table: dict[str, Any] = json.loads(path.read_text())
-    del table["tasks"][0]["stratify"]
-    table["format"] = 1
-    path.write_text(json.dumps(table))
+    tasks = json.loads(path.read_text())["tasks"]
+    del tasks[0]["stratify"]
+    rewrite(path, tasks=tasks, format=1)
     assert read_description(tmp_path / "model").tasks[0].stratify is False
 
 

@@ -1,6 +1,7 @@
 """The service checks room before it tokenizes, and tokenizes long texts in a worker thread."""
 
 import asyncio
+import json
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from swissbert.inference.model import Model, load
 from swissbert.serving import service as service_module
 from swissbert.serving.api_errors import ApiError
 from swissbert.serving.batcher import MAX_CUSTOM_JOBS
+from swissbert.serving.jobs import Job
 from swissbert.serving.schemas import AttentionBody, Input
 from swissbert.serving.service import INLINE_CHARACTERS, Service
 
@@ -64,7 +66,7 @@ def connected() -> Request:
         await asyncio.Event().wait()
         raise AssertionError
 
-    return Request({"type": "http"}, receive)
+    return Request({"type": "http", "state": {}}, receive)
 
 
 def run(scenario: Callable[[], Awaitable[None]]) -> None:
@@ -157,8 +159,8 @@ def test_requests_that_are_being_tokenized_take_room(service: Service, encoding:
         with pytest.raises(ApiError) as error:
             await service.attention(connected(), AttentionBody(text="a film"))
         assert error.value.status == 429
-        answers = await service.predict(connected(), [Input(text="a film")], [[service.model.task("sst")]])
-        assert set(answers[0]) == {"sst"}, "attention requests leave room for others"
+        content = await service.predict(connected(), [Input(text="a film")], [[service.model.task("sst")]])
+        assert set(json.loads(content)["answers"][0]) == {"sst"}, "attention requests leave room for others"
         encoding.open.set()
         assert all(content.startswith(b'{"tokens"') for content in await asyncio.gather(*waiting))
 
@@ -180,3 +182,37 @@ def test_tasks_for_an_input(service: Service) -> None:
     with pytest.raises(ApiError, match="tasks: there is no task 'stss'; did you mean 'sts'") as error:
         names("b", ["stss"])
     assert (error.value.status, error.value.field) == (422, "tasks")
+
+
+def test_work_of_clients_that_closed_their_side_makes_room(model: Model) -> None:
+    async def scenario() -> None:
+        service = Service(model, deadline=10, max_jobs=1)
+        busy, entered = threading.Event(), threading.Event()
+
+        def wait() -> None:
+            entered.set()
+            busy.wait(10)
+
+        first = Job(service._tables([Input(text="a")], [[model.task("sst")]])[0], [], asyncio.Future(), wait)
+        service.batcher.submit([first])
+        await asyncio.to_thread(entered.wait, 5)
+
+        def ask(request: Request) -> Awaitable[bytes]:
+            return asyncio.ensure_future(service.predict(request, [Input(text="a film")], [[model.task("sst")]]))
+
+        gone = connected()
+        waiting = ask(gone)
+        await asyncio.sleep(0.05)
+        with pytest.raises(ApiError):
+            await ask(connected())
+        gone.scope["state"]["on_half_closed"]()
+        other = ask(connected())
+        await asyncio.sleep(0.05)
+        busy.set()
+        assert b"sst" in await other
+        with pytest.raises(ApiError) as error:
+            await waiting
+        assert error.value.status == 429
+        service.batcher.close()
+
+    run(scenario)

@@ -323,6 +323,5 @@ def test_an_impossible_name_is_refused(name: str, tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)  # a checkout may be called x
     with pytest.raises(SwissbertError) as caught:
         encoder_folder(name)
-    assert str(caught.value) == (
-        f"encoder.name is '{name}', but there is no such folder; use 'minilm', a folder or a hub id (owner/name)"
-    )
+    sentence = f"encoder.name is '{name}', but there is no such folder; use 'minilm', a folder or a hub id (owner/name)"
+    assert str(caught.value) == str(SwissbertError(sentence))

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import swissbert
+from swissbert.checksums import sealed
 from swissbert.config import LossSettings, TrainSettings, make_config
 from swissbert.encoder import Bert, BertConfig
 from swissbert.errors import SwissbertError
@@ -95,10 +96,8 @@ def test_without_a_checkpoint_nothing_changes_and_the_run_begins(tmp_path: Path)
     assert one.steps(2) == two.steps(2)
 
 
-def test_the_last_checkpoints_are_kept_and_leftovers_of_killed_processes_removed(tmp_path: Path) -> None:
+def test_the_last_checkpoints_are_kept(tmp_path: Path) -> None:
     small = Small(1)
-    (tmp_path / ".step-3.new").mkdir()
-    (tmp_path / ".step-3.new" / "half").write_text("")
     kept = []
     for step in (2, 8, 9, 10, 100):
         small.save(tmp_path, step, keep=2)
@@ -117,9 +116,16 @@ def _garbage(path: Path) -> None:
     path.write_bytes(b"\x80\x04garbage\n" * 10)
 
 
+def _flip(path: Path) -> None:
+    """Change one bit in the last number or letter of a file."""
+    data = bytearray(path.read_bytes())
+    data[-20] ^= 1
+    path.write_bytes(data)
+
+
 @pytest.mark.parametrize("file", ["parameters.safetensors", "optimizer.safetensors", "progress.json"])
-@pytest.mark.parametrize("damage", [_cut, _garbage, Path.unlink], ids=["cut", "garbage", "missing"])
-def test_a_damaged_checkpoint_is_one_sentence_that_says_what_to_do(
+@pytest.mark.parametrize("damage", [_cut, _garbage, _flip, Path.unlink], ids=["cut", "garbage", "one bit", "missing"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_taken(
     tmp_path: Path, file: str, damage: Callable[[Path], None]
 ) -> None:
     one, two = Small(1), Small(2)
@@ -128,18 +134,61 @@ def test_a_damaged_checkpoint_is_one_sentence_that_says_what_to_do(
     expected = one.steps(2)
     one.save(tmp_path, 3)
     damage(tmp_path / "step-3" / file)
+    lines: list[str] = []
+    assert load_checkpoint(tmp_path, two.modules, two.optimizer, lines.append) == Progress(1)
+    assert two.steps(2) == expected
+    (line,) = lines
+    assert line.startswith(f"{tmp_path / 'step-3'}: this checkpoint cannot be used (")
+    assert line.endswith("); the run goes on from the one before, step-1")
+    assert "\n" not in line
+    assert checkpoints(tmp_path) == [1]
+    two.save(tmp_path, 2, keep=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-2"]
+
+
+@pytest.mark.parametrize("file", ["parameters.safetensors", "optimizer.safetensors", "progress.json"])
+@pytest.mark.parametrize("damage", [_cut, _garbage, _flip, Path.unlink], ids=["cut", "garbage", "one bit", "missing"])
+def test_a_damaged_checkpoint_without_another_is_one_sentence_and_stays(
+    tmp_path: Path, file: str, damage: Callable[[Path], None]
+) -> None:
+    one = Small(1)
+    one.steps(1)
+    one.save(tmp_path, 1)
+    damage(tmp_path / "step-1" / file)
     with pytest.raises(SwissbertError) as caught:
-        load_checkpoint(tmp_path, two.modules, two.optimizer)
+        load_checkpoint(tmp_path, one.modules, one.optimizer)
     message = str(caught.value)
-    assert message.startswith(f"{tmp_path / 'step-3'}: this checkpoint cannot be read (")
-    assert message.endswith("); remove the folder to go on from the one before")
+    assert message.startswith(f"{tmp_path / 'step-1'}: this checkpoint cannot be read (")
+    assert message.endswith(f"), and there is no other that can; remove {tmp_path} to train the run from its beginning")
     assert "\n" not in message
-    for path in (tmp_path / "step-3").iterdir():
-        path.unlink()
-    (tmp_path / "step-3").rmdir()
-    three = Small(3)
-    assert load_checkpoint(tmp_path, three.modules, three.optimizer) == Progress(1)
-    assert three.steps(2) == expected
+    assert checkpoints(tmp_path) == [1]
+
+
+def test_changed_progress_and_an_empty_optimizer_are_noticed(tmp_path: Path) -> None:
+    one = Small(1)
+    one.steps(1)
+    one.save(tmp_path, 1)
+    file = tmp_path / "step-1" / "progress.json"
+    before = file.read_text(encoding="utf-8")
+    file.write_text(before.replace('"best": null', '"best": 0.9'), encoding="utf-8")
+    with pytest.raises(SwissbertError, match=r"progress\.json: its content does not fit its own checksum"):
+        load_checkpoint(tmp_path, one.modules, one.optimizer)
+    file.write_text(before, encoding="utf-8")
+    save_file({}, tmp_path / "step-1" / "optimizer.safetensors")
+    with pytest.raises(SwissbertError, match=r"optimizer\.safetensors: its checksum differs"):
+        load_checkpoint(tmp_path, one.modules, one.optimizer)
+
+
+def test_a_checkpoint_of_an_earlier_version_loads(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    one, two = Small(1), Small(2)
+    one.steps(1)
+    one.save(tmp_path, 1)
+    file = tmp_path / "step-1" / "progress.json"
+    table = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps({key: table[key] for key in list(table)[:6]}), encoding="utf-8")
+    assert load_checkpoint(tmp_path, two.modules, two.optimizer) == Progress(1)
+    assert one.steps(2) == two.steps(2)
+    assert "without checksums" in caplog.text
 
 
 def test_a_checkpoint_of_another_model_is_one_sentence(tmp_path: Path) -> None:
@@ -183,7 +232,9 @@ def test_progress_of_another_shape_is_one_sentence(tmp_path: Path, text: str) ->
     one = Small(1)
     one.save(tmp_path, 1)
     (tmp_path / "step-1" / "progress.json").write_text(text, encoding="utf-8")
-    with pytest.raises(SwissbertError, match=r"step-1: this checkpoint cannot be read \([^\n]*\); remove the folder"):
+    with pytest.raises(
+        SwissbertError, match=r"step-1: this checkpoint cannot be read \([^\n]*\), and there is no other"
+    ):
         load_checkpoint(tmp_path, one.modules, one.optimizer)
 
 
@@ -195,6 +246,8 @@ def test_moments_of_other_shapes_are_refused(tmp_path: Path) -> None:
     moments = load_file(file)
     for wrong in ({"0.exp_avg": torch.zeros(3)}, {"99.exp_avg": torch.zeros(3)}):
         save_file({**moments, **wrong}, file)
+        record = file.with_name("progress.json")
+        record.write_text(json.dumps(sealed(json.loads(record.read_text()), record.name, [file])))
         with pytest.raises(SwissbertError, match="the optimizer's parameters are not those of this run"):
             load_checkpoint(tmp_path, one.modules, one.optimizer)
 
@@ -218,7 +271,7 @@ def test_the_recorded_rows_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"rows": [1]}', b"\xff", b"[" * 100_000])
 def test_a_broken_record_of_rows_is_one_sentence(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "run.json").write_bytes(content)
-    with pytest.raises(SwissbertError, match=r"run\.json: cannot be read \([^\n]+\); remove it to resume without"):
+    with pytest.raises(SwissbertError, match=r"run\.json: [^\n]+; remove it to resume without"):
         recorded_rows(tmp_path / "run.json")
 
 
@@ -290,8 +343,7 @@ def test_a_run_folder_holds_text_safetensors_and_event_files_and_nothing_else(ti
             assert "\0" not in data.decode("utf-8"), path
         assert not data.startswith((b"\x80", b"PK\x03\x04")), path  # pickles, and the archives of torch.save
         kinds.add(path.suffix if not path.name.startswith("events.") else "events")
-    assert kinds == {"", ".json", ".jsonl", ".toml", ".txt", ".md", ".safetensors", "events"}
-    assert [path.name for path in (tmp_path / "run").rglob("*") if path.is_file() and not path.suffix] == [".lock"]
+    assert kinds == {".json", ".jsonl", ".toml", ".txt", ".md", ".safetensors", "events"}
 
 
 def test_no_source_file_can_unpickle_or_run_what_it_reads() -> None:

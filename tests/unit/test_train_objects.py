@@ -104,7 +104,10 @@ def test_a_resume_with_another_balancer_is_refused(tiny: Path, tmp_path: Path, f
         train(config(tiny), tmp_path / "run", balancer=second and second(), resume=True)
     before = f"{__name__}.{first.__name__}" if first else "none"
     after = f"{__name__}.{second.__name__}" if second else "none"
-    assert str(caught.value).startswith(f"{tmp_path / 'run'}: this run began with balancer {before}, not {after}; ")
+    assert str(caught.value) == (
+        f"{tmp_path / 'run'}: this run began otherwise: the balancer was {before} and is {after}; "
+        "pass an object of the same class"
+    )
     assert train(config(tiny), tmp_path / "run", balancer=first and first(), resume=True).progress.step == 6
 
 
@@ -185,7 +188,7 @@ def test_a_head_from_outside_is_trained_and_recorded(tiny: Path, tmp_path: Path)
     result = train(config(tiny), tmp_path / "run", heads=heads)
     assert result.scores != plain.scores
     assert json.loads((tmp_path / "run" / "run.json").read_text())["heads"] == {"sts": f"{__name__}.Offset"}
-    with pytest.raises(SwissbertError, match=r"this run began with heads sts: \S+\.Offset, not none; pass"):
+    with pytest.raises(SwissbertError, match=r"the head of task sts was \S+\.Offset and is none; pass"):
         train(config(tiny), tmp_path / "run", resume=True)
 
 

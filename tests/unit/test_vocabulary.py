@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from swissbert.data.tokens import Tokenizer
+from swissbert.data.word_piece import engine_errors
 from swissbert.errors import SwissbertError
 
 USUAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -268,16 +269,95 @@ def test_other_models_of_tokens_are_refused(tmp_path: Path) -> None:
         Tokenizer(folder)
 
 
-def test_another_normalization_in_a_complete_tokenizer_is_kept_by_saved_folders(tmp_path: Path) -> None:
+NFC = {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Lowercase"}]}
+PANICS = {"type": "Replace", "pattern": {"Regex": "(?:a+)+$"}, "content": ""}
+HUGE = {"type": "Replace", "pattern": {"String": "a"}, "content": "a" * 10**6}
+TEMPLATE = {
+    "type": "TemplateProcessing",
+    "single": [{"Sequence": {"id": "A", "type_id": 7}}],
+    "pair": [],
+    "special_tokens": {},
+}
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "sentence"),
+    [
+        ("normalizer", NFC, "has the normalizer Sequence, which BERT's tokenizer does not have"),
+        ("normalizer", PANICS, "has the normalizer Replace, which"),
+        ("normalizer", HUGE, "has the normalizer Replace, which"),
+        ("pre_tokenizer", {"type": "Split"}, "has the pre_tokenizer Split, which"),
+        ("pre_tokenizer", None, "has the pre_tokenizer None, which"),
+        ("decoder", {**PANICS}, "has the decoder Replace, which"),
+        ("post_processor", TEMPLATE, "has the post_processor {'type': 'TemplateProcessing', 'single'"),
+        ("post_processor", {"type": "BertProcessing", "cls": 1, "sep": 2}, "has the post_processor {'type': 'Bert"),
+        ("added_tokens", [{"id": 0, "content": "x" * 1001}], "an added token is {'id': 0, 'content': 'xxxx"),
+        ("added_tokens", [{"id": 0, "content": "x"}] * 10_001, "a list of up to 10,000 added tokens is expected"),
+        ("plugin", {}, "has the part plugin, which"),
+        ("model.unk_token", "<unk>", "model.unk_token is '<unk>', which is not in the vocabulary"),
+        ("model.max_input_chars_per_word", 10**6, "model.max_input_chars_per_word is 1000000; a whole number from 1"),
+        ("model.continuing_subword_prefix", "#" * 10**6, "model.continuing_subword_prefix is '####"),
+        ("model.vocab", {"a": 2**31}, "model.vocab is {'a': 2147483648}, but a table"),
+        ("model.type", "Unigram", "a tokenizer of the type Unigram, but only WordPiece"),
+    ],
+)
+def test_parts_that_bert_does_not_have_are_refused_by_name(
+    tmp_path: Path, part: str, value: Any, sentence: str
+) -> None:
     folder = complete(tmp_path / "folder", tokenizer_config={"do_lower_case": True})
     table = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-    table["normalizer"] = {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Lowercase"}]}
+    owner, _, key = part.rpartition(".")
+    (table[owner] if owner else table)[key] = value
     (folder / "tokenizer.json").write_text(json.dumps(table), encoding="utf-8")
-    (tmp_path / "saved").mkdir()
-    ours = Tokenizer(folder)
-    ours.save(tmp_path / "saved", 64)
-    oracle: Any = AutoTokenizer.from_pretrained(str(tmp_path / "saved"))
-    texts = ["Crème CAFE\u0301", "the FILM"]
-    assert ids(ours, texts) == oracle(texts, truncation=True)["input_ids"]
-    assert ids(ours, texts) == ids(Tokenizer(tmp_path / "saved"), texts)
-    assert oracle.model_max_length == 64
+    for as_stored in (True, False):
+        with pytest.raises(SwissbertError) as caught:
+            Tokenizer(folder, as_stored=as_stored)
+        assert str(caught.value).startswith(f"{folder}/tokenizer.json: ")
+        assert sentence in str(caught.value)
+        assert len(str(caught.value)) < 700
+
+
+def test_a_key_that_stands_twice_in_a_tokenizer_file_is_refused(tmp_path: Path) -> None:
+    folder = complete(tmp_path / "folder", tokenizer_config={"do_lower_case": True})
+    text = (folder / "tokenizer.json").read_text(encoding="utf-8")
+    hidden = json.dumps(HUGE)
+    (folder / "tokenizer.json").write_text(text.replace('"normalizer":', f'"normalizer":{hidden},"normalizer":', 1))
+    with pytest.raises(SwissbertError, match="a key stands twice in one table"):
+        Tokenizer(folder)
+
+
+def test_a_panic_of_the_library_is_an_error_with_a_sentence() -> None:
+    class PanicException(BaseException):
+        """As the library raises it, which is no Exception."""
+
+    for error in (PanicException("called `Option::unwrap()`"), Exception("Missing [UNK]")):
+        with pytest.raises(SwissbertError, match=r"^x: the tokenizer failed \((called|Missing)"), engine_errors("x"):
+            raise error
+    with pytest.raises(KeyboardInterrupt), engine_errors("x"):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("file", "table"),
+    [
+        ("added_tokens.json", {"<e1>": [1]}),
+        ("added_tokens.json", {"<e1>": 10**30}),
+        ("tokenizer_config.json", {"added_tokens_decoder": {"9" * 5000: DECODER}}),
+        ("tokenizer_config.json", {"additional_special_tokens": ["<e1>"] * 10_001}),
+        ("tokenizer_config.json", {"do_lower_case": "x"}),
+    ],
+)
+def test_odd_values_beside_a_vocabulary_are_refused(tmp_path: Path, file: str, table: dict[str, Any]) -> None:
+    folder = write(tmp_path / "folder")
+    (folder / file).write_text(json.dumps(table))
+    with pytest.raises(SwissbertError) as caught:
+        Tokenizer(folder)
+    assert len(str(caught.value)) < 700
+
+
+def test_a_vocabulary_of_too_many_lines_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    folder = write(tmp_path / "folder")
+    with (folder / "vocab.txt").open("a") as file:
+        file.write("".join(f"{number}\n" for number in range(700_000)))
+    with pytest.raises(SwissbertError, match="lines; a vocabulary of up to 700,000 is read"):
+        Tokenizer(folder)

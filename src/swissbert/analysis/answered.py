@@ -14,9 +14,10 @@ from typing import TypeGuard
 import numpy as np
 
 from swissbert.analysis.buckets import Bucket, buckets_for, overlap
+from swissbert.data.formats.limits import chunks
 from swissbert.data.holdout import row_hash
 from swissbert.data.overlap import overlap_notes
-from swissbert.data.rows import BadRow, Row
+from swissbert.data.rows import BadRow, Row, text_size
 from swissbert.data.splits import open_split
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import task_scores
@@ -132,7 +133,7 @@ def answer_split(
     labels, answers, flags, overlaps, keys = [], [], [], [], []
     bad: list[BadRow] = []
     bad_count = unlabelled = 0
-    while chunk := list(islice(rows, CHUNK)):
+    for chunk in chunks(rows, CHUNK, text_size):
         good = [row for row in chunk if _is_labelled(row)]
         unusable = [row for row in chunk if isinstance(row, BadRow)]
         unlabelled += len(chunk) - len(good) - len(unusable)

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,8 @@ from matplotlib.figure import Figure
 
 from swissbert.analysis.style import COLOURS, axes_row, hide_grid, in_style, percent
 from swissbert.data.dataset import tokenize
-from swissbert.data.rows import Row
+from swissbert.data.formats.limits import chunks
+from swissbert.data.rows import Row, text_size
 from swissbert.data.source_files import has_split_files
 from swissbert.data.splits import open_split
 from swissbert.data.tokens import Tokenizer
@@ -77,7 +77,7 @@ def count_splits(task: Task, directory: Path | None, tokenizer: Tokenizer) -> tu
 def _count_split(task: Task, split: Split, directory: Path | None, tokenizer: Tokenizer) -> Distribution:
     counts = Distribution(split)
     _, rows = open_split(task, split, directory)
-    while chunk := list(islice(rows, CHUNK)):
+    for chunk in chunks(rows, CHUNK, text_size):
         good = [row for row in chunk if isinstance(row, Row)]
         counts.rows += len(good)
         counts.bad += len(chunk) - len(good)

@@ -57,7 +57,7 @@ def read_history(path: Path) -> History:
             continue
         try:
             _add(history, json.loads(line))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
             if number == len(lines):
                 break
             raise SwissbertError(f"{path}:{number}: not a line of a training log ({error})") from error

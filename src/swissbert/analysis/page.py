@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from swissbert.analysis.style import INK, RULE, SOFT, render
 from swissbert.errors import SwissbertError
-from swissbert.files import need_name, write_folder
+from swissbert.files import need_name, only_writer, write_folder
 
 MARK = "swissbert-report.json"
 """File that marks a folder as a report, so that a later report may replace it."""
@@ -130,7 +130,9 @@ def write_page(out: Path, title: str, facts: Sequence[tuple[str, str]], sections
         (folder / "index.html").write_text(page, encoding="utf-8")
         (folder / MARK).write_text("{}\n", encoding="utf-8")
 
-    write_folder(out, fill)
+    with only_writer(out, creates_parents=True):
+        check_out(out)  # another process may have written there since
+        write_folder(out, fill)
     return out / "index.html"
 
 

@@ -22,6 +22,7 @@ from swissbert.errors import SwissbertError
 from swissbert.inference.model import Model
 from swissbert.model_folder.layout import BEST_MODEL, METRICS_LOG
 from swissbert.tasks import Split
+from swissbert.training.state import check_log
 
 DRAWING_WORK = 600
 """Work of drawing and writing, in answered rows."""
@@ -106,7 +107,10 @@ def _work(
 def _history(model: Model) -> History | None:
     """Read the log of the run folder that a model is in, if it is in one."""
     path = model.folder.absolute().parent / METRICS_LOG
-    return read_history(path) if path.is_file() else None
+    if not path.is_file():
+        return None
+    check_log(path.parent)
+    return read_history(path)
 
 
 def _name(model: Model) -> str:

@@ -25,8 +25,11 @@ def analyse(
     need("matplotlib", "jinja2", extra="report")
     from swissbert.analysis.report import analyse as write_report
     from swissbert.display import Display
+    from swissbert.files import need_name, only_writer
     from swissbert.inference import load
 
-    loaded = load(model)
-    other = load(against) if against else None
-    print(write_report(loaded, directory_of(loaded, data), out, split=split, against=other, display=Display()))
+    need_name(out, "report")
+    with only_writer(out, creates_parents=True):
+        loaded = load(model)
+        other = load(against) if against else None
+        print(write_report(loaded, directory_of(loaded, data), out, split=split, against=other, display=Display()))

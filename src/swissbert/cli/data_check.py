@@ -36,10 +36,10 @@ def data_check(
     from swissbert.config import data_path
     from swissbert.data.check import check_directory
     from swissbert.data.tokens import Tokenizer
-    from swissbert.model_folder.encoders import encoder_folder
+    from swissbert.model_folder.encoders import read_encoder_folder
 
     folder = data_path(directory) or Path(directory)
-    report = check_directory(folder, _declared(tasks or []), Tokenizer(encoder_folder(encoder)))
+    report = check_directory(folder, _declared(tasks or []), read_encoder_folder(encoder, None, Tokenizer))
     print(json.dumps(asdict(report)) if as_json else check_text(report))
     if report.problems:
         raise typer.Exit(1)

@@ -34,9 +34,18 @@ def export(
     """
     if format.startswith("onnx"):
         need("onnx", "onnxscript", "onnxruntime", extra="export")
+    from swissbert.export.plan import check_free
+    from swissbert.files import need_name, only_writer
     from swissbert.inference import load
 
-    loaded = load(model, "cpu")
+    need_name(out, "export")
+    with only_writer(out, creates_parents=True):
+        check_free(out)
+        _export(load(model, "cpu"), format, out, task, data)
+
+
+def _export(loaded: "Model", format: str, out: Path, task: list[str] | None, data: str | None) -> None:
+    """Write a loaded model into a folder that is free."""
     if format == "hf":
         from swissbert.export.hf import export_hf
 
@@ -68,12 +77,10 @@ def export(
 
 def _compact(model: "Model", out: Path) -> None:
     """Write a compact folder, and report where its base encoder must be if that is a folder."""
-    from swissbert.export.plan import check_free
     from swissbert.model_folder.encoders import is_local
     from swissbert.model_folder.origin import base_folder
     from swissbert.model_folder.save import save_model
 
-    check_free(out)
     base = base_folder(model.folder)
     save_model(out, model.network, model.tokenizer, model.description, base=base)
     name = model.description.encoder.name

@@ -60,14 +60,15 @@ def init(
 
     Infers kind, labels or range, and metric of a task for each label column, and writes them as TOML with comments.
     """
-    from swissbert.files import write_text
+    from swissbert.files import only_writer, write_text
 
     options = file_options(kind, delimiter, encoding, no_header)
     table, declared = declared_recipe(file, text, text_pair, label or [], options)
     target = out or Path(f"{table['name']}.toml")
-    if target.exists():
-        raise SwissbertError(f"{target}: exists already; choose another name", argument="out")
-    table["data"]["dir"] = os.path.relpath(table["data"]["dir"], target.absolute().parent)
-    write_text(target, recipe_text(table, file, target))
+    with only_writer(target):
+        if target.exists():
+            raise SwissbertError(f"{target}: exists already; choose another name", argument="out")
+        table["data"]["dir"] = os.path.relpath(table["data"]["dir"], target.absolute().parent)
+        write_text(target, recipe_text(table, file, target))
     print(declared_table(file, declared))
     print(f"\n{target}: written; look it over, then: {program_name()} train {target}")

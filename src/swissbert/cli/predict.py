@@ -4,7 +4,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +14,8 @@ import typer
 from swissbert.cli.program import ModelArgument, PrecisionOption, program_name, without_garbage_collector
 from swissbert.data.formats import FORMATS, unknown_format
 from swissbert.errors import SwissbertError
+from swissbert.files import only_writer
+from swissbert.wording import printable
 
 if TYPE_CHECKING:
     from swissbert.inference.input_columns import InputColumns
@@ -128,12 +130,13 @@ def predict(
         raise SwissbertError(
             "--probabilities adds columns to --output NAME.csv, .tsv or .parquet; JSON lines have them"
         )
-    loaded = load(model, precision=precision)
-    if text is not None:
-        _predict_text(loaded, asked, text, text_pair, output, probabilities)
-    else:
-        assert source is not None
-        _predict_source(loaded, asked, source, output, probabilities)
+    with only_writer(output) if output is not None else nullcontext():
+        loaded = load(model, precision=precision)
+        if text is not None:
+            _predict_text(loaded, asked, text, text_pair, output, probabilities)
+        else:
+            assert source is not None
+            _predict_source(loaded, asked, source, output, probabilities)
 
 
 def _predict_text(
@@ -184,7 +187,7 @@ def _predict_source(model: "Model", asked: Asked, source: str, output: Path | No
 
 def _say(note: str) -> None:
     """Print a sentence about how the input is read."""
-    print(note, file=sys.stderr)
+    print(printable(note), file=sys.stderr)
 
 
 @contextmanager

@@ -6,15 +6,17 @@ import io
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
+from swissbert.display import never_failing
 from swissbert.errors import SwissbertError
 from swissbert.version import __version__
+from swissbert.wording import one_line, printable
 
 if TYPE_CHECKING:
     from swissbert.data.rows import BadRow, LabelNotes
@@ -68,12 +70,20 @@ def main() -> None:
     debug = "--debug" in sys.argv[1:]
     if debug:
         sys.argv.remove("--debug")
-    if sys.stderr is None:  # closed by the caller; messages are discarded rather than mixed with results
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:  # closed by the caller; files must not take their numbers
+        pass
+    os.close(number)
+    if sys.stderr is None:  # messages are discarded rather than mixed with results
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (for as long as the process lives)
+    sys.stderr = never_failing(sys.stderr)
     if sys.stdout is None:
         _fail("standard output: it is closed, so results cannot be written")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # whatever the locale says
+    try:
+        os.getcwd()
+    except OSError as error:
+        _fail(f"the current folder cannot be used ({error.strerror}); change to another one")
     try:
         try:
             _refuse_repeated(sys.argv[1:])
@@ -85,8 +95,11 @@ def main() -> None:
             raise
         _fail(f"{error}{_option_hint(error.argument)}")
     except BrokenPipeError:
-        _drop_output()
-        sys.exit(141)  # as a shell reports SIGPIPE
+        _end_without_reader()
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # Typer ends with status 1
+            _end_without_reader()
+        raise
     except OSError as error:
         if debug:
             raise
@@ -125,7 +138,7 @@ def _refuse_repeated(arguments: list[str]) -> None:
 
 def _fail(message: str) -> NoReturn:
     with suppress(OSError):
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {printable(message)}", file=sys.stderr)
     sys.exit(2)
 
 
@@ -136,6 +149,12 @@ def _option_hint(argument: str | None) -> str:
         if argument is not None and parameter.name == argument and parameter.opts[0].startswith("-"):
             return f" (on the command line: {parameter.opts[0]})"
     return ""
+
+
+def _end_without_reader() -> NoReturn:
+    """End as a program that SIGPIPE ends, with the status that a shell reports for it."""
+    _drop_output()
+    sys.exit(141)
 
 
 def _drop_output() -> None:
@@ -191,15 +210,15 @@ def need(*modules: str, extra: str) -> None:
             raise SwissbertError(f"this needs {name}, which is not installed: pip install 'swissbert[{extra}]'")
 
 
-def report_bad_rows(source: str, rows: "list[BadRow]") -> None:
+def report_bad_rows(source: str, rows: "Sequence[BadRow]") -> None:
     """Print the rows of a source that were left out, the first five in full, to standard error."""
     if rows:
         more = [f"and {len(rows) - 5:,} more"] if len(rows) > 5 else []
         lines = [f"{source}: {len(rows):,} bad row(s) left out", *map(str, rows[:5]), *more]
-        print("\n  ".join(lines), file=sys.stderr)
+        print("\n  ".join(map(one_line, lines)), file=sys.stderr)
 
 
 def report_labels(source: str, notes: "LabelNotes") -> None:
     """Print how many rows of a source have no label, and which labels are not written as declared, to standard error."""
     for line in filter(None, [notes.without_label(), notes.other_spellings()]):
-        print(f"{source}: {line}", file=sys.stderr)
+        print(one_line(f"{source}: {line}"), file=sys.stderr)

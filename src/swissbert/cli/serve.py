@@ -20,6 +20,10 @@ def serve(
             metavar="ORIGIN", help="Origin whose pages may call the server, as https://a.example. Repeatable."
         ),
     ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Name under which clients may ask, as nlp.example.org. Repeatable."),
+    ] = None,
     root_path: Annotated[str, typer.Option(help="Prefix under which a proxy serves this server, as /nlp.")] = "",
     precision: PrecisionOption = "auto",
 ) -> None:
@@ -27,9 +31,10 @@ def serve(
 
     Requests of different clients and tasks share encoder passes. /docs describes the API, /openapi.json for programs.
     """
-    need("fastapi", "uvicorn", "prometheus_client", extra="serve")
+    need("fastapi", "uvicorn", "httptools", "prometheus_client", extra="serve")
     from swissbert.inference import load
     from swissbert.serving.app import make_app
+    from swissbert.serving.hosts import names_for
     from swissbert.serving.server import key_for
     from swissbert.serving.server import serve as run
 
@@ -40,6 +45,7 @@ def serve(
             key=key,
             deadline=deadline,
             cors_origins=cors_origin or (),
+            hosts=names_for(host, allow_host or ()),
             root_path=root_path,
         ),
         host,

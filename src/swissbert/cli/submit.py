@@ -17,13 +17,12 @@ def submit(
 
     TASK-dev-output.csv and TASK-test-output.csv of every task that has such rows.
     """
-    from swissbert.files import writing
+    from swissbert.files import locked
     from swissbert.inference import load
     from swissbert.inference.submission import submission
 
-    loaded = load(model)
-    with writing(out):
-        out.mkdir(parents=True, exist_ok=True)
-    for path, rows, bad in submission(loaded, directory_of(loaded, data), out):
-        print(f"{path}  {rows:,} rows")
-        report_bad_rows(path.name, bad)
+    with locked(out):
+        loaded = load(model)
+        for path, rows, bad in submission(loaded, directory_of(loaded, data), out):
+            print(f"{path}  {rows:,} rows")
+            report_bad_rows(path.name, bad)

@@ -3,10 +3,13 @@
 import math
 
 from swissbert.data.check import Report, Shared
+from swissbert.data.row_checks import COLUMNS_SHOWN, NAME_SHOWN
 from swissbert.display import table
+from swissbert.errors import LONGEST_LINE, clipped
 from swissbert.evaluation import Scores, TaskScores
 from swissbert.evaluation.confused import MANY_LABELS, most_confused, worst_labels
 from swissbert.metrics import METRICS, higher_is_better, shown, shown_as
+from swissbert.wording import one_line
 
 BAD_SHOWN = 20
 """Largest number of bad rows that are listed for each split."""
@@ -90,10 +93,16 @@ def check_text(report: Report) -> str:
         _shared_rows(report),
         _block(
             "Files that belong to no task (declare one and pass it with --tasks)",
-            [f"{name}: columns {', '.join(columns) or 'not readable'}" for name, columns in report.other.items()],
+            [_columns(name, columns) for name, columns in report.other.items()],
         ),
     ]
     return "\n\n".join(part for part in parts if part) or "There are no data files here."
+
+
+def _columns(name: str, columns: list[str]) -> str:
+    shown = [clipped(column, NAME_SHOWN) for column in columns[: COLUMNS_SHOWN + 1]]
+    more = f" and {len(columns) - COLUMNS_SHOWN:,} more" if len(columns) > COLUMNS_SHOWN else ""
+    return f"{name}: columns {', '.join(shown[:COLUMNS_SHOWN]) + more or 'not readable'}"
 
 
 def _files(report: Report) -> str:
@@ -103,7 +112,7 @@ def _files(report: Report) -> str:
             split.split,
             split.file,
             f"{split.rows:,}",
-            str(len(split.bad)),
+            f"{len(split.bad) + split.more_bad:,}",
             str(split.unlabelled),
             str(split.repeated),
             " / ".join(map(str, split.lengths)),
@@ -121,6 +130,7 @@ def _balances(report: Report) -> str:
 
 def _shares(balance: dict[str, float]) -> str:
     """Format the share of each label; of many labels the most and the least frequent ones."""
+    balance = {clipped(label, NAME_SHOWN): share for label, share in balance.items()}
     parts = [f"{label} {share:.0%}" for label, share in balance.items()]
     if len(parts) <= MANY_LABELS:
         return "  ".join(parts)
@@ -141,7 +151,7 @@ def _spellings(report: Report) -> str:
 
 def _bad_rows(report: Report) -> str:
     lines = [str(row) for split in report.splits for row in split.bad[:BAD_SHOWN]]
-    more = sum(max(0, len(split.bad) - BAD_SHOWN) for split in report.splits)
+    more = sum(max(0, len(split.bad) + split.more_bad - BAD_SHOWN) for split in report.splits)
     return _block("Bad rows", [*lines, *([f"and {more} more"] if more else [])])
 
 
@@ -160,4 +170,5 @@ def _shared_line(shared: Shared) -> str:
 
 
 def _block(title: str, lines: list[str]) -> str:
-    return "\n".join([title, *(f"  {line}" for line in lines)]) if lines else ""
+    """Format lines, which may quote a file of any content, below a title."""
+    return "\n".join([title, *(f"  {clipped(one_line(line), LONGEST_LINE)}" for line in lines)]) if lines else ""

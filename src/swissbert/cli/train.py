@@ -25,6 +25,7 @@ from swissbert.cli.init import (
 )
 from swissbert.cli.program import DataOption, SetOption, program_name
 from swissbert.errors import SwissbertError
+from swissbert.wording import printable
 
 if TYPE_CHECKING:
     from swissbert.config import RunConfig
@@ -101,7 +102,7 @@ def _train_table(
     from swissbert.cli.tables import scores_table
     from swissbert.config import make_config
     from swissbert.display import Display
-    from swissbert.files import write_text
+    from swissbert.files import locked, write_text
     from swissbert.inference import load
     from swissbert.model_folder.layout import RUN_CONFIG, RUN_RECIPE
     from swissbert.setting_tables import apply_overrides
@@ -117,15 +118,17 @@ def _train_table(
         table["encoder"] = {**table["encoder"], "name": config.encoder.name}  # an absolute path
     recipe_file = recipe_text(table, path, target)
     if not resume:
-        if (folder / RUN_CONFIG).exists():
-            raise SwissbertError(f"{folder}: holds a run already; resume it, or choose another folder", argument="out")
-        if target.exists() and target.read_text(encoding="utf-8") != recipe_file:
-            raise SwissbertError(
-                f"{target}: is not the recipe that this command makes; train it ({program_name()} train "
-                f"{shlex.quote(str(target))} --out {shlex.quote(str(folder))}), or remove it"
-            )
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(target, recipe_file)
+        with locked(folder):
+            if (folder / RUN_CONFIG).exists():
+                raise SwissbertError(
+                    f"{folder}: holds a run already; resume it, or choose another folder", argument="out"
+                )
+            if target.exists() and target.read_text(encoding="utf-8") != recipe_file:
+                raise SwissbertError(
+                    f"{target}: is not the recipe that this command makes; train it ({program_name()} train "
+                    f"{shlex.quote(str(target))} --out {shlex.quote(str(folder))}), or remove it"
+                )
+            write_text(target, recipe_file)
         Display().say(f"{target}: the declaration, to look over and train again")
     if dry_run:
         _show_plan(config)
@@ -165,11 +168,11 @@ def _show_plan(config: "RunConfig") -> None:
 
     prepared = prepare(config, Display())
     trainable = sum(p.numel() for p in prepared.network.parameters() if p.requires_grad)
-    print(dump_config(prepared.config))
+    print(printable(dump_config(prepared.config)))
     epochs = len(prepared.plan.ends)
     print(f"# {prepared.total:,} steps in {epochs} epochs; {trainable:,} trainable parameters")
     for line in coverage_lines(prepared.config, prepared.train, prepared.plan):
-        print(f"# {line}")
+        print(printable(f"# {line}"))
 
 
 def run(config: "RunConfig", out: Path, *, resume: bool) -> Path:

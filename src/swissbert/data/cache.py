@@ -1,16 +1,17 @@
 """Token cache: tokens and labels of training data on disk, memory-mapped, so that a later run reads no texts.
 
 An entry is a folder named by a hash of everything that its content depends on (see `_key`). Entries are created
-atomically, so several processes may build the same one. They can be deleted whenever no run is using them.
+atomically, so several processes may build the same one, and only their owner can read them. They can be deleted
+whenever no run is using them.
 """
 
+import errno
 import hashlib
 import json
 import os
 import re
-import shutil
+import stat
 import sys
-import tempfile
 import time
 from collections import Counter
 from contextlib import ExitStack, suppress
@@ -20,20 +21,23 @@ from typing import Unpack
 
 import numpy as np
 
+from swissbert.checksums import DamagedError, check_all, recorded, sealed, warn
 from swissbert.data.bad_rows import refuse_bad, refuse_many_bad
 from swissbert.data.dataset import SplitOptions, TaskData, Tokenizing, load_split, tokenizing
 from swissbert.data.formats import FORMATS, Format
 from swissbert.data.memory import MemoryRows
-from swissbert.data.rows import BadRow, LabelNotes
+from swissbert.data.rows import BadRow, BadRows, LabelNotes
 from swissbert.data.source_files import file_name, label_files, split_files
 from swissbert.data.splits import Source
 from swissbert.data.tokens import Tokenizer, TokenTable
 from swissbert.errors import SwissbertError
-from swissbert.files import read_object, sha256
+from swissbert.exclusive import discard, is_own
+from swissbert.files import make_folder, settle, sync_folder, temporary_folder
 from swissbert.kinds import KINDS
+from swissbert.reading import read_object, sha256
 from swissbert.tasks import Split, Task
 
-VERSION = 2
+VERSION = 3
 """Part of every key. Raise it with any change to how files are read, rows are checked, labels are parsed, dev rows are
 held out, texts are tokenized and cut, or entries are laid out: it makes entries of earlier versions unused."""
 ARRAYS = {
@@ -49,6 +53,12 @@ RECORD = "about.json"
 """File of an entry with everything but arrays; its modification time is when the entry was last used."""
 KEPT = 60 * 24 * 3600
 """Seconds after its last use when an entry is deleted."""
+NEW = ".new-"
+"""Beginning of the names of folders that are not, or no longer, entries."""
+ENTRY = re.compile(r"[0-9a-f]{64}|\.new-\w+|\.\.new-\w+\.writing")
+"""Names in the folder of the cache."""
+OTHERS = 0o077
+"""Permissions of others than the owner."""
 
 
 def cache_folder() -> Path | None:
@@ -67,7 +77,8 @@ def cached_split(
     """Load a split through the cache: the same data as `load_split`, memory-mapped.
 
     Rows in memory, hub data sets (which the datasets library caches), and data whose format or kind is not one of
-    swissbert's are not cached, nor is anything if the cache folder cannot be written.
+    swissbert's are not cached, nor is anything if the cache folder cannot be used, which is said in the notes on the
+    source.
 
     Args:
         task: The task.
@@ -87,25 +98,32 @@ def cached_split(
         return load_split(task, split, source, tokenizer, **options)
     name = _key(source, task, split, tokenizer, options)
     entry = folder / name
-    is_damaged = entry.exists()  # used only if it cannot be opened
-    data = _open(entry, task)
-    if data is None:
-        parts = tokenizing(task, split, source, tokenizer, **options)
-        with suppress(OSError):
-            if is_damaged:
-                shutil.rmtree(entry, ignore_errors=True)
-            folder.mkdir(parents=True, exist_ok=True)
-            _delete_old(folder)
-            with tempfile.TemporaryDirectory(prefix=".new-", dir=folder, ignore_cleanup_errors=True) as temporary:
-                new = Path(temporary) / name
-                new.mkdir()
+    data, is_damaged, problem = None, False, None
+    try:
+        if _is_there(entry):
+            _make_private(folder)
+            data = _open(entry, task, tokenizer)
+            is_damaged = data is None
+        if data is None:
+            parts = tokenizing(task, split, source, tokenizer, **options)
+            _prepare(folder)
+            with temporary_folder(folder, NEW) as new:
                 _write(new, parts)
+                settle(new, entry)
                 if _key(source, task, split, tokenizer, options) == name:  # the file did not change while it was read
+                    if is_damaged:
+                        _delete(entry)
                     with suppress(OSError):  # another process has created the same entry
                         new.rename(entry)
-            data = _open(entry, task)
+                        sync_folder(folder)
+            data = _open(entry, task, tokenizer)
+    except OSError as error:
+        problem = f"tokens are not kept: the cache {folder} cannot be used ({error.strerror or error})"
     if data is None:
-        return load_split(task, split, source, tokenizer, **options)
+        data = load_split(task, split, source, tokenizer, **options)
+        if problem is not None:
+            data.source_notes.append(problem)
+        return data
     if options.get("refuse"):
         refuse_bad(data.bad)
     refuse_many_bad(data.bad, len(data), options.get("max_bad"), task.name)
@@ -161,17 +179,22 @@ def _write(entry: Path, parts: Tokenizing) -> None:
         "rows_digest": parts.rows_digest(),
         "bytes": {name: (entry / f"{name}.bin").stat().st_size for name in ARRAYS},
         "bad": [bad._asdict() for bad in parts.reading.bad],
+        "bad_rows": len(parts.reading.bad),
         "unlabelled": parts.reading.label_notes.unlabelled,
         "spellings": [[*pair, count] for pair, count in parts.reading.label_notes.spellings.items()],
         "source_notes": parts.reading.source_notes,
     }
-    (entry / RECORD).write_text(json.dumps(record), encoding="utf-8")
+    with_sums = sealed(record, RECORD, [entry / f"{name}.bin" for name in ARRAYS])
+    (entry / RECORD).write_text(json.dumps(with_sums), encoding="utf-8")
 
 
-def _open(entry: Path, task: Task) -> TaskData | None:
+def _open(entry: Path, task: Task, tokenizer: Tokenizer) -> TaskData | None:
     """Map the data of an entry, or return None if it is missing or damaged."""
     try:
+        check_all(entry / RECORD)
         record = read_object(entry / RECORD)
+        if recorded(record, entry / RECORD).keys() != {RECORD, *(f"{name}.bin" for name in ARRAYS)}:
+            raise DamagedError(f"{entry / RECORD}: lacks checksums")
         paths = {name: entry / f"{name}.bin" for name in ARRAYS}
         if {name: path.stat().st_size for name, path in paths.items()} != record["bytes"]:
             return None
@@ -180,7 +203,10 @@ def _open(entry: Path, task: Task) -> TaskData | None:
         weights = np.asarray(maps["weights"]) if "weights" in maps else None
         table = TokenTable(ids, first, offsets, int(record["per_row"]))
         labels = np.asarray(maps["labels"].reshape(len(table), *map(int, record["label_shape"])))
-        bad = [BadRow(**row) for row in record["bad"]]
+        _check_table(table, tokenizer)
+        if len(keys) != len(table) or (weights is not None and len(weights) != len(table)):
+            raise ValueError("arrays differ in length")
+        bad = BadRows((BadRow(**row) for row in record["bad"]), record["bad_rows"])
         spellings = Counter({(str(cell), str(name)): int(count) for cell, name, count in record["spellings"]})
         notes = LabelNotes(int(record["unlabelled"]), spellings)
         data = TaskData(
@@ -197,17 +223,84 @@ def _open(entry: Path, task: Task) -> TaskData | None:
         )
         with suppress(OSError):
             os.utime(entry / RECORD)
-    except (SwissbertError, OSError, ValueError, TypeError, KeyError):
+    except (SwissbertError, OSError, ValueError, TypeError, LookupError, ArithmeticError) as error:
+        if entry.exists():
+            reason = str(error).partition(";")[0]
+            named = reason if isinstance(error, SwissbertError) else f"{entry}: {reason}"
+            warn(f"{named}; this entry of the token cache is made again")
         return None
     return data
 
 
-def _delete_old(folder: Path) -> None:
-    """Delete entries that were not used for `KEPT` seconds, and what killed processes left."""
+def _check_table(table: TokenTable, tokenizer: Tokenizer) -> None:
+    """Raise ValueError for numbers that would lead outside the arrays. Checksums do not protect from those who write them."""
+    offsets, ids, first = table.offsets, table.ids, table.first
+    is_ordered = offsets[0] == 0 and offsets[-1] == len(ids) and bool((offsets[1:] >= offsets[:-1]).all())
+    if (
+        table.per_row not in (1, 2)
+        or (len(offsets) - 1) % table.per_row
+        or len(first) != len(offsets) - 1
+        or not is_ordered
+    ):
+        raise ValueError("offsets do not fit the tokens")
+    if len(ids) and int(ids.view(np.uint32).max()) >= tokenizer.size:  # as unsigned, negative ones are large
+        raise ValueError("ids are not in the vocabulary")
+
+
+def _is_there(entry: Path) -> bool:
+    """Return whether there is an entry.
+
+    Raises:
+        OSError: If it belongs to another user, whose tokens are not trusted, or the cache cannot be read.
+    """
+    try:
+        entry.lstat()
+    except FileNotFoundError:
+        return False
+    if not is_own(entry):
+        raise PermissionError(errno.EPERM, "it has an entry of another user")
+    return True
+
+
+def _prepare(folder: Path) -> None:
+    """Create the folder of the cache, for its owner alone, and delete entries that were not used for `KEPT` seconds.
+
+    Raises:
+        OSError: If the folder cannot be used.
+    """
+    make_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
     for entry in folder.iterdir():
-        if not re.fullmatch(r"[0-9a-f]{64}|\.new-\w+", entry.name):  # not of this cache
-            continue
-        with suppress(OSError):
-            record = entry / RECORD
-            if time.time() - (record if record.exists() else entry).stat().st_mtime > KEPT:
-                shutil.rmtree(entry, ignore_errors=True)
+        if ENTRY.fullmatch(entry.name):  # else it is not of this cache
+            with suppress(OSError):
+                record = entry / RECORD
+                if time.time() - (record if record.exists() else entry).stat().st_mtime > KEPT:
+                    _delete(entry)
+    _make_private(folder)
+
+
+def _make_private(folder: Path) -> None:
+    """Take away what earlier versions let others read: entries, and the folder if nothing else is in it.
+
+    A folder that users share, which has the sticky or the set-group-ID bit, stays as it is.
+    """
+    mode = folder.stat().st_mode
+    if not mode & OTHERS:
+        return
+    found = list(folder.iterdir())
+    entries = [path for path in found if ENTRY.fullmatch(path.name) and is_own(path) and not path.is_symlink()]
+    with suppress(OSError):  # on a read-only file system, for instance
+        for entry in entries:
+            if entry.is_dir() and entry.stat().st_mode & OTHERS:
+                for file in entry.iterdir():
+                    file.chmod(0o600)
+                entry.chmod(0o700)
+        if len(entries) == len(found) and is_own(folder) and not mode & (stat.S_ISVTX | stat.S_ISGID):
+            folder.chmod(0o700)
+
+
+def _delete(entry: Path) -> None:
+    """Delete an entry, which is renamed first, so that no part of it is ever left under its name."""
+    gone = entry.with_name(f"{NEW}{os.urandom(8).hex()}")
+    entry.rename(gone)
+    discard(gone)

@@ -28,7 +28,7 @@ class SplitReport:
         split: The split.
         file: Names of its files.
         rows: Number of usable rows.
-        bad: Rows that cannot be used.
+        bad: Rows that cannot be used, the first of them if there are very many.
         unlabelled: Number of rows without a label: left out of train and dev, and among `rows` of test.
         spellings: Number of rows by a label that differs from its declared name, such as "'Good' as 'good'".
         balance: Share of rows with each label, or in each fifth of a range; empty if there are no labels. Shares of a
@@ -36,6 +36,7 @@ class SplitReport:
         lengths: Tokens of a row at the median, at the 95th percentile, and of the longest row.
         repeated: Rows whose texts occur in an earlier row.
         source_notes: Sentences about what was detected in the files rather than declared.
+        more_bad: Number of further rows that cannot be used.
     """
 
     task: str
@@ -49,6 +50,7 @@ class SplitReport:
     lengths: tuple[int, int, int]
     repeated: int
     source_notes: list[str] = field(default_factory=list)
+    more_bad: int = 0
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,8 @@ def _split_report(
         split=split,
         file=result.source,
         rows=len(rows),
-        bad=result.bad,
+        bad=list(result.bad),
+        more_bad=len(result.bad) - len(list(result.bad)),
         unlabelled=notes.unlabelled + sum(row.label is None for row in rows),
         spellings={
             f"{cell!r} as {name!r}" if name else f"{cell!r} as no label": n

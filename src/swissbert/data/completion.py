@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from swissbert.data.formats import NumberedCells, unreadable
 from swissbert.data.memory import plain
 from swissbert.data.row_checks import check_columns, one_label, stands_for_nothing, with_late_columns
-from swissbert.data.rows import BadRow
+from swissbert.data.rows import BadRow, bad_row
 from swissbert.data.splits import Source, open_cells
 from swissbert.errors import SwissbertError
 from swissbert.tasks import Task
@@ -69,7 +69,7 @@ def _labels(
     for name, raw in parts:
         for number, cells in with_late_columns(raw, [column]):
             if isinstance(cells, str):
-                bad.extend([BadRow(name, number, cells)] if not bad else [])
+                bad.extend([bad_row(name, number, cells)] if not bad else [])
                 continue
             check_columns(cells, [column], task, name)
             cell = plain(cells[column]) if column in cells else None

@@ -3,14 +3,14 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import NamedTuple, TypedDict, Unpack
 
 import numpy as np
 
 from swissbert.data.batches import PackedBatch, pack, shuffled_batches, take
+from swissbert.data.formats.limits import chunks
 from swissbert.data.holdout import row_hash
-from swissbert.data.rows import BadRow, LabelNotes, Row, labels_of
+from swissbert.data.rows import BadRow, LabelNotes, Row, labels_of, text_size
 from swissbert.data.splits import Reading, Source
 from swissbert.data.tokens import Tokenizer, TokenTable
 from swissbert.data.weighting import Weighting
@@ -42,7 +42,7 @@ class TaskData:
 
     task: Task
     source: str
-    bad: list[BadRow]
+    bad: Sequence[BadRow]
     table: TokenTable
     labels: np.ndarray
     rows_digest: str
@@ -158,7 +158,7 @@ class Tokenizing:
         """Yield the rows; weights are empty where the split has none."""
         task, rows = self.reading.task, iter(self.reading)
         shape = task.kind.label_shape(task)
-        while chunk := list(islice(rows, CHUNK)):
+        for chunk in chunks(rows, CHUNK, text_size):
             for row in chunk:
                 self._digest.update(row.digested())
             yield Chunk(

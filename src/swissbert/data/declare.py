@@ -4,13 +4,14 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from swissbert.data.formats import Cells, NumberedCells, unreadable
+from swissbert.data.formats.limits import size_of, taken
 from swissbert.data.memory import plain
-from swissbert.data.row_checks import AHEAD, columns_here, no_column, stands_for_nothing
+from swissbert.data.row_checks import AHEAD, LONGEST_LABEL, columns_here, no_column, stands_for_nothing
 from swissbert.data.splits import open_cells
 from swissbert.errors import SwissbertError
 from swissbert.kinds.cells import cell_text
@@ -130,7 +131,7 @@ def _read(
         path.name,
     )
     rows = chain.from_iterable(rows for _, rows in open_cells(probe, "train", path.parent)[1])
-    start = list(islice(rows, AHEAD))
+    start = taken(rows, AHEAD, lambda row: size_of(row[1]))
     here = _all_columns(start)
     if not here:
         reasons = [row for _, row in start if isinstance(row, str)]
@@ -149,8 +150,12 @@ def _read(
         for label, column in cells.items():
             cell = plain(row.get(label))
             if isinstance(cell, dict):
-                keys = ", ".join(f"{label}.{key}" for key in list(cell)[:5])
+                keys = ", ".join(f"{label}.{str(key)[:40]}" for key in list(cell)[:5])
                 raise SwissbertError(f"{path}: column '{label}' holds objects; name the key with the label: {keys}")
+            if isinstance(cell, str) and len(cell) > LONGEST_LABEL:
+                raise SwissbertError(
+                    f"{path}: column '{label}' has a cell of {len(cell):,} characters, so it holds texts and not labels"
+                )
             if stands_for_nothing(cell, probe):
                 without[label][cell_text(cell) if isinstance(cell, str) else ""] += 1
             elif not (isinstance(cell, str) and unreadable(cell)):  # such rows are bad

@@ -1,11 +1,13 @@
 """From cells to checked rows: columns get their roles, and every row that cannot be used is reported with a reason."""
 
+import reprlib
 from collections.abc import Collection, Iterable, Iterator
-from itertools import chain, islice
+from itertools import chain
 
 from swissbert.data.formats import Cells, NumberedCells, column_names, unreadable
-from swissbert.data.rows import BadRow, Row
-from swissbert.errors import SwissbertError, nearest
+from swissbert.data.formats.limits import size_of, taken
+from swissbert.data.rows import BadRow, Row, bad_row
+from swissbert.errors import SwissbertError, clipped, nearest
 from swissbert.kinds import Label, is_missing
 from swissbert.kinds.cells import MISSING_WORDS, cell_text, is_no_label, number_of
 from swissbert.kinds.label_lists import is_list
@@ -15,8 +17,14 @@ from swissbert.wording import shortened
 
 SHOWN = 40
 """Characters of a bad cell that a message shows."""
+LONGEST_LABEL = 100_000
+"""Characters of a label cell, which may hold several labels."""
+NAME_SHOWN = 60
+"""Characters of a column's name that a message shows."""
 COLUMNS_SHOWN = 30
 """Columns of a file that a message lists."""
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = SHOWN
 AHEAD = 1000
 """Rows in which a column may be that the first one lacks: JSON objects leave out what has no value."""
 
@@ -44,7 +52,7 @@ def check_rows(
     needed = [name for name in (*roles, columns.weight if weighted else None) if name]
     for number, cells in with_late_columns(raw, needed):
         if isinstance(cells, str):
-            yield BadRow(source, number, cells)
+            yield bad_row(source, number, cells)
             continue
         if not columns_checked:
             check_columns(cells, needed, task, source)
@@ -54,7 +62,9 @@ def check_rows(
             if weighted and task.columns.weight and row.label is not None:
                 row = row._replace(weight=_weight(cells.get(task.columns.weight), task.columns.weight))
         except ValueError as error:
-            yield BadRow(source, number, str(error))
+            yield bad_row(source, number, str(error))
+        except RecursionError:
+            yield bad_row(source, number, "a cell is nested too deeply")
         else:
             yield row
 
@@ -76,16 +86,23 @@ def with_late_columns(raw: Iterable[NumberedCells], names: Collection[str]) -> I
         raw: Numbered cells.
         names: Columns that are needed. If the first row has them all, nothing is read ahead.
     """
-    rows, read = iter(raw), []
+    rows = iter(raw)
+    return chain(_up_to_first(rows, names), rows)
+
+
+def _up_to_first(rows: Iterator[NumberedCells], names: Collection[str]) -> Iterator[NumberedCells]:
+    """Yield rows up to the first one with cells, which gets the columns that it lacks, and those that are read ahead."""
     for number, cells in rows:
-        read.append((number, cells))
-        if isinstance(cells, dict):
-            late = [name for name in names if name not in cells]
-            read += islice(rows, AHEAD) if late else []
+        if isinstance(cells, str):
+            yield number, cells
+            continue
+        read: list[NumberedCells] = [(number, cells)]
+        if late := [name for name in names if name not in cells]:
+            read += taken(rows, AHEAD, lambda row: size_of(row[1]))
             there = {name: None for name in late if any(name in row for _, row in read if isinstance(row, dict))}
-            read = [(n, {**there, **row} if isinstance(row, dict) else row) for n, row in read] if there else read
-            break
-    return chain(read, rows)
+            read = [(n, {**there, **row} if isinstance(row, dict) else row) for n, row in read]
+        yield from read
+        return
 
 
 def check_columns(cells: Cells, names: Iterable[str], task: Task, source: str) -> None:
@@ -110,7 +127,8 @@ def no_column(name: str, cells: Cells, reader: Task | str = "") -> str:
 
 def columns_here(cells: Cells) -> str:
     """List the columns of a row for a message."""
-    return f"columns here: {shortened([repr(name) for name in column_names(cells) if name], COLUMNS_SHOWN)}"
+    names = [repr(clipped(name, NAME_SHOWN)) for name in column_names(cells) if name]
+    return f"columns here: {shortened(names, COLUMNS_SHOWN)}"
 
 
 def _row(number: int, cells: Cells, task: Task) -> Row:
@@ -189,8 +207,10 @@ def one_label(cell: object, task: Task) -> object:
     """Return a label cell as it is.
 
     Raises:
-        ValueError: If it is an object, or a list and the task takes one label per row.
+        ValueError: If it is an object, or a list and the task takes one label per row, or far too long.
     """
+    if isinstance(cell, str) and len(cell) > LONGEST_LABEL:
+        raise ValueError(f"column '{task.columns.label}' has {len(cell):,} characters, so it is a text and not a label")
     if not isinstance(cell, dict) and (task.kind.label_shape(task) or not is_list(cell)):
         return cell
     if task.kind.label_shape(task):
@@ -227,4 +247,5 @@ def _text(value: object, column: str, task: Task, missing: Collection[str] | Non
 
 
 def _shown(value: object) -> str:
-    return repr(value)[:SHOWN]
+    """Return the beginning of a bad cell, which may be nested or long."""
+    return _REPR.repr(value)[:SHOWN]

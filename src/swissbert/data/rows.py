@@ -2,16 +2,24 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import numpy as np
 
+from swissbert.errors import clipped
 from swissbert.kinds import Array, Label
-from swissbert.wording import shortened
+from swissbert.wording import printable, shortened
 
 WORDS_SHOWN = 6
 """Spellings that a message shows."""
+SPELLING, MOST_SPELLINGS = 100, 1000
+"""Characters of a spelling, and number of different ones, that are counted."""
+REASON = 300
+"""Characters of the reason why a row is bad."""
+KEPT = 100_000
+"""Bad rows of a split that are kept to be reported; further ones are counted."""
 
 
 class Row(NamedTuple):
@@ -54,6 +62,60 @@ class BadRow(NamedTuple):
         return f"{self.file}:{self.number}: {self.reason}"
 
 
+def text_size(row: "Row | BadRow") -> int:
+    """Return the number of characters of a row's texts."""
+    return len(row.text) + len(row.text_pair or "") if isinstance(row, Row) else 0
+
+
+def bad_row(file: str, number: int, reason: str) -> BadRow:
+    """Return a bad row whose reason is short and printable, whatever the row holds."""
+    return BadRow(file, number, clipped(printable(reason), REASON))
+
+
+class BadRows(Sequence[BadRow]):
+    """Rows that cannot be used. The number counts all of them; the rows themselves are the first `KEPT`.
+
+    Args:
+        rows: Some rows.
+        count: Number of all rows; that of `rows` if it is smaller.
+    """
+
+    def __init__(self, rows: Iterable[BadRow] = (), count: int = 0) -> None:
+        self._rows, self._count = list(rows), count
+
+    def append(self, row: BadRow) -> None:
+        """Count a row, and keep it if it is among the first ones."""
+        self._count = len(self) + 1
+        if len(self._rows) < KEPT:
+            self._rows.append(row)
+
+    def __len__(self) -> int:
+        """Return the number of all rows, which may be larger than that of the rows that are kept."""
+        return max(self._count, len(self._rows))
+
+    def __iter__(self) -> Iterator[BadRow]:
+        """Yield the rows that are kept."""
+        return iter(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> BadRow: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[BadRow]: ...
+    def __getitem__(self, index: int | slice) -> BadRow | list[BadRow]:
+        """Return rows among those that are kept."""
+        return self._rows[index]
+
+    def __eq__(self, other: object) -> bool:
+        """Equal to a sequence of as many rows, the first of which are the same."""
+        return isinstance(other, Sequence) and len(self) == len(other) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        """Show the number and the rows that are kept."""
+        return f"<{len(self):,} bad rows: {self._rows[:3]}>"
+
+
 @dataclass
 class LabelNotes:
     """Label cells of a split that are empty, stand for no label, or differ from a declared name.
@@ -67,8 +129,11 @@ class LabelNotes:
     spellings: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def count(self, row: Row) -> None:
-        """Count the spellings of a row."""
-        self.spellings.update(row.spellings)
+        """Count the spellings of a row; of very many different ones only those that came first."""
+        for cell, name in row.spellings:
+            pair = (clipped(cell, SPELLING), name)
+            if len(self.spellings) < MOST_SPELLINGS or pair in self.spellings:
+                self.spellings[pair] += 1
 
     def without_label(self) -> str:
         """Word the number of rows without a label, with the words that stand for none; empty for 0."""
@@ -96,7 +161,7 @@ class Rows:
 
     source: str
     rows: list[Row]
-    bad: list[BadRow] = field(default_factory=list)
+    bad: Sequence[BadRow] = field(default_factory=list)
     label_notes: LabelNotes = field(default_factory=LabelNotes)
     source_notes: list[str] = field(default_factory=list)
 

@@ -15,6 +15,7 @@ from swissbert.data.formats import (
     find_format,
     read_cells,
 )
+from swissbert.data.formats.limits import LINE, lines_of, long_line
 from swissbert.data.formats.text import PlainText
 from swissbert.data.row_checks import no_column, with_ids
 from swissbert.errors import SwissbertError, nearest
@@ -86,7 +87,7 @@ def file_name(path: Path, directory: Path | None) -> str:
 
 
 def read_files(
-    task: Task, split: Split, directory: Path | None, on_note: OnNote
+    task: Task, split: Split, directory: Path | None, on_note: OnNote, *, only_columns: bool = False
 ) -> list[tuple[str, Iterator[NumberedCells]]]:
     """Open the files of a split.
 
@@ -95,6 +96,7 @@ def read_files(
         split: The split.
         directory: Where its files are.
         on_note: Called with a sentence about anything that was detected rather than declared.
+        only_columns: Whether the columns of the task are enough, which saves reading others.
 
     Returns:
         Name and rows of each file, in order.
@@ -113,7 +115,7 @@ def read_files(
         if path not in texts:
             name = file_name(path, directory)
             on_note(f"{name}: matches a pattern of the {stored} files, but is left out, since another split names it")
-    options = replace(task.read_options, on_note=on_note)
+    options = replace(task.read_options, on_note=on_note, only_columns=only_columns)
     opened = []
     for path, label_path in zip_longest(texts, labels):
         format = find_format(path, task.format, options)
@@ -171,7 +173,9 @@ class _LabelLines(PlainText):
     """A label on each line; a blank line is a row without one."""
 
     def parse(self, file: TextIO, where: str, options: ReadOptions) -> Iterator[NumberedCells]:
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(lines_of(file), 1):
+            if len(line) > LINE:
+                raise long_line(where, number)
             yield number, {options.text: line.strip()}
 
 

@@ -16,7 +16,7 @@ from swissbert.data.holdout import rows_of_side
 from swissbert.data.hub import read_hub
 from swissbert.data.memory import MemoryRows
 from swissbert.data.row_checks import check_rows, with_ids
-from swissbert.data.rows import BadRow, LabelNotes, Row, Rows
+from swissbert.data.rows import BadRow, BadRows, LabelNotes, Row, Rows
 from swissbert.data.source_files import read_files, source_name, split_files
 from swissbert.errors import SwissbertError
 from swissbert.tasks import Split, Task
@@ -69,7 +69,7 @@ class Reading:
         self.source, self._checked = open_split(task, split, source, self.source_notes.append, labelled=self.labelled)
         self._held_out = split == "dev" and holds_out(task, source)
         self.is_weighted = split == "train" and task.columns.weight is not None
-        self.bad: list[BadRow] = []
+        self.bad = BadRows()
         self.label_notes = LabelNotes()
 
     def __iter__(self) -> Iterator[Row]:
@@ -166,7 +166,7 @@ def _open_stored(
     task: Task, stored: Split, source: Source, labelled: bool, on_note: OnNote = ignore_note
 ) -> tuple[str, Iterator[Row | BadRow]]:
     """Open and check the rows that are stored as a split; see `open_split`."""
-    name, parts = _open_parts(task, stored, source, on_note)
+    name, parts = _open_parts(task, stored, source, on_note, only_columns=True)
     weighted = stored == "train"
     return name, chain.from_iterable(
         check_rows(raw, task, part, labelled=labelled, weighted=weighted) for part, raw in parts
@@ -191,7 +191,7 @@ def open_cells(task: Task, split: Split, source: Source) -> tuple[str, list[tupl
 
 
 def _open_parts(
-    task: Task, split: Split, source: Source, on_note: OnNote
+    task: Task, split: Split, source: Source, on_note: OnNote, *, only_columns: bool = False
 ) -> tuple[str, list[tuple[str, Iterator[NumberedCells]]]]:
     """Open the rows of a split: their name in messages, and name and rows of each file."""
     columns = task.read_options.columns
@@ -202,7 +202,9 @@ def _open_parts(
         hub_split = task.hub.splits.get(split, split)
         name = f"{task.hub.dataset}[{hub_split}]"
         return name, [(name, with_nested(read_hub(task.hub, hub_split, task), columns))]
-    return source_name(split_files(task, split, source), source), read_files(task, split, source, on_note)
+    return source_name(split_files(task, split, source), source), read_files(
+        task, split, source, on_note, only_columns=only_columns
+    )
 
 
 def holds_out(task: Task, source: Source) -> bool:

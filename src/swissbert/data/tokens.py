@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-import threading
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,9 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from swissbert.data.long_texts import CHARACTERS, LongTexts
+from swissbert.data.tokenizer_file import check_size
 from swissbert.data.vocabulary import CONFIG, FILE, VOCABULARY, read_stored, read_tokenizer
-from swissbert.data.word_piece import config_table
+from swissbert.data.word_piece import config_table, engine_errors
 from swissbert.errors import SwissbertError
+from swissbert.forking import ForkLock
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ class Tokenizer:
         folder: The folder.
         cls: Id of the CLS token.
         sep: Id of the SEP token.
+        size: Number of entries of the vocabulary; all ids are below it.
         longest: The folder's ``model_max_length``; None if it states none.
         notes: Lines about what was decided here rather than by the files.
 
@@ -95,9 +99,9 @@ class Tokenizer:
 
     def __init__(self, folder: Path, vocab_size: int | None = None, *, as_stored: bool = False) -> None:
         self.folder = folder
-        self._parts = parts = read_stored(folder) if as_stored else read_tokenizer(folder)
+        self._parts = parts = (read_stored if as_stored else read_tokenizer)(folder, vocab_size)
         self._fast, self.longest, self.notes = parts.fast, parts.longest, parts.notes
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._fast.no_padding()
         self._fast.no_truncation()
         names = [parts.special[key] for key in ("cls_token", "sep_token", "unk_token")]
@@ -105,14 +109,14 @@ class Tokenizer:
         lacking = [token for token in names if self._fast.token_to_id(token) is None]
         if lacking:
             raise SwissbertError(f"{folder}: the vocabulary lacks {' and '.join(lacking)}")
-        pair = self._fast.encode("", "")
+        with engine_errors(folder):
+            pair = self._fast.encode("", "")
         if self._fast.encode("").ids != [self.cls, self.sep] or pair.ids != [self.cls, self.sep, self.sep]:
             raise SwissbertError(
                 f"{folder}: the tokenizer does not put {names[0]} before and {names[1]} after a text, as BERT's does"
             )
-        entries = max(self._fast.get_vocab().values()) + 1
-        if vocab_size is not None and entries > vocab_size:
-            raise SwissbertError(f"{folder}: the vocabulary has {entries} entries, but the encoder has {vocab_size}")
+        self.size = max(self._fast.get_vocab().values(), default=-1) + 1
+        check_size([*parts.vocabulary.values(), *self._fast.get_added_tokens_decoder()], vocab_size, folder)
 
     def encode(self, texts: list[str], pairs: list[str] | None, *, together: bool, max_length: int) -> TokenTable:
         """Tokenize texts or pairs of texts.
@@ -129,13 +133,31 @@ class Tokenizer:
             inputs = list(both) if together else [text for pair in both for text in pair]
         with self._lock:  # the length is a setting of the tokenizer object
             self._fast.enable_truncation(max_length, strategy="longest_first", direction=self._parts.truncation_side)
-            encoded = self._fast.encode_batch_fast(inputs)
+            if self._parts.truncation_side == "right":
+                inputs = [self._cut(item, max_length) for item in inputs]
+            with engine_errors(self.folder):
+                encoded = self._fast.encode_batch_fast(inputs)
         offsets = np.zeros(len(encoded) + 1, np.int64)
         np.cumsum([len(item) for item in encoded], out=offsets[1:])
         ids = np.fromiter((i for item in encoded for i in item.ids), np.int32, int(offsets[-1]))
         first = np.array([len(item) - sum(item.type_ids) for item in encoded], np.int32)
         cut = np.array([bool(item.overflowing) for item in encoded], bool)
         return TokenTable(ids, first, offsets, 2 if pairs is not None and not together else 1, cut)
+
+    def _cut(self, item: Any, max_length: int) -> Any:
+        """Cut a very long text or pair to what decides its tokens."""
+        if isinstance(item, str):
+            return item if len(item) <= CHARACTERS * max_length else self._long_texts.cut(item, max_length)
+        if max(map(len, item)) <= CHARACTERS * max_length:
+            return item
+        short = tuple(self._long_texts.cut(text, max_length) for text in item)
+        # of two long texts the one with more tokens keeps one more of an odd number, so all of them have to be counted
+        is_odd = (max_length - self._fast.num_special_tokens_to_add(True)) % 2
+        return item if is_odd and all(map(self._long_texts.is_long, short)) else short
+
+    @cached_property
+    def _long_texts(self) -> LongTexts:
+        return LongTexts(self._fast)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -167,3 +189,12 @@ class Tokenizer:
         (folder / VOCABULARY).write_text("".join(f"{word}\n" for word in lines), encoding="utf-8")
         table = json.dumps(config_table(self._parts, max_length), indent=2, ensure_ascii=False)
         (folder / CONFIG).write_text(table + "\n", encoding="utf-8")
+
+
+def _one_thread() -> None:
+    """Tokenize in one thread in forked processes: the library's own threads do not exist there."""
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_one_thread)

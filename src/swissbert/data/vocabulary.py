@@ -4,7 +4,6 @@
 from ``vocab.txt``, ``tokenizer_config.json``, ``special_tokens_map.json`` and ``added_tokens.json``, as transformers does.
 """
 
-import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,19 @@ from typing import Any
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers.models import WordPiece
 
-from swissbert.data.word_piece import NORMALIZER, SPECIAL, TokenizerParts, added_token, part_of, word_piece
+from swissbert.data.tokenizer_file import check_added, check_size, read_tokenizer_file
+from swissbert.data.word_piece import (
+    NORMALIZER,
+    SPECIAL,
+    TokenizerParts,
+    added_token,
+    engine_errors,
+    part_of,
+    word_piece,
+)
 from swissbert.errors import SwissbertError
-from swissbert.files import read_object
+from swissbert.reading import JSON_BYTES, JSON_VALUES, read_object, regular_bytes
+from swissbert.settings import shown
 
 FILE, VOCABULARY, CONFIG = "tokenizer.json", "vocab.txt", "tokenizer_config.json"
 SPECIAL_MAP, ADDED = "special_tokens_map.json", "added_tokens.json"
@@ -31,8 +40,12 @@ _FIXED: dict[str, tuple[object, ...]] = {
 }
 
 
-def read_tokenizer(folder: Path) -> TokenizerParts:
+def read_tokenizer(folder: Path, vocab_size: int | None = None) -> TokenizerParts:
     """Read the tokenizer of a folder.
+
+    Args:
+        folder: The folder.
+        vocab_size: Vocabulary size of the encoder, if it is known.
 
     Raises:
         SwissbertError: If there is none, its files contradict each other, or it is not BERT's.
@@ -41,22 +54,26 @@ def read_tokenizer(folder: Path) -> TokenizerParts:
     special = {key: _content(config.get(key)) or usual for key, usual in SPECIAL.items()}
     _check_settings(folder, config)
     if (folder / FILE).is_file():
-        parts = TokenizerParts(_from_file(folder), special)
+        parts = TokenizerParts(*read_tokenizer_file(folder / FILE, vocab_size), special)
         _check_agreement(folder, parts, config)
     else:
-        parts = _from_vocabulary(folder, config, special)
+        parts = _from_vocabulary(folder, config, special, vocab_size)
     longest = config.get("model_max_length")
-    if isinstance(longest, int) and 0 < longest < 10**9:  # transformers writes 1e30 for "no limit"
+    if type(longest) is int and 0 < longest < 10**9:  # transformers writes 1e30 for "no limit"
         parts.longest = longest
     truncation = parts.fast.truncation or {}
     parts.truncation_side = _truncation_side(folder, config.get("truncation_side") or truncation.get("direction"))
     return parts
 
 
-def read_stored(folder: Path) -> TokenizerParts:
+def read_stored(folder: Path, vocab_size: int | None = None) -> TokenizerParts:
     """Read the tokenizer of a model folder: ``tokenizer.json`` alone, or ``vocab.txt`` in small letters unless told otherwise.
 
     This is how swissbert 0.1.0 read every folder, so models that it trained keep their tokens.
+
+    Args:
+        folder: The folder.
+        vocab_size: Vocabulary size of the encoder, if it is known.
 
     Raises:
         SwissbertError: If there is none, or it is not BERT's.
@@ -64,19 +81,21 @@ def read_stored(folder: Path) -> TokenizerParts:
     config = read_object(folder / CONFIG) if (folder / CONFIG).is_file() else {}
     special = {key: _content(config.get(key)) or usual for key, usual in SPECIAL.items()}
     if (folder / FILE).is_file():
-        parts = TokenizerParts(_from_file(folder), special)
+        parts = TokenizerParts(*read_tokenizer_file(folder / FILE, vocab_size), special)
     else:
+        _check_flags(folder, config)
         names = {theirs: config.get(theirs) for theirs in NORMALIZER.values() if theirs != "clean_text"}
-        parts = _from_vocabulary(folder, {"do_lower_case": True, "added_tokens_decoder": {}} | _stated(names), special)
+        usual = {"do_lower_case": True, "added_tokens_decoder": {}}
+        parts = _from_vocabulary(folder, usual | _stated(names), special, vocab_size)
     parts.truncation_side = _truncation_side(folder, config.get("truncation_side"))
     return parts
 
 
 def _truncation_side(folder: Path, stated: object) -> str:
-    side = str(stated or "right").lower()
+    side = stated.lower() if isinstance(stated, str) and stated else stated or "right"
     if side not in ("left", "right"):
-        raise SwissbertError(f"{folder / CONFIG}: truncation_side is '{side}', but it must be 'right' or 'left'")
-    return side
+        raise SwissbertError(f"{folder / CONFIG}: truncation_side is {shown(side)}, but it must be 'right' or 'left'")
+    return str(side)
 
 
 def _stated(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,7 +113,7 @@ def _settings(folder: Path) -> dict[str, Any]:
         added = read_object(folder / ADDED) if (folder / ADDED).is_file() else {}
         known = {_content(config.get(key)) for key in SPECIAL} | set(_extra(config))
         decoder = {
-            number: {"content": token, "normalized": token not in known, "special": token in known}
+            str(number): {"content": token, "normalized": token not in known, "special": token in known}
             for token, number in added.items()
         }
     return config | {"added_tokens_decoder": _numbered(decoder, folder)}
@@ -104,14 +123,17 @@ def _numbered(decoder: object, folder: Path) -> dict[int, dict[str, Any]]:
     """Return the added tokens of a folder by number, checked and in order."""
     where = folder / (CONFIG if (folder / CONFIG).is_file() else ADDED)
     if not isinstance(decoder, dict):
-        raise SwissbertError(f"{where}: added_tokens_decoder is {reprlib.repr(decoder)}, but a table is expected")
+        raise SwissbertError(f"{where}: added_tokens_decoder is {shown(decoder)}, but a table is expected")
     tokens = {}
     for number, token in decoder.items():
-        if not str(number).isdecimal():
-            raise SwissbertError(f"{where}: the number of an added token is {number!r}, but a whole number is expected")
+        if not number.isdecimal() or len(number) > 9:
+            raise SwissbertError(
+                f"{where}: the number of an added token is {shown(number)}, but a whole number is expected"
+            )
         if not isinstance(token, dict) or not _content(token):
             raise SwissbertError(f"{where}: the added token {number} has no text")
         tokens[int(number)] = token
+    check_added(where, [{"content": _content(token), "id": number} for number, token in tokens.items()])
     return dict(sorted(tokens.items()))
 
 
@@ -121,33 +143,29 @@ def _check_settings(folder: Path, config: Mapping[str, Any]) -> None:
     name = config.get("tokenizer_class")
     if name not in _CLASSES and not (name in _GENERAL_CLASSES and (folder / FILE).is_file()):
         raise SwissbertError(
-            f"{where}: tokenizer_class is {reprlib.repr(name)}, but only BertTokenizer and BertTokenizerFast are read"
+            f"{where}: tokenizer_class is {shown(name)}, but only BertTokenizer and BertTokenizerFast are read"
         )
     for key, allowed in _FIXED.items():
         if config.get(key) not in allowed:
-            value = reprlib.repr(config[key])
+            value = shown(config[key])
             raise SwissbertError(f"{where}: {key} is {value}, but only {allowed[0]!r} is supported")
+    _check_flags(folder, config)
+    check_added(where, [{"content": token, "id": 0} for token in _extra(config)])
+
+
+def _check_flags(folder: Path, config: Mapping[str, Any]) -> None:
+    """Refuse settings of the normalization that are neither true nor false."""
+    where = folder / CONFIG
     for key in NORMALIZER.values():
-        if config.get(key) not in (True, False, None):
-            raise SwissbertError(f"{where}: {key} is {reprlib.repr(config[key])}, but it must be true or false")
-
-
-def _from_file(folder: Path) -> FastTokenizer:
-    try:
-        fast: FastTokenizer = FastTokenizer.from_file(str(folder / FILE))
-    except Exception as error:  # the library raises plain Exception for a file it cannot parse
-        raise SwissbertError(f"{folder}: the tokenizer cannot be read ({error})") from error
-    model = type(fast.model).__name__
-    if model != "WordPiece":
-        raise SwissbertError(f"{folder / FILE}: a tokenizer of the type {model}, but only WordPiece, BERT's, is read")
-    return fast
+        if not isinstance(config.get(key), bool | None):
+            raise SwissbertError(f"{where}: {key} is {shown(config[key])}, but it must be true or false")
 
 
 def _check_agreement(folder: Path, parts: TokenizerParts, config: Mapping[str, Any]) -> None:
     """Compare ``tokenizer.json`` with the files beside it."""
     fast = parts.fast
     if (folder / VOCABULARY).is_file():
-        _check_entries(folder, fast)
+        _check_entries(folder, fast, parts.vocabulary)
     normalizer = part_of(fast, "normalizer")
     if normalizer.get("type") == "BertNormalizer":
         if normalizer.get("strip_accents") is None:  # then accents go by letter case
@@ -165,11 +183,10 @@ def _check_agreement(folder: Path, parts: TokenizerParts, config: Mapping[str, A
             _contradiction(folder, CONFIG, f"'{token}' is a special token", "does not list it as an added token")
 
 
-def _check_entries(folder: Path, fast: FastTokenizer) -> None:
+def _check_entries(folder: Path, fast: FastTokenizer, plain: Mapping[str, int]) -> None:
     """Compare ``tokenizer.json`` with ``vocab.txt``, which may list added tokens or not."""
     lines = _entries(folder / VOCABULARY)
-    whole, plain = (fast.get_vocab(with_added_tokens=added) for added in (True, False))
-    if lines in (whole, plain):
+    if lines == plain or lines == (whole := fast.get_vocab(with_added_tokens=True)):
         return
     for token, number in lines.items():
         if whole.get(token) != number:
@@ -189,11 +206,14 @@ def _contradiction(folder: Path, name: str, here: str, there: str) -> None:
     raise SwissbertError(f"{folder / name}: {here}, but {FILE} beside it {there}; delete the file that is wrong")
 
 
-def _from_vocabulary(folder: Path, config: Mapping[str, Any], special: dict[str, str]) -> TokenizerParts:
+def _from_vocabulary(
+    folder: Path, config: Mapping[str, Any], special: dict[str, str], vocab_size: int | None
+) -> TokenizerParts:
     """Put the tokenizer together from ``vocab.txt`` and settings."""
     if not (folder / VOCABULARY).is_file():
         raise SwissbertError(f"{folder}: no {FILE} or {VOCABULARY}, so texts cannot be tokenized")
     vocabulary = _entries(folder / VOCABULARY)
+    check_size(vocabulary.values(), vocab_size, folder)
     lacking = [special[key] for key in ("cls_token", "sep_token", "unk_token") if special[key] not in vocabulary]
     if lacking:
         raise SwissbertError(f"{folder}: the vocabulary lacks {' and '.join(lacking)}")
@@ -219,15 +239,19 @@ def _from_vocabulary(folder: Path, config: Mapping[str, Any], special: dict[str,
                 f"{folder}: the added token '{token['content']}' has the number {number}, but the vocabulary leads to "
                 f"{fast.token_to_id(token['content'])}; {VOCABULARY} and the added tokens are of different encoders"
             )
-    return TokenizerParts(fast, special, notes=notes)
+    return TokenizerParts(fast, vocabulary, special, notes=notes)
 
 
 def _entries(path: Path) -> dict[str, int]:
     """Return the entries of ``vocab.txt`` with their numbers; of equal lines the last one counts, as in transformers."""
     try:
+        lines = regular_bytes(path, JSON_BYTES).count(b"\n")
+    except OSError as error:
+        raise SwissbertError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if lines > JSON_VALUES:
+        raise SwissbertError(f"{path}: has {lines:,} lines; a vocabulary of up to {JSON_VALUES:,} is read")
+    with engine_errors(path):
         entries: dict[str, int] = WordPiece.read_file(str(path))
-    except Exception as error:  # the library raises plain Exception
-        raise SwissbertError(f"{path}: cannot be read ({error})") from error
     entries.pop("", None)  # a blank line, often the last one, stands for no word
     return dict(sorted(entries.items(), key=lambda item: item[1]))
 

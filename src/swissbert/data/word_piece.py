@@ -1,11 +1,14 @@
 """Build a WordPiece tokenizer of the library ``tokenizers``, and describe one as ``tokenizer_config.json`` does."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+from swissbert.errors import SwissbertError, clipped
 
 NORMALIZER = {
     "lowercase": "do_lower_case",
@@ -33,6 +36,7 @@ class TokenizerParts:
 
     Attributes:
         fast: The tokenizer.
+        vocabulary: Its entries with their numbers, without added tokens.
         special: Names of the special tokens, by the keys of `SPECIAL`.
         longest: ``model_max_length``; None if it is not stated.
         truncation_side: Side at which long texts are cut, ``right`` or ``left``.
@@ -40,10 +44,26 @@ class TokenizerParts:
     """
 
     fast: Tokenizer
+    vocabulary: dict[str, int]
     special: dict[str, str]
     longest: int | None = None
     truncation_side: str = "right"
     notes: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def engine_errors(where: object) -> Iterator[None]:
+    """Turn errors of the library tokenizers into `SwissbertError`: plain Exception, and panics, which are no Exception.
+
+    Args:
+        where: What the message begins with.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if type(error) is not Exception and type(error).__name__ != "PanicException":
+            raise
+        raise SwissbertError(f"{where}: the tokenizer failed ({clipped(str(error), 200)})") from error
 
 
 def word_piece(vocabulary: dict[str, int], special: Mapping[str, str], options: Mapping[str, bool]) -> Tokenizer:

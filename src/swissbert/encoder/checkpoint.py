@@ -1,6 +1,5 @@
 """Reading and writing BERT checkpoints of Hugging Face: ``config.json`` and ``model.safetensors``, no pickles."""
 
-import reprlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,12 +12,12 @@ from torch import Tensor
 from swissbert.encoder.bert import Bert, BertConfig
 from swissbert.encoder.config_file import config_json, read_config
 from swissbert.encoder.names import hf_names, plain_name, to_hf
-from swissbert.encoder.weights import Weights, open_weights
-from swissbert.errors import SwissbertError
+from swissbert.encoder.weights import Weights, need_finite, open_weights
+from swissbert.errors import SwissbertError, clipped
 from swissbert.wording import shortened
 
-NAMES_SHOWN = 4
-"""Tensors that a message lists."""
+NAMES_SHOWN, NAME_SHOWN, PROBLEM = 4, 100, 240
+"""Tensors that a message lists, and characters of each name and of each list."""
 
 
 class Pretrained(NamedTuple):
@@ -84,25 +83,18 @@ def _read(folder: Path, dropout: float | None, seed: int | None) -> Pretrained:
         if has_new_pooler:
             notes.append(f"{weights.file}: no pooler, so it begins with new weights")
         state = {
-            ours: torch.cat([_fp32(weights, stored[part]) for part in theirs])
+            ours: torch.cat([weights.get(stored[part]).float() for part in theirs])
             for ours, theirs in names.items()
             if theirs[0] in stored
         }
+    for name, tensor in state.items():
+        need_finite(tensor, " and ".join(stored[part] for part in names[name]), weights.file)
     if seed is not None and has_new_pooler:
         state |= _new_pooler(config, seed)
     encoder.load_state_dict(state, assign=True)
     for parameter in encoder.parameters():
         parameter.requires_grad_(True)
     return Pretrained(encoder, notes, has_new_pooler)
-
-
-def _fp32(weights: Weights, name: str) -> Tensor:
-    tensor = weights.get(name)
-    if not tensor.is_floating_point():
-        raise SwissbertError(
-            f"{weights.file}: {name} is {tensor.dtype}, but floating-point weights are expected; use the unquantised model"
-        )
-    return tensor.float()
 
 
 _POOLER = ("pooler.dense.weight", "pooler.dense.bias")
@@ -192,7 +184,7 @@ def _tails(name: str) -> list[str]:
 
 def _shown(text: str) -> str:
     """Format text from a file for a message: control characters escaped, long text cut."""
-    return text if text.isprintable() and len(text) <= 200 else reprlib.repr(text)
+    return clipped(text if text.isprintable() else repr(text), NAME_SHOWN)
 
 
 def _joined(names: Sequence[str]) -> str:
@@ -220,4 +212,4 @@ def mismatch(
             if shapes[name] != expected[name]
         ),
     }
-    return "; ".join(f"{kind} {_joined(names)}" for kind, names in problems.items() if names)
+    return "; ".join(f"{kind} {clipped(_joined(names), PROBLEM)}" for kind, names in problems.items() if names)

@@ -8,10 +8,13 @@ from typing import Any
 from swissbert.encoder.activations import ACTIVATIONS
 from swissbert.encoder.bert import BertConfig
 from swissbert.encoder.weights import other_formats
-from swissbert.errors import SwissbertError, nearest
+from swissbert.errors import SwissbertError, clipped, nearest
+from swissbert.reading import regular_bytes
 
 NAMES = ("config.json", "bert_config.json")
 """Names of the file; the first releases had the second one."""
+CONFIG_BYTES = 2**20
+"""Largest file that is read."""
 
 # field of BertConfig, Hugging Face's key, lowest and highest value
 _SIZES: list[tuple[str, str, int, int]] = [
@@ -50,7 +53,7 @@ def parse_config(text: str, where: str) -> BertConfig:
     try:
         table = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise SwissbertError(f"{where}: not valid JSON ({error})") from error
+        raise SwissbertError(f"{where}: not valid JSON ({clipped(str(error), 200)})") from error
     if not isinstance(table, dict):
         raise SwissbertError(f"{where}: a JSON object with the sizes of a BERT is expected")
     if (kind := table.get("model_type", "bert")) != "bert":
@@ -96,7 +99,7 @@ def read_config(folder: Path) -> BertConfig:
     if file is None:
         raise SwissbertError(f"{folder / NAMES[0]}: no such file{_elsewhere(folder)}")
     try:
-        return parse_config(file.read_text(encoding="utf-8"), str(file))
+        return parse_config(regular_bytes(file, CONFIG_BYTES).decode("utf-8"), str(file))
     except (OSError, UnicodeDecodeError) as error:
         raise SwissbertError(f"{file}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
 

@@ -1,19 +1,31 @@
 """Open the weights of a checkpoint: ``model.safetensors``, or the shards that ``model.safetensors.index.json`` lists."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from swissbert.errors import SwissbertError
-from swissbert.files import read_object
+from swissbert.errors import SwissbertError, clipped
+from swissbert.reading import open_regular, read_object
+from swissbert.settings import shown
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+
+FLOATS = frozenset({"F16", "BF16", "F32", "F64"})
+"""Types of weights that are read; others hold no numbers of full range, or numbers that would lose a part."""
+HEADER_BYTES = 2**23
+"""Largest header of a safetensors file that is read; a thousand layers need one of a megabyte."""
+LONGEST_NAME = 500
+"""Most characters of the name of a tensor."""
+HOLES = 2**26
+"""Bytes of a file from which it must not consist of holes, which take memory but no room on the disk."""
 
 
 class Weights:
@@ -32,10 +44,92 @@ class Weights:
         """Return the shape of a tensor without reading it."""
         return tuple(self._parts[name].get_slice(name).get_shape())
 
-    def get(self, name: str) -> Tensor:
-        """Read a tensor."""
+    def get(self, name: str, types: Collection[str] = FLOATS) -> Tensor:
+        """Read a tensor.
+
+        Raises:
+            SwissbertError: If its type is not among `types`, by their names in safetensors.
+        """
+        kind = self._parts[name].get_slice(name).get_dtype()
+        if kind not in types:
+            use = "; use the unquantised model" if types is FLOATS else ""
+            raise SwissbertError(
+                f"{self.file}: {name} is of the type {kind}, but {', '.join(sorted(types))} are read{use}"
+            )
         tensor: Tensor = self._parts[name].get_tensor(name)
         return tensor
+
+
+def need_finite(tensor: Tensor, name: str, file: Path) -> None:
+    """Raise SwissbertError if a tensor holds NaN or infinity."""
+    total = tensor.sum(dtype=torch.float32)  # a tenth of the time of looking at each; may be infinite for large numbers
+    if not total.isfinite() and not tensor.isfinite().all():
+        raise SwissbertError(f"{file}: {name} holds NaN or infinity, so the file is damaged, or its training failed")
+
+
+def read_tensors(file: Path, types: Collection[str] = FLOATS) -> dict[str, Tensor]:
+    """Read all tensors of a safetensors file.
+
+    Args:
+        file: The file.
+        types: Types that tensors may have, by their names in safetensors.
+
+    Raises:
+        SwissbertError: If it is missing or damaged, or has a tensor of another type.
+    """
+    with open_file(file) as weights:
+        return {name: weights.get(name, types) for name in weights.names}
+
+
+@contextmanager
+def open_file(file: Path) -> Iterator[Weights]:
+    """Open one safetensors file for the length of a block.
+
+    Raises:
+        SwissbertError: If it is missing or damaged.
+    """
+    with ExitStack() as stack, _damage(file):
+        opened = _opened(file, stack)
+        yield Weights(file, dict.fromkeys(opened.keys(), opened))
+
+
+@contextmanager
+def _damage(file: Path) -> Iterator[None]:
+    """Turn errors of reading a safetensors file into a SwissbertError."""
+    try:
+        yield
+    except (SafetensorError, OSError) as error:
+        raise SwissbertError(f"{file}: not a readable safetensors file ({clipped(str(error), 200)})") from error
+
+
+def _opened(file: Path, stack: ExitStack) -> Any:
+    """Open a safetensors file whose header has a usual size and which is on the disk as a whole."""
+    with open_regular(file) as start:
+        header = int.from_bytes(start.read(8), "little")
+        size = os.fstat(start.fileno()).st_size
+        if HEADER_BYTES < header <= size:
+            raise SwissbertError(f"{file}: its header has {header:,} bytes, but at most {HEADER_BYTES:,} are read")
+        if size >= HOLES and _is_hollow(start.fileno(), size):
+            raise SwissbertError(f"{file}: more than half of the file is holes, which hold no weights; copy it again")
+    opened = stack.enter_context(safe_open(file, framework="pt"))
+    if any(len(name) > LONGEST_NAME for name in opened.keys()):  # noqa: SIM118 (it is no dictionary)
+        raise SwissbertError(f"{file}: a tensor has a name of more than {LONGEST_NAME} characters")
+    return opened
+
+
+def _is_hollow(handle: int, size: int) -> bool:
+    """Whether more than half of a file are holes, as far as the file system tells."""
+    if not hasattr(os, "SEEK_DATA"):
+        return False
+    data = position = 0
+    try:
+        while position < size and 2 * data < size:
+            start = os.lseek(handle, position, os.SEEK_DATA)
+            position = os.lseek(handle, start, os.SEEK_HOLE)
+            data += position - start
+    except OSError:  # there is no data behind the position
+        pass
+    return 2 * data < size
 
 
 @contextmanager
@@ -53,23 +147,23 @@ def open_weights(folder: Path) -> Iterator[Weights]:
         parts: dict[str, Any] = {}
         for shard, names in by_shard.items():
             try:
-                opened = stack.enter_context(safe_open(shard, framework="pt"))
+                opened = _opened(shard, stack)
                 held = list(opened.keys())
             except (SafetensorError, OSError) as error:
                 if _is_pointer(shard):
                     raise SwissbertError(
                         f"{shard}: a pointer of Git LFS and not the weights themselves; `git lfs pull` downloads them"
                     ) from error
-                raise SwissbertError(f"{shard}: not a readable safetensors file ({error})") from error
+                raise SwissbertError(
+                    f"{shard}: not a readable safetensors file ({clipped(str(error), 200)})"
+                ) from error
             if names is not None and (lacking := sorted(set(names) - set(held))):
                 raise SwissbertError(
-                    f"{shard}: {file.name} promises the tensor {lacking[0]}, which is not in this file"
+                    f"{shard}: {file.name} promises the tensor {clipped(lacking[0], 100)}, which is not in this file"
                 )
             parts |= dict.fromkeys(held if names is None else names, opened)
-        try:
+        with _damage(file):
             yield Weights(file, parts)
-        except (SafetensorError, OSError) as error:
-            raise SwissbertError(f"{file}: not a readable safetensors file ({error})") from error
 
 
 def shards(index: Path) -> dict[Path, list[str]]:
@@ -88,7 +182,7 @@ def shards(index: Path) -> dict[Path, list[str]]:
     for name, file in table.items():
         if not isinstance(file, str) or Path(file).name != file or "\\" in file or file in ("", ".", ".."):
             raise SwissbertError(
-                f"{index}: the file of the tensor {name} is {file!r}, but it must lie in the same folder"
+                f"{index}: the file of the tensor {clipped(name, 100)} is {shown(file)}, but it must lie in the same folder"
             )
         result.setdefault(index.parent / file, []).append(name)
     for path in result:

@@ -12,12 +12,14 @@ from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.estimator.checks import check_same_length
 from swissbert.estimator.fitting import Examples, Label, train_model
-from swissbert.estimator.keeping import FILES, model_files, model_from_files, read_record, record_of
+from swissbert.estimator.keeping import FILES, Record, model_files, model_from_files, read_record, record_of
 from swissbert.estimator.texts import TextInputs, text_inputs
-from swissbert.inference.model import load
+from swissbert.inference.model import Model, load
 from swissbert.kinds import Array
 from swissbert.model_folder import layout
+from swissbert.model_folder.load import resolve_folder
 from swissbert.model_folder.save import save_model
+from swissbert.model_folder.steady import read_steadily
 from swissbert.settings import shown
 from swissbert.tasks import Task
 
@@ -218,8 +220,12 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
             SwissbertClassifier(epochs=2).fit(texts, labels).save("urgency")
             SwissbertClassifier.load("urgency").predict(texts)
         """
-        model = load(folder, device)
-        kept = read_record(model, task)
+
+        def read(path: Path) -> tuple[Model, Record]:
+            model = load(path, device)
+            return model, read_record(model, task)
+
+        model, kept = read_steadily(lambda: resolve_folder(folder), read)
         estimator = cls()
         known = estimator.get_params(deep=False)
         estimator.set_params(

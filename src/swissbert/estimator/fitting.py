@@ -5,7 +5,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from swissbert.data.holdout import held_out, held_out_by_label, row_hash
 from swissbert.data.rows import Row
 from swissbert.display import Display
 from swissbert.estimator.texts import TextInputs
+from swissbert.files import temporary_folder
 from swissbert.inference.inputs import rows_of
 from swissbert.inference.model import Model, load
 from swissbert.tasks import Task, make_task
@@ -28,6 +29,16 @@ Cells = dict[str, object]
 
 _TRAINING = threading.Lock()
 """Held while a model is trained: threads share torch's random numbers, so two runs at a time would not be repeatable."""
+
+
+def _in_child() -> None:
+    """Free the lock in a forked process, which has random numbers of its own."""
+    global _TRAINING
+    _TRAINING = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
 
 
 @dataclass(frozen=True)
@@ -117,9 +128,9 @@ def _train_rows(
         KeyboardInterrupt: If the run is stopped; its checkpoint would be deleted with the folder.
     """
     data: dict[str, Any] = {task.name: (train_rows, dev_rows)}
-    with _TRAINING, TemporaryDirectory(prefix="swissbert-") as folder:
+    with _TRAINING, temporary_folder(Path(gettempdir()), "swissbert-") as folder:
         try:
-            result = train(config, Path(folder) / "run", display=display, data=data)
+            result = train(config, folder / "run", display=display, data=data)
         except Stopped as stopped:
             raise KeyboardInterrupt from stopped
         return load(result.model, config.train.device)

@@ -4,19 +4,20 @@ import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import gettempdir
 from typing import Any
 
 import numpy as np
 
 from swissbert.device import is_available
 from swissbert.errors import SwissbertError
-from swissbert.files import read_object
+from swissbert.files import temporary_folder
 from swissbert.inference.model import Model, load
 from swissbert.kinds import Array
 from swissbert.model_folder import layout
 from swissbert.model_folder.encoders import is_local
 from swissbert.model_folder.save import save_model
+from swissbert.reading import read_object
 from swissbert.settings import Settings, shown, validated
 from swissbert.version import __version__
 
@@ -42,8 +43,8 @@ class Record(Settings):
 
 def model_files(model: Model) -> dict[str, bytes]:
     """Return the files of a model folder by name."""
-    with TemporaryDirectory(prefix="swissbert-") as temporary:
-        folder = Path(temporary) / "model"
+    with temporary_folder(Path(gettempdir()), "swissbert-") as temporary:
+        folder = temporary / "model"
         save_model(folder, model.network, model.tokenizer, model.description)
         return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
@@ -64,9 +65,9 @@ def model_from_files(files: Mapping[str, bytes], device: str, owner: str) -> Mod
     if device != "auto" and not is_available(device):
         warnings.warn(f"this {owner} was on '{device}', which is not here; it is put on another device", stacklevel=2)
         device = "auto"
-    with TemporaryDirectory(prefix="swissbert-") as folder:
+    with temporary_folder(Path(gettempdir()), "swissbert-") as folder:
         for name, content in files.items():
-            (Path(folder) / name).write_bytes(content)
+            (folder / name).write_bytes(content)
         model = load(folder, device)
     return Model(model.network, model.tokenizer, model.description, Path(f"{owner} in memory"), model.precision)
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from pydantic import Field
 
+from swissbert.checksums import sealed, unsealed
 from swissbert.config import RunConfig, differences
 from swissbert.errors import SwissbertError
-from swissbert.files import write_text, writing
+from swissbert.files import make_folder, write_text, writing
 from swissbert.older_settings import upgraded_tasks, with_pooler
 from swissbert.settings import Settings, validated
 
@@ -99,8 +100,9 @@ def write_record(out: Path, record: RowRecord) -> None:
     """Write a record atomically."""
     path = record_path(out, record.row, record.seed)
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps(record.model_dump(mode="json", exclude_none=True), indent=1, ensure_ascii=False) + "\n")
+        make_folder(path.parent)
+    table = sealed(record.model_dump(mode="json", exclude_none=True), path.name)
+    write_text(path, json.dumps(table, indent=1, ensure_ascii=False) + "\n")
 
 
 def read_record(out: Path, row: str, seed: int) -> RowRecord | None:
@@ -113,9 +115,9 @@ def read_record(out: Path, row: str, seed: int) -> RowRecord | None:
     if not path.exists():
         return None
     try:
-        table: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise SwissbertError(f"{path}: cannot be read ({error}); remove it to run the row again") from error
+        table = unsealed(path)
+    except SwissbertError as error:
+        raise SwissbertError(f"{str(error).partition(';')[0]}; remove it to run the row again") from error
     record = validated(RowRecord, _upgraded(table), str(path))
     if (record.row, record.seed) != (row, seed):
         raise SwissbertError(f"{path}: holds row '{record.row}', seed {record.seed}; rename or remove it")

@@ -12,7 +12,7 @@ from swissbert.display import Display, table
 from swissbert.experiments.paper import Choices, PaperTable, TableRow
 from swissbert.experiments.records import RowRecord, check_record, read_record, record_path
 from swissbert.experiments.trainer import Splits, count_steps, last_checkpoint, read_splits
-from swissbert.model_folder.encoders import encoder_folder
+from swissbert.model_folder.encoders import read_encoder_folder
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class SplitCache:
         """Return the splits of a run."""
         encoder = (config.encoder.name, config.encoder.revision)
         if encoder not in self.tokenizers:
-            self.tokenizers[encoder] = Tokenizer(encoder_folder(*encoder))
+            self.tokenizers[encoder] = read_encoder_folder(*encoder, Tokenizer)
         key = json.dumps(
             {
                 "tasks": [task.model_dump(mode="json") for task in config.tasks],

@@ -1,16 +1,15 @@
 """Reproduction of a table, row by row. Finished rows are kept, interrupted ones resumed."""
 
-import json
-import shutil
 import time
-from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+from pydantic import ValidationError
 
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
-from swissbert.experiments.outcome import outcome
+from swissbert.experiments.outcome import Outcome, outcome
 from swissbert.experiments.outcome_files import as_markdown, write_outcome
 from swissbert.experiments.paper import Choices, PaperTable, TableRow
 from swissbert.experiments.records import (
@@ -24,11 +23,14 @@ from swissbert.experiments.records import (
 )
 from swissbert.experiments.row_plan import Job, PlannedRow, plan_rows, plan_text
 from swissbert.experiments.trainer import tokens_per_second, train_run
-from swissbert.files import locked, writing
+from swissbert.files import locked, make_folder, only_writer, remove_folder, sweep, writing
 from swissbert.inference.model import load
 from swissbert.inference.submission import submission
 from swissbert.model_folder.layout import CHECKPOINTS, METRICS_LOG
+from swissbert.training.log import read_entries
 
+LOCK_WAIT = 60.0
+"""Seconds to wait for another process that writes the same table."""
 NOT_OF_THE_RUN = ("data", "seed", "step", "train_seconds")
 """Provenance of a model that a record leaves out, because it holds them itself or they differ by machine."""
 
@@ -60,7 +62,7 @@ def reproduce(
         The table in Markdown.
 
     Raises:
-        Stopped: After Ctrl-C or SIGTERM, when the state is saved.
+        Stopped: After Ctrl-C, SIGTERM or SIGHUP, when the state is saved.
         SwissbertError: If something does not fit, before the first row; or if rows failed, after the last one.
     """
     planned = plan_rows(table, rows, seeds, choices, out, display)
@@ -72,7 +74,7 @@ def reproduce(
     outcome(table, out)  # fails early if a record cannot be read
     for row in planned:
         if row.record:
-            _remove_checkpoints(row)  # a killed process may have left them
+            _tidy(row, out)
     failures: list[str] = []
     for number, row in enumerate(unfinished, 1):
         display.say(f"\nrow {number} of {len(unfinished)}: {row.row.title}, seed {row.seed}")
@@ -82,12 +84,22 @@ def reproduce(
             failures.append(f"row '{row.row.name}', seed {row.seed}: {error}")
             display.say(failures[-1])
         else:
-            write_outcome(name, outcome(table, out), out)
+            _write_table(name, table, out)
     if failures:
         raise SwissbertError(f"{len(failures)} of {len(unfinished)} rows failed; the first was {failures[0]}")
-    result = outcome(table, out)
-    display.say(f"\nwritten: {', '.join(map(str, write_outcome(name, result, out)))}")
+    result, paths = _write_table(name, table, out)
+    display.say(f"\nwritten: {', '.join(map(str, paths))}")
     return as_markdown(result)
+
+
+def _write_table(name: str, table: PaperTable, out: Path) -> tuple[Outcome, list[Path]]:
+    """Write the table of all records, and return it with the paths of its files.
+
+    Records are read under the lock, so that of two processes the later one writes what both have recorded.
+    """
+    with only_writer(out / f"{name}.md", wait=LOCK_WAIT, creates_parents=True):
+        result = outcome(table, out)
+        return result, write_outcome(name, result, out)
 
 
 def _rate(unfinished: list[PlannedRow], display: Display) -> float | None:
@@ -117,7 +129,7 @@ def run_row(planned: PlannedRow, out: Path, display: Display) -> RowRecord:
         display: Shows progress.
 
     Raises:
-        Stopped: After Ctrl-C or SIGTERM, when the state is saved.
+        Stopped: After Ctrl-C, SIGTERM or SIGHUP, when the state is saved.
         SwissbertError: If a run cannot be trained.
     """
     runs = [_run_job(job, display) for job in planned.jobs]
@@ -137,8 +149,14 @@ def run_row(planned: PlannedRow, out: Path, display: Display) -> RowRecord:
 def _run_job(job: Job, display: Display) -> RunRecord:
     start = time.perf_counter()
     run = train_run(job.config, job.folder, display)
-    evaluations = list(_evaluations(job.folder / METRICS_LOG))
-    provenance = load(run.model).description.provenance
+    description = load(run.model).description
+    provenance = description.provenance
+    evaluations = _evaluations(job.folder / METRICS_LOG)
+    scores = next((evaluation.scores for evaluation in evaluations if evaluation.step == run.best_step), None)
+    if scores is None:  # the log was damaged
+        scores = description.scores
+        evaluations = sorted([*evaluations, Evaluation(step=run.best_step, scores=scores)], key=lambda one: one.step)
+        display.say(f"{job.folder / METRICS_LOG}: lacks evaluations, so the record takes the best one from the model")
     return RunRecord(
         config=anonymous(job.config),
         rows=run.checksums,
@@ -149,24 +167,36 @@ def _run_job(job: Job, display: Display) -> RunRecord:
         seconds=round(run.seconds, 1),
         wall_seconds=round(time.perf_counter() - start, 1),
         resumed=job.done > 0,
-        scores=next(evaluation.scores for evaluation in evaluations if evaluation.step == run.best_step),
+        scores=scores,
         evaluations=evaluations,
         provenance={key: value for key, value in provenance.items() if key not in NOT_OF_THE_RUN},
     )
 
 
+def _tidy(planned: PlannedRow, out: Path) -> None:
+    """Remove what a process that was killed at the end of a finished row has left, unless another one is there."""
+    sweep(out / "rows")
+    with suppress(SwissbertError), locked(out / "runs" / planned.row.name):
+        _remove_checkpoints(planned)
+
+
 def _remove_checkpoints(planned: PlannedRow) -> None:
     """Remove the checkpoints of a finished row; its models stay."""
     for job in planned.jobs:
-        shutil.rmtree(job.folder / CHECKPOINTS, ignore_errors=True)
+        if job.folder.exists():
+            remove_folder(job.folder / CHECKPOINTS)
 
 
-def _evaluations(path: Path) -> Iterator[Evaluation]:
-    for line in path.read_text(encoding="utf-8").splitlines():
-        entry = json.loads(line)
-        if "dev" in entry:
-            defined = {name: value for name, value in entry["dev"].items() if value is not None}
-            yield Evaluation(step=entry["step"], scores=defined)
+def _evaluations(path: Path) -> list[Evaluation]:
+    """Return the evaluations in the log of a run that can be read."""
+    evaluations = []
+    for entry in read_entries(path)[0]:
+        dev = entry.get("dev")
+        if isinstance(dev, dict):
+            defined = {name: value for name, value in dev.items() if value is not None}
+            with suppress(ValidationError):
+                evaluations.append(Evaluation(step=entry["step"], scores=defined))
+    return evaluations
 
 
 def _row_scores(row: TableRow, runs: list[RunRecord]) -> dict[str, float]:
@@ -187,7 +217,7 @@ def _submit(planned: PlannedRow, out: Path, display: Display) -> list[str]:
     """Write the course's prediction files of a row; return their names."""
     folder = out / "predictions" / planned.row.name / f"seed-{planned.seed}"
     with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     names = []
     for job in planned.jobs:
         for path, rows, bad in submission(load(job.folder), job.config.data.path, folder):

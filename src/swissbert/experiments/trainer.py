@@ -111,7 +111,7 @@ def train_run(config: RunConfig, folder: Path, display: Display) -> TrainedRun:
     """Train a run, or resume it where it was interrupted.
 
     Raises:
-        Stopped: After Ctrl-C or SIGTERM, when the state is saved.
+        Stopped: After Ctrl-C, SIGTERM or SIGHUP, when the state is saved.
         SwissbertError: If the run cannot be trained.
     """
     check_settings(config, folder, resume=True, may_change=False)  # a longer row of a table is another run

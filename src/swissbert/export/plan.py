@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from swissbert.errors import SwissbertError
-from swissbert.files import need_name, write_folder, writing
+from swissbert.files import need_name, only_writer, write_folder, writing
 from swissbert.inference.model import Model
 from swissbert.model_folder import layout
 from swissbert.tasks import Task
@@ -57,8 +57,9 @@ def write_new_folder(out: Path, fill: Callable[[Path], None]) -> None:
     Raises:
         SwissbertError: As `check_free`, or if the folder cannot be written.
     """
-    check_free(out)
-    write_folder(out, fill)
+    with only_writer(out, creates_parents=True):
+        check_free(out)
+        write_folder(out, fill)
 
 
 def check_free(out: Path) -> None:

@@ -1,30 +1,33 @@
 """Answer a large file in shards, so that an interrupted job can be resumed without losing or repeating a row.
 
 A job folder holds ``job.json`` (input, model and settings, written first), ``part-00000.jsonl`` and so on (`shard_rows`
-rows each, in input order) and, at the end, ``done.json``. Every file is written atomically.
+rows each, in input order) and, at the end, ``done.json``. Every file is written atomically, and ``shards.json`` has the
+checksums of all shards, so that one that was damaged since is written again.
 """
 
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
 
+from swissbert.checksums import DamagedError, Digest, checksum, sealed, unsealed
 from swissbert.data.formats import Format
 from swissbert.data.rows import BadRow
 from swissbert.display import Display, RowProgress
 from swissbert.errors import SwissbertError
-from swissbert.files import locked, read_object, sha256, whole_file, write_text
+from swissbert.files import locked, whole_file, write_text
 from swissbert.inference.input_columns import NO_COLUMNS, InputColumns
 from swissbert.inference.input_rows import InputRow, Inputs
 from swissbert.inference.inputs import open_inputs
 from swissbert.inference.model import Model
 from swissbert.inference.stream import Tally, check_names, record, stream
 from swissbert.inference.texts import check_threshold
-from swissbert.model_folder import layout
+from swissbert.paths import check_path
+from swissbert.reading import read_object
 from swissbert.settings import shown
 from swissbert.tasks import Task
 from swissbert.version import __version__
@@ -32,17 +35,7 @@ from swissbert.version import __version__
 SHARD_ROWS = 100_000
 """Rows of a shard: the most that are lost if a job is killed."""
 
-MODEL_FILES = (
-    layout.CONFIG,
-    layout.WEIGHTS,
-    layout.HEADS,
-    layout.DESCRIPTION,  # with the checksums of a compact folder
-    layout.TOKENIZER,
-    layout.VOCABULARY,
-)
-"""Files of a model folder that answers depend on."""
-
-JOB, DONE, PARTS = "job.json", "done.json", "part-*.jsonl"
+JOB, DONE, PARTS, SUMS = "job.json", "done.json", "part-*.jsonl", "shards.json"
 
 
 @dataclass(frozen=True)
@@ -103,6 +96,8 @@ def answer_file(
         SwissbertError: As `open_inputs`, or if another process writes into `folder` or it holds another job. Nothing is
             written then.
     """
+    check_path(source, "source")
+    check_path(folder, "output_dir")
     display = display or Display(quiet=True)
     tasks = [task] if isinstance(task, Task) else list(task)
     job = _job(
@@ -117,7 +112,7 @@ def answer_file(
     )
     with locked(folder):
         _check_job(job, folder)
-        if (done := _finished(folder)) is not None:
+        if (done := _finished(folder, display.say)) is not None:
             display.say(f"{folder}: this job is finished already; there is nothing to compute")
             return done
         files: list[io.BufferedReader] = []
@@ -138,10 +133,10 @@ def answer_file(
         if shards := len(list(folder.glob(PARTS))):
             display.say(f"{folder}: resuming; {shards:,} shards exist, and their rows are read but not computed")
         with display.rows("predicting", _share(source, files, inputs.format)) as bar:
-            done = _write_shards(model, inputs, threshold, folder, shard_rows, bar)
+            done = _write_shards(model, inputs, threshold, folder, shard_rows, bar, display.say)
         if _input(source) != job["input"]:
             raise SwissbertError(f"{source}: the file changed while it was read, so the answers in {folder} are mixed")
-        write_text(folder / DONE, json.dumps(done.as_json()) + "\n")
+        write_text(folder / DONE, json.dumps(sealed(done.as_json(), DONE)) + "\n")
         return done
 
 
@@ -149,7 +144,7 @@ def _job(model: Model, tasks: Sequence[Task], source: Path, **options: object) -
     """Return the contents of ``job.json``: everything that the shards depend on."""
     return {
         "input": _input(source),
-        "model": _model(model.folder),
+        "model": _fingerprint(model),
         "precision": model.precision,
         "task": ", ".join(task.name for task in tasks),
         **options,
@@ -158,10 +153,16 @@ def _job(model: Model, tasks: Sequence[Task], source: Path, **options: object) -
 
 
 def _write_shards(
-    model: Model, inputs: Inputs, threshold: float | None, folder: Path, shard_rows: int, bar: RowProgress
+    model: Model,
+    inputs: Inputs,
+    threshold: float | None,
+    folder: Path,
+    shard_rows: int,
+    bar: RowProgress,
+    log: Callable[[str], object],
 ) -> Done:
-    """Write the shards that do not exist yet."""
-    tally, rows = Tally(), iter(inputs)
+    """Write the shards that do not exist yet, or are not as they were written."""
+    tally, rows, sums = Tally(), iter(inputs), _sums(folder, log)
     for number in count():
         first = next(rows, None)
         if first is None:  # checked before the shard is created, so that none is empty
@@ -169,29 +170,69 @@ def _write_shards(
         shard = chain([first], islice(rows, shard_rows - 1))
         path = _part(folder, number)
         if path.is_file():
-            before = tally.rows
-            _count_shard(path, shard, tally)
-            bar.skip(tally.rows - before)
-            continue
+            if _is_whole(path, sums):
+                before = tally.rows
+                _count_shard(path, shard, tally)
+                bar.skip(tally.rows - before)
+                continue
+            log(f"{path}: is not as it was written, so it is written again")
+        digest = Digest()
         with whole_file(path) as out:
             for answered in stream(model, inputs.groups, shard, threshold, tally):
-                out.write(json.dumps(record(answered, inputs.tasks), ensure_ascii=False) + "\n")
+                line = json.dumps(record(answered, inputs.tasks), ensure_ascii=False) + "\n"
+                out.write(line)
+                digest.update(line.encode())
                 bar.advance()
+            if sums is not None:
+                sums[path.name] = digest.checksum  # before the shard has its name, so that none is without
+                write_text(folder / SUMS, json.dumps(sums, indent=0) + "\n")
     return Done(tally.rows, tally.bad, number, tally.cut, tally.partly_bad)
+
+
+def _sums(folder: Path, log: Callable[[str], object]) -> dict[str, str] | None:
+    """Return the checksums of the shards of a job; None for a job of an earlier version, which has none."""
+    path = folder / SUMS
+    if not path.exists():
+        if not any(folder.glob(PARTS)):
+            return {}
+        log(f"{folder}: the shards were written without checksums, so damage to them would not be noticed")
+        return None
+    try:
+        return {str(name): str(value) for name, value in read_object(path).items()}
+    except SwissbertError:
+        return {}  # no shard is then known to be whole
+
+
+def _is_whole(path: Path, sums: Mapping[str, str] | None) -> bool:
+    """Whether a shard is as it was written, as far as its checksum or, without any, its lines tell."""
+    if sums is not None:
+        return checksum(path) == sums.get(path.name)
+    try:
+        with path.open(encoding="utf-8") as file:
+            return all(isinstance(json.loads(line), dict) and line.endswith("\n") for line in file)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _count_shard(path: Path, rows: Iterator[InputRow], tally: Tally) -> None:
     """Count the rows of a shard that was written before; what was cut is read from the shard."""
+    before = tally.rows
     for row in rows:
         bad = sum(isinstance(reading, BadRow) for reading in row.rows)
         tally.rows += 1
         tally.bad += bad == len(row.rows)
         tally.partly_bad += 0 < bad < len(row.rows)
+    lines = 0
     with path.open(encoding="utf-8") as file:
         for line in file:
             answers = json.loads(line)
             parts = [answers, *(part for part in answers.values() if isinstance(part, dict))]
             tally.cut += any(part.get("cut") is True for part in parts)
+            lines += 1
+    if lines != tally.rows - before:
+        raise SwissbertError(
+            f"{path}: has {lines:,} lines instead of {tally.rows - before:,}; remove it, and it is made again"
+        )
 
 
 def _part(folder: Path, number: int) -> Path:
@@ -221,15 +262,13 @@ def _input(path: Path) -> dict[str, Any]:
     }
 
 
-def _model(folder: Path) -> str:
-    """Return a SHA-256 over the files of a model folder that its answers depend on."""
-    digest = hashlib.sha256()
-    paths = [folder / name for name in MODEL_FILES if (folder / name).is_file()]
-    if not paths:
-        raise SwissbertError(f"{folder}: this model has no files; save it and load it, so that the job can be resumed")
-    for path in paths:
-        digest.update(f"{path.name} {sha256(path)}\n".encode())
-    return digest.hexdigest()
+def _fingerprint(model: Model) -> str:
+    """Return the checksum of the files that a model was loaded from, which may have been replaced since."""
+    if model.fingerprint is None:
+        raise SwissbertError(
+            f"{model.folder}: this model has no files; save it and load it, so that the job can be resumed"
+        )
+    return model.fingerprint
 
 
 def _check_job(job: dict[str, Any], folder: Path) -> None:
@@ -257,13 +296,23 @@ def _check_job(job: dict[str, Any], folder: Path) -> None:
         )
 
 
-def _finished(folder: Path) -> Done | None:
-    """Return the contents of ``done.json``; None if it or a shard is missing, which is then computed again."""
-    try:
-        done = Done(**json.loads((folder / DONE).read_text(encoding="utf-8")))
-        return done if all(_part(folder, number).is_file() for number in range(done.shards)) else None
-    except (OSError, ValueError, TypeError):
+def _finished(folder: Path, log: Callable[[str], object]) -> Done | None:
+    """Return the contents of ``done.json``; None if it or a shard is missing or damaged, and then computed again."""
+    path = folder / DONE
+    if not path.exists():
         return None
+    try:
+        done = Done(**unsealed(path))
+        if not all(type(count) is int and count >= 0 for count in asdict(done).values()):
+            raise DamagedError(f"{path}: is not what was written")
+    except (SwissbertError, TypeError):
+        log(f"{path}: is not as it was written, so the shards are counted again")
+        return None
+    parts = [_part(folder, number) for number in range(min(done.shards, len(list(folder.glob(PARTS))) + 1))]
+    if len(parts) < done.shards or not all(part.is_file() for part in parts):
+        return None
+    sums = _sums(folder, log)
+    return done if all(_is_whole(part, sums) for part in parts) else None
 
 
 def _share(source: Path, files: list[io.BufferedReader], format: Format) -> Callable[[int], float]:

@@ -6,6 +6,7 @@ from itertools import chain, islice
 from typing import NamedTuple
 
 from swissbert.data.formats import Cells, NumberedCells
+from swissbert.data.formats.limits import TOGETHER, size_of
 from swissbert.data.row_checks import columns_here, no_column
 from swissbert.errors import SwissbertError
 from swissbert.tasks import Columns, Task
@@ -130,7 +131,9 @@ def plan_columns(
         )
     before: list[NumberedCells] = []
     first: Cells | None = None
+    room = TOGETHER
     for number, cells in islice(raw, HEAD_ROWS):
+        room -= size_of(cells)
         if isinstance(cells, dict):
             first = cells if first is None else first
             readable = {task.name: texts for task in tasks if (texts := _texts(task, cells, columns)) is not None}
@@ -143,6 +146,8 @@ def plan_columns(
                 bad = [(n, c if isinstance(c, str) else f"no column '{text}'") for n, c in before]
                 return plan, chain(bad, [(number, cells)], raw)
         before.append((number, cells))
+        if room < 0:
+            break
     if first is not None:
         raise _missing(first, tasks, where, is_choice, columns)
     own = [_with_columns(task, task.columns.text, task.columns.text_pair, None) for task in tasks]

@@ -72,5 +72,8 @@ class Inputs:
     def _identity(self, cells: Cells | None) -> str | None:
         """Return the id of a row, which a row that is bad for another reason has too."""
         cell = None if cells is None or self._id is None else cells.get(self._id)
-        text = "" if is_missing(cell) else str(cell).strip()
+        try:
+            text = "" if is_missing(cell) else str(cell).strip()
+        except (ValueError, RecursionError):  # a number of thousands of digits, or deeply nested
+            return None
         return text if text and not unreadable(text) else None

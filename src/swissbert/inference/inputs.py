@@ -233,6 +233,8 @@ def input_format(
     path.stat()  # that a file is missing is reported before its ending
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not path.is_file():
+        raise SwissbertError(f"{path}: not a regular file; a pipe is read as standard input, '{STDIN}'")
     options = replace(options or _options([task], NO_COLUMNS), on_note=ignore_note)
     declared = task.format
     ending = ending_of(member_name(path))

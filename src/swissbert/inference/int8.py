@@ -6,7 +6,7 @@ text changes the answer of another. ONNX Runtime computes the products, because 
 text as for many; those of torch are not.
 """
 
-import threading
+import os
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -17,10 +17,14 @@ from torch import Tensor
 from swissbert.encoder.bert import Bert
 from swissbert.encoder.pooling import POOLINGS
 from swissbert.errors import SwissbertError
+from swissbert.forking import ForkLock, leak, renew_after_fork
 from swissbert.inference.graph import to_graph
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+# From 1.32 on, ONNX Runtime reports its use to its maker, in a thread without which forked processes never end.
 
 
 def has_int8() -> bool:
@@ -42,9 +46,16 @@ class Int8Layers:
     def __init__(self, encoder: Bert) -> None:
         self._graph = to_graph(encoder)
         self._has_mean = POOLINGS[encoder.pooling].uses_mean
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
         self._sessions: dict[int, InferenceSession] = {}
         self._session()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Create sessions anew: threads of those of the parent do not exist, and locks may be held."""
+        for session in self._sessions.values():
+            leak(session)  # its end would wait for its threads
+        self._sessions = {}
 
     def _session(self) -> "InferenceSession":
         from onnxruntime import InferenceSession, SessionOptions

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Literal, cast, get_args, overload
+from typing import Any, Literal, NoReturn, cast, get_args, overload
 
 import numpy as np
 
@@ -29,7 +29,7 @@ from swissbert.model.multitask import MultitaskModel
 from swissbert.model_folder.description import Description
 from swissbert.model_folder.load import read_model
 from swissbert.settings import shown
-from swissbert.tasks import Split, Task, tasks_for
+from swissbert.tasks import SPLITS, Split, Task, tasks_for
 
 Precision = Literal["auto", "fp32", "int8"]
 """Precision of answers: ``auto`` is eight-bit products on a CPU where onnxruntime is installed, else fp32."""
@@ -46,6 +46,7 @@ class Model:
         description: Tasks, settings, dev scores and provenance.
         folder: Where it was loaded from.
         precision: Precision of the encoder's products, ``fp32`` or ``int8``.
+        fingerprint: A checksum of the files that it was loaded from; None for a model that is not from a folder.
         tasks: The tasks by name.
 
     Example::
@@ -62,14 +63,22 @@ class Model:
         description: Description,
         folder: Path,
         precision: Precision = "fp32",
+        fingerprint: str | None = None,
     ) -> None:
         self.network, self.tokenizer, self.description = network, tokenizer, description
-        self.folder, self.precision = folder, precision
+        self.folder, self.precision, self.fingerprint = folder, precision, fingerprint
         self.tasks: dict[str, Task] = {task.name: task for task in description.tasks}
 
     def __repr__(self) -> str:
         """Name the tasks and the folder."""
         return f"<swissbert.Model of {', '.join(self.tasks)} from {self.folder}>"
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        """Refuse pickling and copying: threads may share a model, and another process loads it."""
+        raise SwissbertError(
+            f"{self!r} cannot be pickled or copied: threads may share it, and another process gets it by "
+            f"swissbert.load({str(self.folder)!r})"
+        )
 
     def task(self, name: str | None = None) -> Task:
         """Return a task by name; without a name, the only task.
@@ -245,7 +254,7 @@ class Model:
         Raises:
             SwissbertError: If no task reads such input, one of `tasks` does not, or as `predict`.
         """
-        if isinstance(tasks, str) or (tasks is not None and not tasks):
+        if tasks is not None and not (isinstance(tasks, list | tuple) and tasks):
             raise SwissbertError(f"tasks is {shown(tasks)}, but it must be a list of names, or None for all that fit")
         names = None if tasks is None else [self.task(name).name for name in tasks]
         among = [self.tasks[name] for name in names] if names else list(self.tasks.values())
@@ -290,6 +299,10 @@ class Model:
         Raises:
             SwissbertError: If the split cannot be read, none of its rows has a label, or too many rows are bad.
         """
+        if cast(object, split) not in SPLITS:
+            raise SwissbertError(
+                f"split is {shown(split)}, but it must be one of {', '.join(SPLITS)}", argument="split"
+            )
         directory = data_path(str(data)) if data is not None else None
         splits = self.labelled_splits(split, directory, max_bad=max_bad)
         return score_splits(self.network, splits, full=True, metrics=metrics)
@@ -340,9 +353,15 @@ def load(
     Raises:
         SwissbertError: Names file and reason.
     """
+    for argument, value, types in (("name", name, str | Path), ("device", device, str)):
+        if not isinstance(value, types):
+            raise SwissbertError(f"{argument} is {shown(value)}, but it must be a text", argument=argument)
+    for argument, table in (("heads", heads), ("kinds", kinds)):
+        if not isinstance(table, Mapping | None):
+            raise SwissbertError(f"{argument} is {shown(table)}, but it must be a dictionary by name")
     if precision not in get_args(Precision):
         raise SwissbertError(f"precision is {shown(precision)}, but it must be one of {', '.join(get_args(Precision))}")
-    network, tokenizer, description, folder = read_model(name, heads=heads, kinds=kinds)
+    network, tokenizer, description, folder, fingerprint = read_model(name, heads=heads, kinds=kinds)
     target = pick_device(device)
     if precision == "int8" and target.type != "cpu":
         raise SwissbertError(f"precision is 'int8', which runs on a CPU only, but device is '{target}'")
@@ -350,7 +369,7 @@ def load(
         precision = "int8" if target.type == "cpu" and has_int8() else "fp32"
     if precision == "int8":
         to_int8(network.encoder)
-    return Model(network.to(target), tokenizer, description, folder, precision)
+    return Model(network.to(target), tokenizer, description, folder, precision, fingerprint)
 
 
 def evaluate(

@@ -12,11 +12,12 @@ from swissbert.data.formats import Format
 from swissbert.data.formats.delimited import Delimited
 from swissbert.data.formats.parquet import Parquet
 from swissbert.errors import SwissbertError
-from swissbert.files import whole_file, whole_path
+from swissbert.files import whole_bytes, whole_file
 from swissbert.inference.inputs import STDIN
 from swissbert.inference.stream import Answered, record
 from swissbert.kinds import Answer
 from swissbert.kinds.label_lists import SEPARATORS
+from swissbert.paths import check_path
 from swissbert.tasks import Task
 
 if TYPE_CHECKING:
@@ -174,6 +175,7 @@ def table_output(
         SwissbertError: If the file cannot be written.
     """
     if path.suffix.lower() == PARQUET:
+        check_path(path, "output")
         with _parquet_output(path, table, schema) as write:
             yield write
         return
@@ -251,7 +253,7 @@ def _parquet_output(path: Path, table: AnswerTable, schema: "pa.Schema | None") 
         rows.clear()
 
     try:
-        with whole_path(path) as new, pq.ParquetWriter(new, fields) as file:
+        with whole_bytes(path) as binary, pq.ParquetWriter(binary, fields) as file:
             yield write
             if rows:
                 flush()

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, NamedTuple
 
+from swissbert.data.formats.limits import chunks, size_of
 from swissbert.data.rows import BadRow, Row
 from swissbert.errors import SwissbertError
 from swissbert.inference.input_rows import InputRow
@@ -75,7 +75,8 @@ def stream(
     threshold: float | None = None,
     tally: Tally | None = None,
 ) -> Iterator[Answered]:
-    """Yield rows with their answers, in order. Rows are read and answered `CHUNK` at a time.
+    """Yield rows with their answers, in order. Rows are read and answered `CHUNK` at a time, fewer
+    where they are large.
 
     Args:
         model: The model.
@@ -88,8 +89,7 @@ def stream(
         SwissbertError: If a task does not take a threshold.
     """
     check_threshold([task for group in groups for task in group], threshold)
-    source = iter(rows)
-    while chunk := list(islice(source, CHUNK)):
+    for chunk in chunks(rows, CHUNK, lambda row: size_of(row.cells)):
         results = [Answered(row, {}, {}) for row in chunk]
         for number, group in enumerate(groups):
             readings = [row.rows[number] for row in chunk]

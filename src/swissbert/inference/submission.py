@@ -1,6 +1,6 @@
 """Prediction files of the Stanford CS224N course."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from swissbert.data.cs224n import write_submission
@@ -11,7 +11,7 @@ from swissbert.inference.model import Model
 from swissbert.tasks import Split
 
 
-def submission(model: Model, directory: Path | None, out: Path) -> Iterator[tuple[Path, int, list[BadRow]]]:
+def submission(model: Model, directory: Path | None, out: Path) -> Iterator[tuple[Path, int, Sequence[BadRow]]]:
     """Write the course's files for dev and test rows of every task that has them.
 
     Args:

@@ -332,8 +332,9 @@ def check_weighting(kind: Kind, task: "Task") -> None:
     if not task.labels:
         return  # checked once they are taken from the train rows
     if isinstance(given, dict):
+        labels = set(task.labels)
         for name in given:
-            if name not in task.labels:
+            if name not in labels:
                 raise ValueError(f"class_weights names '{name}', but the labels are {', '.join(task.labels)}")
     if isinstance(given, list) and len(given) != len(task.labels):
         raise ValueError(

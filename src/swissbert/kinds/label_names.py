@@ -61,9 +61,12 @@ def _is_name(word: str, names: Collection[str]) -> bool:
 
 def _merged(counts: Counter[str], key: Callable[[str], Hashable]) -> Counter[str]:
     """Count names with an equal key together, under the most frequent one that is a word and has no invisible marks."""
+    keys = {name: key(name) for name in counts}
+    if len(set(keys.values())) == len(keys):
+        return counts
     groups: dict[Hashable, Counter[str]] = {}
     for name, count in counts.items():
-        groups.setdefault(key(name), Counter())[name] += count
+        groups.setdefault(keys[name], Counter())[name] += count
 
     def fitness(spelling: tuple[str, int]) -> tuple[bool, bool, int]:
         return number_of(spelling[0]) is None, visible(spelling[0]) == spelling[0], spelling[1]

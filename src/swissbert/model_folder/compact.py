@@ -1,23 +1,24 @@
 """Compact model folders: the encoder is stored as its four-bit difference from the encoder it was fine-tuned from.
 
 ``delta.safetensors`` takes the place of ``model.safetensors``. Sizes and vocabulary come from the base encoder, which
-``swissbert.json`` names, together with SHA-256 checksums of all files that are read. The checksums detect corruption
-and mix-ups; they do not authenticate the author.
+``swissbert.json`` names, together with the checksums of its files.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
+from swissbert.checksums import DamagedError, check_files, checksum
 from swissbert.encoder import Bert
 from swissbert.encoder.checkpoint import read_encoder, read_pretrained
+from swissbert.encoder.weights import FLOATS, need_finite, read_tensors
 from swissbert.errors import SwissbertError
-from swissbert.files import sha256
 from swissbert.model_folder.delta import pack, unpack
-from swissbert.model_folder.layout import DELTA, DESCRIPTION, ENCODER_FILES, HEADS, MORE_ENCODER_FILES
+from swissbert.model_folder.layout import DELTA, DESCRIPTION, ENCODER_FILES, MORE_ENCODER_FILES
 
+BASE = "base/"
+"""What names of files of the base encoder begin with among the checksums."""
 TOKENIZER = "tokenizer"
 """Name of the tokenizer's fingerprint among the checksums. Folders of swissbert 0.1.0 have none."""
 
@@ -54,41 +55,47 @@ def read_delta(folder: Path, base: Path) -> Bert:
     """
     encoder = read_encoder(base)
     try:
-        encoder.load_state_dict(unpack(encoder.state_dict(), load_file(folder / DELTA)))
-    except (OSError, SafetensorError, ValueError) as error:
+        tuned = unpack(encoder.state_dict(), read_tensors(folder / DELTA, FLOATS | {"I32", "I64", "U8"}))
+    except ValueError as error:
         raise SwissbertError(f"{folder / DELTA}: does not fit the encoder in {base} ({error})") from error
+    for name, tensor in tuned.items():
+        need_finite(tensor, name, folder / DELTA)
+    encoder.load_state_dict(tuned)
     return encoder
 
 
-def checksums(folder: Path, base: Path) -> dict[str, str]:
-    """Return the SHA-256 of every file that is read, by name; files of the base encoder are named ``base/NAME``."""
-    own = {name: sha256(folder / name) for name in (DELTA, HEADS)}
-    files = [base / name for name in ENCODER_FILES if (base / name).is_file()]
-    files += sorted(file for pattern in MORE_ENCODER_FILES for file in base.glob(pattern))
-    return own | {f"base/{file.name}": sha256(file) for file in files}
+def checksums(base: Path) -> dict[str, str]:
+    """Return the checksum of every file of the base encoder that is read, by name: ``base/NAME``."""
+    return {f"{BASE}{file.name}": checksum(file) for file in _files(base)}
 
 
 def check(expected: Mapping[str, str], folder: Path, base: Path) -> None:
     """Compare checksums.
 
     Args:
-        expected: Checksums from ``swissbert.json``.
+        expected: Those of `checksums`. In folders of swissbert 0.1.0 they are SHA-256, with those of the folder itself.
         folder: The model folder.
         base: Folder of the base encoder.
 
     Raises:
         SwissbertError: Names the first file that differs.
     """
-    actual = checksums(folder, base)
-    if TOKENIZER in expected:
-        expected = {name: sum for name, sum in expected.items() if name != TOKENIZER}
-    else:
-        actual = {
-            name: sum for name, sum in actual.items() if name in expected or name.removeprefix("base/") in ENCODER_FILES
-        }
-    for name in sorted(expected.keys() | actual.keys()):
-        if expected.get(name) != actual.get(name):
-            file = base / name.removeprefix("base/") if name.startswith("base/") else folder / name
-            raise SwissbertError(
-                f"{file}: its SHA-256 differs from that in {folder / DESCRIPTION}; install or copy it again"
-            )
+    own, theirs = {}, {}
+    for name, value in expected.items():
+        if name.startswith(BASE):
+            theirs[name.removeprefix(BASE)] = value
+        elif name != TOKENIZER:
+            own[name] = value
+    check_files(own, folder / DESCRIPTION)
+    check_files(theirs, folder / DESCRIPTION, folder=base)
+    names = {file.name for file in _files(base)}
+    if TOKENIZER not in expected:
+        names &= set(ENCODER_FILES)
+    if more := sorted(names - theirs.keys()):
+        raise DamagedError(f"{base / more[0]}: was not there when {folder} was written; use the same encoder")
+
+
+def _files(base: Path) -> list[Path]:
+    """Return the files of an encoder that are read."""
+    files = [base / name for name in ENCODER_FILES if (base / name).is_file()]
+    return files + sorted(file for pattern in MORE_ENCODER_FILES for file in base.glob(pattern))

@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from swissbert.encoder.checkpoint import read_pretrained
 from swissbert.encoder.config_file import read_config
 from swissbert.encoder.weights import PICKLED, shards
 from swissbert.errors import SwissbertError
-from swissbert.files import need_name, write_folder, writing
+from swissbert.files import need_name, only_writer, settle, sync_folder, temporary_folder, write_folder, writing
 from swissbert.model_folder import unpickle
 from swissbert.model_folder.layout import WEIGHTS, WEIGHTS_INDEX
 
@@ -50,14 +49,6 @@ def convert_weights(
     target = folder if out is None else Path(out)
     sources = _sources(folder)
     read_config(folder)  # a file that cannot be used afterwards is not opened
-    if out is None and any((folder / name).exists() for name in (WEIGHTS, WEIGHTS_INDEX)):
-        raise SwissbertError(f"{folder}: has safetensors already, so there is nothing to convert")
-    if out is not None:
-        need_name(target, "converted")
-        if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise SwissbertError(
-                f"{target}: already exists and is not an empty folder; choose another one", argument="out"
-            )
     lines: list[str] = []
 
     def fill(new: Path) -> None:
@@ -71,12 +62,24 @@ def convert_weights(
         lines.extend(note.replace(str(new), str(target)) for note in notes)
 
     if out is not None:
-        write_folder(target, fill)
+        need_name(target, "converted")
+        with only_writer(target, creates_parents=True):
+            if target.exists() and (not target.is_dir() or any(target.iterdir())):
+                raise SwissbertError(
+                    f"{target}: already exists and is not an empty folder; choose another one", argument="out"
+                )
+            write_folder(target, fill)
     else:
-        with writing(folder / WEIGHTS), tempfile.TemporaryDirectory(dir=folder, prefix=".convert.") as new:
-            fill(Path(new))
-            os.chmod(Path(new) / WEIGHTS, sources[0].stat().st_mode & 0o666)
-            (Path(new) / WEIGHTS).replace(folder / WEIGHTS)
+        weights = folder / WEIGHTS
+        with only_writer(weights):
+            if any((folder / name).exists() for name in (WEIGHTS, WEIGHTS_INDEX)):
+                raise SwissbertError(f"{folder}: has safetensors already, so there is nothing to convert")
+            with writing(weights), temporary_folder(folder, ".convert.") as new:
+                fill(new)
+                settle(new, new)
+                (new / WEIGHTS).chmod(sources[0].stat().st_mode & 0o666)
+                (new / WEIGHTS).replace(weights)
+                sync_folder(folder)
     for line in lines:
         (log or _silent)(line)
     return target

@@ -1,22 +1,26 @@
 """The contents of ``swissbert.json``: tasks, settings, scores and provenance of a model."""
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import FailFast, Field, model_validator
 
+from swissbert.checksums import check_own
 from swissbert.config import EncoderSettings, ModelSettings
 from swissbert.errors import SwissbertError
-from swissbert.files import read_object
 from swissbert.kinds import Kind
 from swissbert.model_folder.encoders import is_local
 from swissbert.model_folder.layout import DESCRIPTION
 from swissbert.older_settings import upgraded_tasks
+from swissbert.reading import read_object
 from swissbert.settings import Settings, shown, validated
-from swissbert.tasks import Task
+from swissbert.tasks import Task, names_once
 
+MOST_PROVENANCE, PROVENANCE_CHARACTERS = 100, 1_000_000
+"""Most keys and characters of provenance; a dozen and a few thousand are written."""
 FORMAT = 2
 """Version of the model folder's layout. Format 1, of swissbert 0.1.0, differs in the meaning of settings only."""
 
@@ -33,24 +37,24 @@ class Description(Settings):
         scores: Scores on dev rows by dotted name; those that are undefined are left out.
         notes: What a reader of the scores must know, by task.
         provenance: Versions, machine, recipe, seed and date; free keys.
-        compact: SHA-256 checksums of a compact folder; None for a full one.
+        compact: Checksums of what a compact folder takes from its base encoder; None for a full one.
+        checksums: Checksums of the files of the folder (see `swissbert.checksums`), from `save_model`. Folders of
+            swissbert 0.1.0 have none.
     """
 
     format: int
-    tasks: list[Task] = Field(min_length=1)
+    tasks: Annotated[list[Task], FailFast()] = Field(min_length=1)
     encoder: EncoderSettings
     model: ModelSettings
     scores: dict[str, float] = Field(default={})
-    notes: dict[str, list[str]] | None = None
+    notes: dict[str, Annotated[list[str], FailFast()]] | None = None
     provenance: dict[str, Any] = Field(default={})
     compact: dict[str, str] | None = None
+    checksums: dict[str, str] | None = None
 
     @model_validator(mode="after")
     def _different_names(self) -> Self:
-        names = [task.name for task in self.tasks]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"tasks: the name '{name}' is used twice")
+        names_once(self.tasks)
         for task in self.tasks:
             if not task.is_complete:
                 raise ValueError(f"tasks: '{task.name}' has neither labels nor range")
@@ -67,27 +71,43 @@ def read_description(folder: Path, kinds: Mapping[str, Kind] | None = None) -> D
     Raises:
         SwissbertError: If it is missing, damaged, of another format, or belongs to an exported ONNX folder.
     """
-    table = without_paths(read_table(folder))
-    return validated(
-        Description, table, str(folder / DESCRIPTION), context={"kinds": dict(kinds or {}), "any_format": True}
+    path = folder / DESCRIPTION
+    stored = read_object(path)
+    description = validated(
+        Description,
+        without_paths(_upgraded(stored, path)),
+        str(path),
+        context={"kinds": dict(kinds or {}), "any_format": True},
     )
+    check_own(stored, path)  # afterwards, because a key misspelt by hand has a better message
+    return description
 
 
 def read_table(folder: Path) -> dict[str, Any]:
     """Read ``swissbert.json`` of a model folder, check its format alone, and convert one of an earlier format.
 
     Raises:
-        SwissbertError: If it is missing, is not JSON, is of another format, or belongs to an exported ONNX folder.
+        SwissbertError: If it is missing, is not JSON, is of another format, has more provenance than any, or belongs to an exported ONNX folder.
     """
-    path = folder / DESCRIPTION
-    table = read_object(path)
+    return _upgraded(read_object(folder / DESCRIPTION), folder / DESCRIPTION)
+
+
+def _upgraded(stored: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Check the format of a description, and convert one of an earlier format."""
+    table = dict(stored)
     version = table.get("format")
     if version == "onnx":
-        raise SwissbertError(f"{folder}: an exported ONNX folder, for onnxruntime; a model folder is expected")
+        raise SwissbertError(f"{path.parent}: an exported ONNX folder, for onnxruntime; a model folder is expected")
     if type(version) is not int or not 1 <= version <= FORMAT:
         raise SwissbertError(
             f"{path}: format is {shown(version)}, but this version of swissbert reads formats 1 to {FORMAT}; a newer "
             "swissbert may read it"
+        )
+    provenance = table.get("provenance")
+    many = isinstance(provenance, dict) and len(provenance) > MOST_PROVENANCE
+    if many or len(json.dumps(provenance)) > PROVENANCE_CHARACTERS:
+        raise SwissbertError(
+            f"{path}: provenance has more than {MOST_PROVENANCE:,} keys or {PROVENANCE_CHARACTERS:,} characters"
         )
     if version < FORMAT:
         table["format"] = FORMAT
@@ -129,7 +149,7 @@ def _clean(node: object, paths: Mapping[str, str]) -> Any:
         return [_clean(item, paths) for item in node]
     if not isinstance(node, str):
         return node
-    for path in sorted(paths, key=len, reverse=True):
+    for path in sorted((path for path in paths if path in node), key=len, reverse=True):
         name = paths[path].replace("\\", "\\\\")
         node = re.sub(rf"(?<![\w./-]){re.escape(path)}(?![\w-])", name, node)
     return _last(node)

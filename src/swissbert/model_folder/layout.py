@@ -32,6 +32,8 @@ MORE_ENCODER_FILES = (WEIGHTS_INDEX, SHARDS, SPECIAL_TOKENS, ADDED_TOKENS)
 """Further files of an encoder folder that are read; one is a pattern."""
 MODEL_FILES = (CONFIG, WEIGHTS, DELTA, HEADS, VOCABULARY, TOKENIZER, TOKENIZER_CONFIG, DESCRIPTION, ESTIMATOR, CARD)
 """Files that a model folder may hold, full or compact."""
+ANSWER_FILES = tuple(name for name in MODEL_FILES if name not in (DESCRIPTION, CARD))
+"""Files of a model folder that answers depend on, besides its description, which has their checksums."""
 
 RUN_CONFIG = "config.toml"
 RUN_RECORD = "run.json"
@@ -42,7 +44,7 @@ TENSORBOARD = "tensorboard"
 CHECKPOINTS = "checkpoints"
 BEST_MODEL = "model"
 REPLACED_MODEL = f".{BEST_MODEL}.old"
-"""Where a best model is while another one replaces it (see `swissbert.files.write_folder`)."""
+"""Where a best model is while another one replaces it (see `replaced`)."""
 
 CHECKPOINT_PARAMETERS = "parameters.safetensors"
 CHECKPOINT_OPTIMIZER = "optimizer.safetensors"
@@ -63,6 +65,11 @@ def best_model(folder: Path) -> Path:
         if (folder / RUN_CONFIG).is_file() and is_model_folder(candidate):
             return candidate
     return folder
+
+
+def replaced(folder: Path) -> Path:
+    """Return where a folder is for the moment in which `swissbert.files.write_folder` replaces it."""
+    return folder.with_name(f".{folder.name}.old")
 
 
 def run_folder(folder: Path) -> Path | None:

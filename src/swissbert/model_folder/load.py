@@ -1,15 +1,16 @@
 """Find and read a model folder."""
 
+import json
+import math
 import os.path
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-
+from swissbert.checksums import Digest, check_files, checksum, warn
 from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.checkpoint import mismatch, read_encoder
+from swissbert.encoder.weights import need_finite, open_file
 from swissbert.errors import SwissbertError
 from swissbert.kinds import Kind
 from swissbert.model.heads.base import Head
@@ -19,15 +20,26 @@ from swissbert.model_folder.description import Description, read_description
 from swissbert.model_folder.hub import is_hub_id, pull
 from swissbert.model_folder.network import build_network, outside_encoder
 from swissbert.model_folder.origin import base_folder
+from swissbert.model_folder.steady import read_steadily
+from swissbert.paths import check_path
 
 
 class Stored(NamedTuple):
-    """The parts of a model as a folder holds them; the network is on the CPU, in fp32 and eval mode."""
+    """The parts of a model as a folder holds them; the network is on the CPU, in fp32 and eval mode.
+
+    Attributes:
+        network: Encoder and heads.
+        tokenizer: The encoder's tokenizer.
+        description: Tasks, settings, scores and provenance.
+        folder: The folder.
+        fingerprint: A checksum of everything that answers depend on, as it was read.
+    """
 
     network: MultitaskModel
     tokenizer: Tokenizer
     description: Description
     folder: Path
+    fingerprint: str
 
 
 def resolve_folder(name: str | Path) -> Path:
@@ -41,7 +53,13 @@ def resolve_folder(name: str | Path) -> Path:
         SwissbertError: If there is no such model.
     """
     path = layout.MINI if str(name) == "mini" else Path(name)
-    for candidate in (path, path / layout.BEST_MODEL, path / layout.REPLACED_MODEL):
+    places = [
+        path,
+        path / layout.BEST_MODEL,
+        path / layout.REPLACED_MODEL,
+        *([layout.replaced(path)] if path.name else []),
+    ]
+    for candidate in places * 2:  # once more, as the folder may be renamed in between
         if (candidate / layout.DESCRIPTION).is_file():
             return candidate
     if path.is_dir():
@@ -63,7 +81,7 @@ def read_model(
     heads: Mapping[str, type[Head]] | None = None,
     kinds: Mapping[str, Kind] | None = None,
 ) -> Stored:
-    """Read a model.
+    """Read a model, whole and undamaged, also while a run replaces it.
 
     Args:
         name: See `resolve_folder`.
@@ -73,13 +91,23 @@ def read_model(
     Raises:
         SwissbertError: Names file and reason.
     """
-    folder = resolve_folder(name)
+    check_path(name, "model")
+    return read_steadily(lambda: resolve_folder(name), lambda folder: _read(folder, heads, kinds))
+
+
+def _read(folder: Path, heads: Mapping[str, type[Head]] | None, kinds: Mapping[str, Kind] | None) -> Stored:
     description = read_description(folder, kinds)
-    base = folder  # the folder with the vocabulary
+    _check_files(folder, description)
+    if description.compact is None:
+        return _read_with(folder, folder, description, heads)
+    return read_steadily(lambda: base_folder(folder), lambda base: _read_with(base, folder, description, heads))
+
+
+def _read_with(base: Path, folder: Path, description: Description, heads: Mapping[str, type[Head]] | None) -> Stored:
+    """Read a model; `base` is the folder with the vocabulary, that of the base encoder for a compact folder."""
     if description.compact is None:
         encoder = read_encoder(folder)
     else:
-        base = base_folder(folder)
         compact.check(description.compact, folder, base)
         encoder = compact.read_delta(folder, base)
     longest, limit = description.encoder.max_length, encoder.config.max_positions
@@ -87,6 +115,7 @@ def read_model(
         where = folder / layout.DESCRIPTION
         raise SwissbertError(f"{where}: encoder.max_length is {longest}, but this encoder takes at most {limit} tokens")
     _check_heads(description, heads or {}, folder)
+    _check_sizes(description, heads or {}, encoder.config.hidden_size, folder / layout.HEADS)
     network = build_network(
         encoder, description.tasks, description.model, freeze=description.encoder.freeze, heads=heads
     )
@@ -100,7 +129,32 @@ def read_model(
         raise SwissbertError(
             f"{base}: gives other tokens than when {folder} was written; use the same version of tokenizers"
         )
-    return Stored(network.eval(), tokenizer, description, folder)
+    return Stored(network.eval(), tokenizer, description, folder, _fingerprint(folder, description))
+
+
+def _check_files(folder: Path, description: Description) -> None:
+    """Compare the files of a folder with their checksums; log a line if it has none."""
+    if description.checksums:
+        check_files(description.checksums, folder / layout.DESCRIPTION)
+    elif description.compact is None:
+        warn(
+            f"{folder}: was written without checksums, so damage to its files would not be noticed; save the model again to "
+            "add them"
+        )
+
+
+def _fingerprint(folder: Path, description: Description) -> str:
+    """Return a checksum of a description and of the files that it has checksums of, or of those that are there."""
+    sums = {**(description.compact or {}), **(description.checksums or {})}
+    sums.pop(layout.DESCRIPTION, None)
+    for name in layout.ANSWER_FILES:
+        if name not in sums and (folder / name).is_file():
+            sums[name] = checksum(folder / name)
+    digest = Digest()
+    digest.update(
+        json.dumps([description.model_dump(mode="json", exclude={"checksums"}), sorted(sums.items())]).encode()
+    )
+    return digest.checksum
 
 
 def _check_heads(description: Description, heads: Mapping[str, type[Head]], folder: Path) -> None:
@@ -119,16 +173,40 @@ def _check_heads(description: Description, heads: Mapping[str, type[Head]], fold
             )
 
 
+def _check_sizes(description: Description, heads: Mapping[str, type[Head]], size: int, path: Path) -> None:
+    """Raise SwissbertError if the heads that a description asks for are larger than those in the file, before any is made.
+
+    Args:
+        description: The description.
+        heads: Head classes from outside the package, which may have any size.
+        size: Hidden size of the encoder.
+        path: The file of the heads.
+    """
+    own = [task for task in description.tasks if task.name not in heads]
+    needed = sum((task.outputs - 1) * size for task in own)  # a cosine has one output and no weights
+    if description.model.layer_sharing:
+        layers = sum(not task.is_pair for task in own) + any(task.is_pair for task in own)
+        needed += layers * size**2
+    with open_file(path) as weights:
+        held = sum(math.prod(weights.shape(name)) for name in weights.names)
+    if needed > held:
+        raise SwissbertError(
+            f"{path}: the tensors do not fit {layout.DESCRIPTION}: they hold {held:,} numbers, but its tasks take at least "
+            f"{needed:,}"
+        )
+
+
 def _load_heads(network: MultitaskModel, path: Path) -> None:
-    try:
-        stored = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise SwissbertError(f"{path}: not a readable safetensors file ({error})") from error
     modules = outside_encoder(network)
-    problems = mismatch(
-        {name: tuple(tensor.shape) for name, tensor in modules.state_dict().items()},
-        {name: tuple(tensor.shape) for name, tensor in stored.items()},
-    )
-    if problems:
-        raise SwissbertError(f"{path}: the tensors do not fit {layout.DESCRIPTION}: {problems}")
+    state = modules.state_dict()
+    with open_file(path) as weights:
+        problems = mismatch(
+            {name: tuple(tensor.shape) for name, tensor in state.items()},
+            {name: weights.shape(name) for name in weights.names},
+        )
+        if problems:
+            raise SwissbertError(f"{path}: the tensors do not fit {layout.DESCRIPTION}: {problems}")
+        stored = {name: weights.get(name) for name in weights.names}
+    for name, tensor in stored.items():
+        need_finite(tensor, name, path)
     modules.load_state_dict(stored)

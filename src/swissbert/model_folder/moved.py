@@ -4,8 +4,8 @@ import os.path
 from pathlib import Path
 
 from swissbert.errors import SwissbertError
-from swissbert.files import read_object
 from swissbert.model_folder.layout import RUN_RECORD
+from swissbert.reading import read_object
 
 
 def moved_folder(run: Path, path: str) -> Path | None:

@@ -10,11 +10,11 @@ from typing import Any
 
 from swissbert.config import data_path
 from swissbert.errors import SwissbertError
-from swissbert.files import sha256
 from swissbert.model_folder.description import read_table
 from swissbert.model_folder.encoders import encoder_folder, is_local
 from swissbert.model_folder.layout import RUN_CONFIG, WEIGHTS, best_model, run_folder
 from swissbert.model_folder.moved import moved_folder
+from swissbert.reading import sha256
 from swissbert.settings import read_toml, shown
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from swissbert.encoder.bert import Bert
 from swissbert.encoder.pooling import POOLINGS
-from swissbert.files import read_object
 from swissbert.model_folder.layout import DESCRIPTION, POOLING, is_model_folder
+from swissbert.reading import read_object
 from swissbert.settings import shown
 
 BY_MODES = {("cls",): "cls", ("mean",): "mean", ("cls", "mean"): "cls_mean"}

@@ -4,14 +4,19 @@ Only files of known names are uploaded, so neither pickles nor code are, and ``s
 """
 
 import json
+import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from typing import BinaryIO
 
+from swissbert.checksums import KEY, check_all, recorded, sealed
 from swissbert.errors import SwissbertError
 from swissbert.model_folder.description import read_table, without_paths
 from swissbert.model_folder.encoders import is_local
 from swissbert.model_folder.hub import NOT_THE_HUB, first_line, hub_errors, is_hub_id
 from swissbert.model_folder.layout import DESCRIPTION, MODEL_FILES, is_model_folder
+from swissbert.model_folder.steady import read_steadily
 from swissbert.version import __version__
 
 
@@ -31,12 +36,27 @@ def push(folder: Path, repo_id: str, private: bool = False, log: Callable[[str],
         The repository's address.
 
     Raises:
-        SwissbertError: If the folder is not a model folder that loads elsewhere, or the hub refuses.
+        SwissbertError: If the folder is not a model folder that loads elsewhere, a file was damaged, or the hub refuses.
     """
     if not is_hub_id(repo_id):
         raise SwissbertError(f"'{repo_id}' is not a valid repository id; it has the form OWNER/NAME")
+    with ExitStack() as stack:
+        description, files = read_steadily(lambda: folder, lambda folder: _opened(folder, stack))
+        return _push(description, files, repo_id, private, log)
+
+
+def _opened(folder: Path, stack: ExitStack) -> tuple[bytes, dict[str, BinaryIO]]:
+    """Return the description to push and the open files by name: they are uploaded as they are now."""
     description = _description(folder)
-    files = [name for name in MODEL_FILES if (folder / name).is_file()]
+    check_all(folder / DESCRIPTION)
+    names = [name for name in MODEL_FILES if (folder / name).is_file()]
+    return description, {name: stack.enter_context((folder / name).open("rb")) for name in names}
+
+
+def _push(
+    description: bytes, files: dict[str, BinaryIO], repo_id: str, private: bool, log: Callable[[str], object]
+) -> str:
+    """Upload files; see `push`."""
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 
     api = HfApi()
@@ -47,15 +67,14 @@ def push(folder: Path, repo_id: str, private: bool = False, log: Callable[[str],
             raise SwissbertError(
                 f"{repo_id}: exists on the hub and is public; make it private there, or choose a new name"
             )
-        log(f"pushing {len(files)} files, {sum((folder / name).stat().st_size for name in files) / 1e6:,.1f} MB")
+        log(
+            f"pushing {len(files)} files, {sum(os.stat(file.fileno()).st_size for file in files.values()) / 1e6:,.1f} MB"
+        )
         existing = {file.rfilename for file in info.siblings or []}
         api.create_commit(  # unlike upload_folder, never in several commits
             repo_id,
             [
-                *(
-                    CommitOperationAdd(name, description if name == DESCRIPTION else str(folder / name))
-                    for name in files
-                ),
+                *(CommitOperationAdd(name, description if name == DESCRIPTION else files[name]) for name in files),
                 *(CommitOperationDelete(name) for name in MODEL_FILES if name in existing and name not in files),
             ],
             commit_message=f"Model of swissbert {__version__}",
@@ -85,6 +104,9 @@ def _description(folder: Path) -> bytes:
     public = without_paths(table)
     if public == table:
         return path.read_bytes()
+    if sums := recorded(table, path):
+        own = sealed(public, DESCRIPTION)
+        public = {**public, KEY: {**sums, **(own[KEY] if DESCRIPTION in sums else {})}}
     return (json.dumps(public, indent=2, ensure_ascii=False) + "\n").encode()
 
 

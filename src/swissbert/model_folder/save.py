@@ -8,14 +8,16 @@ from typing import Any
 
 from safetensors.torch import save_file
 
+from swissbert.checksums import sealed
 from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.checkpoint import write_encoder
-from swissbert.files import sha256, write_folder
+from swissbert.files import write_folder
 from swissbert.model.multitask import MultitaskModel
 from swissbert.model_folder import compact, layout
 from swissbert.model_folder.card import card
 from swissbert.model_folder.description import Description, without_paths
 from swissbert.model_folder.network import outside_encoder
+from swissbert.reading import sha256
 
 
 def save_model(
@@ -46,19 +48,20 @@ def save_model(
         state = outside_encoder(network).state_dict()
         heads = {name: tensor.detach().float().contiguous().cpu() for name, tensor in state.items()}
         save_file(heads, new / layout.HEADS)
-        checksums = None
+        from_base = None
         if base is not None:
             compact.write_delta(new, network.encoder, base)
-            checksums = compact.checksums(new, base) | {compact.TOKENIZER: tokenizer.fingerprint}
+            from_base = compact.checksums(base) | {compact.TOKENIZER: tokenizer.fingerprint}
         else:
             write_encoder(network.encoder, new)
             tokenizer.save(new, description.encoder.max_length)
-        written = description.model_copy(update={"compact": checksums})
-        text = json.dumps(_table(written), indent=2, ensure_ascii=False)
-        (new / layout.DESCRIPTION).write_text(text + "\n", encoding="utf-8")
-        (new / layout.CARD).write_text(card(written), encoding="utf-8")
         for name, content in (extra or {}).items():
             (new / name).write_text(content, encoding="utf-8")
+        written = description.model_copy(update={"compact": from_base, "checksums": None})
+        files = [new / name for name in layout.ANSWER_FILES if (new / name).is_file()]
+        text = json.dumps(sealed(_table(written), layout.DESCRIPTION, files), indent=2, ensure_ascii=False)
+        (new / layout.DESCRIPTION).write_text(text + "\n", encoding="utf-8")
+        (new / layout.CARD).write_text(card(written), encoding="utf-8")
 
     write_folder(folder, fill)
 

@@ -16,6 +16,7 @@ INVALID_JSON = "the body is not valid JSON"
 ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorShape, "description": "The body is not valid JSON"},
     401: {"model": ErrorShape, "description": "The API key is missing or wrong"},
+    403: {"model": ErrorShape, "description": "The header Host or Origin names another server or page"},
     408: {"model": ErrorShape, "description": "The body took too long to arrive"},
     413: {"model": ErrorShape, "description": "The body is too large"},
     415: {"model": ErrorShape, "description": "The content type is not application/json, or the body is compressed"},

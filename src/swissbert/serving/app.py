@@ -15,6 +15,7 @@ from swissbert.inference.model import Model
 from swissbert.serving.api_errors import add_error_handlers
 from swissbert.serving.front import PREFIX, Front, public_prefix
 from swissbert.serving.guard import Guard
+from swissbert.serving.hosts import Hosts
 from swissbert.serving.routes import router
 from swissbert.serving.service import Service
 from swissbert.settings import shown
@@ -46,6 +47,7 @@ def make_app(
     key: str | None = None,
     deadline: float = 30.0,
     cors_origins: Sequence[str] = (),
+    hosts: Sequence[str] | None = None,
     root_path: str = "",
     **limits: int,
 ) -> FastAPI:
@@ -56,11 +58,12 @@ def make_app(
         key: API key that clients must send for all paths except the page, ``/livez`` and ``/readyz``; None for no key.
         deadline: Seconds that a request may wait for its results.
         cors_origins: Origins (``https://a.example``) whose pages may call the server from a browser.
+        hosts: Names under which the server may be asked, besides ``localhost`` and loopback addresses; None for any.
         root_path: Prefix under which a proxy serves the application, for instance ``/nlp``.
         limits: ``token_budget``, ``max_jobs`` and ``max_tokens`` of the `Batcher`.
 
     Raises:
-        SwissbertError: If predictions of the model contain NaN or infinity, or an origin or the prefix is not valid.
+        SwissbertError: If predictions of the model contain NaN or infinity, or an origin, a name or the prefix is not valid.
     """
     origins, root_path = [valid_origin(origin) for origin in cors_origins], valid_prefix(root_path)
     for task in model.tasks.values():  # fails early, and is the warm-up
@@ -95,6 +98,7 @@ def make_app(
         paths=paths | {"/", "/docs", DESCRIPTION},
         key=key,
         retry_after=service.retry_after,
+        hosts=None if hosts is None else Hosts(hosts, origins),
     )
     if origins:  # before the guard, which knows no preflight requests: they carry no key
         app.add_middleware(

@@ -15,6 +15,7 @@ import torch
 
 from swissbert.data.batches import pack
 from swissbert.data.tokens import TokenTable
+from swissbert.forking import renew_after_fork
 from swissbert.model.multitask import MultitaskModel
 from swissbert.serving.jobs import Answers, Job, QueueFull
 
@@ -46,11 +47,16 @@ class Batcher:
         self.model, self.token_budget = model.eval(), token_budget
         self.max_jobs, self.max_tokens = max_jobs, max_tokens
         self.on_batch = on_batch
+        self._tokens_per_second = 2000.0  # moving average
+        self._closed = self._last_was_custom = False
+        self.after_fork()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Start with an empty queue and a model thread, also in a process that was forked after the batcher was made."""
         self._queue: deque[Job] = deque()
         self._tokens = 0
-        self._tokens_per_second = 2000.0  # moving average
         self._changed = threading.Condition()
-        self._closed = self._last_was_custom = False
         self._thread = threading.Thread(target=self._run, name="swissbert-model", daemon=True)
         self._thread.start()
 
@@ -116,10 +122,11 @@ class Batcher:
             How many were removed.
         """
         with self._changed:
-            removed = [job for job in jobs if job in self._queue]
-            for job in removed:
-                self._queue.remove(job)
-                self._tokens -= job.tokens
+            cancelled = set(jobs)
+            removed = [job for job in self._queue if job in cancelled]
+            if removed:
+                self._queue = deque(job for job in self._queue if job not in cancelled)
+                self._tokens -= sum(job.tokens for job in removed)
         return len(removed)
 
     def close(self) -> None:
@@ -175,7 +182,7 @@ class Batcher:
             self._tokens_per_second += 0.1 * (rate - self._tokens_per_second)
             self.on_batch(tokens, len(batch))
             return results
-        except Exception as error:  # the thread has to survive any failure
+        except BaseException as error:  # the thread has to survive any failure, also a panic of a library
             if len(batch) == 1:
                 return [error]
         return [self._results([job])[0] for job in batch]

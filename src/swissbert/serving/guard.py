@@ -1,4 +1,4 @@
-"""ASGI middleware around the application: API key, body limits, load shedding, response headers and metrics."""
+"""ASGI middleware around the application: names of the server, API key, body limits, load shedding, response headers and metrics."""
 
 import asyncio
 import hmac
@@ -12,18 +12,25 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from swissbert.serving.api_errors import CLIENT_CLOSED, ApiError
+from swissbert.serving.bodies import check_values
+from swissbert.serving.hosts import Hosts
 from swissbert.serving.telemetry import ServerMetrics
+from swissbert.serving.turns import Turns
 
 MAX_BODY_BYTES = 512 * 1024
 """Size of a request body."""
 MAX_DISCARDED_BYTES = 16 * MAX_BODY_BYTES
 """Bytes of a too large body that are read and discarded: a client that is cut off while it sends sees no response."""
-MAX_UPLOADS = 256
-"""Bodies that are received at the same time."""
+MAX_UPLOADS = 128
+"""Bodies that are received at the same time; one more ends the one that has taken longest."""
 UPLOAD_SECONDS = 15.0
 """Seconds that a body may take to arrive."""
 OPEN_PATHS = ("/", "/docs", "/livez", "/readyz")
 """Paths that need no API key, like those under ``/page/``: their responses contain no texts or predictions."""
+HEALTH_PATHS = ("/livez", "/readyz")
+"""Paths that are answered at once, whatever else waits and under whatever name they are asked."""
+ENDINGS = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)
+"""What ends the program or a task, and is no failure of a request."""
 SECURITY_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -40,6 +47,7 @@ class Guard:
         paths: Paths that are counted by name; all others are counted as ``other``.
         key: API key that clients must send; None for no key.
         retry_after: Returns the seconds after which there may be room if the queue is full, else None.
+        hosts: Check of the headers Host and Origin; None for no check.
     """
 
     def __init__(
@@ -49,10 +57,13 @@ class Guard:
         paths: set[str],
         key: str | None,
         retry_after: Callable[[], int | None],
+        hosts: Hosts | None = None,
     ) -> None:
         self.app, self.metrics, self.paths, self.retry_after = app, metrics, paths, retry_after
         self.key = None if key is None else os.fsencode(key)
-        self.uploads = 0
+        self.hosts = hosts
+        self.turns = Turns()
+        self.uploads: dict[asyncio.Timeout, None] = {}  # the oldest first
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request, or pass on the application's lifespan events."""
@@ -74,7 +85,9 @@ class Guard:
             await self._handle(scope, receive, send_guarded)
         except ApiError as error:
             await _send_error(send_guarded, error)
-        except Exception as error:  # log the type only: a traceback could contain a client's text
+        except ENDINGS:
+            raise
+        except BaseException as error:  # also a panic of the tokenizer; logs the type, as a traceback may have texts
             print(f"swissbert: {type(error).__name__} while handling {path}", file=sys.stderr)
             if status == CLIENT_CLOSED:
                 message = "internal server error; the type of the error is logged, the text is not"
@@ -85,12 +98,18 @@ class Guard:
 
     async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check a request and pass it on. Raises `ApiError` if it is rejected."""
+        if scope["path"] in HEALTH_PATHS:
+            await self.app(scope, receive, send)
+            return
+        if self.hosts is not None:
+            self.hosts.check(scope["headers"])
         headers = {name.lower(): value for name, value in scope["headers"]}
         is_open = scope["path"] in OPEN_PATHS or scope["path"].startswith("/page/")
         if self.key is not None and not is_open and not self._has_key(headers):
             message = "this server requires an API key: send the header Authorization: Bearer KEY"
             raise ApiError(401, message, headers={"www-authenticate": "Bearer"})
         if scope["method"] != "POST" or is_open:
+            await self.turns.wait(0)
             await self.app(scope, receive, send)  # these routes do not read the body
             return
         if headers.get(b"content-type", b"").split(b";")[0].strip().lower() != b"application/json":
@@ -100,29 +119,42 @@ class Guard:
             raise ApiError(
                 415, f"the body is encoded as {name!r}; send it as it is, without the header content-encoding"
             )
-        if self.uploads >= MAX_UPLOADS:
-            raise ApiError.overloaded(1, "too many uploads at the same time; try again later")
         body = await self._receive_body(receive, headers.get(b"content-length", b"0"))
         if body is None:
             return
         if (seconds := self.retry_after()) is not None:
             self.metrics.rejected.inc()
             raise ApiError.overloaded(seconds)
+        await self.turns.wait(len(body))
+        check_values(body)
         await self.app(scope, _replay(body, receive), send)
 
     async def _receive_body(self, receive: Receive, declared: bytes) -> bytes | None:
-        """Receive the whole body; None if the client disconnects. Raises `ApiError` if it is too large or too slow."""
-        self.uploads += 1
+        """Receive the whole body; None if the client disconnects.
+
+        Raises:
+            ApiError: If it is too large or too slow, or among so many others that it has to make room.
+        """
+        if len(self.uploads) >= MAX_UPLOADS:  # most bodies take milliseconds, so the oldest one drips
+            oldest = next(iter(self.uploads))
+            del self.uploads[oldest]
+            if not oldest.expired():
+                oldest.reschedule(0)
         try:
-            async with asyncio.timeout(UPLOAD_SECONDS):
+            async with asyncio.timeout(UPLOAD_SECONDS) as limit:
+                self.uploads[limit] = None
                 body = await _read(receive, declared)
         except TimeoutError as error:
+            closing = {"connection": "close"}
+            if limit not in self.uploads:
+                message = "too many bodies are being received, and this one has taken longest; try again later"
+                raise ApiError(429, message, headers={"retry-after": "1", **closing}) from error
             message = f"the body took more than {UPLOAD_SECONDS:g} s to arrive"
-            raise ApiError(408, message, headers={"connection": "close"}) from error
+            raise ApiError(408, message, headers=closing) from error
         except ConnectionError:
             return None
         finally:
-            self.uploads -= 1
+            self.uploads.pop(limit, None)
         if body is None:
             raise ApiError(413, f"the body is larger than {MAX_BODY_BYTES:,} bytes")
         return body

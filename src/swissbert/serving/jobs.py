@@ -64,7 +64,7 @@ class Job:
         def settle() -> None:
             if self.future.done():
                 return
-            if isinstance(result, Exception):
+            if isinstance(result, BaseException):
                 self.future.set_exception(result)
             else:
                 self.future.set_result(result)

@@ -21,9 +21,10 @@ from swissbert.serving.schemas import (
     TaskShape,
 )
 from swissbert.serving.service import Service
+from swissbert.tasks import Task
 
 router = APIRouter()
-_KEY_RESPONSES: dict[int | str, dict[str, Any]] = {401: ERROR_RESPONSES[401]}
+_KEY_RESPONSES: dict[int | str, dict[str, Any]] = {status: ERROR_RESPONSES[status] for status in (401, 403)}
 
 
 def _service(request: Request) -> Service:
@@ -38,10 +39,12 @@ async def predict(request: Request, body: PredictBody) -> Response:
     is_list = isinstance(body.inputs, list)
     inputs = body.inputs if isinstance(body.inputs, list) else [body.inputs]
     names = [body.tasks] if isinstance(body.tasks, str) else body.tasks
-    tasks = [service.tasks_for(given, names, f"inputs.{i}" if is_list else "inputs") for i, given in enumerate(inputs)]
-    results = await service.predict(request, inputs, tasks)
-    answers = [{name: answer.as_json() for name, answer in result.items()} for result in results]
-    return JSONResponse({"answers": answers})
+    chosen: dict[bool, list[Task]] = {}  # for single texts and for pairs
+    for i, given in enumerate(inputs):
+        if given.is_pair not in chosen:
+            chosen[given.is_pair] = service.tasks_for(given, names, f"inputs.{i}" if is_list else "inputs")
+    content = await service.predict(request, inputs, [chosen[given.is_pair] for given in inputs])
+    return Response(content, media_type="application/json")
 
 
 @router.post("/v1/attention", responses=ERROR_RESPONSES, response_model=AttentionShape)

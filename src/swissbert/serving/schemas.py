@@ -1,8 +1,9 @@
 """Request and response models of the HTTP API, and the limits of requests."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticKnownError
 
 from swissbert.data.formats import unreadable
 
@@ -14,6 +15,8 @@ MAX_CHARACTERS = 10_000
 """Characters per text."""
 MAX_TOTAL_CHARACTERS = 100_000
 """Characters of all texts of a request."""
+MAX_FIELDS = 16
+"""Fields of an object of a body; all of them have fewer."""
 MAX_ATTENTION_TOKENS = 64
 """Tokens per attention request; the response grows with their square."""
 
@@ -37,12 +40,25 @@ class Body(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _few_fields(cls, value: Any) -> Any:
+        """Refuse objects of many fields as a whole, because each unknown one is an error of its own."""
+        if isinstance(value, dict) and len(value) > MAX_FIELDS:
+            raise ValueError(f"an object of {len(value):,} fields, but it may have {', '.join(cls.model_fields)}")
+        return value
+
 
 class Input(Body):
     """A text, or a pair of texts for pair tasks."""
 
     text: Text
     text_pair: Text | None = None
+
+    @property
+    def is_pair(self) -> bool:
+        """Whether it is a pair of texts."""
+        return self.text_pair is not None
 
     @property
     def characters(self) -> int:
@@ -59,6 +75,9 @@ def _as_objects(value: object) -> object:
     """Turn the texts of a list, and its pairs of texts, into the objects that stand for them."""
     if not isinstance(value, list):
         return _as_object(value)
+    if len(value) > MAX_INPUTS:  # before they are looked at
+        context = {"field_type": "List", "max_length": MAX_INPUTS, "actual_length": len(value)}
+        raise PydanticKnownError("too_long", context)
     return [
         {"text": item[0], "text_pair": item[1]}
         if isinstance(item, list) and len(item) == 2 and all(isinstance(text, str) for text in item)
@@ -69,7 +88,7 @@ def _as_objects(value: object) -> object:
 
 Pair = Annotated[list[Text], Field(min_length=2, max_length=2)]
 Inputs = Annotated[
-    Input | Annotated[list[Input], Field(min_length=1, max_length=MAX_INPUTS)],
+    Input | Annotated[list[Input], Field(min_length=1, max_length=MAX_INPUTS, fail_fast=True)],
     BeforeValidator(
         _as_objects,
         json_schema_input_type=Text
@@ -88,7 +107,7 @@ class PredictBody(Body):
     """
 
     inputs: Inputs
-    tasks: Name | Annotated[list[Name], Field(min_length=1, max_length=64)] | None = None
+    tasks: Name | Annotated[list[Name], Field(min_length=1, max_length=64, fail_fast=True)] | None = None
 
 
 class AttentionBody(Input):

@@ -1,23 +1,31 @@
 """Serves the application until a signal stops it, then finishes the requests in progress."""
 
-import ipaddress
+import gc
 import math
 import os
 import signal
 import socket
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
+from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
 
 from swissbert.errors import SwissbertError
+from swissbert.serving.connection import Clients, Connection
+from swissbert.serving.hosts import is_loopback
 
 API_KEY = "SWISSBERT_API_KEY"
 """Environment variable with the API key that clients must send."""
 MIN_KEY_LENGTH = 16
-BACKLOG = 2048
+BACKLOG = 512
 """Connections that may wait to be accepted."""
+MAX_CONNECTIONS = 1024
+"""Open connections, where the process may open enough files."""
+OTHER_FILES = 64
+"""Files that the process needs besides connections."""
 
 
 def key_for(host: str) -> str | None:
@@ -33,7 +41,7 @@ def key_for(host: str) -> str | None:
         SwissbertError: If the key is missing on another address, or too short.
     """
     key = os.environ.get(API_KEY, "").strip() or None
-    if key is None and not _is_loopback(host):
+    if key is None and not is_loopback(host):
         raise SwissbertError(
             f"host '{host}' is reachable from other machines, so an API key is required: set {API_KEY} to at least "
             f"{MIN_KEY_LENGTH} characters"
@@ -43,19 +51,19 @@ def key_for(host: str) -> str | None:
     return key
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 class _Server(uvicorn.Server):
-    """A server that reports the shutdown and returns after it; uvicorn's own raises the signal again at the end."""
+    """A server that reports its start, when signals are handled already, and the shutdown, after which it returns.
 
+    uvicorn's own raises the signal again at the end.
+    """
+
+    on_startup: Callable[[], None]
     on_shutdown: Callable[[], None]
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then report it."""
+        await super().startup(sockets)
+        self.on_startup()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         self.on_shutdown()
@@ -76,8 +84,11 @@ def serve(app: FastAPI, host: str, port: int, on_listening: Callable[[str], None
         SwissbertError: If the address cannot be listened on.
     """
     listener = _listen(host, port)
+    clients = Clients(_most_connections())
     config = uvicorn.Config(
         app,
+        http=cast(type[Connection], partial(Connection, clients=clients)),
+        backlog=BACKLOG,
         log_level="error",  # invalid requests are answered, not logged
         access_log=False,
         ws="none",
@@ -88,11 +99,32 @@ def serve(app: FastAPI, host: str, port: int, on_listening: Callable[[str], None
     server = _Server(config)
     server.on_shutdown = lambda: setattr(app.state.service, "draining", True)
     name = f"[{host}]" if ":" in host else host
-    on_listening(f"http://{name}:{listener.getsockname()[1]}")
+    gc.collect()
+    gc.freeze()  # collecting the garbage of a large body then looks at that body, not at all objects of the libraries
+    url = f"http://{name}:{listener.getsockname()[1]}"
+    server.on_startup = lambda: on_listening(url)
     try:
         server.run(sockets=[listener])
     finally:
         listener.close()
+
+
+def _most_connections() -> int:
+    """Return how many connections may be open, so that new ones and other files find room in the limit of the system."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return MAX_CONNECTIONS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_CONNECTIONS + BACKLOG + OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return (
+        MAX_CONNECTIONS
+        if soft == resource.RLIM_INFINITY
+        else max(OTHER_FILES, min(MAX_CONNECTIONS, soft - BACKLOG - OTHER_FILES))
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:

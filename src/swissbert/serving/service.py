@@ -33,7 +33,8 @@ PART_JOBS, PART_TOKENS = 64, 8_192
 WAIT_SECONDS = 0.05
 """Time between attempts to queue the next part of a request."""
 INLINE_CHARACTERS = 2_000
-"""Inputs up to this many characters are tokenized on the event loop, longer ones in a worker thread."""
+INLINE_INPUTS = 16
+"""Up to so many characters and inputs a request is tokenized and answered on the event loop, else in a worker thread."""
 
 Result = TypeVar("Result")
 
@@ -56,6 +57,7 @@ class Service:
         self.batcher = Batcher(model.network, on_batch=self.metrics.observe_batch, **limits)
         self.metrics.watch_queue(lambda: self.batcher.queued)
         self.draining = False
+        self._half_closed: dict[asyncio.Future[list[Any]], list[Job]] = {}  # of clients that closed their side
         self._tokenizing = self._tokenizing_custom = 0  # jobs in worker threads: not yet queued, but they need room
 
     @property
@@ -65,6 +67,8 @@ class Service:
 
     def retry_after(self) -> int | None:
         """Return the seconds after which there may be room if there is none now, else None."""
+        if self.batcher.is_full:
+            self._make_room()
         return self.batcher.retry_after if self.batcher.is_full else None
 
     def tasks_for(self, given: Input, names: list[str] | None, field: str) -> list[Task]:
@@ -83,24 +87,20 @@ class Service:
             if name not in tasks:
                 known = f"{nearest(name[:80], tasks)} (the tasks are {', '.join(tasks)})"
                 raise ApiError(422, f"tasks: there is no task '{name[:80]}'{known}", "tasks")
-        is_pair = given.text_pair is not None
         try:
-            fitting = tasks_for(list(tasks.values()), is_pair, names)
+            fitting = tasks_for(list(tasks.values()), given.is_pair, names)
         except SwissbertError as error:
-            remedy = "leave out text_pair" if is_pair else "add text_pair"
+            remedy = "leave out text_pair" if given.is_pair else "add text_pair"
             raise ApiError(422, f"{field}: {error}; {remedy}", field) from error
         return [tasks[name] for name in dict.fromkeys(names)] if names else fitting
 
-    async def predict(self, request: Request, inputs: list[Input], tasks: list[list[Task]]) -> list[dict[str, Answer]]:
-        """Answer the inputs of one request.
+    async def predict(self, request: Request, inputs: list[Input], tasks: list[list[Task]]) -> bytes:
+        """Return the JSON response to the inputs of one request.
 
         Args:
             request: The HTTP request; if its client disconnects, jobs that wait are cancelled.
             inputs: The inputs.
             tasks: The tasks of each input.
-
-        Returns:
-            Answers by task name, for each input in its place.
 
         Raises:
             ApiError: 422 for too many characters or tokens, 429 if the queue is full or the deadline passes.
@@ -120,10 +120,9 @@ class Service:
             for table, chosen in zip(tables, tasks, strict=True)
         ]
         results: list[Answers] = await self._results(request, jobs)
-        return [
-            {task.name: _answer(task, result, table) for task in chosen}
-            for table, chosen, result in zip(tables, tasks, results, strict=True)
-        ]
+        if len(jobs) <= INLINE_INPUTS:
+            return answers_json(tasks, tables, results)
+        return await asyncio.to_thread(answers_json, tasks, tables, results)
 
     async def attention(self, request: Request, body: AttentionBody) -> bytes:
         """Return the JSON response of an attention request.
@@ -146,11 +145,9 @@ class Service:
         self, characters: int, jobs: int, make: Callable[[], Result], is_custom: bool = False
     ) -> Result:
         """Check that the queue has room for jobs, then tokenize them: on the event loop, or in a worker thread."""
-        try:
-            self.batcher.check_room(self._tokenizing + jobs, self._tokenizing_custom + 1 if is_custom else 0)
-        except QueueFull as error:
-            raise self._overloaded(error) from error
-        if characters <= INLINE_CHARACTERS:
+        custom = self._tokenizing_custom + 1 if is_custom else 0
+        self._find_room(lambda: self.batcher.check_room(self._tokenizing + jobs, custom))
+        if characters <= INLINE_CHARACTERS and jobs <= INLINE_INPUTS:
             return make()
         self._tokenizing += jobs
         self._tokenizing_custom += is_custom
@@ -189,23 +186,27 @@ class Service:
             ApiError: 429 if the queue is full or the deadline passes; 499 if the client disconnects.
         """
         first, *rest = _parts(jobs)
-        try:
-            self.batcher.submit(first)
-        except QueueFull as error:
-            raise self._overloaded(error) from error
+        self._find_room(lambda: self.batcher.submit(first))
         results = asyncio.ensure_future(self._all_parts(first, rest))
         disconnected = asyncio.ensure_future(_disconnected(request))
         both: set[asyncio.Future[Any]] = {results, disconnected}
+        state = request.scope.get("state", {})
+        state["on_half_closed"] = lambda: self._half_closed.update({results: jobs})
+        if "is_half_closed" in state:
+            self._half_closed[results] = jobs
         try:
             done, _ = await asyncio.wait(both, timeout=self.deadline, return_when=asyncio.FIRST_COMPLETED)
-            if results in done:
+            if results in done and not results.cancelled():
                 return results.result()
+            if results in done:
+                raise ApiError.overloaded(self.batcher.retry_after)
             if disconnected in done:
                 raise ApiError(CLIENT_CLOSED, "the client closed the connection")
             raise ApiError.overloaded(
                 self.batcher.retry_after, f"no result within {self.deadline:g} s; try again later"
             )
         finally:
+            self._half_closed.pop(results, None)
             self.metrics.dropped.inc(self.batcher.cancel(jobs))
             disconnected.cancel()
             if not results.cancel() and not results.cancelled():
@@ -230,9 +231,29 @@ class Service:
             part = following
         return results
 
-    def _overloaded(self, error: QueueFull) -> ApiError:
-        self.metrics.rejected.inc()
-        return ApiError.overloaded(error.retry_after)
+    def _find_room(self, attempt: Callable[[], None]) -> None:
+        """Do something that needs room in the queue, if need be in the place of clients that have probably gone.
+
+        Raises:
+            ApiError: 429 if there is no room.
+        """
+        for is_last in (False, True):
+            try:
+                attempt()
+            except QueueFull as error:
+                if is_last or not self._make_room():
+                    self.metrics.rejected.inc()
+                    raise ApiError.overloaded(error.retry_after) from error
+            else:
+                break
+
+    def _make_room(self) -> bool:
+        """Drop the work of clients that closed their side: most have gone. Returns whether there were any."""
+        gone = dict(self._half_closed)
+        for results, jobs in gone.items():
+            self.metrics.dropped.inc(self.batcher.cancel(jobs))
+            results.cancel()
+        return bool(gone)
 
 
 def _answer(task: Task, result: Answers, table: TokenTable) -> Answer:
@@ -258,6 +279,23 @@ async def _disconnected(request: Request) -> None:
     """Return once the client disconnects."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+def answers_json(tasks: list[list[Task]], tables: list[TokenTable], results: list[Answers]) -> bytes:
+    """Write the answers to the inputs of a request as JSON.
+
+    Args:
+        tasks: The tasks of each input.
+        tables: The tokens of each input.
+        results: What the model gave for each input.
+    """
+    answers = (
+        {task.name: _answer(task, result, table).as_json() for task in chosen}
+        for chosen, table, result in zip(tasks, tables, results, strict=True)
+    )
+    # one input at a time: a single call of json.dumps would hold the GIL until it ends
+    rows = [json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":")) for row in answers]
+    return f'{{"answers":[{",".join(rows)}]}}'.encode()
 
 
 def attention_json(model: Model, table: TokenTable, body: AttentionBody) -> bytes:

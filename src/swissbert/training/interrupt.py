@@ -1,4 +1,4 @@
-"""Stopping a run by Ctrl-C or SIGTERM."""
+"""Stopping a run by Ctrl-C, SIGTERM or SIGHUP."""
 
 import signal
 import threading
@@ -8,12 +8,15 @@ from types import FrameType
 
 from swissbert.display import Display
 
+SIGNALS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+
 
 @contextmanager
 def stop_signal(display: Display) -> Iterator[threading.Event]:
-    """Yield an event that Ctrl-C or SIGTERM sets. A second Ctrl-C interrupts at once.
+    """Yield an event that Ctrl-C, SIGTERM or SIGHUP sets. A second Ctrl-C interrupts at once.
 
-    Signal handlers are restored afterwards. Outside the main thread, where Python allows no handlers, the event is never
+    Cluster schedulers send SIGTERM before they end a job, and a terminal that is closed sends SIGHUP. Signals that are
+    ignored, as SIGHUP is under ``nohup``, stay ignored. Signal handlers are restored afterwards. Outside the main thread, where Python allows no handlers, the event is never
     set.
     """
     event = threading.Event()
@@ -23,10 +26,13 @@ def stop_signal(display: Display) -> Iterator[threading.Event]:
 
     def handler(number: int, frame: FrameType | None) -> None:
         event.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if signal.SIGINT in before:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         display.say("stopping after this step; its state is saved (a second Ctrl-C stops at once and saves nothing)")
 
-    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, handler) for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN
+    }
     try:
         yield event
     finally:

@@ -6,13 +6,17 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
+from swissbert.checksums import Digest, digest_of, warn
+from swissbert.errors import SwissbertError
 from swissbert.evaluation import Scores
-from swissbert.files import writing
+from swissbert.files import make_folder, sync_folder, whole_bytes, writing
 from swissbert.metrics import higher_is_better, shown_as
 from swissbert.model_folder import layout
+from swissbert.wording import shortened
 
 TENSORBOARD = importlib.util.find_spec("tensorboard") is not None
 """Whether tensorboard is installed."""
@@ -21,22 +25,45 @@ TENSORBOARD = importlib.util.find_spec("tensorboard") is not None
 class MetricsLog:
     """``metrics.jsonl``, with one object per step and per evaluation, and TensorBoard if it is installed.
 
-    When a run resumes, entries of steps after its checkpoint are removed, so that no step occurs twice.
+    When a run resumes, entries of steps after its checkpoint are removed, so that no step occurs twice. The checkpoint has
+    size and checksum of the log; where they differ, lines that cannot be read are removed, and what is missing is said.
 
     Args:
         folder: The run folder.
         step: Steps done by the checkpoint; 0 for a new run.
         tensorboard: Whether ``tensorboard/`` is written, if tensorboard is installed.
+        size: Bytes of the log that belong to the checkpoint; None if it does not say.
+        checksum: Checksum of these bytes.
+        log: Receives a line if the log was damaged.
+
+    Attributes:
+        digest: Size and checksum of the log.
     """
 
-    def __init__(self, folder: Path, step: int, *, tensorboard: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        step: int,
+        *,
+        tensorboard: bool,
+        size: int | None = None,
+        checksum: str | None = None,
+        log: Callable[[str], object] = warn,
+    ) -> None:
         path = folder / layout.METRICS_LOG
         self._path = path
+        self.digest = Digest()
         with writing(path):
-            kept = _lines_up_to(path, step)
+            if step > 0 and path.exists() and size is not None:
+                self.digest = digest_of(path, size)
+            if step > 0 and (size is None or self.digest.checksum != checksum):
+                if line := mend(path, step, is_known=size is not None):
+                    log(line)
+                self.digest = digest_of(path)
             self._file = path.open("r+b" if path.exists() else "w+b", buffering=0)
-            self._file.truncate(kept)
-            self._file.seek(kept)
+            self._file.truncate(self.digest.size)
+            self._file.seek(self.digest.size)
+            sync_folder(folder)
         self._board = _Board(folder / layout.TENSORBOARD, step) if tensorboard and TENSORBOARD else None
 
     def write(self, record: dict[str, object]) -> None:
@@ -47,6 +74,7 @@ class MetricsLog:
             if self._file.write(line) != len(line):
                 self._file.truncate(before)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.digest.update(line)
         if self._board is not None:
             self._board.write(record)
 
@@ -54,6 +82,8 @@ class MetricsLog:
         """Flush what was written to disk, so that a checkpoint is never ahead of the log."""
         with writing(self._path):
             os.fsync(self._file.fileno())
+        if self._board is not None:
+            self._board.sync()
 
     def close(self) -> None:
         """Flush everything to disk and close the files."""
@@ -110,8 +140,9 @@ class _Board:
 
         self._path = folder / f"events.out.tfevents.{time.time_ns()}"
         with writing(self._path):
-            folder.mkdir(exist_ok=True)
+            make_folder(folder)
             self._file = self._path.open("wb", buffering=0)
+            sync_folder(folder)
         self._records, self._event = RecordWriter(self._file), Event
         self._append(file_version="brain.Event:2")
         start = SessionLog(status=SessionLog.START)  # hides later steps in earlier files
@@ -121,6 +152,11 @@ class _Board:
         """Write every number of a record at its ``step``."""
         values = [{"tag": name, "simple_value": value} for name, value in _numbers(record) if name != "step"]
         self._append(step=record["step"], summary={"value": values})
+
+    def sync(self) -> None:
+        """Flush the file to disk."""
+        with writing(self._path):
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
         """Close the file."""
@@ -140,16 +176,74 @@ def _numbers(node: object, name: str = "") -> Iterator[tuple[str, float]]:
         yield name, node
 
 
-def _lines_up_to(path: Path, step: int) -> int:
-    """Return the size in bytes of the leading complete lines of steps up to `step`."""
-    size = 0
-    if path.exists():
-        for line in path.read_bytes().splitlines(keepends=True):
-            try:
-                number = json.loads(line)["step"]
-            except (ValueError, KeyError, TypeError):
-                break
-            if number > step or not line.endswith(b"\n"):
-                break
-            size += len(line)
-    return size
+def read_entries(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """Read the entries of ``metrics.jsonl`` that can be read, and count the lines that cannot.
+
+    Raises:
+        SwissbertError: If the file cannot be read.
+    """
+    entries, damaged = [], 0
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                if (entry := _entry(line)) is not None:
+                    entries.append(entry)
+                elif line.endswith(b"\n"):  # else the last one, of a process that was killed
+                    damaged += 1
+    except FileNotFoundError:
+        return [], 0
+    except OSError as error:
+        raise SwissbertError(f"{path}: cannot be read ({error.strerror or error})") from error
+    return entries, damaged
+
+
+def mend(path: Path, step: int, *, is_known: bool) -> str:
+    """Rewrite ``metrics.jsonl`` with its readable entries of steps up to `step`, each once and in order.
+
+    Args:
+        path: The file, which may be missing.
+        step: Steps done by the checkpoint.
+        is_known: Whether the log is known to differ from what was written; else it may be whole.
+
+    Returns:
+        A line about what was found, or nothing if the log is whole as far as can be told.
+    """
+    kept: dict[tuple[int, bool], dict[str, Any]] = {}
+    entries, damaged = read_entries(path)
+    for entry in entries:
+        if 0 < entry["step"] <= step:
+            kept.setdefault((entry["step"], "dev" in entry), entry)
+    missing = sorted(set(range(1, step + 1)) - {number for number, is_dev in kept if not is_dev})
+    with whole_bytes(path) as file:
+        file.writelines(json.dumps(kept[key]).encode() + b"\n" for key in sorted(kept))
+    findings = [
+        f"lines that cannot be read: {damaged:,}, which are removed" if damaged else "",
+        f"there are no entries of steps {_ranges(missing)}" if missing else "",
+    ]
+    if not any(findings) and is_known:
+        findings = ["no entry is missing, but figures in it may be wrong"]
+    text = "; ".join(filter(None, findings))
+    return f"{path}: is not as it was when step {step} was saved; {text}; the training itself is not affected" * bool(
+        text
+    )
+
+
+def _entry(line: bytes) -> dict[str, Any] | None:
+    """Return the entry of a line; None if it is damaged."""
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    is_whole = line.endswith(b"\n") and isinstance(entry, dict) and type(entry.get("step")) is int
+    return entry if is_whole else None
+
+
+def _ranges(numbers: Iterable[int]) -> str:
+    """Word rising numbers: ``3, 5 to 7``."""
+    ranges: list[list[int]] = []
+    for number in numbers:
+        if ranges and ranges[-1][1] == number - 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    return shortened([str(low) if low == high else f"{low} to {high}" for low, high in ranges], 8)

@@ -1,35 +1,41 @@
 """A training run: from settings to a run folder with the best model in it."""
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+from swissbert.checksums import Digest, check_all
 from swissbert.config import RunConfig, dump_config, load_config
 from swissbert.device import same_threads_afterwards
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import Scores, evaluate
-from swissbert.files import locked, recover, write_text, writing
+from swissbert.files import locked, make_folder, recover, sweep, write_text, writing
 from swissbert.model.heads.base import Head
 from swissbert.model.multitask import MultitaskModel
 from swissbert.model_folder import layout
-from swissbert.model_folder.description import FORMAT, Description
+from swissbert.model_folder.description import FORMAT, Description, read_table
 from swissbert.model_folder.load import resolve_folder
 from swissbert.model_folder.save import save_model
 from swissbert.mtl.balancing import Balancer
+from swissbert.paths import check_path
 from swissbert.selection import is_better_higher
 from swissbert.training.automatic import adopt_choices
-from swissbert.training.callbacks import notify
+from swissbert.training.best_model import check_best_model
+from swissbert.training.callbacks import Callback, notify
 from swissbert.training.comparison import Baselines, compare, comparison_lines
 from swissbert.training.coverage import coverage_lines
+from swissbert.training.first_step import watched
 from swissbert.training.fit import fit_heads
 from swissbert.training.interrupt import stop_signal
 from swissbert.training.loader import BatchLoader
 from swissbert.training.log import TENSORBOARD, MetricsLog, dev_entry, dev_line
 from swissbert.training.preparation import Data, Prepared, complete, in_memory, prepare, provenance
+from swissbert.training.record import read_record, run_of_checkpoint, write_record
 from swissbert.training.resume import (
+    Changes,
     check_settings,
     longer_lines,
     moved_lines,
@@ -38,13 +44,22 @@ from swissbert.training.resume import (
     with_stored_data,
     with_stored_meaning,
 )
-from swissbert.training.start import begin, outside_classes, resumed_hardware
-from swissbert.training.state import Progress, load_checkpoint, read_run_record, save_checkpoint
+from swissbert.training.start import (
+    begin,
+    compare_start,
+    difference_lines,
+    go_on,
+    kept_hardware,
+    outside_classes,
+    present_conditions,
+    without_record,
+)
+from swissbert.training.state import Progress, checkpoints, load_checkpoint, save_checkpoint
 from swissbert.training.step import StepRecord
 
 
 class Stopped(Exception):  # noqa: N818 (a stop on request is no error)
-    """A run was stopped by Ctrl-C or SIGTERM, and its state is saved.
+    """A run was stopped by Ctrl-C, SIGTERM or SIGHUP, and its state is saved.
 
     Attributes:
         out: The run folder.
@@ -106,7 +121,7 @@ def train(
 
     Raises:
         SwissbertError: For anything that a person has to correct; the state of the last checkpoint is kept.
-        Stopped: After Ctrl-C or SIGTERM; the state is saved.
+        Stopped: After Ctrl-C, SIGTERM or SIGHUP; the state is saved.
 
     Example::
 
@@ -114,6 +129,8 @@ def train(
     """
     config = config if isinstance(config, RunConfig) else load_config(config)
     out, display = Path(out), display or Display(quiet=True)
+    for path, argument in ((out, "out"), (config.data.dir, "data.dir"), (config.encoder.name, "encoder.name")):
+        check_path(path or "", argument)
     with locked(out), same_threads_afterwards():
         recover(out / layout.BEST_MODEL)
         data = in_memory(data)
@@ -125,19 +142,19 @@ def train(
         if has_run:
             config = with_stored_meaning(adopt_choices(config, stored_config(out, config)), out)
         changes = check_settings(config, out, resume)
-        record = read_run_record(out / layout.RUN_RECORD) if resume and (out / layout.RUN_RECORD).exists() else None
+        record = read_record(out) if resume else None
+        step = (checkpoints(out / layout.CHECKPOINTS) or [0])[-1]
         hardware, whole_steps = None, False
         if record is not None:
-            hardware, lines = resumed_hardware(config.train, record, out)
+            hardware = kept_hardware(config.train, record, step)
             whole_steps = record.get("format", 1) == 1
-            for line in [*moved_lines(changes, record), *lines]:
+            for line in moved_lines(changes, record):
                 display.say(line)
         prepared = prepare(config, display, hardware=hardware, data=data, heads=heads, whole_steps=whole_steps)
         run = Run(prepared, out, display, balancer=balancer, heads=heads, callbacks=callbacks)
-        begin(prepared, run.classes, out, record, changes)
+        run.start(record, changes, step)
         for line in longer_lines(changes, prepared.config, prepared.total):
             display.say(line)
-        write_text(out / layout.RUN_CONFIG, dump_config(prepared.config))
         return run.complete()
 
 
@@ -171,6 +188,10 @@ class Run:
         self.training_step = prepared.training_step(balancer)
         self.progress = Progress()
         self.classes = outside_classes(balancer, heads)
+        one_or_more = balancer if isinstance(balancer, Sequence) else [balancer] * (balancer is not None)
+        self._outside = [*map(type, one_or_more), *(heads or {}).values()]
+        self._record: dict[str, Any] = {}
+        self._is_same = True
         self._display, self._callbacks = display, callbacks
         self._checkpoints = out / layout.CHECKPOINTS
         self._notes: set[str] = set()  # those that have been shown
@@ -191,18 +212,87 @@ class Run:
         patience = self.config.train.patience
         return self.progress.step >= self.total or (patience is not None and self.progress.stale >= patience)
 
+    def start(self, record: Mapping[str, Any] | None, changes: Changes, step: int) -> None:
+        """Write the record and the settings of the run; compare those of a resumed run, and say what differs.
+
+        Args:
+            record: Contents of its ``run.json``, if there is one.
+            changes: Settings that change.
+            step: Step of its last checkpoint; 0 for a new run.
+
+        Raises:
+            SwissbertError: If something differs that must not; nothing is written then.
+        """
+        prepared, out = self.prepared, self.out
+        conditions = present_conditions(prepared, self.classes, self._outside, self._callbacks)
+        settings = dump_config(prepared.config)
+        if record is None:
+            if step:
+                self._display.say(without_record(out, prepared.config.train))
+                self._is_same = False
+            run = run_of_checkpoint(out, step) if step else None
+            self._record = begin(prepared, conditions, self.classes, out, run=run, step=step)
+            write_text(out / layout.RUN_CONFIG, settings)  # last: a folder with settings holds a run
+            return
+        if self._has_comparable_first_step and "first_step" in record and 0 < step < self.total:
+            conditions["first_step"] = self._repeated_first_step()
+        comparison = compare_start(prepared, conditions, out, record, step)
+        for line in difference_lines(comparison, changes, step):
+            self._display.say(line)
+        write_text(out / layout.RUN_CONFIG, settings)  # first: the record must not be ahead of the settings
+        self._is_same = not (comparison.differing or comparison.unknown or changes.allowed)
+        self._record = go_on(prepared, conditions, out, record, comparison, changes, step)
+
+    @property
+    def _has_comparable_first_step(self) -> bool:
+        """Whether the first step gives the same numbers every time: on a CPU, unless a callback may change the network."""
+        starts = [type(callback) for callback in self._callbacks if hasattr(callback, "on_start")]
+        changes = any(getattr(kind, "on_start", None) is not Callback.on_start for kind in starts)
+        return self.prepared.hardware.device.type == "cpu" and not changes
+
+    def _repeated_first_step(self) -> str | None:
+        """Compute the first step again, from the initial parameters, and return the checksum of its gradient.
+
+        The parameters and moments that it leaves are overwritten by those of the checkpoint.
+        """
+        with watched(self.training_step.optimizer) as gradient:
+            self.training_step(0, self.prepared.batches()(0), self.prepared.plan.rounds(0))
+        return gradient.checksum
+
     def complete(self) -> Result:
         """Train from the last checkpoint, or the beginning, to the end.
 
         Raises:
             SwissbertError: If a checkpoint cannot be read or something cannot be written.
-            Stopped: After Ctrl-C or SIGTERM; the state is saved.
+            Stopped: After Ctrl-C, SIGTERM or SIGHUP; the state is saved.
         """
         with writing(self._checkpoints):
-            self._checkpoints.mkdir(exist_ok=True)
-        self.progress = load_checkpoint(self._checkpoints, self.training_step.modules, self.training_step.optimizer)
+            make_folder(self._checkpoints)
+            sweep(self._checkpoints)
+        progress = load_checkpoint(
+            self._checkpoints, self.training_step.modules, self.training_step.optimizer, self._display.say
+        )
+        run = str(self._record.get("run", ""))
+        if progress.step and progress.run != run:
+            raise SwissbertError(
+                f"{self._checkpoints / f'step-{progress.step}'}: this checkpoint was written by another run than the "
+                f"{layout.RUN_RECORD} beside it; remove it to go on from the one before"
+            )
+        self._check_model(progress)
+        self.progress, line = check_best_model(
+            self.out, replace(progress, run=run), self.config.train, is_same=self._is_same
+        )
+        if line:
+            self._display.say(line)
         self._introduce()
-        log = MetricsLog(self.out, self.progress.step, tensorboard=self.config.train.tensorboard)
+        log = MetricsLog(
+            self.out,
+            self.progress.step,
+            tensorboard=self.config.train.tensorboard,
+            size=self.progress.log_bytes,
+            checksum=self.progress.log_checksum,
+            log=self._display.say,
+        )
         try:
             notify(self._callbacks, "on_start", self)
             self._loop(log)
@@ -212,13 +302,30 @@ class Run:
             raise
         log.close()
         folder = resolve_folder(self.out)
-        description = json.loads((folder / layout.DESCRIPTION).read_text(encoding="utf-8"))
+        scores = read_table(folder).get("scores", {})
         baselines = compare(self.prepared) if self.config.train.baseline else {}
-        for line in comparison_lines(self.prepared, description["scores"], baselines) if baselines else []:
+        for line in comparison_lines(self.prepared, scores, baselines) if baselines else []:
             self._display.say(line)
-        result = Result(folder, description["scores"], self.progress, baselines)
+        result = Result(folder, scores, self.progress, baselines)
         notify(self._callbacks, "on_end", result)
         return result
+
+    def _check_model(self, progress: Progress) -> None:
+        """Check that the best model of a resumed run is still there and whole, as it may stay the best.
+
+        Raises:
+            SwissbertError: If it is not; says what to do.
+        """
+        if progress.best_step is None:
+            return
+        try:
+            check_all(resolve_folder(self.out) / layout.DESCRIPTION)
+        except SwissbertError as error:
+            raise SwissbertError(
+                f"{self.out / layout.BEST_MODEL}: the best model so far, of step {progress.best_step}, is missing or "
+                f"damaged ({error}); put a copy of it there, or remove {self._checkpoints} and resume, which trains the run "
+                "from its beginning"
+            ) from error
 
     def _introduce(self) -> None:
         """Show what is about to be trained, and on which hardware."""
@@ -246,7 +353,7 @@ class Run:
         batches = self.prepared.batches()
         with stop_signal(self._display) as stop, self._display.steps(self.total, self.progress.step) as bar:
             while not self.is_complete:
-                record = self._step(batches)
+                record = self._step(batches) if self.progress.step else self._first_step(batches)
                 self.progress = self.progress.after_step(record.tokens, record.seconds)
                 done = self.progress.step
                 log.write({"step": done, **record.log_entry()})
@@ -257,7 +364,7 @@ class Run:
                 stopping = stop.is_set()
                 if done in ends or stopping or (every is not None and done % every == 0):
                     log.sync()  # a checkpoint is never ahead of the log
-                    self._save_checkpoint()
+                    self._save_checkpoint(log.digest)
                     bar.pause()
                 if stopping and not self.is_complete:
                     raise Stopped(done, self.total, self.out)
@@ -266,6 +373,15 @@ class Run:
         """Run the next optimizer step."""
         step = self.progress.step
         return self.training_step(step, batches(step), self.prepared.plan.rounds(step))
+
+    def _first_step(self, batches: BatchLoader) -> StepRecord:
+        """Run the first step, and record the checksum of its gradient, which a resumed run compares."""
+        if not self._has_comparable_first_step or not self._record:
+            return self._step(batches)
+        with watched(self.training_step.optimizer) as gradient:
+            record = self._step(batches)
+        self._record = write_record(self.out, {**self._record, "first_step": gradient.checksum})
+        return record
 
     def _evaluate(self, log: MetricsLog) -> None:
         """Score the dev rows, and save the model if it is the best so far."""
@@ -306,6 +422,7 @@ class Run:
         )
         save_model(self.out / layout.BEST_MODEL, prepared.network, prepared.tokenizer, description)
 
-    def _save_checkpoint(self) -> None:
+    def _save_checkpoint(self, log: Digest) -> None:
         step = self.training_step
+        self.progress = replace(self.progress, log_bytes=log.size, log_checksum=log.checksum)
         save_checkpoint(self._checkpoints, step.modules, step.optimizer, self.progress, self.config.train.keep)

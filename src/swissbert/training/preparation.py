@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -18,12 +19,13 @@ from swissbert.data.splits import Source
 from swissbert.data.tokens import Tokenizer
 from swissbert.device import Hardware, resolve_hardware
 from swissbert.display import Display
+from swissbert.encoder.bert import Bert
 from swissbert.encoder.checkpoint import read_pretrained
 from swissbert.environment import environment
 from swissbert.errors import SwissbertError, nearest
 from swissbert.model.heads.base import Head
 from swissbert.model.multitask import MultitaskModel
-from swissbert.model_folder.encoders import encoder_folder, left_behind
+from swissbert.model_folder.encoders import left_behind, read_encoder_folder
 from swissbert.model_folder.network import build_network
 from swissbert.model_folder.pooling import own_pooling
 from swissbert.mtl.balancing import Balancer, make_balancers
@@ -217,12 +219,17 @@ def build(
         SwissbertError: If there is no such encoder, it does not fit the settings, or a name in `heads` is not a task.
     """
     _refuse_unknown("heads", heads or {}, config)
-    folder = encoder_folder(config.encoder.name, config.encoder.revision)
-    encoder, notes, has_new_pooler = read_pretrained(folder, config.encoder.dropout, seed=config.seed)
-    if config.model.pooling is None:
-        name, line = own_pooling(folder, encoder, has_new_pooler=has_new_pooler)
-        config = with_pooling(config, name)
-        notes = [*notes, line]
+
+    def read(folder: Path) -> tuple[Bert, Tokenizer, list[str], list[str]]:
+        encoder, notes, has_new_pooler = read_pretrained(folder, config.encoder.dropout, seed=config.seed)
+        if config.model.pooling is None:
+            name, line = own_pooling(folder, encoder, has_new_pooler=has_new_pooler)
+            encoder.set_pooling(name)
+            notes = [*notes, line]
+        tokenizer = Tokenizer(folder, encoder.config.vocab_size)
+        return encoder, tokenizer, notes, [*filter(None, [left_behind(folder)]), *tokenizer.notes]
+
+    encoder, tokenizer, notes, more = read_encoder_folder(config.encoder.name, config.encoder.revision, read)
     limit = encoder.config.max_positions
     if fit_length(config, limit)[0].encoder.max_length > limit:
         raise SwissbertError(
@@ -234,11 +241,10 @@ def build(
             f"task '{pairs[0]}' has sentence pairs, but this encoder has one token type only; "
             "model.pair_encoding = false encodes the two sentences separately"
         )
-    tokenizer = Tokenizer(folder, encoder.config.vocab_size)
-    notes += [*filter(None, [left_behind(folder)]), *tokenizer.notes]
+    notes += more
     if tokenizer.longest is not None and tokenizer.longest < config.encoder.max_length:
         notes.append(
-            f"{folder}: made for texts of {tokenizer.longest} tokens (model_max_length); encoder.max_length = "
+            f"{tokenizer.folder}: made for texts of {tokenizer.longest} tokens (model_max_length); encoder.max_length = "
             f"{config.encoder.max_length} is used"
         )
     torch.manual_seed(config.seed)  # for the parameters of heads

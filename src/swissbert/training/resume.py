@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from swissbert.config import RunConfig, data_path, make_config
+from swissbert.config import MAY_CHANGE, RunConfig, data_path, make_config
 from swissbert.data.source_files import has_split_files
 from swissbert.errors import SwissbertError
 from swissbert.model_folder import layout
@@ -16,10 +16,12 @@ from swissbert.model_folder.moved import moved_folder
 from swissbert.older_settings import upgraded_task, upgraded_tasks, with_pooler
 from swissbert.setting_tables import apply_overrides, changed_settings, shown_change
 from swissbert.settings import read_toml, shown
+from swissbert.training.record import read_record
 from swissbert.training.state import read_run_record
 
 FREE = (
     "train.on_hardware_change",
+    "train.may_change",
     "train.checkpoint_every",
     "train.keep",
     "train.baseline",
@@ -42,14 +44,16 @@ class Changes:
     Attributes:
         moved: Where data and encoder are.
         longer: Limits for the length of the run.
+        allowed: Settings that its losses depend on and that ``train.may_change`` names.
     """
 
     moved: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     longer: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    allowed: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
 
 def stored_config(out: Path, like: RunConfig | None = None) -> RunConfig:
-    """Read the settings of a run folder.
+    """Read the settings that a run was trained with so far: those in its record, whatever became of ``config.toml``.
 
     Args:
         out: The run folder.
@@ -58,7 +62,9 @@ def stored_config(out: Path, like: RunConfig | None = None) -> RunConfig:
     Raises:
         SwissbertError: If it has none, or they are not settings of this version.
     """
-    return _validated(_stored_table(out), out, like=like)
+    edited, record = _stored_table(out), read_record(out) or {}
+    settings = record.get("settings")
+    return _validated(settings if isinstance(settings, dict) else edited, out, like=like)
 
 
 def resumable_config(out: Path, overrides: list[str] | None = None, data: str | None = None) -> RunConfig:
@@ -197,17 +203,32 @@ def check_settings(config: RunConfig, out: Path, resume: bool, *, may_change: bo
     differing = changed_settings(stored_config(out, config), config)
     moved = {key: values for key, values in differing.items() if LOCATION.fullmatch(key)}
     longer = {key: values for key, values in differing.items() if may_change and _is_longer(key, *values)}
-    refused = {key: values for key, values in differing.items() if key not in {*FREE, *moved, *longer}}
+    named = config.train.may_change if may_change else []
+    allowed = {
+        key: values
+        for key, values in differing.items()
+        if _setting(key) in named and key not in {*FREE, *moved, *longer}
+    }
+    refused = {key: values for key, values in differing.items() if key not in {*FREE, *moved, *longer, *allowed}}
     if refused:
         changes = "; ".join(shown_change(key, *values) for key, values in refused.items())
-        hint = "; a run that goes on can only become longer" if may_change and refused.keys() <= set(LENGTH) else ""
+        hint = ""
+        if may_change and refused.keys() <= set(LENGTH):
+            hint = "; a run that goes on can only become longer"
+        elif may_change and all(_setting(key) in MAY_CHANGE for key in refused):
+            hint = f"; train.may_change = {sorted({*map(_setting, refused), *named})} allows that"
         raise SwissbertError(f"{out}: settings differ from those the run began with: {changes}{hint}")
     if "train.epochs" in longer and config.sampling.method == "annealed":
         raise SwissbertError(
             f"{out}: train.epochs cannot change, because sampling.method = 'annealed' follows the number of epochs; "
             f"a new run with encoder.name = '{out}' begins with what this one has learned"
         )
-    return Changes(moved, longer)
+    return Changes(moved, longer, allowed)
+
+
+def _setting(key: str) -> str:
+    """Return the name by which ``train.may_change`` allows a setting; factors by task go by their table."""
+    return "loss.scale" if key.startswith("loss.scale") else key
 
 
 def _is_longer(key: str, old: object, new: object) -> bool:

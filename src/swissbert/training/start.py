@@ -1,115 +1,49 @@
-"""The record of a run's rows, encoder, classes and hardware, ``run.json``, and its comparison with a resumed run."""
+"""The start of a run: write its record, ``run.json``, or compare a resumed run with it and record what changed."""
 
-import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
+from uuid import uuid4
 
 import torch
 
-from swissbert.config import TrainSettings
-from swissbert.device import Hardware, cores, has_bf16, is_available, resolve_hardware, threads_text
-from swissbert.environment import hardware_record, software
+from swissbert.config import RunConfig, TrainSettings
+from swissbert.device import Hardware, cores, has_bf16, is_available, resolve_hardware
+from swissbert.environment import hardware_record, numeric_variables, software, torch_settings
 from swissbert.errors import SwissbertError
-from swissbert.files import write_text
 from swissbert.model.heads.base import Head
 from swissbert.model_folder import layout
 from swissbert.mtl.balancing import Balancer, class_name
+from swissbert.training.code_fingerprint import code_fingerprints
+from swissbert.training.conditions import Comparison, compare, last_conditions, parts
 from swissbert.training.preparation import Prepared, provenance
+from swissbert.training.record import write_record
 from swissbert.training.resume import Changes
-from swissbert.training.state import RUN_FORMAT, checkpoints
+from swissbert.training.state import RUN_FORMAT
 
 
-def resumed_hardware(train: TrainSettings, record: Mapping[str, Any], out: Path) -> tuple[Hardware, list[str]]:
-    """Choose the hardware of a resumed run: what the settings name, else what it began with, else what there is.
+def kept_hardware(train: TrainSettings, record: Mapping[str, Any], step: int) -> Hardware:
+    """Choose the hardware of a resumed run: what the settings name, else what it was trained on, else what there is.
 
     Args:
         train: Settings of the run.
         record: Contents of its ``run.json``.
-        out: The run folder, for the error message.
-
-    Returns:
-        The hardware, and lines that say what differs from the record.
-
-    Raises:
-        SwissbertError: If something cannot be kept and ``train.on_hardware_change`` is ``refuse``.
+        step: Step of its last checkpoint.
     """
-    began = _last_hardware(record)
-    if not _is_complete(began):
-        here = resolve_hardware(train.device, train.precision, train.threads)
-        line = f"the hardware of this run so far is not known; it goes on in {here}"
-        if train.on_hardware_change == "refuse" and "auto" in (train.precision, train.device):
-            raise SwissbertError(f"{out}: {line}; train.on_hardware_change = 'continue' allows that")
-        return here, [line]
-    device = began["device"] if train.device == "auto" and is_available(began["device"]) else train.device
-    threads = train.threads or _kept_threads(began["threads"])
-    here = resolve_hardware(device, train.precision, threads)
-    if train.precision == "auto":
-        keeps = began["precision"] == "float32" or has_bf16(here.device)
-        here = Hardware(here.device, getattr(torch, began["precision"]) if keeps else torch.float32, here.threads)
-    now = hardware_record(here)
-    lines = []
-    if any(now[name] != began[name] for name in ("device", "precision", "threads")):
-        change = (
-            f"this run was trained in {began['precision']} on {began['device']} with {threads_text(began['threads'])} "
-            f"({began.get('gpu', began['processor'])})"
-        )
-        if train.on_hardware_change == "refuse":
-            raise SwissbertError(
-                f"{out}: {change}, which this machine cannot keep: it would go on in {here}; "
-                "train.on_hardware_change = 'continue' allows that"
-            )
-        lines.append(f"{change} and goes on in {here}: losses will not be bit for bit those of an uninterrupted run")
-    lines += _last_digits(record, began, now)
-    return here, lines
-
-
-def _last_digits(record: Mapping[str, Any], began: Mapping[str, Any], now: Mapping[str, object]) -> list[str]:
-    """Return a line that names what differs and may change the last digits of losses; empty if nothing does."""
-    unit = "gpu" if "gpu" in began and "gpu" in now else "processor"
-    names = [*software(), *(["kernels"] if unit == "processor" else []), unit]
-    before = {name: began.get(name, record.get(name)) for name in names}
-    after = {**now, **software()}
-    changed = [name for name in names if before[name] not in (None, after[name])]
-    if not changed:
-        return []
-
-    def text(table: Mapping[str, object]) -> str:
-        versions = [f"{name} {table[name]}" for name in software() if name == "torch" or name in changed]
-        kernels = [f"kernels for {table['kernels']}"] if "kernels" in changed else []
-        return f"{', '.join(versions + kernels)} on {table[unit]}"
-
-    return [
-        f"this run was trained with {text(before)} and goes on with {text(after)}: the last digits of its losses may differ"
-    ]
-
-
-def _last_hardware(record: Mapping[str, Any]) -> object:
-    """Return the hardware that a run was last trained on; records of swissbert 0.1.0 have it in words."""
-    resumed = record.get("resumed")
-    if isinstance(resumed, list) and resumed:
-        return resumed[-1]
-    if "hardware" in record:
-        return record["hardware"]
-    device, _, threads = str(record.get("device")).partition(", ")
-    machine = str(record.get("machine")).partition(", ")[2].rpartition(", ")[0]
-    count = threads.partition(" ")[0]
-    return {
-        "device": device,
-        "precision": record.get("precision"),
-        "threads": int(count) if count.isdigit() else None,
-        "processor": machine,
-    }
-
-
-def _is_complete(began: object) -> TypeGuard[dict[str, Any]]:
-    """Whether the record of the hardware has what a resume compares."""
-    kinds = {"device": str, "precision": str, "threads": int, "processor": str}
-    return (
-        isinstance(began, dict)
-        and all(isinstance(began.get(name), kind) for name, kind in kinds.items())
-        and began["precision"] in ("float32", "bfloat16")
+    began = last_conditions(record, step)
+    device, precision, threads = (began.get(name) for name in ("device", "precision", "threads"))
+    if not (isinstance(device, str) and isinstance(threads, int) and precision in ("float32", "bfloat16")):
+        return resolve_hardware(train.device, train.precision, train.threads)
+    here = resolve_hardware(
+        device if train.device == "auto" and is_available(device) else train.device,
+        train.precision,
+        train.threads or _kept_threads(threads),
     )
+    if train.precision == "auto":
+        keeps = precision == "float32" or has_bf16(here.device)
+        return Hardware(here.device, getattr(torch, precision) if keeps else torch.float32, here.threads)
+    return here
 
 
 def _kept_threads(began: int) -> int:
@@ -118,59 +52,181 @@ def _kept_threads(began: int) -> int:
     return began if began in range(1, max(cores(), here) + 1) else here
 
 
-def begin(
-    prepared: Prepared,
-    classes: Mapping[str, object],
-    out: Path,
-    record: Mapping[str, Any] | None,
-    changes: Changes | None = None,
-) -> None:
-    """Write ``run.json`` of a new run, or compare a resumed run with it and record what changed.
+def present_conditions(
+    prepared: Prepared, classes: Mapping[str, object], outside: Sequence[type], callbacks: Sequence[object]
+) -> dict[str, Any]:
+    """Return the conditions that `swissbert.training.conditions` compares, in the form of ``run.json``.
 
     Args:
         prepared: The run.
         classes: Names of classes from outside the package, from `outside_classes`.
-        out: The run folder.
-        record: Contents of ``run.json`` if the run is resumed.
-        changes: Changed settings of a resumed run.
+        outside: These classes.
+        callbacks: Callbacks of the run.
+    """
+    return {
+        "encoder_weights": prepared.encoder_fingerprint(),
+        "encoder_config": _encoder_config(prepared),
+        "tokenizer": prepared.tokenizer.fingerprint,
+        "balancer": classes.get("balancer"),
+        "heads": classes.get("heads"),
+        **hardware_record(prepared.hardware),
+        "variables": numeric_variables(),
+        "torch_settings": torch_settings(),
+        **software(),
+        "code": code_fingerprints([*outside, *map(type, callbacks)]),
+        "callbacks": [class_name(callback) for callback in callbacks],
+    }
 
-    Raises:
-        SwissbertError: If rows, encoder or classes differ.
+
+def _encoder_config(prepared: Prepared) -> dict[str, Any]:
+    """Return the sizes, rates and functions of the encoder, without a dropout that the settings name."""
+    config = asdict(prepared.network.encoder.config)
+    named = ("dropout", "attention_dropout") if prepared.config.encoder.dropout is not None else ()
+    return {key: value for key, value in config.items() if key not in named}
+
+
+def begin(
+    prepared: Prepared,
+    conditions: Mapping[str, Any],
+    classes: Mapping[str, object],
+    out: Path,
+    *,
+    run: str | None = None,
+    step: int = 0,
+) -> dict[str, Any]:
+    """Write ``run.json`` of a new run, or of one that has lost it, and return its contents.
+
+    Args:
+        prepared: The run.
+        conditions: Result of `present_conditions`.
+        classes: Names of classes from outside the package.
+        out: The run folder.
+        run: Name of the run in its checkpoints; a new one if left out.
+        step: Step of the last checkpoint.
     """
     hardware = hardware_record(prepared.hardware)
-    if record is None:
-        table: dict[str, Any] = {
-            "format": RUN_FORMAT,
-            "rows": prepared.fingerprints(),
-            "counts": prepared.counts(),
-            "encoder_weights": prepared.encoder_fingerprint(),
-            "hardware": hardware,
-            **provenance(prepared),
-            **software(),
-            **classes,
-            "folder": str(out.resolve()),
-        }
-        write_text(out / layout.RUN_RECORD, json.dumps(table, indent=2) + "\n")
-        return
-    _compare_encoder(prepared, out, record)
+    others = {key: value for key, value in conditions.items() if key not in hardware and value is not None}
+    table = {
+        "format": RUN_FORMAT,
+        "run": uuid4().hex if run is None else run,
+        "rows": prepared.fingerprints(),
+        "counts": prepared.counts(),
+        "hardware": hardware,
+        **provenance(prepared),
+        **others,
+        **classes,
+        "folder": str(out.resolve()),
+        "settings": stored_settings(prepared.config),
+    }
+    if step:
+        table["resumed"] = [{"after_step": step, "unknown": ["everything, since run.json was missing"]}]
+    return write_record(out, table)
+
+
+def stored_settings(config: RunConfig) -> dict[str, Any]:
+    """Return settings as ``run.json`` has them: those of ``config.toml``, which a person may edit."""
+    return config.model_dump(mode="json", exclude_none=True)
+
+
+def compare_start(
+    prepared: Prepared, conditions: Mapping[str, Any], out: Path, record: Mapping[str, Any], step: int
+) -> Comparison:
+    """Compare a resumed run with its record.
+
+    Args:
+        prepared: The run.
+        conditions: Result of `present_conditions`.
+        out: The run folder.
+        record: Contents of ``run.json``.
+        step: Step of the last checkpoint.
+
+    Returns:
+        Differences that the settings allow.
+
+    Raises:
+        SwissbertError: If something differs that must not.
+    """
+    result = compare(last_conditions(record, step), conditions)
+    if result.refused:
+        raise SwissbertError(f"{out}: this run began otherwise: {'; '.join(result.refused)}", argument="settings")
     _compare_rows(prepared, out, record)
-    for name in ("balancer", "heads"):
-        if record.get(name) != classes.get(name):
-            raise SwissbertError(
-                f"{out}: this run began with {name} {_shown(record.get(name))}, not {_shown(classes.get(name))}; "
-                "pass an object of the same class"
-            )
-    table = {**record, "folder": str(out.resolve())}
-    last = _last_hardware(record)
-    known = last if isinstance(last, dict) else {}
-    here = {**hardware, **software()}
-    if any(known.get(name, record.get(name)) != value for name, value in here.items()):
-        table["resumed"] = [*record.get("resumed", []), here]
-    if changes is not None and changes.longer:
-        step = (checkpoints(out / layout.CHECKPOINTS) or [0])[-1]
+    if "settings" not in record:
+        result.unknown.append("settings, if config.toml was edited")
+    if result.differing and prepared.config.train.on_hardware_change == "refuse":
+        raise SwissbertError(
+            f"{out}: this run would not go on as the same run: {'; '.join(result.differing)}; "
+            "train.on_hardware_change = 'continue' allows that"
+        )
+    return result
+
+
+def difference_lines(result: Comparison, changes: Changes, step: int) -> list[str]:
+    """Say in what a resumed run differs from its steps so far, and what could not be compared.
+
+    Args:
+        result: Result of `compare_start`.
+        changes: Changed settings.
+        step: Step of the last checkpoint.
+    """
+    lines = []
+    differing = [f"{key} was {old} and is {new}" for key, (old, new) in changes.allowed.items()] + result.differing
+    if differing:
+        hint = " (train.on_hardware_change = 'refuse' stops instead)" if result.differing else ""
+        lines.append(
+            f"from step {step + 1} on this is not the same run: {'; '.join(differing)}; its losses may differ from those of "
+            f"an uninterrupted run{hint}"
+        )
+    if result.unknown:
+        lines.append(f"this run has no record of some things, which are not compared: {', '.join(result.unknown)}")
+    return lines
+
+
+def without_record(out: Path, train: TrainSettings) -> str:
+    """Return a line about a run whose ``run.json`` is missing.
+
+    Raises:
+        SwissbertError: If ``train.on_hardware_change`` is ``refuse``.
+    """
+    line = f"{out}: {layout.RUN_RECORD} is missing, so nothing is compared with how this run began, neither rows nor versions"
+    if train.on_hardware_change == "refuse":
+        raise SwissbertError(f"{line}; put it back, or train.on_hardware_change = 'continue' allows that")
+    return f"{line}; its losses may differ from those of an uninterrupted run"
+
+
+def go_on(
+    prepared: Prepared,
+    conditions: Mapping[str, Any],
+    out: Path,
+    record: Mapping[str, Any],
+    result: Comparison,
+    changes: Changes,
+    step: int,
+) -> dict[str, Any]:
+    """Write into ``run.json`` what differs from a step on, and return its contents.
+
+    Args:
+        prepared: The run.
+        conditions: Result of `present_conditions`.
+        out: The run folder.
+        record: Contents of ``run.json``.
+        result: Result of `compare_start`.
+        changes: Changed settings.
+        step: Step of the last checkpoint.
+    """
+    table = {
+        **record,
+        "folder": str(out.resolve()),
+        "settings": stored_settings(prepared.config),
+    }
+    kept = parts(record, step)
+    if result.differing or result.unknown or changes.allowed:
+        part = {"after_step": step, "differing": result.differing, "unknown": result.unknown, **conditions}
+        kept = [*kept, part | ({"changed_settings": changes.allowed} if changes.allowed else {})]
+    if kept or "resumed" in record:
+        table["resumed"] = kept
+    if changes.longer:
         table["longer"] = [*record.get("longer", []), {"after_step": step, "settings": changes.longer}]
-    if table != record:
-        write_text(out / layout.RUN_RECORD, json.dumps(table, indent=2) + "\n")
+    return write_record(out, table) if table != record else table
 
 
 def _compare_rows(prepared: Prepared, out: Path, record: Mapping[str, Any]) -> None:
@@ -196,17 +252,6 @@ def _compare_rows(prepared: Prepared, out: Path, record: Mapping[str, Any]) -> N
     )
 
 
-def _compare_encoder(prepared: Prepared, out: Path, record: Mapping[str, Any]) -> None:
-    """Raise SwissbertError if the encoder has other weights than the one that a run began with."""
-    stored = record.get("encoder_weights")
-    if stored is not None and stored != prepared.encoder_fingerprint():
-        raise SwissbertError(
-            f"{out}: the weights of the encoder {prepared.config.encoder.name} differ from those the run began with; "
-            "encoder.name must lead to the same weights, or start a new run in another folder",
-            argument="settings",
-        )
-
-
 def outside_classes(
     balancer: Balancer | Sequence[Balancer] | None, heads: Mapping[str, type[Head]] | None
 ) -> dict[str, object]:
@@ -217,10 +262,3 @@ def outside_classes(
     if heads:
         classes["heads"] = {task: class_name(head) for task, head in heads.items()}
     return classes
-
-
-def _shown(names: object) -> str:
-    """Return recorded class names as text."""
-    if isinstance(names, dict):
-        names = [f"{task}: {name}" for task, name in names.items()]
-    return ", ".join(map(str, names)) if isinstance(names, list) else "none"

@@ -6,8 +6,9 @@ optimizer moments, balancing methods and the step determine all that follows.
 
 import json
 import math
-import shutil
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from swissbert.checksums import KEY, DamagedError, check_files, check_own, checksum, recorded, sealed, unsealed, warn
 from swissbert.errors import SwissbertError
-from swissbert.files import write_folder
+from swissbert.files import remove_folder, write_folder, write_text
 from swissbert.model_folder import layout
+from swissbert.reading import read_object
 from swissbert.settings import shown
 
 RUN_FORMAT = 3
@@ -37,6 +40,9 @@ class Progress:
         best: Best dev value so far; None before the first evaluation, or if it has not been defined.
         best_step: Step of the evaluation whose model is kept.
         stale: Number of evaluations since then.
+        run: Name of the run in ``run.json``; empty for runs of swissbert 0.1.0.
+        log_bytes: Size of ``metrics.jsonl``, which belongs to a checkpoint; None where that is not known.
+        log_checksum: Its checksum.
     """
 
     step: int = 0
@@ -45,6 +51,9 @@ class Progress:
     best: float | None = None
     best_step: int | None = None
     stale: int = 0
+    run: str = field(default="", compare=False)
+    log_bytes: int | None = field(default=None, compare=False)
+    log_checksum: str | None = field(default=None, compare=False)
 
     def after_step(self, tokens: int, seconds: float) -> "Progress":
         """Return the progress after one more step."""
@@ -70,7 +79,7 @@ class Progress:
 def save_checkpoint(
     folder: Path, modules: nn.ModuleDict, optimizer: torch.optim.Optimizer, progress: Progress, keep: int
 ) -> None:
-    """Write ``step-N`` atomically, then remove all but the last checkpoints.
+    """Write ``step-N`` atomically, with checksums in ``progress.json``, then remove all but the last checkpoints.
 
     Args:
         folder: Folder of all checkpoints.
@@ -89,13 +98,15 @@ def save_checkpoint(
         for number, values in optimizer.state_dict()["state"].items():
             moments |= {f"{number}.{key}": value.detach().contiguous().cpu() for key, value in values.items()}
         save_file(moments, new / layout.CHECKPOINT_OPTIMIZER)
-        (new / layout.CHECKPOINT_PROGRESS).write_text(json.dumps(asdict(progress)), encoding="utf-8")
+        tensors = [new / layout.CHECKPOINT_PARAMETERS, new / layout.CHECKPOINT_OPTIMIZER]
+        table = sealed(asdict(progress), layout.CHECKPOINT_PROGRESS, tensors)
+        (new / layout.CHECKPOINT_PROGRESS).write_text(json.dumps(table), encoding="utf-8")
 
     write_folder(folder / f"step-{progress.step}", fill)
     for step in checkpoints(folder)[:-keep]:
-        shutil.rmtree(folder / f"step-{step}", ignore_errors=True)
-    for left in folder.glob(".step-*"):  # of a process that was killed while writing
-        shutil.rmtree(left, ignore_errors=True)
+        remove_folder(folder / f"step-{step}")
+    for left in folder.glob(".step-*.damaged"):
+        remove_folder(left)
 
 
 def checkpoints(folder: Path) -> list[int]:
@@ -104,72 +115,122 @@ def checkpoints(folder: Path) -> list[int]:
     return sorted(int(name) for name in names if name.isdigit())
 
 
-def load_checkpoint(folder: Path, modules: nn.ModuleDict, optimizer: torch.optim.Optimizer) -> Progress:
-    """Load the last checkpoint into modules and optimizer.
+def load_checkpoint(
+    folder: Path, modules: nn.ModuleDict, optimizer: torch.optim.Optimizer, log: Callable[[str], object] = warn
+) -> Progress:
+    """Load the last checkpoint into modules and optimizer; if it is damaged, the one before.
+
+    Args:
+        folder: Folder of all checkpoints.
+        modules: Modules with state.
+        optimizer: The optimizer of their parameters.
+        log: Receives a line about each damaged checkpoint, which is set aside until another one is written.
 
     Returns:
         Its progress. Without a checkpoint nothing is changed, and the progress is that of a run that begins.
 
     Raises:
-        SwissbertError: If the checkpoint cannot be read or does not fit.
+        SwissbertError: If no checkpoint can be read or fits; nothing is set aside then.
     """
-    steps = checkpoints(folder)
-    if not steps:
-        return Progress()
-    path = folder / f"step-{steps[-1]}"
-    try:
-        modules.load_state_dict(load_file(path / layout.CHECKPOINT_PARAMETERS))
-        progress = _progress(json.loads((path / layout.CHECKPOINT_PROGRESS).read_text(encoding="utf-8")), steps[-1])
-        state = optimizer.state_dict()
-        state["state"] = {}
-        for name, value in load_file(path / layout.CHECKPOINT_OPTIMIZER).items():
-            number, _, key = name.partition(".")
-            state["state"].setdefault(int(number), {})[key] = value
-        shapes = [parameter.shape for group in optimizer.param_groups for parameter in group["params"]]
-        for number, values in state["state"].items():  # a parameter that has had no gradient yet has no moments
-            if number >= len(shapes) or any(v.shape not in (shapes[number], ()) for v in values.values()):
-                raise ValueError("the optimizer's parameters are not those of this run")
-        optimizer.load_state_dict(state)
+    damaged: dict[Path, str] = {}
+    for step in reversed(checkpoints(folder)):
+        path = folder / f"step-{step}"
+        try:
+            progress = _load(path, step, modules, optimizer)
+        except (SwissbertError, OSError, SafetensorError, ValueError, LookupError, TypeError, RuntimeError) as error:
+            damaged[path] = " ".join(str(error).split()) or type(error).__name__
+            continue
+        for other, reason in damaged.items():
+            log(f"{other}: this checkpoint cannot be used ({reason}); the run goes on from the one before, {path.name}")
+            other.rename(other.with_name(f".{other.name}.damaged"))
         return progress
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError, RecursionError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise SwissbertError(
-            f"{path}: this checkpoint cannot be read ({reason}); remove the folder to go on from the one before"
-        ) from error
+    if not damaged:
+        return Progress()
+    path, reason = next(iter(damaged.items()))
+    raise SwissbertError(
+        f"{path}: this checkpoint cannot be read ({reason}), and there is no other that can; remove {folder} to train the "
+        "run from its beginning"
+    )
 
 
-def _progress(table: object, step: int) -> Progress:
+def _load(path: Path, step: int, modules: nn.ModuleDict, optimizer: torch.optim.Optimizer) -> Progress:
+    """Load ``step-N`` into modules and optimizer; errors are of any kind."""
+    record = path / layout.CHECKPOINT_PROGRESS
+    table = read_object(record)
+    progress = _progress({key: value for key, value in table.items() if key != KEY}, step)
+    check_own(table, record)
+    if not (sums := recorded(table, record)):
+        warn(f"{path}: was written without checksums, so damage to it would not be noticed")
+    check_files(sums, record)
+    modules.load_state_dict(load_file(path / layout.CHECKPOINT_PARAMETERS))
+    state = optimizer.state_dict()
+    state["state"] = {}
+    for name, value in load_file(path / layout.CHECKPOINT_OPTIMIZER).items():
+        number, _, key = name.partition(".")
+        state["state"].setdefault(int(number), {})[key] = value
+    shapes = [parameter.shape for group in optimizer.param_groups for parameter in group["params"]]
+    for number, values in state["state"].items():  # a parameter that has had no gradient yet has no moments
+        if number >= len(shapes) or any(v.shape not in (shapes[number], ()) for v in values.values()):
+            raise ValueError("the optimizer's parameters are not those of this run")
+    optimizer.load_state_dict(state)
+    return progress
+
+
+def _progress(table: dict[str, Any], step: int) -> Progress:
     """Check the contents of progress.json of ``step-N``; raise ValueError if they are impossible."""
-    if not isinstance(table, dict) or table.keys() != asdict(Progress()).keys():
-        raise ValueError(f"{layout.CHECKPOINT_PROGRESS} is not a table of {', '.join(asdict(Progress()))}")
+    names = asdict(Progress()).keys()
+    if not names - {"log_bytes", "log_checksum", "run"} <= table.keys() <= names:
+        raise ValueError(f"{layout.CHECKPOINT_PROGRESS} is not a table of {', '.join(names)}")
     progress = Progress(**table)
     counts = {"step": progress.step, "tokens": progress.tokens, "stale": progress.stale}
-    counts |= {} if progress.best_step is None else {"best_step": progress.best_step}
+    optional = {"best_step": progress.best_step, "log_bytes": progress.log_bytes}
+    counts |= {name: count for name, count in optional.items() if count is not None}
     for name, count in counts.items():
         if type(count) is not int or count < 0 or (name == "step" and count != step):
             raise ValueError(f"{layout.CHECKPOINT_PROGRESS}: {name} is {shown(count)}")
+    if type(progress.run) is not str:
+        raise ValueError(f"{layout.CHECKPOINT_PROGRESS}: run is {shown(progress.run)}")
     for name, number in (("seconds", progress.seconds), ("best", progress.best or 0.0)):
         if type(number) not in (int, float):
             raise ValueError(f"{layout.CHECKPOINT_PROGRESS}: {name} is {shown(number)}")
     return progress
 
 
+def check_log(run: Path) -> None:
+    """Log a line if ``metrics.jsonl`` of a run folder is not as it was when the last checkpoint was written."""
+    log, folder = run / layout.METRICS_LOG, run / layout.CHECKPOINTS
+    with suppress(SwissbertError, ValueError, TypeError, IndexError):  # a run that trains may remove the checkpoint
+        step = checkpoints(folder)[-1]
+        progress = _progress(unsealed(folder / f"step-{step}" / layout.CHECKPOINT_PROGRESS), step)
+        if progress.log_checksum is not None and checksum(log, progress.log_bytes) != progress.log_checksum:
+            warn(f"{log}: is not as it was when step {step} was saved, so what is read from it may be wrong")
+
+
+def write_run_record(path: Path, table: dict[str, Any]) -> None:
+    """Write ``run.json`` atomically, with its checksum."""
+    write_text(path, json.dumps(sealed(table, path.name), indent=2) + "\n")
+
+
 def read_run_record(path: Path) -> dict[str, Any]:
     """Read ``run.json``.
 
     Raises:
-        SwissbertError: If it cannot be read, has no table of rows, or is of a later version.
+        SwissbertError: If it cannot be read, was damaged, has no table of rows, or is of a later version.
     """
+    advice = "remove it to resume without checking that the rows are unchanged"
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(table, dict) or not isinstance(table.get("rows"), dict):
-            raise ValueError("it has no table of rows")
-    except (OSError, ValueError, RecursionError) as error:
+        table = unsealed(path)
+    except DamagedError as error:
         raise SwissbertError(
-            f"{path}: cannot be read ({error}); remove it to resume without checking that the rows are unchanged"
+            f"{path}: was changed since it was written (its checksum is not that of its contents); put the earlier file "
+            "back, or remove it to resume without comparing anything with how the run began"
         ) from error
+    except SwissbertError as error:
+        raise SwissbertError(f"{str(error).partition(';')[0]}; {advice}") from error
+    if not isinstance(table.get("rows"), dict):
+        raise SwissbertError(f"{path}: cannot be read (it has no table of rows); {advice}")
     version = table.get("format", 1)
-    if version not in range(1, RUN_FORMAT + 1):
+    if type(version) is not int or version not in range(1, RUN_FORMAT + 1):
         raise SwissbertError(
             f"{path}: its format is {shown(version)}, and this version of swissbert reads formats up to {RUN_FORMAT}; "
             f"resume the run with the version that wrote it (swissbert {table.get('swissbert', 'unknown')}), or start a "

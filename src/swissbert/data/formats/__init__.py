@@ -25,6 +25,7 @@ from swissbert.data.formats.parquet import Parquet
 from swissbert.data.formats.start import start_of_text
 from swissbert.data.formats.text import PlainText
 from swissbert.errors import SwissbertError, nearest
+from swissbert.reading import open_regular
 
 FORMATS: dict[str, Format] = {
     format.name: format
@@ -73,7 +74,7 @@ def find_format(path: Path, format: Format | str = "auto", options: ReadOptions 
         return table
     if by_ending is None:
         if path.is_file():
-            with path.open("rb") as file:
+            with open_regular(path) as file:
                 refuse_other_files(file.read(64), str(path))
         raise SwissbertError(
             f"{path}: no format is known by the ending '{ending}' (known: {', '.join(ENDINGS)}); "

@@ -14,6 +14,7 @@ from typing import ClassVar, TextIO
 from swissbert.data.formats.compression import decompressed
 from swissbert.data.formats.encoding import open_text, unreadable
 from swissbert.errors import SwissbertError
+from swissbert.reading import open_regular
 
 Cells = dict[str, object]
 """The cells of one row by column name."""
@@ -44,6 +45,7 @@ class ReadOptions:
         encoding: Encoding of text; None to detect it (see `swissbert.data.formats.encoding`).
         header: Whether delimited text has a header. Without one, columns are named by their numbers, ``"1"`` and so on.
         columns: Names of all columns that are read.
+        only_columns: Whether cells of other columns may be left out, except in the first row, which names all columns.
         texts: Names of the columns with the text or both texts of a pair: several tuples if a file may have one or the
             other. Delimiter and header are recognised by them; empty if nothing is expected.
         on_note: Called with a sentence about anything that was detected rather than declared.
@@ -56,6 +58,7 @@ class ReadOptions:
     encoding: str | None = None
     header: bool = True
     columns: tuple[str, ...] = ()
+    only_columns: bool = False
     texts: tuple[tuple[str, ...], ...] = ()
     on_note: OnNote = field(default=ignore_note, compare=False)
 
@@ -141,10 +144,10 @@ class TextFormat(Format):
 
     def cells(self, path: Path, options: ReadOptions, on_open: OnOpen | None = None) -> Iterator[NumberedCells]:
         """Open the file, decompress and decode it, and `parse` it."""
-        with path.open("rb") as raw:
+        with open_regular(path) as raw:
             if on_open:
                 on_open(raw)
-            yield from self.read(raw, str(path), options, at_once=path.is_file())
+            yield from self.read(raw, str(path), options, at_once=True)
 
     def read(
         self, raw: io.BufferedReader, where: str, options: ReadOptions, *, at_once: bool = False

@@ -14,7 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import IO, Any, NoReturn, cast
 
+from swissbert.data.formats.limits import EXPANDED, EXPANSION
 from swissbert.errors import SwissbertError
+from swissbert.reading import open_regular
 from swissbert.wording import shortened
 
 MAGIC = {
@@ -52,6 +54,14 @@ REFUSED = {
 """First bytes, in small letters where they are letters, of files that hold no rows, and what they are."""
 MEMBERS_SHOWN = 5
 """Files of an archive that a message lists."""
+XZ_MEMORY = 2**27
+"""Bytes of memory that an xz file may ask for: twice what the strongest usual setting does."""
+ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
+"""Methods of zip archives that are read; others ask for as much memory as they like."""
+PIECE = 2**13
+"""Bytes that a decompressor of a stream gets at once; it may wait with few of them, so they count as read."""
+LARGEST_READ = 2**20
+"""Bytes that a decompressor may ask for at once, as for the list of files of a zip archive."""
 DAMAGED = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError, OSError)
 """Exceptions of decompressors for damaged data; an `OSError` only without a number of the operating system."""
 
@@ -78,10 +88,10 @@ def member_name(path: Path) -> str:
     """
     if path.suffix.lower() != ".zip" or not path.is_file():
         return path.name
-    with path.open("rb") as file, _damage(str(path), "zip"):
+    with open_regular(path) as file, _damage(str(path), "zip"):
         if compression_of(file.read(8)) != "zip":
             return path.name
-        with zipfile.ZipFile(file) as archive:
+        with zipfile.ZipFile(cast(IO[bytes], _Source(file, str(path), LARGEST_READ))) as archive:
             return _only_member(archive, str(path)).filename
 
 
@@ -106,8 +116,9 @@ def decompressed(raw: io.BufferedReader, where: str) -> Iterator[tuple[io.Buffer
     if name is None:
         yield raw, None
         return
-    with _damage(where, name), _decompressor(raw, name, where) as stream:
-        data = io.BufferedReader(cast(Any, stream), 2**16)
+    source = _Source(raw, where, LARGEST_READ if name == "zip" else PIECE)
+    with _damage(where, name), _decompressor(source, name, where) as stream:
+        data = io.BufferedReader(cast(Any, _Bounded(stream, source)), 2**16)
         refuse_other_files(data.peek(64), where)
         yield data, name
 
@@ -134,8 +145,9 @@ def _refuse(where: str, ending: str = "") -> NoReturn:
 
 
 @contextmanager
-def _decompressor(raw: io.BufferedReader, name: str, where: str) -> Iterator[IO[bytes]]:
+def _decompressor(source: "_Source", name: str, where: str) -> Iterator[IO[bytes]]:
     """Open a stream of decompressed bytes."""
+    raw = cast(Any, source)
     if name == "gzip":
         with gzip.GzipFile(fileobj=raw, mode="rb") as stream:
             yield cast(IO[bytes], stream)
@@ -143,7 +155,7 @@ def _decompressor(raw: io.BufferedReader, name: str, where: str) -> Iterator[IO[
         with bz2.BZ2File(raw) as stream:
             yield cast(IO[bytes], stream)
     elif name == "xz":
-        with lzma.LZMAFile(raw) as stream:
+        with _Xz(source) as stream:
             yield cast(IO[bytes], stream)
     elif name == "zstd":
         import pyarrow as pa
@@ -151,7 +163,7 @@ def _decompressor(raw: io.BufferedReader, name: str, where: str) -> Iterator[IO[
         with pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd") as stream:
             yield stream
     else:
-        if not raw.seekable():
+        if not source.seekable():
             raise SwissbertError(f"{where}: a zip archive is read from its end, so it must be a file and not a pipe")
         with zipfile.ZipFile(raw) as archive, archive.open(_only_member(archive, where)) as stream:
             yield stream
@@ -175,6 +187,8 @@ def _only_member(archive: zipfile.ZipFile, where: str) -> zipfile.ZipInfo:
         )
     if members[0].flag_bits & 1:
         raise SwissbertError(f"{where}: the zip archive is encrypted; extract it with its password first")
+    if members[0].compress_type not in ZIP_METHODS:
+        raise SwissbertError(f"{where}: the zip archive is compressed by a method that is not read; extract it first")
     return members[0]
 
 
@@ -187,6 +201,101 @@ def _damage(where: str, name: str) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         reason = " ".join(str(error).split()) or type(error).__name__
+        if "Memory usage limit" in reason:
+            raise SwissbertError(
+                f"{where}: the {name} data need more than {XZ_MEMORY >> 20} MB of memory; decompress the file first"
+            ) from error
         raise SwissbertError(
             f"{where}: the {name} data are damaged or cut off ({reason}); download or copy the file again"
         ) from error
+
+
+class _Source(io.RawIOBase):
+    """A compressed file, of which the bytes that are read are counted.
+
+    Args:
+        raw: The file.
+        where: Its name in messages.
+        most: Most bytes of one read.
+
+    Attributes:
+        count: Number of bytes that were read.
+    """
+
+    def __init__(self, raw: IO[bytes], where: str, most: int) -> None:
+        self._raw, self.where, self._most, self.count = raw, where, most, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return self._raw.seekable()
+
+    def tell(self) -> int:
+        return self._raw.tell()
+
+    def seek(self, position: int, whence: int = 0) -> int:
+        return self._raw.seek(position, whence)
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self._most < LARGEST_READ:
+            size = self._most if size is None or size < 0 else min(size, self._most)
+        data = self._raw.read(LARGEST_READ + 1 if size is None or size < 0 else min(size, LARGEST_READ + 1))
+        if len(data) > LARGEST_READ:
+            raise SwissbertError(
+                f"{self.where}: the archive lists too many files; extract it and name the data file in it"
+            )
+        self.count += len(data)
+        return data
+
+
+class _Bounded(io.RawIOBase):
+    """Decompressed bytes, at most `EXPANDED` or `EXPANSION` times the compressed ones."""
+
+    def __init__(self, stream: IO[bytes], source: _Source) -> None:
+        self._stream, self._source, self._count = stream, source, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(cast(bytearray, buffer))
+        data = self._stream.read(len(view))
+        view[: len(data)] = data
+        self._count += len(data)
+        if self._count > max(EXPANDED, EXPANSION * self._source.count):
+            raise SwissbertError(
+                f"{self._source.where}: the compressed data become more than {EXPANSION} times as large, which no table "
+                "of texts does; decompress the file first if it is meant"
+            )
+        return len(data)
+
+
+class _Xz(io.RawIOBase):
+    """A decompressed xz file, in bounded memory, which `lzma.LZMAFile` has no argument for."""
+
+    def __init__(self, source: _Source) -> None:
+        self._source, self._rest = source, b""
+        self._decompressor = self._new()
+
+    @staticmethod
+    def _new() -> lzma.LZMADecompressor:
+        return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY)
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        while True:
+            if self._decompressor.eof:  # perhaps another stream follows, after bytes of zero
+                self._rest = self._decompressor.unused_data.lstrip(b"\0") or self._source.read(2**16).lstrip(b"\0")
+                if not self._rest:
+                    return b""
+                self._decompressor = self._new()
+            elif self._decompressor.needs_input and not self._rest:
+                self._rest = self._source.read(2**16)
+                if not self._rest:
+                    raise EOFError("it ends before its end-of-stream marker")
+            data, self._rest = self._decompressor.decompress(self._rest, size), b""
+            if data:
+                return data

@@ -8,6 +8,14 @@ from pathlib import PurePath
 from typing import TextIO
 
 from swissbert.data.formats.base import Cells, NumberedCells, ReadOptions, TextFormat, check_columns
+from swissbert.data.formats.limits import (
+    BLANK_LINES,
+    COLUMNS,
+    LINE,
+    blank_start,
+    long_line,
+    many_columns,
+)
 from swissbert.data.formats.records import Replayed, records, split_line
 from swissbert.errors import SwissbertError
 
@@ -23,6 +31,8 @@ LONG_NAME = 60
 """Characters above which a cell of the first line looks like a text rather than the name of a column."""
 MOST_WORDS = 4
 """Words above which it does."""
+LONG_HEADER = 4096
+"""Characters of a header of one cell above which an unknown delimiter is not looked for in it."""
 
 
 class Delimited(TextFormat):
@@ -47,21 +57,26 @@ class Delimited(TextFormat):
         Without a header, cells are under their numbers. Empty cells at the end of a row, and columns without a name
         that a row leaves out there, do no harm.
         """
-        start = [file.readline()]
+        start = [_line(file, where, 1)]
         while start[-1] and not start[-1].strip(" \r\n"):
-            start.append(file.readline())
+            if len(start) > BLANK_LINES:
+                raise blank_start(where)
+            start[-1:] = ["\n", _line(file, where, len(start) + 1)]
         if separator := SEPARATOR_LINE.fullmatch(start[-1]):  # the first line of files for a spreadsheet program
             options = replace(options, delimiter=separator[1])
-            start = [*["\n"] * len(start), file.readline()]
+            start = [*["\n"] * len(start), _line(file, where, len(start) + 1)]
         delimiter, has_header = self._layout(start[-1], where, options)
+        if (columns := start[-1].count(delimiter) + 1) > COLUMNS:
+            raise many_columns(where, columns)
         quotes = self._quotes(delimiter, options)
         if not quotes and options.quotes is None and has_header and self._is_quoted(start[-1], delimiter, options):
             quotes = True
             options.on_note(f"{PurePath(where).name}: quotes are read as syntax, since the header is in quotes")
-        start += _refuse_later_header(start[-1], file, where, delimiter, options) if has_header else []
+        if has_header:
+            start += _refuse_later_header(start[-1], file, where, delimiter, options, len(start) + 1)
         names: list[str] = []
         named = beyond = 0  # columns up to the last one with a name; rows with more text after them
-        for number, cells, hint in records(Replayed(start, file), delimiter, quotes):
+        for number, cells, hint in records(Replayed(start, file), delimiter, quotes, where):
             if not names and has_header:
                 names = [_name(cell) for cell in cells]
                 check_columns(names, where, options.columns)
@@ -69,6 +84,8 @@ class Delimited(TextFormat):
                 named = max((column for column, name in enumerate(names, 1) if name), default=0)
                 continue
             if not names:
+                if len(cells) > COLUMNS:
+                    raise many_columns(where, len(cells))
                 names = [str(column) for column in range(1, len(cells) + 1)]
                 _check_numbers(len(cells), where, options)
             beyond += named < len(cells) <= len(names) and any(cells[named:])
@@ -123,6 +140,7 @@ class Delimited(TextFormat):
         names = {
             delimiter: split_line(line, delimiter, self._quotes(delimiter, options))
             for delimiter in dict.fromkeys((declared, *DELIMITERS))
+            if delimiter == declared or line.count(delimiter) < COLUMNS
         }
         having = [delimiter for delimiter, cells in names.items() if _has_columns(cells, options.texts)]
         has_header = options.header or bool(having)
@@ -183,13 +201,24 @@ def _check_header(names: list[str], where: str, options: ReadOptions) -> None:
 
 def _unknown_delimiter(name: str, options: ReadOptions) -> str | None:
     """Return what stands between the columns in a header of one cell; None if the columns are not in it."""
-    marks = dict.fromkeys(re.findall(r"[^\w\s]+", name)) if len(options.columns) > 1 else {}
+    is_short = len(name) <= LONG_HEADER and len(options.columns) > 1
+    marks = dict.fromkeys(re.findall(r"[^\w\s]+", name)) if is_short else {}
     return next(
         (mark for mark in marks if {part.strip() for part in name.split(mark)}.issuperset(options.columns)), None
     )
 
 
-def _refuse_later_header(line: str, file: TextIO, where: str, delimiter: str, options: ReadOptions) -> list[str]:
+def _line(file: TextIO, where: str, number: int) -> str:
+    """Read the next line, which is not longer than `LINE`; empty at the end."""
+    line = file.readline(LINE + 1)
+    if len(line) > LINE:
+        raise long_line(where, number)
+    return line
+
+
+def _refuse_later_header(
+    line: str, file: TextIO, where: str, delimiter: str, options: ReadOptions, next_number: int
+) -> list[str]:
     """Raise SwissbertError if the expected columns are missing in the first line and there in one of the next ones.
 
     Returns:
@@ -197,8 +226,10 @@ def _refuse_later_header(line: str, file: TextIO, where: str, delimiter: str, op
     """
     if not options.texts or _has_columns(split_line(line, delimiter, True), options.texts):
         return []
-    lines = [line for line in (file.readline() for _ in range(LINES_BEFORE)) if line]
+    lines = [line for line in (_line(file, where, next_number + i) for i in range(LINES_BEFORE)) if line]
     for number, later in enumerate(lines, 1):
+        if not any(all(text in later for text in texts) for texts in options.texts):
+            continue  # saves splitting long lines
         for mark in dict.fromkeys((delimiter, *DELIMITERS)):
             if _has_columns(split_line(later, mark, True), options.texts) and mark in later:
                 raise SwissbertError(

@@ -2,15 +2,19 @@
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from typing import TextIO
 
+from swissbert.data.formats.limits import MARKS, OBJECT
 from swissbert.errors import SwissbertError
 
 CHUNK = 2**18
 """Characters that are read at a time."""
-LARGEST = 2**28
-"""Characters of the largest value: more than any row has, and no more than fits into the memory of a small machine."""
+LONG_VALUE = 2**18
+"""Characters of a value from which its marks are counted."""
+LONGEST_WORD = 16
+"""Characters before the end of the text from which an error may be that of a word, a number or an escape that is cut off."""
 NUMBER = re.compile(r"[-+.eE0-9]*")
 SPACE = re.compile(r"[ \t\r\n]*")
 
@@ -33,6 +37,7 @@ class JsonValues:
     def __init__(self, file: TextIO, where: str, start: str = "") -> None:
         self._file, self._where, self._text = file, where, start
         self._position, self._line, self._is_all = 0, 1, False
+        self._rest, self._rest_position = "", 0  # text that was read already and comes after `_text`
         self._decoder = json.JSONDecoder()
         self.is_array = False
 
@@ -40,7 +45,8 @@ class JsonValues:
         """Yield the values.
 
         Raises:
-            SwissbertError: If the text is not JSON, names the line; or if a value has more than `LARGEST` characters.
+            SwissbertError: If the text is not JSON, names the line; or if a value is larger than `OBJECT` or has more marks
+                than `MARKS`.
         """
         self.is_array = self._next() == "["
         if self.is_array:
@@ -78,7 +84,9 @@ class JsonValues:
             except RecursionError:
                 raise self._invalid("it is nested too deeply") from None
             except ValueError as error:
-                if self._read(size):
+                if _may_be_cut_off(error, len(self._text)) and self._read(size):
+                    if has_too_many_marks(self._text):
+                        raise self._too_large(f"more than {MARKS:,} values") from None
                     size *= 2
                     continue
                 self._pass(getattr(error, "pos", self._position))
@@ -86,6 +94,9 @@ class JsonValues:
             if self._may_go_on(value, end) and self._read(CHUNK):
                 continue
             self._pass(end)
+            if len(self._text) - end > 2 * CHUNK:  # so that the next value is read in chunks, too
+                self._rest = self._text[end + CHUNK :] + self._rest[self._rest_position :]
+                self._text, self._rest_position = self._text[: end + CHUNK], 0
             return value
 
     def _may_go_on(self, value: object, end: int) -> bool:
@@ -101,15 +112,35 @@ class JsonValues:
     def _read(self, size: int) -> bool:
         """Read more text in place of what was passed; return whether there is some."""
         self._text, self._position = self._text[self._position :], 0
-        if len(self._text) > LARGEST:
-            raise SwissbertError(
-                f"{self._where}: the JSON value that begins on line {self._line:,} has more than {LARGEST:,} characters; "
-                "write one object for each row, one per line"
-            )
-        chunk = "" if self._is_all else self._file.read(size)
-        self._is_all = not chunk
+        if sys.getsizeof(self._text) > OBJECT:
+            raise self._too_large(f"more than {OBJECT >> 20} MB")
+        chunk = self._rest[self._rest_position : self._rest_position + size]
+        if chunk:
+            self._rest_position += size
+        else:
+            self._rest = ""
+            chunk = "" if self._is_all else self._file.read(size)
+            self._is_all = not chunk
         self._text += chunk
         return bool(chunk)
 
+    def _too_large(self, what: str) -> SwissbertError:
+        return SwissbertError(
+            f"{self._where}: the JSON value that begins on line {self._line:,} has {what}; write one object for each row, "
+            "one per line"
+        )
+
     def _invalid(self, reason: str) -> SwissbertError:
         return SwissbertError(f"{self._where}: not valid JSON on line {self._line:,} ({reason})")
+
+
+def _may_be_cut_off(error: ValueError, length: int) -> bool:
+    """Return whether an error may come from text of a given length that ends within a value."""
+    if not isinstance(error, json.JSONDecodeError):
+        return False  # a number of thousands of digits
+    return error.msg.startswith("Unterminated string") or error.pos > length - LONGEST_WORD
+
+
+def has_too_many_marks(text: str, start: int = 0) -> bool:
+    """Return whether a JSON value may have more than `MARKS` commas, colons and opening brackets."""
+    return sum(text.count(mark, start) for mark in ",:[{") > MARKS

@@ -8,8 +8,9 @@ from typing import TextIO
 
 from swissbert.data.formats.base import Cells, NumberedCells, ReadOptions, TextFormat
 from swissbert.data.formats.encoding import unreadable
-from swissbert.data.formats.json_values import JsonValues
-from swissbert.errors import SwissbertError
+from swissbert.data.formats.json_values import LONG_VALUE, JsonValues, has_too_many_marks
+from swissbert.data.formats.limits import BLANK_LINES, LINE, MARKS, blank_start, lines_of, long_line
+from swissbert.errors import SwissbertError, clipped
 
 LONG_LINE = 2**20
 """Characters of a first line above which it is not parsed to tell the shape of the file."""
@@ -37,9 +38,9 @@ class JsonLines(TextFormat):
 
     def parse(self, file: TextIO, where: str, options: ReadOptions) -> Iterator[NumberedCells]:
         """Yield the objects, or why a line holds none."""
-        start, is_lines = _beginning(file)
+        start, is_lines = _beginning(file, where)
         if is_lines:
-            values: Iterator[Numbered] = _lines(chain(start, file))
+            values: Iterator[Numbered] = _lines(chain(start, lines_of(file)), where)
         else:
             values = _values(file, where, "".join(start))
         first = list(islice(values, 2))
@@ -56,21 +57,23 @@ class JsonLines(TextFormat):
         return start.lstrip()[:1] in ("{", "[") and any(all(key in start for key in texts) for texts in keys)
 
 
-def _beginning(file: TextIO) -> tuple[list[str], bool]:
+def _beginning(file: TextIO, where: str) -> tuple[list[str], bool]:
     """Read the first line that is not blank, and what more is needed to tell whether each line is a value.
 
     Returns:
         The lines that were read, and whether lines are values.
+
+    Raises:
+        SwissbertError: If very many are blank.
     """
     start = [file.readline(LONG_LINE)]
-    while start[-1] and not start[-1].strip():
-        start.append(file.readline(LONG_LINE))
+    _read_blank(start, file, where)
     line = start[-1].strip()
     if len(start[-1]) == LONG_LINE:
         if line[:2] in ("[{", "[["):
             return start, False
-        start.append(file.readline())
-        return [*start[:-2], start[-2] + start[-1]], True
+        _read_rest(start, file)
+        return start, True
     try:
         value = json.loads(line)
     except RecursionError:
@@ -80,17 +83,41 @@ def _beginning(file: TextIO) -> tuple[list[str], bool]:
         return start, not (is_open or line[:2] in ("[{", "[["))
     if not isinstance(value, list) or not all(isinstance(item, dict | list) for item in value):
         return start, True
-    start.append(file.readline())
-    while start[-1] and not start[-1].strip():
-        start.append(file.readline())
+    start.append(file.readline(LONG_LINE))
+    _read_blank(start, file, where)
+    _read_rest(start, file)
     return start, bool(start[-1])  # an array of rows is alone in its file
 
 
-def _lines(lines: Iterator[str]) -> Iterator[Numbered]:
-    """Yield the value on each line that is not blank."""
+def _read_blank(start: list[str], file: TextIO, where: str) -> None:
+    """Read lines until one is not blank; those that are blank become empty ones."""
+    while start[-1] and not start[-1].strip():
+        if len(start) > BLANK_LINES:
+            raise blank_start(where)
+        start[-1:] = ["\n" if start[-1].endswith("\n") else "", file.readline(LONG_LINE)]
+
+
+def _read_rest(start: list[str], file: TextIO) -> None:
+    """Read the rest of the last line, but not much more than a line may have."""
+    if len(start[-1]) == LONG_LINE and not start[-1].endswith("\n"):
+        start[-1] += file.readline(LINE)
+
+
+def _lines(lines: Iterator[str], where: str) -> Iterator[Numbered]:
+    """Yield the value on each line that is not blank.
+
+    Raises:
+        SwissbertError: If a line is longer than `LINE`.
+    """
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
+        if len(line) > LONG_VALUE:
+            if len(line) > LINE:
+                raise long_line(where, number)
+            if has_too_many_marks(line):
+                yield number, _Bad(f"not read, since it has more than {MARKS:,} values")
+                continue
         try:
             yield number, json.loads(line)
         except RecursionError:
@@ -162,6 +189,6 @@ def _unpacked(only: Numbered, where: str, options: ReadOptions) -> Iterator[Numb
         yield only
         return
     [(key, rows)] = lists.items()
-    options.on_note(f"{PurePath(where).name}: the rows are the list in '{key}'")
+    options.on_note(f"{PurePath(where).name}: the rows are the list in '{clipped(key, 60)}'")
     for number, row in enumerate(rows, 1):
         yield number, {**row, key: row}

@@ -1,19 +1,21 @@
 """Records of delimited text: lines and cells, with quotes that are syntax, plain text or stray."""
 
 import csv
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-_FIELD_LIMIT_LOCK = threading.Lock()
+from swissbert.data.formats.limits import CELL_LINES, LINE, long_line
+from swissbert.forking import ForkLock
+
+_FIELD_LIMIT_LOCK = ForkLock()
 
 
 class Lines(Protocol):
     """Source of records: an open text file that keeps line ends (``newline=""``), or the like."""
 
-    def readline(self) -> str:
-        """Return the next line with its end; an empty string after the last one."""
+    def readline(self, size: int, /) -> str:
+        """Return the next line with its end, or `size` characters of it; an empty string after the last one."""
 
 
 class Replayed:
@@ -27,9 +29,9 @@ class Replayed:
     def __init__(self, start: list[str], rest: Lines) -> None:
         self._start, self._rest = start[::-1], rest
 
-    def readline(self) -> str:
-        """Return the next line."""
-        return self._start.pop() if self._start else self._rest.readline()
+    def readline(self, size: int, /) -> str:
+        """Return the next line, or `size` characters of it."""
+        return self._start.pop() if self._start else self._rest.readline(size)
 
 
 def split_line(line: str, delimiter: str, quotes: bool) -> list[str]:
@@ -38,7 +40,7 @@ def split_line(line: str, delimiter: str, quotes: bool) -> list[str]:
     return _lenient(text, delimiter) if quotes and '"' in text else text.split(delimiter)
 
 
-def records(file: Lines, delimiter: str, quotes: bool) -> Iterator[tuple[int, list[str], str]]:
+def records(file: Lines, delimiter: str, quotes: bool, where: str) -> Iterator[tuple[int, list[str], str]]:
     """Yield the records of delimited text that are not blank.
 
     A quoted cell may span lines if its quotes are balanced and, in tab-separated text, it holds no tab. Otherwise the
@@ -48,17 +50,23 @@ def records(file: Lines, delimiter: str, quotes: bool) -> Iterator[tuple[int, li
         file: The lines.
         delimiter: The delimiter, one character.
         quotes: Whether quotes are syntax.
+        where: Name of the file in messages.
 
     Yields:
         Number of the first line, cells, and a clause about a stray quote for the message if the record is bad.
+
+    Raises:
+        SwissbertError: If a line is longer than `LINE`.
     """
     pending: list[str] = []  # lines to read again, the next one last
 
     def next_line() -> str:
-        return pending.pop() if pending else file.readline()
+        return pending.pop() if pending else file.readline(LINE + 1)
 
-    number = 1
+    number, stray = 1, 0
     while line := next_line():
+        if len(line) > LINE:
+            raise long_line(where, number)
         hint, count = "", 1
         if not quotes or '"' not in line:
             text = line.rstrip("\r\n")
@@ -66,8 +74,11 @@ def records(file: Lines, delimiter: str, quotes: bool) -> Iterator[tuple[int, li
         else:
             lines = [line]
             try:
-                cells = _quoted(lines, next_line, delimiter)
+                cells = _quoted(lines, next_line, delimiter, stray - number)
             except csv.Error:
+                # A line up to the last one of these at whose start a quote is open goes the same way, whichever quote
+                # it is. So each line is read twice at most, however many quotes are stray.
+                stray = max(stray, number + len(lines) - 1)
                 pending.extend(reversed(lines[1:]))
                 del lines[1:]
                 cells, hint = _escaped(line, delimiter), ""
@@ -80,23 +91,32 @@ def records(file: Lines, delimiter: str, quotes: bool) -> Iterator[tuple[int, li
         number += count
 
 
-def _quoted(lines: list[str], next_line: Callable[[], str], delimiter: str) -> list[str]:
+def _quoted(lines: list[str], next_line: Callable[[], str], delimiter: str, stray: int) -> list[str]:
     """Parse a record with quotes.
 
     Args:
         lines: Its first line; further lines of the record are appended.
         next_line: Returns the next line, empty at the end.
         delimiter: The delimiter.
+        stray: Number of lines after the first one at whose start an open quote is known to be a stray one.
 
     Raises:
         csv.Error: If a quote is a stray one.
     """
 
     def taken() -> Iterator[str]:
+        """Yield the lines; the parser asks for another one if a quote is open at the end of the last."""
         yield from list(lines)
-        while line := next_line():
+        size = sum(map(len, lines))
+        while True:
+            if len(lines) <= stray or len(lines) >= CELL_LINES or size > LINE:
+                raise csv.Error("the quote is not closed")
+            line = next_line()
+            if not line:
+                return
             lines.append(line)
-            yield line
+            size += len(line)
+            yield line if len(line) <= LINE else ""  # whose end was not read
 
     try:
         cells = next(csv.reader(taken(), delimiter=delimiter, strict=True))

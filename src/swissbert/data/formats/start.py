@@ -5,6 +5,7 @@ from pathlib import Path
 from swissbert.data.formats.base import ReadOptions
 from swissbert.data.formats.compression import decompressed
 from swissbert.data.formats.encoding import open_text
+from swissbert.reading import open_regular
 
 LENGTH = 2**16
 """Characters that are looked at."""
@@ -23,5 +24,5 @@ def start_of_text(path: Path, options: ReadOptions) -> str:
     """
     if not path.is_file():
         return ""
-    with path.open("rb") as raw, decompressed(raw, str(path)) as (data, _):
+    with open_regular(path) as raw, decompressed(raw, str(path)) as (data, _):
         return open_text(data, str(path), options.encoding).read(LENGTH)

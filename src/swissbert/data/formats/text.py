@@ -5,6 +5,7 @@ from typing import TextIO
 
 from swissbert.data.formats.base import NumberedCells, ReadOptions, TextFormat
 from swissbert.data.formats.encoding import unreadable
+from swissbert.data.formats.limits import LINE, lines_of, long_line
 
 
 class PlainText(TextFormat):
@@ -18,7 +19,9 @@ class PlainText(TextFormat):
         """Yield the text or the two texts of each line under the names in `options`."""
         pair = options.text_pair
         names = [options.text] if pair is None else [options.text, pair]
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(lines_of(file), 1):
+            if len(line) > LINE:
+                raise long_line(where, number)
             texts = [line.strip()] if pair is None else [part.strip() for part in line.rstrip("\r\n").split("\t")]
             if len(texts) != len(names):
                 yield number, f"{len(texts)} texts where a pair with a tab between is expected"

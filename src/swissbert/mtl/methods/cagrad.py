@@ -51,9 +51,9 @@ def conflict_averse(norms: Tensor, cosines: Tensor, c: float) -> Tensor:
     lengths = norms / norms.max()
     gram = (lengths[:, None] * cosines * lengths).numpy()
     towards = gram.mean(1)  # inner products with the mean gradient g₀
-    radius = c * math.sqrt(max(gram.mean(), 0.0))
+    radius = c * math.sqrt(max(float(gram.mean()), 0.0))
     w = _worst_weights(gram, towards, radius)
-    length = math.sqrt(max(w @ gram @ w, 0.0))
+    length = math.sqrt(max(float(w @ gram @ w), 0.0))
     if length <= 1e-12 or radius == 0:
         return torch.ones(tasks, dtype=torch.float64)
     return torch.from_numpy(1 + tasks * radius / length * w)
@@ -111,4 +111,4 @@ def _search(gram: Array, towards: Array, radius: float) -> Array:
 
 
 def _objective(w: Array, gram: Array, towards: Array, radius: float) -> float:
-    return float(towards @ w + radius * math.sqrt(max(w @ gram @ w, 0.0)))
+    return float(towards @ w + radius * math.sqrt(max(float(w @ gram @ w), 0.0)))

@@ -1,0 +1,41 @@
+"""Ctrl-C at any moment of a command: it ends without a traceback, and a second one ends it at once."""
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from types import FrameType
+
+
+@contextlib.contextmanager
+def handle_interrupts() -> Iterator[None]:
+    """Handle Ctrl-C in the block, which is the whole program, unless the caller of the program has it ignored.
+
+    Commands see `KeyboardInterrupt`, so that they leave nothing half-written. After the block Ctrl-C has the effect that
+    the operating system gives it, since Python is about to end.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(130)
+    finally:
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt; while a module is imported, end the process, as a second Ctrl-C does.
+
+    An exception that is raised while a module is imported may be lost: libraries and Python itself catch it there.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            with contextlib.suppress(Exception):
+                sys.stdout.flush()
+            os.kill(os.getpid(), signal.SIGINT)
+        frame = frame.f_back
+    raise KeyboardInterrupt
