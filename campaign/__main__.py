@@ -30,7 +30,9 @@ def main() -> int:
     parser.add_argument("part", nargs="*", metavar="PART", help=f"which parts, by default all: {', '.join(PARTS)}")
     parser.add_argument("--short", action="store_true", help="only as much as takes a few seconds a part")
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--out", type=Path, help="write README.md and results.json into this folder")
+    parser.add_argument(
+        "--out", type=Path, help="write README.md and results.json into this folder, beside other parts"
+    )
     arguments = parser.parse_args()
     if unknown := set(arguments.part) - set(PARTS):
         parser.error(f"unknown part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
@@ -45,8 +47,8 @@ def main() -> int:
             print(lines[-1].shown(), flush=True)
             for fault in lines[-1].outcome.faults:
                 print(f"    fault: {fault}", flush=True)
-    if arguments.out is not None:
-        write_report(lines, arguments.out, arguments.seed)
+            if arguments.out is not None:
+                write_report(lines, arguments.out, arguments.seed)
     return int(any(line.outcome.faults for line in lines))
 
 

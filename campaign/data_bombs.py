@@ -225,7 +225,7 @@ def values(setting: Setting) -> Outcome:
             "a list of numbers": b'{"x": [' + b"1," * (size // 2) + b'1], "text": "fine"}\n',
             "lists in a list": b'{"x": [' + b"[]," * (size // 3) + b'1], "text": "fine"}\n',
             "objects in a list": b'{"x": [' + b'{"a":{}},' * (size // 9) + b'1], "text": "fine"}\n',
-            "an array of lists": b"[" + b"[],\n" * (size // 40) + b"1]",
+            "an array of lists": b"[" + b"[],\n" * (size // 4000) + b"1]",
             "an array in which a row is large": b"[" + good + b',{"text": "' + b"a" * size + b'"}]',
             "an array of an array": b'[{"text": [' + b"[]," * (size // 3),
             "a text without end": b'{"text": "' + b"word " * (size // 5),

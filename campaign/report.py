@@ -8,8 +8,9 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from campaign.frame import Outcome
+from campaign.frame import PARTS, Outcome
 
 
 @dataclass(frozen=True)
@@ -39,40 +40,58 @@ class Line:
 
 
 def write_report(lines: Sequence[Line], out: Path, seed: int) -> None:
-    """Write ``README.md`` for people and ``results.json`` for programs into `out`."""
+    """Write ``README.md`` for people and ``results.json`` for programs into `out`.
+
+    Trials in `out` that are not among the lines are kept, so parts may be run one after the other.
+
+    Args:
+        lines: Trials that were run.
+        out: The folder, which is created if necessary.
+        seed: Seed of their random numbers.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    about = {
-        "date": datetime.date.today().isoformat(),
-        "commit": _commit(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
-        "seed": str(seed),
-        "minutes": f"{sum(line.seconds for line in lines) / 60:.1f}",
-    }
-    table = [
-        {"part": line.part, "trial": line.name, "seconds": round(line.seconds, 1), **vars(line.outcome)}
+    path = out / "results.json"
+    trials = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    about = {"date": datetime.date.today().isoformat(), "commit": _commit(), "machine": _machine(), "seed": seed}
+    new = [
+        {"part": line.part, "trial": line.name, "seconds": round(line.seconds, 1), **vars(line.outcome), **about}
         for line in lines
     ]
-    (out / "results.json").write_text(json.dumps({**about, "trials": table}, indent=1) + "\n", encoding="utf-8")
+    names = {(trial["part"], trial["trial"]) for trial in new}
+    trials = [trial for trial in trials if (trial["part"], trial["trial"]) not in names] + new
+    trials.sort(key=lambda trial: PARTS.index(trial["part"]) if trial["part"] in PARTS else len(PARTS))
+    path.write_text(json.dumps(trials, indent=1) + "\n", encoding="utf-8")
+    (out / "README.md").write_text(_readme(trials), encoding="utf-8")
+
+
+def _readme(trials: Sequence[dict[str, Any]]) -> str:
+    """Return the table for people."""
+    minutes = sum(trial["seconds"] for trial in trials) / 60
+    machines = ", ".join(sorted({trial["machine"] for trial in trials}))
     rows = [
-        f"| {line.part} | {line.outcome.what} | {line.outcome.tried:,} | {line.outcome.well:,} | "
-        f"{len(line.outcome.faults)} | {', '.join(f'{name} {value}' for name, value in line.outcome.figures.items())} |"
-        for line in lines
+        f"| {trial['part']} | {trial['what']} | {trial['tried']:,} | {trial['well']:,} | {len(trial['faults'])} | "
+        f"{', '.join(f'{name} {value}' for name, value in trial['figures'].items())} | {trial['commit']} {trial['date']} |"
+        for trial in trials
     ]
-    faults = [f"- {line.part}, {line.name}: {fault}" for line in lines for fault in line.outcome.faults]
+    faults = [f"- {trial['part']}, {trial['trial']}: {fault}" for trial in trials for fault in trial["faults"]]
     text = [
         "# The fault campaign",
         "",
-        f"`make campaign`, seed {seed}, commit {about['commit']}, {about['date']}, {about['machine']}; "
-        f"{about['minutes']} minutes. `campaign/README.md` says what each part does.",
+        f"`make campaign`, seed {', '.join(sorted({str(trial['seed']) for trial in trials}))}, {machines}; "
+        f"{minutes:.0f} minutes. `campaign/README.md` says what each part does.",
         "",
-        "| part | what was tried | tried | ended as it should | faults | figures |",
-        "|---|---|--:|--:|--:|---|",
+        "| part | what was tried | tried | ended as it should | faults | figures | commit, date |",
+        "|---|---|--:|--:|--:|---|---|",
         *rows,
         "",
         *(["## Faults", "", *faults] if faults else ["No faults."]),
         "",
     ]
-    (out / "README.md").write_text("\n".join(text), encoding="utf-8")
+    return "\n".join(text)
+
+
+def _machine() -> str:
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
 def _commit() -> str:
