@@ -76,9 +76,7 @@ class ModelSettings(Settings):
 
     Attributes:
         pooling: How the vectors of a sequence become one: ``pooler`` (the first token through BERT's pooler, as in the
-            paper), ``cls`` (the first token alone), ``mean`` (the mean over all tokens) or ``cls_mean`` (both). Left out, it is
-            the encoder's own: what its ``1_Pooling/config.json`` says, else ``pooler``, else ``mean`` where the pooler was
-            never trained.
+            paper), ``cls`` (the first token alone), ``mean`` (the mean over all tokens) or ``cls_mean`` (both).
         pair_encoding: Encode a pair as ``[CLS] a [SEP] b [SEP]`` in one pass. Otherwise the two sentences are encoded
             separately and their pooled outputs concatenated (paper, Section 4).
         dropout: Dropout of the heads, 0 to below 1.
@@ -88,7 +86,7 @@ class ModelSettings(Settings):
             both vectors, their difference, product and cosine.
     """
 
-    pooling: str | None = None
+    pooling: str = "pooler"
     pair_encoding: bool = True
     dropout: Probability = 0.3
     layer_sharing: bool = False
@@ -96,8 +94,8 @@ class ModelSettings(Settings):
 
     @field_validator("pooling")
     @classmethod
-    def _known_pooling(cls, name: str | None) -> str | None:
-        if name is not None and name not in POOLINGS:
+    def _known_pooling(cls, name: str) -> str:
+        if name not in POOLINGS:
             raise ValueError(
                 f"model.pooling is '{name}', but it is one of {', '.join(POOLINGS)}{nearest(name, POOLINGS)}"
             )

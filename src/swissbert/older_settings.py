@@ -1,7 +1,7 @@
 """Settings of earlier releases whose meaning has changed since, converted when they are read.
 
-A stored task comes from a model folder or a run folder of format 1, that of swissbert 0.1.0; settings of formats 1 and 2
-have no pooling. Settings that a person writes are never converted.
+A stored task comes from a model folder or a run folder of format 1, that of swissbert 0.1.0. Settings that a person
+writes are never converted.
 """
 
 from collections.abc import Mapping
@@ -13,12 +13,6 @@ def upgraded_tasks(tasks: object) -> object:
     if not isinstance(tasks, list):
         return tasks
     return [upgraded_task(task) if isinstance(task, Mapping) else task for task in tasks]
-
-
-def with_pooler(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Name the pooling in stored settings of a run that have none, those of formats 1 and 2: the pooler."""
-    model = settings.get("model", {})
-    return {**settings, "model": {"pooling": "pooler", **model} if isinstance(model, Mapping) else model}
 
 
 def upgraded_task(task: Mapping[str, Any]) -> dict[str, Any]:

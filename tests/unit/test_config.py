@@ -150,6 +150,7 @@ BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
     ("sampling.temperature", [0.5, 2], [0, -1, "2"]),
     ("model.layer_sharing", [True, False], ["maybe", 3]),
     ("model.pair_head", ["linear"], ["dot", 3]),
+    ("model.pooling", ["pooler", "cls", "mean", "cls_mean"], ["max", 3]),
     ("loss.lr", [1e-4, 1], [0, -1e-4, 1.1, "1e-4", float("inf")]),
     ("train.on_hardware_change", ["continue", "refuse"], ["stop", True]),
     ("train.may_change", [[], ["train.lr", "seed"]], ["train.lr", 3]),

@@ -55,7 +55,7 @@ def test_a_head_fits_or_says_why_not(name: str, kind: str, separate: bool) -> No
     assert issubclass(head_class, Head)
     reason = head_class.misfit(task, separate)
     if reason is not None:
-        assert name in ("cosine", "similarity")
+        assert name in ("cosine", "similarity", "bi_encoder")
         assert reason == (
             f"a {name} is no answer to a {kind} task"
             if separate

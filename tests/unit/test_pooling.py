@@ -1,6 +1,5 @@
-"""Pooling: what each way computes, which one is an encoder's own, and sentence vectors in other libraries."""
+"""Pooling: what each way computes, and sentence vectors in other libraries."""
 
-import json
 import shutil
 from pathlib import Path
 
@@ -16,8 +15,7 @@ from swissbert.encoder.pooling import POOLINGS
 from swissbert.errors import SwissbertError
 from swissbert.inference import load
 from swissbert.inference.int8 import to_int8
-from swissbert.model_folder.pooling import own_pooling
-from swissbert.training import prepare, train
+from swissbert.training import train
 
 LENGTHS = [7, 1, 20, 3]
 
@@ -82,49 +80,6 @@ def _tokens() -> tuple[torch.Tensor, torch.Tensor, list[int]]:
     return ids, torch.zeros_like(ids), [4, 3]
 
 
-@pytest.mark.parametrize(
-    ("table", "expected"),
-    [
-        ({"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": False}, "mean"),
-        ({"pooling_mode_cls_token": True}, "cls"),
-        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": True}, "cls_mean"),
-        ({"pooling_mode": "mean"}, "mean"),
-        ({"pooling_mode": ["mean", "cls"]}, "cls_mean"),
-        ({"pooling_mode": "lasttoken"}, "pooler"),
-        ({}, "pooler"),
-    ],
-    ids=str,
-)
-def test_the_pooling_module_of_sentence_transformers_decides(
-    tiny: Path, tmp_path: Path, table: dict[str, object], expected: str
-) -> None:
-    folder = shutil.copytree(tiny, tmp_path / "encoder")
-    (folder / "1_Pooling").mkdir()
-    (folder / "1_Pooling" / "config.json").write_text(json.dumps(table))
-    encoder = read_pretrained(folder).encoder
-    encoder.pooler.bias.data.fill_(0.1)
-    name, line = own_pooling(folder, encoder, has_new_pooler=False)
-    assert name == expected
-    assert ("lasttoken" in line) == (table.get("pooling_mode") == "lasttoken")
-
-
-def test_without_such_a_module_the_pooler_decides(tiny: Path) -> None:
-    encoder = read_pretrained(tiny).encoder
-    encoder.pooler.bias.data.fill_(0.1)
-    assert own_pooling(tiny, encoder, has_new_pooler=False)[0] == "pooler"
-    assert own_pooling(tiny, encoder, has_new_pooler=True)[0] == "mean"
-    encoder.pooler.bias.data.zero_()
-    name, line = own_pooling(tiny, encoder, has_new_pooler=False)
-    assert name == "mean"
-    assert "never trained" in line
-
-
-def test_minilm_is_pooled_by_the_mean(minilm: Path) -> None:
-    encoder, _, has_new_pooler = read_pretrained(minilm)
-    assert own_pooling(minilm, encoder, has_new_pooler=has_new_pooler)[0] == "mean"
-    assert not encoder.pooler.bias.any()
-
-
 def test_an_unknown_pooling_is_refused_by_name() -> None:
     with pytest.raises(SwissbertError, match=r"model.pooling is 'max', but it is one of pooler, cls, mean, cls_mean"):
         load_config("quickstart", ["model.pooling=max"])
@@ -168,9 +123,3 @@ def test_vectors_take_one_text_or_several_and_refuse_others() -> None:
         model.encode(["a", " "])
     with pytest.raises(SwissbertError, match="input 1: a text is expected, not 3"):
         model.encode([3])  # type: ignore[list-item]
-
-
-def test_the_encoders_own_pooling_is_stored_with_the_settings(tiny: Path) -> None:
-    prepared = prepare(load_config("quickstart", [f"encoder.name={tiny}", "data.limit=8"]))
-    assert prepared.config.model.pooling == "mean", "the pooler of a new encoder was never trained"
-    assert prepared.network.encoder.pooling == "mean"

@@ -10,10 +10,10 @@ from swissbert.checksums import sealed, unsealed
 from swissbert.config import RunConfig, differences
 from swissbert.errors import SwissbertError
 from swissbert.files import make_folder, write_text, writing
-from swissbert.older_settings import upgraded_tasks, with_pooler
+from swissbert.older_settings import upgraded_tasks
 from swissbert.settings import Settings, validated
 
-RECORD_FORMAT = 3
+RECORD_FORMAT = 2
 """Version of the settings in records that are written now; see `swissbert.older_settings`."""
 
 
@@ -125,18 +125,11 @@ def read_record(out: Path, row: str, seed: int) -> RowRecord | None:
 
 
 def _upgraded(table: Any) -> Any:
-    """Convert the settings in a record of an earlier format; anything of another form stays as it is."""
-    if not isinstance(table, dict) or not isinstance(table.get("runs"), list):
+    """Convert the settings in a record of format 1, that of swissbert 0.1.0; anything of another form stays as it is."""
+    if not isinstance(table, dict) or table.get("format", 1) != 1 or not isinstance(table.get("runs"), list):
         return table
-    version = table.get("format", 1)
-
-    def upgraded(config: dict[str, Any]) -> dict[str, Any]:
-        if version == 1:
-            config = {**config, "tasks": upgraded_tasks(config.get("tasks"))}
-        return with_pooler(config) if version in (1, 2) else config
-
     runs = [
-        {**run, "config": upgraded(run["config"])}
+        {**run, "config": {**run["config"], "tasks": upgraded_tasks(run["config"].get("tasks"))}}
         if isinstance(run, dict) and isinstance(run.get("config"), dict)
         else run
         for run in table["runs"]

@@ -22,14 +22,13 @@ def build_network(
     """Put new heads on an encoder.
 
     Args:
-        encoder: The encoder; its pooling is set to that of the settings, where they name one.
+        encoder: The encoder; its pooling is set to that of the settings.
         tasks: The tasks, in order.
         settings: Pooling, pair encoding, heads and their dropout.
         freeze: Whether the encoder is kept as it is.
         heads: Head classes from outside the package, by task name.
     """
-    if settings.pooling is not None:
-        encoder.set_pooling(settings.pooling)
+    encoder.set_pooling(settings.pooling)
     return MultitaskModel(
         encoder,
         tasks,

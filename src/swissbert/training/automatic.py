@@ -79,16 +79,9 @@ def adopt_choices(config: RunConfig, stored: RunConfig) -> RunConfig:
         if key not in config.train.model_fields_set
     }
     update: dict[str, Any] = {"train": config.train.model_copy(update=left_out)}
-    if config.model.pooling is None:
-        update["model"] = config.model.model_copy(update={"pooling": stored.model.pooling})
     if "max_length" not in config.encoder.model_fields_set:
         update["encoder"] = config.encoder.model_copy(update={"max_length": stored.encoder.max_length})
     return config.model_copy(update=update)
-
-
-def with_pooling(config: RunConfig, name: str) -> RunConfig:
-    """Return settings with a value for ``model.pooling``."""
-    return config.model_copy(update={"model": config.model.model_copy(update={"pooling": name})})
 
 
 def fit_length(config: RunConfig, limit: int) -> tuple[RunConfig, str]:

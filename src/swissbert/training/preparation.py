@@ -27,11 +27,10 @@ from swissbert.model.heads.base import Head
 from swissbert.model.multitask import MultitaskModel
 from swissbert.model_folder.encoders import left_behind, read_encoder_folder
 from swissbert.model_folder.network import build_network
-from swissbert.model_folder.pooling import own_pooling
 from swissbert.mtl.balancing import Balancer, make_balancers
 from swissbert.mtl.sampling import Plan
 from swissbert.tasks import Split, Task
-from swissbert.training.automatic import choose_settings, fit_length, with_pooling
+from swissbert.training.automatic import choose_settings, fit_length
 from swissbert.training.labels import annotated, weighted
 from swissbert.training.loader import BatchLoader
 from swissbert.training.plan import plan_steps
@@ -42,10 +41,7 @@ Data = Mapping[str, object]
 
 
 class Built(NamedTuple):
-    """A new network, its tokenizer, and lines about what was decided about the encoder; result of `build`.
-
-    ``network.encoder.pooling`` is the pooling that was decided on.
-    """
+    """A new network, its tokenizer, and lines about what was decided about the encoder; result of `build`."""
 
     network: MultitaskModel
     tokenizer: Tokenizer
@@ -187,7 +183,6 @@ def prepare(
     hardware = hardware or resolve_hardware(config.train.device, config.train.precision, config.train.threads)
     torch.set_num_threads(hardware.threads)
     network, tokenizer, notes = build(config, hardware.device, heads)
-    config = with_pooling(config, network.encoder.pooling)
     config, length = fit_length(config, network.encoder.config.max_positions)
     for note in [*notes, *filter(None, [length])]:
         display.say(note)
@@ -221,11 +216,7 @@ def build(
     _refuse_unknown("heads", heads or {}, config)
 
     def read(folder: Path) -> tuple[Bert, Tokenizer, list[str], list[str]]:
-        encoder, notes, has_new_pooler = read_pretrained(folder, config.encoder.dropout, seed=config.seed)
-        if config.model.pooling is None:
-            name, line = own_pooling(folder, encoder, has_new_pooler=has_new_pooler)
-            encoder.set_pooling(name)
-            notes = [*notes, line]
+        encoder, notes, _ = read_pretrained(folder, config.encoder.dropout, seed=config.seed)
         tokenizer = Tokenizer(folder, encoder.config.vocab_size)
         return encoder, tokenizer, notes, [*filter(None, [left_behind(folder)]), *tokenizer.notes]
 

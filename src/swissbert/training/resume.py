@@ -13,7 +13,7 @@ from swissbert.errors import SwissbertError
 from swissbert.model_folder import layout
 from swissbert.model_folder.encoders import is_local
 from swissbert.model_folder.moved import moved_folder
-from swissbert.older_settings import upgraded_task, upgraded_tasks, with_pooler
+from swissbert.older_settings import upgraded_task, upgraded_tasks
 from swissbert.setting_tables import apply_overrides, changed_settings, shown_change
 from swissbert.settings import read_toml, shown
 from swissbert.training.record import read_record
@@ -96,7 +96,7 @@ def _stored_table(out: Path) -> dict[str, Any]:
     version = read_run_record(record).get("format", 1) if record.is_file() else 1
     if version == 1 and "tasks" in table:
         table["tasks"] = upgraded_tasks(table["tasks"])
-    return with_pooler(table) if version < 3 else table
+    return table
 
 
 def _config_file(out: Path) -> Path:

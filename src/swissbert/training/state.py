@@ -24,9 +24,9 @@ from swissbert.model_folder import layout
 from swissbert.reading import read_object
 from swissbert.settings import shown
 
-RUN_FORMAT = 3
+RUN_FORMAT = 2
 """Version of what ``run.json`` means. Runs of version 1, which have no ``format``, leave out the last batches of an epoch
-that are fewer than ``train.accumulation`` rounds; runs of versions 1 and 2 use the encoder's pooler."""
+that are fewer than ``train.accumulation`` rounds."""
 
 
 @dataclass(frozen=True)

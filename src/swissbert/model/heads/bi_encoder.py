@@ -2,13 +2,13 @@
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from swissbert.model.heads.base import Head
+from swissbert.model.heads.linear import LinearHead
 from swissbert.tasks import Task
 
 
-class BiEncoderHead(Head):
+class BiEncoderHead(LinearHead):
     """Dropout and one linear layer on both sentence vectors u and v, |u - v|, u * v and their cosine.
 
     The features of InferSent (Conneau et al., 2017), with the cosine added. Each sentence is encoded once, whatever it is
@@ -18,25 +18,20 @@ class BiEncoderHead(Head):
     uses_hidden_layer = False
 
     def __init__(self, task: Task, width: int, dropout: float) -> None:
-        super().__init__(task, width, dropout)
-        self.out = nn.Linear(2 * width + 1, task.outputs)
-        nn.init.normal_(self.out.weight, std=0.02)
-        nn.init.zeros_(self.out.bias)
+        super().__init__(task, 2 * width + 1, dropout)  # 2W are u and v
 
     @classmethod
     def misfit(cls, task: Task, separate: bool) -> str | None:
         """A comparison needs two sentence vectors."""
         if not task.is_pair or not separate:
-            return "a comparison needs two sentences that are encoded separately"
+            return "a bi_encoder needs two sentences that are encoded separately"
         return None
 
     def logits(self, features: Tensor) -> Tensor:
         """``[B, 2W] -> [B, outputs]``."""
         u, v = features.chunk(2, dim=1)
         cosine = F.cosine_similarity(u, v, dim=1)[:, None]
-        compared = F.dropout(torch.cat([u, v, (u - v).abs(), u * v], dim=1), self.dropout, self.training)
-        logits: Tensor = self.out(torch.cat([compared, cosine], dim=1))
-        return logits
+        return super().logits(torch.cat([u, v, (u - v).abs(), u * v, cosine], dim=1))
 
     def as_linear(self) -> tuple[Tensor, Tensor] | str:
         """Not linear."""
