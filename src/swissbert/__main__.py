@@ -1,8 +1,12 @@
-"""Entry point of the program ``swissbert`` and of ``python -m swissbert``."""
+"""Entry point of the program ``swissbert`` and of ``python -m swissbert``. Importing it changes how Ctrl-C ends the process."""
 
 import signal
+import threading
 
-if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+if (
+    threading.current_thread() is threading.main_thread()
+    and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+):
     # Ctrl-C ends the program without a traceback while it is being imported; see `swissbert.cli.interrupt`
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 

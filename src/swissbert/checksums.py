@@ -1,13 +1,14 @@
 """Checksums that detect damage and mix-ups of files. They do not authenticate: whoever can write a file can write both.
 
 The checksums of files stand in a JSON file beside them, in its table ``checksums``, by the name of the file. The JSON file
-itself has an entry too: the checksum of everything in it but that table. A file without an entry is not checked, so that
-somebody who edits a file by hand removes its line. XXH3 is read about as fast as the files themselves; SHA-256, in folders
+itself has an entry too: the checksum of everything in it but that table. A file without an entry is not checked: to edit
+a file by hand, remove its entry. XXH3 is read about as fast as the files themselves; SHA-256, in folders
 of swissbert 0.1.0, is still compared.
 """
 
 import json
 import logging
+import os
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 from xxhash import xxh3_128
 
 from swissbert.errors import SwissbertError
-from swissbert.reading import read_object, sha256
+from swissbert.reading import open_regular, read_object, sha256
 
 KEY = "checksums"
 PREFIX = "xxh3:"
@@ -63,13 +64,13 @@ def digest_of(path: Path, size: int | None = None) -> Digest:
     """Return the digest of a file, to which more bytes can be appended; arguments and errors as for `checksum`."""
     digest, buffer = Digest(), memoryview(bytearray(2**18))
     try:
-        with path.open("rb", buffering=0) as file:
-            while count := file.readinto(buffer if size is None else buffer[: size - digest.size]):
+        with open_regular(path) as file:
+            while count := file.raw.readinto(buffer if size is None else buffer[: size - digest.size]):
                 digest.update(buffer[:count])
     except FileNotFoundError as error:
         raise DamagedError(f"{path}: is missing") from error
-    except OSError as error:
-        raise SwissbertError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (OSError, ValueError) as error:
+        raise SwissbertError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
     return digest
 
 
@@ -128,7 +129,7 @@ def check_files(sums: Mapping[str, str], record: Path, *, folder: Path | None = 
         path = (folder or record.parent) / name
         if Path(name).name != name:
             raise DamagedError(f"{record}: has a checksum of {name!r}, which is no name of a file beside it")
-        if not path.exists():
+        if not os.path.exists(path):  # unlike Path.exists, False for names that no file system takes
             raise DamagedError(
                 f"{path}: is missing, but {record.name} has its checksum; copy it again, or make it again"
             )

@@ -4,6 +4,7 @@ import os
 import platform
 import re
 import subprocess
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
@@ -22,7 +23,7 @@ VARIABLES = re.compile(
 """Environment variables by which libraries choose instructions, algorithms and rounding."""
 WITHOUT_EFFECT = re.compile(
     r"(OMP|MKL|OPENBLAS)_NUM_THREADS|OMP_(WAIT_POLICY|PLACES|PROC_BIND|STACKSIZE|DISPLAY_\w+)|GOMP_(CPU_AFFINITY|SPINCOUNT)"
-    r"|KMP_(AFFINITY|BLOCKTIME|DUPLICATE_LIB_OK)|\w+_VERBOSE"
+    r"|KMP_(AFFINITY|BLOCKTIME|DUPLICATE_LIB_OK|INIT_AT_FORK)|\w+_VERBOSE"
 )
 """Those that change no number. Numbers of threads do, but a run sets its own, which is recorded."""
 
@@ -93,14 +94,22 @@ def torch_settings() -> dict[str, object]:
     return {
         "default_dtype": str(torch.get_default_dtype()),
         "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
-        "float32_matmul_precision": torch.get_float32_matmul_precision(),
+        "float32_matmul_precision": _or_mixed(torch.get_float32_matmul_precision),
         "mkldnn.enabled": torch.backends.mkldnn.enabled,
         "mkldnn.deterministic": torch.backends.mkldnn.deterministic,
         "cudnn.enabled": torch.backends.cudnn.enabled,
         "cudnn.deterministic": torch.backends.cudnn.deterministic,
         "cudnn.benchmark": torch.backends.cudnn.benchmark,
-        "cudnn.allow_tf32": torch.backends.cudnn.allow_tf32,
+        "cudnn.allow_tf32": _or_mixed(lambda: torch.backends.cudnn.allow_tf32),
     }
+
+
+def _or_mixed(get: Callable[[], object]) -> object:
+    """Return a setting of torch, or "mixed" where newer settings that it stands for differ, for which torch has no value."""
+    try:
+        return get()
+    except RuntimeError:
+        return "mixed"
 
 
 def processor() -> str:

@@ -19,6 +19,8 @@ from swissbert.locks import HeldError, hold
 
 LONGEST_NAME = 200
 """Bytes of a name beyond which a checksum stands for it in the names beside it, which may have 255 bytes."""
+UNSYNCABLE = (errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EBADF, errno.ENOSYS, errno.EPERM)
+"""Errors of folders that cannot be synced, because of their file system or because they cannot be read."""
 TOKEN = r"[0-9a-f]{16}"
 LEFT = re.compile(rf"\.(?P<stem>.+)\.(?:{TOKEN}\.new|writing)")
 """Names beside a file or folder that is written."""
@@ -58,7 +60,7 @@ def only_writer(path: Path, *, creates_parents: bool = False, wait: float = 0.0)
     """
     target = real(path)
     lock = beside(target, "writing")
-    if lock in _MINE.get() or not target.name or _is_stream(target):
+    if _is_stream(path) or lock in _MINE.get() or not target.name:
         yield
         return
     with contextlib.ExitStack() as stack:
@@ -68,7 +70,7 @@ def only_writer(path: Path, *, creates_parents: bool = False, wait: float = 0.0)
                     _remove_left(target.parent, _stem(target))
             except HeldError as error:
                 raise SwissbertError(
-                    f"{path}: another process is writing here; wait for it to finish or choose another name"
+                    f"{path}: another process is writing here; wait for it to finish or choose another name (lock: {lock})"
                 ) from error
         _MINE.set(_MINE.get() | {lock})
         stack.callback(lambda: _MINE.set(_MINE.get() - {lock}))
@@ -92,7 +94,8 @@ def locked(folder: Path) -> Iterator[None]:
                     sweep(folder)
             except HeldError as error:
                 raise SwissbertError(
-                    f"{folder}: another process is writing here; wait for it to finish or choose another folder"
+                    f"{folder}: another process is writing here; wait for it to finish or choose another folder (lock: "
+                    f"{folder / '.lock'})"
                 ) from error
         yield
 
@@ -185,7 +188,7 @@ def sync_folder(folder: Path) -> None:
     try:
         sync(folder)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EACCES):
+        if error.errno not in UNSYNCABLE:
             raise
 
 

@@ -111,17 +111,26 @@ def settle(folder: Path, before: Path) -> None:
         before: The folder that it will replace, if there is one: its permissions and those of files of the same name are
             kept. Other files get those of the folder, without execution.
     """
-    mode = stat.S_IMODE((before if before.is_dir() else folder).stat().st_mode) & 0o777
+    mode = stat.S_IMODE((before if before.is_dir() else folder).stat().st_mode) & 0o2777
     for path in folder.rglob("*"):
         if path.is_symlink():
             continue
         if path.is_file():
             earlier = before / path.relative_to(folder)
             kept = earlier.is_file() and not earlier.is_symlink()
-            path.chmod(stat.S_IMODE(earlier.stat().st_mode) & 0o777 if kept else mode & 0o666)
-        sync(path)
-    folder.chmod(mode)
-    sync(folder)
+            _set_mode(path, stat.S_IMODE(earlier.stat().st_mode) & 0o777 if kept else mode & 0o666)
+            sync(path)
+        else:
+            sync_folder(path)
+    _set_mode(folder, mode)
+    sync_folder(folder)
+
+
+def _set_mode(path: Path, mode: int) -> None:
+    """Set permissions where they differ; file systems that have none of their own keep theirs."""
+    if stat.S_IMODE(path.stat().st_mode) != mode:
+        with contextlib.suppress(OSError):
+            path.chmod(mode)
 
 
 def recover(path: Path) -> None:
@@ -132,7 +141,7 @@ def recover(path: Path) -> None:
         with only_writer(path), writing(path):
             if target.exists():
                 _remove(old, target)
-            else:
+            elif old.exists():  # another process may have done it meanwhile
                 old.rename(target)
 
 
@@ -177,8 +186,12 @@ def whole_file(path: Path, *, wait: float = 0.0) -> Iterator[TextIO]:
         return
     with whole_bytes(path, wait=wait) as binary:
         text = io.TextIOWrapper(binary, encoding="utf-8", newline="")
-        yield text
-        text.flush()
+        try:
+            yield text
+            text.flush()
+        finally:
+            with contextlib.suppress(OSError, ValueError):
+                text.detach()
 
 
 @contextlib.contextmanager
@@ -223,9 +236,15 @@ def _create(new: Path, target: Path) -> BinaryIO:
     def opened(name: str, flags: int) -> int:
         handle = os.open(name, flags | os.O_NOFOLLOW, 0o666 if before is None else 0o600)
         if before is not None:
+            mode = stat.S_IMODE(before.st_mode) & 0o777
+            try:
+                os.fchown(handle, -1, before.st_gid)
+            except OSError:
+                mode &= 0o707  # the group is another one
             with contextlib.suppress(OSError):  # only root gives files away
-                os.fchown(handle, before.st_uid, before.st_gid)
-            os.fchmod(handle, stat.S_IMODE(before.st_mode) & 0o777)
+                os.fchown(handle, before.st_uid, -1)
+            with contextlib.suppress(OSError):
+                os.fchmod(handle, mode)
         return handle
 
     return open(new, "xb", opener=opened)

@@ -27,7 +27,6 @@ def check_path(path: str | Path, argument: str) -> None:
         encoding = sys.getfilesystemencoding()
         help = "rename it" if encoding == "utf-8" else f"Python reads paths as {encoding} here: set PYTHONUTF8=1"
         raise SwissbertError(
-            f"{argument} is {str(path)!a}, which has bytes that are not UTF-8, as paths of models and tables must be; "
-            f"{help}",
+            f"{argument} is {str(path)!a}, which has bytes that are not UTF-8; paths of models and tables must be UTF-8: {help}",
             argument=argument,
         )

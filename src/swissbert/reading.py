@@ -116,5 +116,5 @@ def sha256(path: Path) -> str:
     try:
         with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise SwissbertError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (OSError, ValueError) as error:
+        raise SwissbertError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error

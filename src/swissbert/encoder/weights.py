@@ -1,5 +1,6 @@
 """Open the weights of a checkpoint: ``model.safetensors``, or the shards that ``model.safetensors.index.json`` lists."""
 
+import errno
 import os
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -127,8 +128,9 @@ def _is_hollow(handle: int, size: int) -> bool:
             start = os.lseek(handle, position, os.SEEK_DATA)
             position = os.lseek(handle, start, os.SEEK_HOLE)
             data += position - start
-    except OSError:  # there is no data behind the position
-        pass
+    except OSError as error:
+        if error.errno != errno.ENXIO:  # the file system does not tell; ENXIO: there is no data behind the position
+            return False
     return 2 * data < size
 
 

@@ -60,9 +60,9 @@ def resolve_folder(name: str | Path) -> Path:
         *([layout.replaced(path)] if path.name else []),
     ]
     for candidate in places * 2:  # once more, as the folder may be renamed in between
-        if (candidate / layout.DESCRIPTION).is_file():
+        if os.path.isfile(candidate / layout.DESCRIPTION):  # unlike Path.is_file, False for impossible names
             return candidate
-    if path.is_dir():
+    if os.path.isdir(path):
         raise SwissbertError(
             f"{path}: neither a model folder (no {layout.DESCRIPTION}) nor a run folder with a model "
             f"(no {layout.BEST_MODEL}/; training writes it after the first epoch)"
@@ -70,7 +70,7 @@ def resolve_folder(name: str | Path) -> Path:
     repo_id, _, revision = str(name).partition("@")
     if is_hub_id(repo_id) and not os.path.lexists(path):
         return pull(repo_id, revision or None)
-    if path.exists():
+    if os.path.exists(path):
         raise SwissbertError(f"{path}: a file, but a model is a folder; name the model folder or run folder")
     raise SwissbertError(f"{path}: there is no such model folder or run folder")
 

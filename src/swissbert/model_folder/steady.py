@@ -18,6 +18,9 @@ PATIENCE = 20.0
 
 T = TypeVar("T")
 
+_PAUSES = random.Random()
+"""Random numbers of their own, so that those of the caller stay as they are."""
+
 
 def read_steadily(find: Callable[[], Path], read: Callable[[Path], T]) -> T:
     """Read a folder, again if it changed meanwhile.
@@ -46,7 +49,7 @@ def read_steadily(find: Callable[[], Path], read: Callable[[Path], T]) -> T:
                 f"{folder}: was replaced or changed each time that it was read, for {PATIENCE:g} seconds; try again when "
                 "nothing writes there"
             )
-        time.sleep(random.uniform(0, 0.02))
+        time.sleep(_PAUSES.uniform(0, 0.02))
 
 
 def _state(folder: Path) -> object:

@@ -206,6 +206,7 @@ class Service:
                 self.batcher.retry_after, f"no result within {self.deadline:g} s; try again later"
             )
         finally:
+            state.pop("on_half_closed", None)
             self._half_closed.pop(results, None)
             self.metrics.dropped.inc(self.batcher.cancel(jobs))
             disconnected.cancel()
@@ -249,7 +250,7 @@ class Service:
 
     def _make_room(self) -> bool:
         """Drop the work of clients that closed their side: most have gone. Returns whether there were any."""
-        gone = dict(self._half_closed)
+        gone, self._half_closed = self._half_closed, {}
         for results, jobs in gone.items():
             self.metrics.dropped.inc(self.batcher.cancel(jobs))
             results.cancel()

@@ -16,13 +16,16 @@ WINGS = ("data", "encoder", "evaluation", "kinds", "model", "mtl", "training")
 MODULES = ("device", "metrics", "selection", "tasks")
 """Modules outside these wings that do so."""
 BOOKKEEPING = (
+    "best_model",
     "callbacks",
     "code_fingerprint",
     "comparison",
     "conditions",
     "coverage",
+    "first_step",
     "interrupt",
     "log",
+    "record",
     "resume",
     "start",
 )

@@ -90,7 +90,7 @@ def parts(record: Mapping[str, Any], step: int) -> list[dict[str, Any]]:
     """Return the entries of ``resumed`` in ``run.json`` that have steps up to the checkpoint `step`."""
     resumed = record.get("resumed")
     entries = [part for part in resumed if isinstance(part, dict)] if isinstance(resumed, list) else []
-    return [part for part in entries if part.get("after_step", 0) < step]
+    return [part for part in entries if isinstance(part.get("after_step", 0), int) and part.get("after_step", 0) < step]
 
 
 def _hardware_in_words(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,8 +16,8 @@ def stop_signal(display: Display) -> Iterator[threading.Event]:
     """Yield an event that Ctrl-C, SIGTERM or SIGHUP sets. A second Ctrl-C interrupts at once.
 
     Cluster schedulers send SIGTERM before they end a job, and a terminal that is closed sends SIGHUP. Signals that are
-    ignored, as SIGHUP is under ``nohup``, stay ignored. Signal handlers are restored afterwards. Outside the main thread, where Python allows no handlers, the event is never
-    set.
+    ignored, as SIGHUP is under ``nohup``, stay ignored. Signal handlers are restored afterwards. Outside the main thread,
+    where Python allows no handlers, the event is never set.
     """
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():

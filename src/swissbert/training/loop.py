@@ -54,7 +54,13 @@ from swissbert.training.start import (
     present_conditions,
     without_record,
 )
-from swissbert.training.state import Progress, checkpoints, load_checkpoint, save_checkpoint
+from swissbert.training.state import (
+    Progress,
+    checkpoints,
+    load_checkpoint,
+    save_checkpoint,
+    set_aside_damaged,
+)
 from swissbert.training.step import StepRecord
 
 
@@ -143,6 +149,8 @@ def train(
             config = with_stored_meaning(adopt_choices(config, stored_config(out, config)), out)
         changes = check_settings(config, out, resume)
         record = read_record(out) if resume else None
+        if resume:
+            set_aside_damaged(out / layout.CHECKPOINTS, display.say)
         step = (checkpoints(out / layout.CHECKPOINTS) or [0])[-1]
         hardware, whole_steps = None, False
         if record is not None:

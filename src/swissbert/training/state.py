@@ -140,9 +140,7 @@ def load_checkpoint(
         except (SwissbertError, OSError, SafetensorError, ValueError, LookupError, TypeError, RuntimeError) as error:
             damaged[path] = " ".join(str(error).split()) or type(error).__name__
             continue
-        for other, reason in damaged.items():
-            log(f"{other}: this checkpoint cannot be used ({reason}); the run goes on from the one before, {path.name}")
-            other.rename(other.with_name(f".{other.name}.damaged"))
+        _set_aside(damaged, path, log)
         return progress
     if not damaged:
         return Progress()
@@ -153,8 +151,28 @@ def load_checkpoint(
     )
 
 
-def _load(path: Path, step: int, modules: nn.ModuleDict, optimizer: torch.optim.Optimizer) -> Progress:
-    """Load ``step-N`` into modules and optimizer; errors are of any kind."""
+def set_aside_damaged(folder: Path, log: Callable[[str], object] = warn) -> None:
+    """Set checkpoints aside that are newer than the last whole one, as `load_checkpoint` does, without loading any."""
+    damaged: dict[Path, str] = {}
+    for step in reversed(checkpoints(folder)):
+        path = folder / f"step-{step}"
+        try:
+            _checked(path, step)
+        except (SwissbertError, OSError, ValueError, LookupError, TypeError) as error:
+            damaged[path] = " ".join(str(error).split()) or type(error).__name__
+            continue
+        _set_aside(damaged, path, log)
+        return
+
+
+def _set_aside(damaged: dict[Path, str], last: Path, log: Callable[[str], object]) -> None:
+    for path, reason in damaged.items():
+        log(f"{path}: this checkpoint cannot be used ({reason}); the run goes on from the one before, {last.name}")
+        path.rename(path.with_name(f".{path.name}.damaged"))
+
+
+def _checked(path: Path, step: int) -> Progress:
+    """Read the progress of ``step-N`` and compare its files with their checksums; errors are of any kind."""
     record = path / layout.CHECKPOINT_PROGRESS
     table = read_object(record)
     progress = _progress({key: value for key, value in table.items() if key != KEY}, step)
@@ -162,6 +180,12 @@ def _load(path: Path, step: int, modules: nn.ModuleDict, optimizer: torch.optim.
     if not (sums := recorded(table, record)):
         warn(f"{path}: was written without checksums, so damage to it would not be noticed")
     check_files(sums, record)
+    return progress
+
+
+def _load(path: Path, step: int, modules: nn.ModuleDict, optimizer: torch.optim.Optimizer) -> Progress:
+    """Load ``step-N`` into modules and optimizer; errors are of any kind."""
+    progress = _checked(path, step)
     modules.load_state_dict(load_file(path / layout.CHECKPOINT_PARAMETERS))
     state = optimizer.state_dict()
     state["state"] = {}
