@@ -36,6 +36,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if unknown := set(arguments.part) - set(PARTS):
         parser.error(f"unknown part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored for jobs in the background
     os.environ.update(OMP_WAIT_POLICY="PASSIVE", HF_HUB_OFFLINE="1")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     warm_up()  # once, for all processes that are forked below
