@@ -57,6 +57,8 @@ class Clients:
     def wait_for(self, connection: "Connection") -> None:
         """Expect a request of a connection from now on."""
         self.waiting.pop(connection, None)  # so that the order is that of time
+        if connection.transport.is_closing():
+            return
         self.waiting[connection] = connection.loop.time()
         if self._sweeping is None:
             self._sweeping = connection.loop.call_later(SWEEP_SECONDS, self._sweep, connection.loop)

@@ -21,7 +21,7 @@ OBJECT = 2**25
 """Bytes in memory of the text of one JSON value that is not alone on its line, such as a file that is one object."""
 MARKS = 2**20
 """Commas, colons and opening brackets of one JSON value, each of which costs up to a hundred bytes of memory."""
-EXPANSION, EXPANDED = 64, 2**23
+EXPANSION, EXPANDED = 64, 2**21
 """How many times its size a compressed file may become, beyond the bytes that any may. Text becomes about 4 times as large."""
 PARQUET_EXPANSION = 200
 """The same for the columns of a Parquet file."""
