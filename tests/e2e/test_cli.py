@@ -160,7 +160,7 @@ def test_data_check_reports_rows_and_bad_rows(cs224n: Path) -> None:
         (["quickstart", "--out", "/"], "out is '/', which is not the name of a folder to create"),
         (["quickstart", "--out", "."], "for instance runs/quickstart (on the command line: --out)"),
         (["quickstart", "--out", "x" * 300], "cannot be used (File name too long)"),
-        (["evaluate", "x" * 300], "cannot be used (File name too long)"),
+        (["evaluate", "x" * 300], "there is no such model folder or run folder"),
         (["train", "minilm", "--data", "no/🙂"], "no/🙂: there is no such data directory"),
         (["predict", "mini", "--task", "mood", "x"], "its tasks are sst, para, sts (on the command line: --task)"),
         (["predict", "mini", "--task", "sst", "--input", "x.csv", "--format", "xls"], "'xls' is not a file format"),

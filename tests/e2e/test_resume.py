@@ -240,7 +240,7 @@ def test_ctrl_c_and_sigterm_save_the_state_and_a_second_process_is_refused(
             refused = capsys.readouterr()
             assert refused.out == ""
             assert refused.err == (
-                f"error: {out}: another process is writing here; wait for it to finish or choose another folder\n"
+                f"error: {out}: another process is writing here; wait for it to finish or choose another folder (lock: {out / '.lock'})\n"
             )
 
         process.send_signal(number)

@@ -304,7 +304,7 @@ def test_names_of_methods_are_checked_with_the_nearest() -> None:
         ),
         (
             {"surgery": "pcgrd"},
-            "here: loss.surgery is 'pcgrd', but it is one of true, false, pcgrad; did you mean 'pcg",
+            "here: loss.surgery is 'pcgrd', but it is one of true, false, pcgrad, ",
         ),
         ({"weighting": "pcgrad"}, "here: loss.weighting is 'pcgrad', but it is one of "),
     ):
