@@ -440,7 +440,7 @@ def _records() -> list[Case]:
         Case("run.json and a train row gone", ["said"], removed_and_rows),
         Case("run.json edited (threads)", ["refused"], _edit("run/run.json", '"threads": 1', '"threads": 2')),
         Case("run.json edited (lr)", ["refused"], _edit("run/run.json", '"lr": 0.001', '"lr": 0.01')),
-        Case("run.json without its checksum", ["refused"], _edit("run/run.json", '"checksum"', '"other"')),
+        Case("run.json without its checksum", ["refused"], _edit("run/run.json", '"checksums"', '"other"')),
         Case("run.json cut", ["refused"], _cut("run/run.json", 300)),
         Case("run.json of another run", ["refused"], of_other("run.json")),
         Case("config.toml of another run, with the recipe", ["same"], of_other("config.toml")),
