@@ -17,4 +17,4 @@ def without_name(run: Path) -> None:
     """Remove what swissbert 0.1.0 did not write into a run folder: the name of the run, its settings and checksums."""
     rewrite(run / "run.json", "run", "settings")
     for path in run.glob("checkpoints/*/progress.json"):
-        rewrite(path, "run", "log_bytes", "log_checksum")
+        rewrite(path, "run", "log_bytes", "log_checksum", "best_checksum")

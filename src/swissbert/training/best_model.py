@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from swissbert.checksums import checksum
 from swissbert.config import TrainSettings
 from swissbert.errors import SwissbertError
 from swissbert.model_folder import layout
@@ -39,9 +40,10 @@ def check_best_model(out: Path, progress: Progress, train: TrainSettings, *, is_
             return progress, ""
         line = f"the best model so far, of step {progress.best_step}, was replaced by that of step {step}, which is not kept"
         return replace(progress, best=None, best_step=None, stale=0), line
+    is_other = progress.best_checksum is not None and checksum(path) != progress.best_checksum
     value = scores.get(train.best_by) if isinstance(scores, dict) else None
     is_other_value = value is not None and progress.best is not None and not train.tie and value != progress.best
-    if step != progress.best_step or is_other_value:
+    if step != progress.best_step or is_other_value or is_other:
         raise SwissbertError(
             f"{out / layout.BEST_MODEL}: is not the best model of this run, of step {progress.best_step} with "
             f"{train.best_by} {progress.best}, but of step {step} with {value}; put that model back, or start a new run in "

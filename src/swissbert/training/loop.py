@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from swissbert.checksums import Digest, check_all
+from swissbert.checksums import Digest, check_all, checksum
 from swissbert.config import RunConfig, dump_config, load_config
 from swissbert.device import same_threads_afterwards
 from swissbert.display import Display
@@ -428,7 +428,9 @@ class Run:
             | self.classes
             | {"step": self.progress.step, "train_seconds": round(self.progress.seconds)},
         )
-        save_model(self.out / layout.BEST_MODEL, prepared.network, prepared.tokenizer, description)
+        folder = self.out / layout.BEST_MODEL
+        save_model(folder, prepared.network, prepared.tokenizer, description)
+        self.progress = replace(self.progress, best_checksum=checksum(folder / layout.DESCRIPTION))
 
     def _save_checkpoint(self, log: Digest) -> None:
         step = self.training_step

@@ -43,6 +43,7 @@ class Progress:
         run: Name of the run in ``run.json``; empty for runs of swissbert 0.1.0.
         log_bytes: Size of ``metrics.jsonl``, which belongs to a checkpoint; None where that is not known.
         log_checksum: Its checksum.
+        best_checksum: Checksum of the description of the best model, which has those of its other files.
     """
 
     step: int = 0
@@ -54,6 +55,7 @@ class Progress:
     run: str = field(default="", compare=False)
     log_bytes: int | None = field(default=None, compare=False)
     log_checksum: str | None = field(default=None, compare=False)
+    best_checksum: str | None = field(default=None, compare=False)
 
     def after_step(self, tokens: int, seconds: float) -> "Progress":
         """Return the progress after one more step."""
@@ -203,7 +205,7 @@ def _load(path: Path, step: int, modules: nn.ModuleDict, optimizer: torch.optim.
 def _progress(table: dict[str, Any], step: int) -> Progress:
     """Check the contents of progress.json of ``step-N``; raise ValueError if they are impossible."""
     names = asdict(Progress()).keys()
-    if not names - {"log_bytes", "log_checksum", "run"} <= table.keys() <= names:
+    if not names - {"log_bytes", "log_checksum", "best_checksum", "run"} <= table.keys() <= names:
         raise ValueError(f"{layout.CHECKPOINT_PROGRESS} is not a table of {', '.join(names)}")
     progress = Progress(**table)
     counts = {"step": progress.step, "tokens": progress.tokens, "stale": progress.stale}
