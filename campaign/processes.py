@@ -92,7 +92,7 @@ STREAMS = {
     "SB predict /nowhere x 2> /dev/full": (2,),
     "SB train my.toml --out full-messages 2> /dev/full": (0,),
     "SB train my.toml --out closed <&- 2>&-": (0,),
-    "SB predict mini --task sst --input <(echo fine) --format text": (0,),
+    "echo fine | SB predict mini --task sst --input - --format text": (0,),
 }
 """Lines of bash, of which SB is the program, with the exit statuses that are right."""
 

@@ -402,8 +402,8 @@ def _inputs() -> list[Case]:
         Case("two words of the vocabulary swapped", ["refused"], swapped("the", "film")),
         Case("two pieces swapped that no row has", ["refused"], swapped("~", "##~")),
         Case(
-            "a tokenizer that keeps case",
-            ["refused"],
+            "a tokenizer that keeps case, where the words are lower case",
+            ["same", "refused"],
             _write("encoder/tokenizer_config.json", '{"do_lower_case": false}'),
         ),
         Case("other encoder weights of the same sizes", ["refused"], other_weights),
@@ -427,7 +427,8 @@ def _records() -> list[Case]:
         path.write_text(json.dumps({name: table[name] for name in names}))
         for progress in place.run.glob("checkpoints/*/progress.json"):
             table = json.loads(progress.read_text())
-            table.pop("run", None)
+            for name in ("run", "checksums", "log_bytes", "log_checksum", "best_checksum"):
+                table.pop(name, None)
             progress.write_text(json.dumps(table))
 
     def of_other(name: str) -> Callable[[Place], object]:
