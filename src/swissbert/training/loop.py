@@ -310,6 +310,11 @@ class Run:
             raise
         log.close()
         folder = resolve_folder(self.out)
+        if self.progress.best_checksum not in (None, checksum(folder / layout.DESCRIPTION)):
+            raise SwissbertError(
+                f"{folder}: is not the best model of this run, of step {self.progress.best_step}; another one was put in its "
+                f"place. Put it back, or remove {self._checkpoints} and resume, which trains the run from its beginning"
+            )
         scores = read_table(folder).get("scores", {})
         baselines = compare(self.prepared) if self.config.train.baseline else {}
         for line in comparison_lines(self.prepared, scores, baselines) if baselines else []:
