@@ -84,8 +84,16 @@ def word_piece(vocabulary: dict[str, int], special: Mapping[str, str], options: 
 
 
 def added_token(stored: Mapping[str, Any]) -> AddedToken:
-    """Return a token of ``added_tokens_decoder``."""
+    """Return a token of ``added_tokens_decoder``.
+
+    Raises:
+        SwissbertError: If it is not Unicode text.
+    """
     flags = ("lstrip", "rstrip", "single_word", "normalized", "special")
+    try:
+        str(stored["content"]).encode()
+    except UnicodeEncodeError as error:
+        raise SwissbertError(f"an added token is {stored['content']!a}, which is not Unicode text") from error
     return AddedToken(str(stored["content"]), **{flag: bool(stored[flag]) for flag in flags if flag in stored})
 
 

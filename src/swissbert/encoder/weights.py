@@ -188,7 +188,7 @@ def shards(index: Path) -> dict[Path, list[str]]:
             )
         result.setdefault(index.parent / file, []).append(name)
     for path in result:
-        if not path.is_file():
+        if not os.path.isfile(path):  # unlike Path.is_file, False for names that no file system takes
             raise SwissbertError(f"{path}: no such file, but {index.name} lists it; download or copy it again")
     return result
 
