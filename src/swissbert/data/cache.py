@@ -93,8 +93,8 @@ def cached_split(
     folder = cache_folder()
     if folder is None or isinstance(source, MemoryRows) or task.hub is not None:
         return load_split(task, split, source, tokenizer, **options)
-    is_own = not isinstance(task.format, Format) or task.format in FORMATS.values()
-    if not is_own or task.kind not in KINDS.values():
+    is_shipped = not isinstance(task.format, Format) or task.format in FORMATS.values()
+    if not is_shipped or task.kind not in KINDS.values():
         return load_split(task, split, source, tokenizer, **options)
     name = _key(source, task, split, tokenizer, options)
     entry = folder / name

@@ -57,11 +57,16 @@ def rows_of(texts: Iterable[Any], task: Task) -> Iterator[Row]:
         if len(parts) != expected or not all(isinstance(part, str) for part in parts):
             takes = "a pair of texts" if task.is_pair else "one text"
             raise SwissbertError(f"input {number}: task '{task.name}' takes {takes}, not {item!r}"[:300])
-        if not all(part.strip() for part in parts):
-            raise SwissbertError(f"input {number}: the text is empty")
-        if why := unreadable("".join(parts)):
-            raise SwissbertError(f"input {number}: the text has {why}")
+        check_input(parts, number)
         yield Row(number, str(number), parts[0].strip(), parts[1].strip() if task.is_pair else None, None)
+
+
+def check_input(texts: Sequence[str], number: int) -> None:
+    """Raise SwissbertError if a text of an input is empty or unreadable; names the input by its number."""
+    if not all(text.strip() for text in texts):
+        raise SwissbertError(f"input {number}: the text is empty")
+    if why := unreadable("".join(texts)):
+        raise SwissbertError(f"input {number}: the text has {why}")
 
 
 def read_inputs(

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from swissbert.data.formats import unreadable
 from swissbert.errors import SwissbertError
 from swissbert.evaluation.predictions import pooled_rows
+from swissbert.inference.inputs import check_input
 from swissbert.inference.texts import given_texts
 from swissbert.kinds import Array
 from swissbert.settings import shown
@@ -39,8 +39,5 @@ def _checked(texts: Iterable[Any]) -> Iterator[str]:
     for number, text in enumerate(texts, 1):
         if not isinstance(text, str):
             raise SwissbertError(f"input {number}: a text is expected, not {shown(text)}")
-        if not text.strip():
-            raise SwissbertError(f"input {number}: the text is empty")
-        if why := unreadable(text):
-            raise SwissbertError(f"input {number}: the text has {why}")
+        check_input([text], number)
         yield text.strip()

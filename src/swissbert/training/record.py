@@ -5,16 +5,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from swissbert.checksums import KEY
+from swissbert.checksums import KEY, sealed
 from swissbert.errors import SwissbertError
+from swissbert.files import write_text
 from swissbert.model_folder import layout
 from swissbert.reading import read_object
-from swissbert.training.state import read_run_record, write_run_record
+from swissbert.training.state import read_run_record
 
 
 def write_record(out: Path, table: Mapping[str, Any]) -> dict[str, Any]:
     """Write ``run.json`` into a run folder, with a checksum, and return its contents."""
-    write_run_record(out / layout.RUN_RECORD, dict(table))
+    write_text(out / layout.RUN_RECORD, json.dumps(sealed(table, layout.RUN_RECORD), indent=2) + "\n")
     return dict(table)
 
 
@@ -40,8 +41,8 @@ def read_record(out: Path) -> dict[str, Any] | None:
 def run_of_checkpoint(out: Path, step: int) -> str:
     """Return the name of the run that wrote the checkpoint of a step; empty if it has none."""
     try:
-        progress = json.loads((out / layout.CHECKPOINTS / f"step-{step}" / layout.CHECKPOINT_PROGRESS).read_bytes())
-    except (OSError, ValueError, RecursionError):
+        progress = read_object(out / layout.CHECKPOINTS / f"step-{step}" / layout.CHECKPOINT_PROGRESS)
+    except SwissbertError:
         return ""
-    run = progress.get("run") if isinstance(progress, dict) else None
+    run = progress.get("run")
     return run if isinstance(run, str) else ""

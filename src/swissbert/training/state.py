@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from swissbert.checksums import KEY, DamagedError, check_files, check_own, checksum, recorded, sealed, unsealed, warn
 from swissbert.errors import SwissbertError
-from swissbert.files import remove_folder, write_folder, write_text
+from swissbert.files import remove_folder, write_folder
 from swissbert.model_folder import layout
 from swissbert.reading import read_object
 from swissbert.settings import shown
@@ -230,11 +230,6 @@ def check_log(run: Path) -> None:
         progress = _progress(unsealed(folder / f"step-{step}" / layout.CHECKPOINT_PROGRESS), step)
         if progress.log_checksum is not None and checksum(log, progress.log_bytes) != progress.log_checksum:
             warn(f"{log}: is not as it was when step {step} was saved, so what is read from it may be wrong")
-
-
-def write_run_record(path: Path, table: dict[str, Any]) -> None:
-    """Write ``run.json`` atomically, with its checksum."""
-    write_text(path, json.dumps(sealed(table, path.name), indent=2) + "\n")
 
 
 def read_run_record(path: Path) -> dict[str, Any]:
