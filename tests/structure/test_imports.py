@@ -19,7 +19,6 @@ LAYERS = [
     {"locks"},
     {"exclusive"},
     {"reading"},
-    {"reading"},
     {"files", "display", "device"},
     {"environment", "settings", "checksums"},
     {"setting_tables", "older_settings"},

@@ -1,0 +1,98 @@
+"""Settings of the training loop."""
+
+from typing import Literal, get_args
+
+from pydantic import Field
+
+from swissbert.config.fields import Count, Probability, Rate
+from swissbert.settings import Settings
+
+MayChange = Literal[
+    "seed",
+    "train.lr",
+    "train.head_lr",
+    "train.weight_decay",
+    "train.schedule",
+    "train.warmup",
+    "train.clip",
+    "train.tie",
+    "train.precision",
+    "train.device",
+    "train.threads",
+    "loss.lr",
+    "loss.scale",
+    "model.dropout",
+    "encoder.dropout",
+]
+"""Settings that a resumed run may change if ``train.may_change`` names them: its checkpoints fit with any value."""
+MAY_CHANGE = get_args(MayChange)
+
+
+class TrainSettings(Settings):
+    """The training loop. Lengths are in optimizer steps unless stated otherwise.
+
+    What is left out of `epochs`, `batch_size`, `lr`, `head_lr`, `schedule`, `warmup`, `patience` and `tie` is chosen from the
+    encoder and the number of rows when training starts (see `swissbert.training.automatic`), shown, and written into
+    the run.
+
+    Attributes:
+        epochs: Number of epochs.
+        batch_size: Rows of a batch.
+        epoch_ends: ``shortest`` (the paper: when any task is exhausted), ``longest`` (shorter tasks start over), or a
+            number of steps.
+        max_steps: Upper limit for the steps of the run.
+        lr: Learning rate of the encoder.
+        head_lr: Learning rate of heads. Left out it is `lr`, or ten times the rate that is chosen where `lr` is left out.
+        weight_decay: Weight decay, except of norms, biases and the parameters of balancing methods.
+        schedule: Course of the learning rates after the warm-up. It and `warmup` are chosen only where `lr` is.
+        warmup: Share of all steps in which the rates rise linearly.
+        clip: Upper limit for the norm of the gradient.
+        accumulation: Rounds of batches per step; the last step of an epoch takes those that are left.
+        bucket: Number of batches in each stretch of shuffled rows that is sorted by length.
+        precision: Precision of the encoder's products: ``auto`` is bf16 where the hardware has it natively, else fp32.
+        device: ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
+        threads: Thread count of torch; its own default if left out.
+        on_hardware_change: What a resumed run does if the device, precision, thread count, processor, environment
+            variables, versions or code are not those that it was trained with: ``continue``, which is said and recorded,
+            or ``refuse``.
+        may_change: Settings that a resumed run may change although its losses depend on them, such as ``["train.lr"]``.
+        best_by: The score on dev rows that decides which model is kept: ``overall``, ``overall_normalised``,
+            ``task.metric`` (``metric`` alone where one task has it), ``task.loss``, or ``loss``, the sum of the losses of
+            the tasks times ``loss.scale``.
+        patience: Number of evaluations without a new best after which the run stops; chosen only where `epochs` is.
+        tie: Values of `best_by` within this much of the best count as equal, and of these the latest model is kept. With 0
+            it is the first one.
+        checkpoint_every: Steps between checkpoints; one is written after each epoch anyway.
+        keep: Number of checkpoints that are kept.
+        baseline: Whether the scores are compared with chance and with TF-IDF and a linear model at the end.
+        tensorboard: Whether TensorBoard files are written, if tensorboard is installed.
+    """
+
+    epochs: Count = 3
+    batch_size: Count = 32
+    epoch_ends: Literal["shortest", "longest"] | Count = "shortest"
+    max_steps: Count | None = None
+    lr: Rate = 1e-5
+    head_lr: Rate | None = None
+    weight_decay: Probability = 0.0
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    warmup: Probability = 0.0
+    clip: float | None = Field(default=None, gt=0, strict=True)
+    accumulation: Count = 1
+    bucket: Count = 50
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    device: str = Field(
+        default="auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$",
+        description="auto, cpu, mps, cuda or cuda:N is expected",
+    )
+    threads: int | None = Field(default=None, ge=1, le=1024, strict=True)
+    on_hardware_change: Literal["continue", "refuse"] = "continue"
+    may_change: list[MayChange] = Field(default=[])
+    best_by: str = "overall"
+    patience: Count | None = None
+    tie: float = Field(default=0.0, ge=0, strict=True)
+    checkpoint_every: Count | None = None
+    keep: Count = 2
+    baseline: bool = True
+    tensorboard: bool = True
