@@ -199,7 +199,7 @@ def targets() -> dict[str, Target]:
 
 def readers(setting: Setting) -> Outcome:
     """Mutate files of every format."""
-    return try_all(setting, "mutated data files", targets(), setting.number(8_000, 40))
+    return try_all(setting, "mutated data files", targets(), setting.number(28_500, 40))
 
 
 TRIALS = {"readers": readers}

@@ -129,8 +129,10 @@ def unread(setting: Setting) -> Outcome:
     """Ask for large answers and do not read them; memory is bounded, and the connections are ended."""
     outcome = Outcome("responses that nobody reads")
     server = Server(setting.folder)
-    count, before = setting.number(300, 20), server.memory
     body = json.dumps({"inputs": [f"{SECRET} {i}" for i in range(1000)]}).encode()
+    status = server.ask(post(body))[0]  # what one such answer takes to compute is there before the count begins
+    outcome.count(f"a large answer that is read: {status}" if status != 200 else None)
+    count, before = setting.number(300, 20), server.memory
     clients = [server.connect(buffer=2048) for _ in range(count)]
     for client in clients:
         client.sendall(post(body) * 3)
