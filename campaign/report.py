@@ -12,6 +12,9 @@ from typing import Any
 
 from campaign.frame import PARTS, Outcome
 
+READING = "\n## Reading\n"
+"""Heading of the section that a person writes."""
+
 
 @dataclass(frozen=True)
 class Line:
@@ -42,7 +45,8 @@ class Line:
 def write_report(lines: Sequence[Line], out: Path, seed: int) -> None:
     """Write ``README.md`` for people and ``results.json`` for programs into `out`.
 
-    Trials in `out` that are not among the lines are kept, so parts may be run one after the other.
+    Trials in `out` that are not among the lines are kept, so parts may be run one after the other. So is the last section
+    of the README.md, what a person wrote about the table.
 
     Args:
         lines: Trials that were run.
@@ -61,7 +65,9 @@ def write_report(lines: Sequence[Line], out: Path, seed: int) -> None:
     trials = [trial for trial in trials if (trial["part"], trial["trial"]) not in names] + new
     trials.sort(key=lambda trial: PARTS.index(trial["part"]) if trial["part"] in PARTS else len(PARTS))
     path.write_text(json.dumps(trials, indent=1) + "\n", encoding="utf-8")
-    (out / "README.md").write_text(_readme(trials), encoding="utf-8")
+    readme = out / "README.md"
+    reading = readme.read_text(encoding="utf-8").partition(READING)[2] if readme.is_file() else ""
+    readme.write_text(_readme(trials) + (f"{READING}{reading}" if reading else ""), encoding="utf-8")
 
 
 def _readme(trials: Sequence[dict[str, Any]]) -> str:
@@ -85,9 +91,8 @@ def _readme(trials: Sequence[dict[str, Any]]) -> str:
         *rows,
         "",
         *(["## Faults", "", *faults] if faults else ["No faults."]),
-        "",
     ]
-    return "\n".join(text)
+    return "\n".join(text) + "\n"
 
 
 def _machine() -> str:

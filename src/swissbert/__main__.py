@@ -12,11 +12,13 @@ if (
 
 from swissbert.cli import main
 from swissbert.cli.interrupt import handle_interrupts
+from swissbert.cli.waiting import wait_briefly
 
 
 def run() -> None:
     """Run the command line as a program."""
     with handle_interrupts():
+        wait_briefly()
         main()
 
 
