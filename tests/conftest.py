@@ -25,6 +25,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 # Set before torch is imported: the tensors of tests are small, and test processes run side by side.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Threads that wait for others sleep, as the machine runs other tests meanwhile.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # How long an example takes depends on the machine.
 settings.register_profile("swissbert", deadline=None)
