@@ -41,6 +41,7 @@ TRAINING_TESTS = (
     "test_hardware.py",
     "test_kinds.py",
     "test_loop.py",
+    "test_own_pooling.py",
     "test_reproduce.py",
     "test_resume.py",
     "test_starter.py",
