@@ -38,6 +38,7 @@ def make_config(folder: Path, data: Path, rows: int, threads: int) -> RunConfig:
         file.writelines(islice(cycle(lines), rows))
     (repeated / "quora-dev.csv").write_text("".join([header, *lines[:64]]), encoding="utf-8")
     settings = ['tasks=["para"]', "train.device=cpu", f"train.threads={threads}", "train.best_by=para.accuracy"]
+    settings.append("model.pooling=pooler")  # as in the figures of earlier runs
     return swissbert.load_config("minilm", settings, str(repeated))
 
 

@@ -26,6 +26,7 @@ def main() -> None:
     runs = {}
     for name in ("plain", "surgery"):
         settings = [f"train.threads={options.threads}", f"loss.surgery={str(name == 'surgery').lower()}"]
+        settings.append("model.pooling=pooler")  # as in the figures of earlier runs
         prepared = prepare(swissbert.load_config("minilm", settings, options.data))
         runs[name] = (prepared.training_step(), prepared.batches())
     seconds: dict[str, list[float]] = {name: [] for name in runs}

@@ -23,6 +23,7 @@ def prepared_run(options: argparse.Namespace) -> Prepared:
         "train.device=cpu",
         f"train.threads={options.threads}",
         f"train.precision={options.precision}",
+        "model.pooling=pooler",  # which the peer reads
         "encoder.dropout=0.1",
         "model.dropout=0.0",  # the heads of the peer have none
         "train.lr=1e-5",

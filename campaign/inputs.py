@@ -61,6 +61,7 @@ def recipe(path: Path, encoder: Path, steps: int = 18, **train: Any) -> Path:
         'tasks = ["sst", "para", "sts"]',
         'data = { dir = "starter", limit = 24 }',
         f"encoder = {{ name = {json.dumps(str(encoder))}, dropout = 0.1, max_length = 32 }}",
+        'model = { pooling = "pooler" }',  # which an export for transformers reads
         'loss = { weighting = "automatic", lr = 0.05, surgery = true }',
         "[train]",
         *(f"{key} = {json.dumps(value)}" for key, value in settings.items()),

@@ -43,6 +43,7 @@ TRAINING_TESTS = (
     "test_hardware.py",
     "test_kinds.py",
     "test_loop.py",
+    "test_own_pooling.py",
     "test_reproduce.py",
     "test_resume.py",
     "test_starter.py",
@@ -60,6 +61,10 @@ WORDS = (
     "bread house car red blue ? . , !"
 )
 """Whole words in the vocabulary of the tiny encoder, which has all single characters too."""
+
+
+POOLER_BIAS = 1e-30
+"""Bias of the pooler of the tiny encoder: not 0, and too small to change any number that is computed with it."""
 
 
 def pytest_configure() -> None:
@@ -135,7 +140,10 @@ def own_tasks() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write an encoder folder with random weights: 2 layers, width 32, a vocabulary of characters and a few words."""
+    """Write an encoder folder with random weights: 2 layers, width 32, a vocabulary of characters and a few words.
+
+    Its pooler counts as trained, so a run on it reads the pooler if its settings do not say otherwise.
+    """
     import torch
 
     from swissbert.encoder import Bert, BertConfig
@@ -159,7 +167,9 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = BertConfig(
         vocab_size=len(pieces), hidden_size=32, layers=2, heads=4, intermediate_size=64, max_positions=128
     )
-    write_encoder(Bert(config), folder)
+    encoder = Bert(config)
+    torch.nn.init.constant_(encoder.pooler.bias, POOLER_BIAS)
+    write_encoder(encoder, folder)
     return folder
 
 

@@ -19,17 +19,18 @@ def trained_encoder(folder: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("case", ["e01-further-pretrained"], indirect=True)
-def test_an_encoder_without_pooler_begins_with_a_new_one(case: Path, train_case: Command) -> None:
+def test_an_encoder_without_pooler_takes_the_mean_and_has_a_new_one(case: Path, train_case: Command) -> None:
     ended = train_case(steps=2)
     assert ended.status == 0, ended.stderr
     assert "no pooler, so it begins with new weights" in ended.stderr
+    assert "model.pooling mean: the checkpoint has no pooler\n" in ended.stderr
     assert "cls.predictions.bias" in ended.stderr
     assert 0.01 < float(trained_encoder(case)["pooler.dense.weight"].std()) < 0.04
 
 
 @pytest.mark.parametrize("case", ["e02-fine-tuned"], indirect=True)
 def test_a_classifier_is_left_behind_and_said_so(case: Path, train_case: Command) -> None:
-    ended = train_case("task.toml", "train.lr=1e-9", steps=2)
+    ended = train_case("task.toml", "train.lr=1e-9", "model.pooling=pooler", steps=2)
     assert ended.status == 0, ended.stderr
     assert "classifier.bias, classifier.weight left behind" in ended.stderr
     assert "pooler" not in ended.stderr
@@ -39,7 +40,7 @@ def test_a_classifier_is_left_behind_and_said_so(case: Path, train_case: Command
 
 @pytest.mark.parametrize("case", ["e02-fine-tuned"], indirect=True)
 def test_our_own_run_and_export_are_encoders(case: Path, train_case: Command, swissbert: Command) -> None:
-    assert train_case(steps=2).status == 0
+    assert train_case("task.toml", "model.pooling=pooler", steps=2).status == 0
     assert swissbert("export", "RUN", "--format", "hf", "--out", "hf").status == 0
     again = train_case("task.toml", "encoder.name=hf/mood", steps=2, out="AGAIN")
     assert again.status == 0, again.stderr
@@ -88,7 +89,7 @@ def test_a_vocabulary_with_capitals_keeps_them_and_says_so(case: Path, train_cas
 @pytest.mark.parametrize("case", ["e08-odd-settings"], indirect=True)
 @pytest.mark.parametrize("name", ["old", "odd", "relu", "gelu_new"])
 def test_settings_files_of_all_ages_and_activations_train(case: Path, name: str, train_case: Command) -> None:
-    ended = train_case("task.toml", f"encoder.name=checkpoint_{name}", steps=2)
+    ended = train_case("task.toml", f"encoder.name=checkpoint_{name}", "model.pooling=pooler", steps=2)
     assert ended.status == 0, ended.stderr
     model = case / "RUN" / "model"
     assert json.loads((model / "config.json").read_text())["hidden_act"] == (name if name[0] != "o" else "gelu")

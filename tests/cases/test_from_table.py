@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from case_runner import Command
+from swissbert.cli.from_table import FEW_PAIRS, declared_recipe, declared_table
 
 TEXTS = {
     "low": "please send the invoice when you can",
@@ -132,3 +133,39 @@ def test_a_data_file_that_is_not_there_is_named(messages: Path, swissbert: Comma
     ):
         ended = swissbert("train", name, "--text", "text")
         assert (ended.status, help in ended.stderr) == (2, True), ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("labels", "rows", "head"),
+    [
+        (["number"], 60, "similarity"),
+        (["two"], 60, "bi_encoder"),
+        (["three"], FEW_PAIRS - 1, "bi_encoder"),
+        (["number", "three"], 60, "bi_encoder"),
+        (["number"], FEW_PAIRS, None),
+        (["three"], FEW_PAIRS, None),
+    ],
+)
+def test_few_pairs_are_compared_by_their_vectors(
+    tmp_path: Path, labels: list[str], rows: int, head: str | None
+) -> None:
+    """Numbers by the cosine alone; one setting holds for all tasks of a run, so classes decide."""
+    names = [["no", "yes"], ["against", "beside", "for"]]
+    lines = [f"first {n},second {n},0.{n % 97:02},{names[0][n % 2]},{names[1][n % 3]}" for n in range(rows)]
+    path = tmp_path / "pairs.csv"
+    path.write_text("\n".join(["a,b,number,two,three", *lines, ""]), encoding="utf-8")
+    table, declared = declared_recipe(path, "a", "b", labels, {})
+    shown = declared_table(path, declared)
+    if head is None:
+        assert "model" not in table
+        assert "pair_head" not in shown
+    else:
+        assert table["model"] == {"pair_encoding": False, "pair_head": head}
+        assert (
+            f"Fewer than 600 pairs: they are answered by a comparison of two sentence vectors, model.pair_head = '{head}'"
+            in shown
+        )
+
+
+def test_few_single_texts_have_no_pair_head(messages: Path) -> None:
+    assert "model" not in declared_recipe(messages / "messages.csv", "message", None, ["level"], {})[0]

@@ -392,5 +392,5 @@ def test_a_folder_that_is_no_run_of_this_version_says_what_it_is(
     assert "this run was written by swissbert 0.1.0 or edited: resume it with that version, or start a new run" in line
     config.write_text(text, encoding="utf-8")
     rewrite(case / "RUN" / "run.json", format=9, swissbert="7.0")
-    assert "its format is 9, and this version of swissbert reads formats up to 2" in message("RUN")
+    assert "its format is 9, and this version of swissbert reads formats up to 3" in message("RUN")
     assert "(swissbert 7.0)" in message("RUN")

@@ -618,7 +618,8 @@ def test_a_run_without_a_terminal_shows_plain_lines(
     assert "\x1b" not in text
     assert "\r" not in text
     shown = text.splitlines()
-    assert shown[0].startswith("sst train: 24 rows from sst-train.tsv, 0 bad")
+    assert shown[0] == "model.pooling pooler: the pooler of this encoder is trained"
+    assert shown[1].startswith("sst train: 24 rows from sst-train.tsv, 0 bad")
     assert "12 steps in 2 epochs (sst + para + sts, 4 rows a batch), float32 on cpu, 1 thread" in shown
     assert [line.split(":")[0] for line in shown if line.startswith("dev after")] == [
         "dev after step 6",

@@ -23,11 +23,11 @@ from swissbert.tasks import find_task
 
 TASKS = ["sst", "para", "sts"]
 SETTINGS = {
-    "pair": ModelSettings(),
-    "separate": ModelSettings(pair_encoding=False),
-    "sharing": ModelSettings(layer_sharing=True),
-    "separate sharing": ModelSettings(layer_sharing=True, pair_encoding=False),
-    "cosine": ModelSettings(pair_head="cosine", pair_encoding=False),
+    "pair": ModelSettings(pooling="pooler"),
+    "separate": ModelSettings(pooling="pooler", pair_encoding=False),
+    "sharing": ModelSettings(pooling="pooler", layer_sharing=True),
+    "separate sharing": ModelSettings(pooling="pooler", layer_sharing=True, pair_encoding=False),
+    "cosine": ModelSettings(pooling="pooler", pair_head="cosine", pair_encoding=False),
 }
 
 

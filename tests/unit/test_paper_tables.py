@@ -21,6 +21,11 @@ def test_the_tables_have_the_papers_rows() -> None:
     assert [row.name for row in find_table("table2").rows if not row.paper] == [
         "single-task",
         "pair-annealed-automatic",
+        "frozen-mean",
+        "none-mean",
+        "layer-sharing-mean",
+        "cosine-mean",
+        "pair-mean",
     ]
 
 

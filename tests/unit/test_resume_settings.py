@@ -30,6 +30,7 @@ def settings(
         "tasks": [{**TASK, "files": {"train": file}}],
         "data": {} if data is None else {"dir": data},
         "encoder": {"name": encoder},
+        "model": {"pooling": "pooler"},
         "train": train or {},
         **more,
     }

@@ -19,7 +19,7 @@ from swissbert.encoder.checkpoint import read_encoder
 from swissbert.errors import SwissbertError
 from swissbert.model_folder import encoders as source
 from swissbert.model_folder.encoders import encoder_folder
-from swissbert.model_folder.layout import ENCODER_FILES
+from swissbert.model_folder.layout import ENCODER_FILES, POOLING
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -52,7 +52,7 @@ class Hub:
         }
         self.commits: dict[str, dict[str, bytes]] = {
             OLD: files | {"config.json": config.replace(b'"initializer_range": 0.02', b'"initializer_range": 0.01')},
-            NEW: files,
+            NEW: files | {POOLING: b'{"pooling_mode": "mean"}'},
             PICKLED: {"config.json": config, "pytorch_model.bin": b"a pickle"},
             GATED: {"config.json": config},
         }
@@ -173,7 +173,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fetched(hub: Hub, home: Path) -> Path:
     """The folder of a downloaded encoder; nothing else was requested before."""
     [folder] = ask([("org/bert", None)], home, hub.url)
-    assert hub.fetched() == {"config.json", "model.safetensors", "vocab.txt"}
+    assert hub.fetched() == {"config.json", "model.safetensors", "vocab.txt", POOLING}
     return Path(folder)
 
 
@@ -186,8 +186,9 @@ def test_an_encoder_is_downloaded_and_loads(fetched: Path, home: Path, tiny: Pat
 
 
 def test_no_pickle_and_no_code_is_requested(fetched: Path, hub: Hub) -> None:
-    assert sorted(file.name for file in fetched.rglob("*")) == ["config.json", "model.safetensors", "vocab.txt"]
-    assert hub.fetched() <= set(ENCODER_FILES)
+    files = sorted(str(file.relative_to(fetched)) for file in fetched.rglob("*") if file.is_file())
+    assert files == [POOLING, "config.json", "model.safetensors", "vocab.txt"]
+    assert hub.fetched() <= {*ENCODER_FILES, POOLING}
     assert not any(".bin" in request or ".py" in request for request in hub.asked)
 
 

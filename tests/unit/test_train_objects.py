@@ -284,8 +284,8 @@ def test_a_recipe_that_does_not_exist_is_one_sentence(tmp_path: Path) -> None:
 
 def test_the_parts_of_prepare_work_by_themselves(tiny: Path) -> None:
     settings = config(tiny)
-    network, tokenizer, _ = build(settings)
-    again, _, _ = build(settings)
+    network, tokenizer, *_ = build(settings)
+    again = build(settings).network
     for name, tensor in network.state_dict().items():
         assert torch.equal(tensor, again.state_dict()[name]), name
     rows, dev = load_splits(settings, tokenizer, Display(quiet=True))

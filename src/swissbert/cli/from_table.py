@@ -95,21 +95,24 @@ def declared_recipe(
             raise
         raise SwissbertError(f"{error} (on the command line: --no-header --text 1 --label 2)") from error
     table = recipe(path, declared)
-    if compares_vectors(declared):
-        table["model"] = {"pair_encoding": False, "pair_head": "similarity"}
+    if head := vector_head(declared):
+        table["model"] = {"pair_encoding": False, "pair_head": head}
     return table, declared
 
 
-def compares_vectors(declared: "Sequence[Declared]") -> bool:
-    """Whether pairs are answered by the similarity of two sentence vectors: there are few of them, and all tasks allow it.
+def vector_head(declared: "Sequence[Declared]") -> str | None:
+    """Return the head that compares the two sentence vectors of a pair, where there are few pairs; None where not.
 
     With a hundred pairs an encoder does not learn to compare two texts that it reads together; the vectors of two
-    texts can be compared from the beginning (see ``results/small-sets``).
-    """
-    from swissbert.model.heads import find_head
+    texts can be compared from the beginning (see ``results/small-sets``). Numbers alone are answered by a curve on
+    their cosine (``similarity``). Classes need more than how similar two texts are: a contradiction is similar too.
 
-    few = max(one.rows for one in declared) < FEW_PAIRS
-    return few and all(find_head("similarity").misfit(one.task, separate=True) is None for one in declared)
+    Args:
+        declared: The tasks, which share the columns of their texts.
+    """
+    if not declared[0].task.is_pair or max(one.rows for one in declared) >= FEW_PAIRS:
+        return None
+    return "similarity" if all(one.task.kind.name == "regression" for one in declared) else "bi_encoder"
 
 
 def declared_table(path: Path, declared: "Sequence[Declared]") -> str:
@@ -134,10 +137,10 @@ def declared_table(path: Path, declared: "Sequence[Declared]") -> str:
     lines = table(
         f"{path.name}: texts from {'columns' if columns.text_pair else 'column'} {texts}", header, rows, left=5
     )
-    if compares_vectors(declared):
+    if head := vector_head(declared):
         lines += (
-            f"\nFewer than {FEW_PAIRS:,} pairs: they are answered by the similarity of two sentence vectors "
-            "(model.pair_head and model.pair_encoding choose otherwise)"
+            f"\nFewer than {FEW_PAIRS:,} pairs: they are answered by a comparison of two sentence vectors, model.pair_head = "
+            f"'{head}' (model.pair_head and model.pair_encoding choose otherwise)"
         )
     return lines
 

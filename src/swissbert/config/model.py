@@ -35,7 +35,8 @@ class ModelSettings(Settings):
 
     Attributes:
         pooling: How the vectors of a sequence become one: ``pooler`` (the first token through BERT's pooler, as in the
-            paper), ``cls`` (the first token alone), ``mean`` (the mean over all tokens) or ``cls_mean`` (both).
+            paper), ``cls`` (the first token alone), ``mean`` (the mean over all tokens) or ``cls_mean`` (both). Left
+            out, it is the encoder's own (see `swissbert.model_folder.pooling`); a run and its models have the name.
         pair_encoding: Encode a pair as ``[CLS] a [SEP] b [SEP]`` in one pass. Otherwise the two sentences are encoded
             separately and their pooled outputs concatenated (paper, Section 4).
         dropout: Dropout of the heads, 0 to below 1.
@@ -45,7 +46,7 @@ class ModelSettings(Settings):
             both vectors, their difference, product and cosine.
     """
 
-    pooling: str = "pooler"
+    pooling: str | None = None
     pair_encoding: bool = True
     dropout: Probability = 0.3
     layer_sharing: bool = False
@@ -53,8 +54,8 @@ class ModelSettings(Settings):
 
     @field_validator("pooling")
     @classmethod
-    def _known_pooling(cls, name: str) -> str:
-        if name not in POOLINGS:
+    def _known_pooling(cls, name: str | None) -> str | None:
+        if name is not None and name not in POOLINGS:
             raise ValueError(
                 f"model.pooling is '{name}', but it is one of {', '.join(POOLINGS)}{nearest(name, POOLINGS)}"
             )

@@ -10,10 +10,10 @@ from swissbert.checksums import sealed, unsealed
 from swissbert.config import RunConfig, differences
 from swissbert.errors import SwissbertError
 from swissbert.files import make_folder, write_text, writing
-from swissbert.older_settings import upgraded_tasks
+from swissbert.older_settings import upgraded_tasks, with_pooler
 from swissbert.settings import Settings, validated
 
-RECORD_FORMAT = 2
+RECORD_FORMAT = 3
 """Version of the settings in records that are written now; see `swissbert.older_settings`."""
 
 
@@ -70,7 +70,8 @@ class RowRecord(Settings):
         scores: Scores of all its runs.
         runs: Its runs.
         predictions: Names of the prediction files that were written.
-        format: Version of the settings in it; 1 is that of swissbert 0.1.0, which had no such key.
+        format: Version of the settings in it; 1 is that of swissbert 0.1.0, which had no such key. Runs of formats 1 and
+            2 read the pooler where they name no ``model.pooling``.
     """
 
     row: str
@@ -125,16 +126,20 @@ def read_record(out: Path, row: str, seed: int) -> RowRecord | None:
 
 
 def _upgraded(table: Any) -> Any:
-    """Convert the settings in a record of format 1, that of swissbert 0.1.0; anything of another form stays as it is."""
-    if not isinstance(table, dict) or table.get("format", 1) != 1 or not isinstance(table.get("runs"), list):
+    """Convert the settings in a record of an earlier format; anything of another form stays as it is."""
+    if not isinstance(table, dict) or table.get("format", 1) not in (1, 2) or not isinstance(table.get("runs"), list):
         return table
-    runs = [
-        {**run, "config": {**run["config"], "tasks": upgraded_tasks(run["config"].get("tasks"))}}
-        if isinstance(run, dict) and isinstance(run.get("config"), dict)
-        else run
-        for run in table["runs"]
-    ]
-    return {**table, "runs": runs}
+    return {**table, "runs": [_upgraded_run(run, table.get("format", 1)) for run in table["runs"]]}
+
+
+def _upgraded_run(run: Any, version: int) -> Any:
+    """Convert the settings of a run in a record of format 1, that of swissbert 0.1.0, or 2."""
+    if not isinstance(run, dict) or not isinstance(run.get("config"), dict):
+        return run
+    config = with_pooler(run["config"])
+    if version == 1:
+        config["tasks"] = upgraded_tasks(config.get("tasks"))
+    return {**run, "config": config}
 
 
 def recorded_seeds(out: Path, row: str) -> list[int]:

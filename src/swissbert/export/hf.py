@@ -57,7 +57,10 @@ def obstacle(model: Model, task: Task) -> str | None:
         linear = model.network.head(task.name).as_linear()
         return linear if isinstance(linear, str) else "it encodes the sentences of a pair separately"
     if not POOLINGS[model.network.encoder.pooling].uses_pooler:
-        return f"it pools by model.pooling = '{model.network.encoder.pooling}', and transformers' classifier reads the pooler"
+        return (
+            f"it pools by model.pooling = '{model.network.encoder.pooling}', and transformers' classifier reads the pooler; "
+            "train it with model.pooling = 'pooler'"
+        )
     if model.network.hidden:
         return "its head has a hidden layer (model.layer_sharing)"
     head = classifier(model, task)

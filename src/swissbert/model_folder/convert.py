@@ -17,7 +17,7 @@ from swissbert.encoder.weights import PICKLED, shards
 from swissbert.errors import SwissbertError
 from swissbert.files import need_name, only_writer, settle, sync_folder, temporary_folder, write_folder, writing
 from swissbert.model_folder import unpickle
-from swissbert.model_folder.layout import WEIGHTS, WEIGHTS_INDEX
+from swissbert.model_folder.layout import POOLING, WEIGHTS, WEIGHTS_INDEX
 
 COPIED = ("*.json", "*.txt", "*.md", "LICENSE*")
 """Files that a new folder takes over: settings, vocabulary and papers, neither weights nor code."""
@@ -54,6 +54,9 @@ def convert_weights(
     def fill(new: Path) -> None:
         for file in [file for pattern in COPIED for file in folder.glob(pattern) if file.name not in PICKLED]:
             shutil.copyfile(file, new / file.name)
+        if (folder / POOLING).is_file():
+            (new / POOLING).parent.mkdir()
+            shutil.copyfile(folder / POOLING, new / POOLING)
         _run(sources, new / WEIGHTS, time_limit)
         encoder, notes, _ = read_pretrained(new)
         count = sum(parameter.numel() for parameter in encoder.parameters())

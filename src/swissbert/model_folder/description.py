@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated, Any, Self
 
-from pydantic import FailFast, Field, model_validator
+from pydantic import FailFast, Field, field_validator, model_validator
 
 from swissbert.checksums import check_own
 from swissbert.config import EncoderSettings, ModelSettings
@@ -14,7 +14,7 @@ from swissbert.errors import SwissbertError
 from swissbert.kinds import Kind
 from swissbert.model_folder.encoders import is_local
 from swissbert.model_folder.layout import DESCRIPTION
-from swissbert.older_settings import upgraded_tasks
+from swissbert.older_settings import OLD_POOLING, upgraded_tasks
 from swissbert.reading import read_object
 from swissbert.settings import Settings, shown, validated
 from swissbert.tasks import Task, names_once
@@ -33,7 +33,8 @@ class Description(Settings):
         tasks: The tasks, in order.
         encoder: The encoder settings of the run. `save_model` writes the name of an encoder that is a folder without
             the folders above it.
-        model: The settings of heads and pair encoding.
+        model: The settings of heads and pair encoding. Folders without ``model.pooling``, those of earlier releases,
+            read the pooler.
         scores: Scores on dev rows by dotted name; those that are undefined are left out.
         notes: What a reader of the scores must know, by task.
         provenance: Versions, machine, recipe, seed and date; free keys.
@@ -51,6 +52,11 @@ class Description(Settings):
     provenance: dict[str, Any] = Field(default={})
     compact: dict[str, str] | None = None
     checksums: dict[str, str] | None = None
+
+    @field_validator("model")
+    @classmethod
+    def _with_pooling(cls, model: ModelSettings) -> ModelSettings:
+        return model if model.pooling else model.model_copy(update={"pooling": OLD_POOLING})
 
     @model_validator(mode="after")
     def _different_names(self) -> Self:

@@ -16,6 +16,7 @@ from swissbert.model_folder.layout import (
     ENCODER_FILES,
     MINI,
     MORE_ENCODER_FILES,
+    POOLING,
     RUN_CONFIG,
     WEIGHTS,
     WEIGHTS_INDEX,
@@ -122,7 +123,7 @@ def _minilm() -> Path:
 
 
 def _hub(name: str, revision: str | None) -> Path:
-    files = (*ENCODER_FILES, *MORE_ENCODER_FILES)
+    files = (*ENCODER_FILES, *MORE_ENCODER_FILES, POOLING)
     folder = fetch(name, revision, files, "encoder", "or use the encoder 'minilm', which needs no network")
     if not any((folder / file).is_file() for file in (WEIGHTS, WEIGHTS_INDEX)):
         raise SwissbertError(

@@ -22,13 +22,14 @@ def build_network(
     """Put new heads on an encoder.
 
     Args:
-        encoder: The encoder; its pooling is set to that of the settings.
+        encoder: The encoder; its pooling is set to that of the settings, and stays as it is if they name none.
         tasks: The tasks, in order.
         settings: Pooling, pair encoding, heads and their dropout.
         freeze: Whether the encoder is kept as it is.
         heads: Head classes from outside the package, by task name.
     """
-    encoder.set_pooling(settings.pooling)
+    if settings.pooling is not None:
+        encoder.set_pooling(settings.pooling)
     return MultitaskModel(
         encoder,
         tasks,

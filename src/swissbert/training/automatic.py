@@ -79,6 +79,8 @@ def adopt_choices(config: RunConfig, stored: RunConfig) -> RunConfig:
         if key not in config.train.model_fields_set
     }
     update: dict[str, Any] = {"train": config.train.model_copy(update=left_out)}
+    if config.model.pooling is None:
+        update["model"] = config.model.model_copy(update={"pooling": stored.model.pooling})
     if "max_length" not in config.encoder.model_fields_set:
         update["encoder"] = config.encoder.model_copy(update={"max_length": stored.encoder.max_length})
     return config.model_copy(update=update)
@@ -98,6 +100,23 @@ def fit_length(config: RunConfig, limit: int) -> tuple[RunConfig, str]:
         return config, ""
     encoder = config.encoder.model_copy(update={"max_length": limit})
     return config.model_copy(update={"encoder": encoder}), f"encoder.max_length {limit}, the positions of this encoder"
+
+
+def choose_pooling(config: RunConfig, own: tuple[str, str] | None) -> tuple[RunConfig, str]:
+    """Take the encoder's own way to pool, if a recipe leaves ``model.pooling`` out.
+
+    Args:
+        config: The settings of a run.
+        own: Result of `swissbert.model_folder.pooling.own_pooling`; None if the settings name a pooling.
+
+    Returns:
+        The settings, and a line that says what was taken and why; empty if nothing was.
+    """
+    if own is None:
+        return config, ""
+    name, reason = own
+    model = config.model.model_copy(update={"pooling": name})
+    return config.model_copy(update={"model": model}), f"model.pooling {name}: {reason}"
 
 
 def _steps_of_epoch(train: TrainSettings, rows: Mapping[str, int], batch_size: int) -> int:

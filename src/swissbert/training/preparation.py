@@ -27,10 +27,11 @@ from swissbert.model.heads.base import Head
 from swissbert.model.multitask import MultitaskModel
 from swissbert.model_folder.encoders import left_behind, read_encoder_folder
 from swissbert.model_folder.network import build_network
+from swissbert.model_folder.pooling import own_pooling
 from swissbert.mtl.balancing import Balancer, make_balancers
 from swissbert.mtl.sampling import Plan
 from swissbert.tasks import Split, Task
-from swissbert.training.automatic import choose_settings, fit_length
+from swissbert.training.automatic import choose_pooling, choose_settings, fit_length
 from swissbert.training.labels import annotated, weighted
 from swissbert.training.loader import BatchLoader
 from swissbert.training.plan import plan_steps
@@ -41,11 +42,19 @@ Data = Mapping[str, object]
 
 
 class Built(NamedTuple):
-    """A new network, its tokenizer, and lines about what was decided about the encoder; result of `build`."""
+    """A new network; result of `build`.
+
+    Attributes:
+        network: The network.
+        tokenizer: The encoder's tokenizer.
+        notes: Lines about what was decided about the encoder.
+        config: The settings, with the encoder's own ``model.pooling`` where they name none.
+    """
 
     network: MultitaskModel
     tokenizer: Tokenizer
     notes: list[str]
+    config: RunConfig
 
 
 @dataclass(frozen=True)
@@ -182,7 +191,7 @@ def prepare(
     config = complete(config, display, data)
     hardware = hardware or resolve_hardware(config.train.device, config.train.precision, config.train.threads)
     torch.set_num_threads(hardware.threads)
-    network, tokenizer, notes = build(config, hardware.device, heads)
+    network, tokenizer, notes, config = build(config, hardware.device, heads)
     config, length = fit_length(config, network.encoder.config.max_positions)
     for note in [*notes, *filter(None, [length])]:
         display.say(note)
@@ -215,12 +224,15 @@ def build(
     """
     _refuse_unknown("heads", heads or {}, config)
 
-    def read(folder: Path) -> tuple[Bert, Tokenizer, list[str], list[str]]:
-        encoder, notes, _ = read_pretrained(folder, config.encoder.dropout, seed=config.seed)
+    def read(folder: Path) -> tuple[Bert, Tokenizer, list[str], RunConfig]:
+        encoder, notes, has_new_pooler = read_pretrained(folder, config.encoder.dropout, seed=config.seed)
         tokenizer = Tokenizer(folder, encoder.config.vocab_size)
-        return encoder, tokenizer, notes, [*filter(None, [left_behind(folder)]), *tokenizer.notes]
+        own = None if config.model.pooling else own_pooling(folder, encoder, has_new_pooler)
+        resolved, pooling = choose_pooling(config, own)
+        notes += filter(None, [left_behind(folder), *tokenizer.notes, pooling])
+        return encoder, tokenizer, notes, resolved
 
-    encoder, tokenizer, notes, more = read_encoder_folder(config.encoder.name, config.encoder.revision, read)
+    encoder, tokenizer, notes, config = read_encoder_folder(config.encoder.name, config.encoder.revision, read)
     limit = encoder.config.max_positions
     if fit_length(config, limit)[0].encoder.max_length > limit:
         raise SwissbertError(
@@ -232,7 +244,6 @@ def build(
             f"task '{pairs[0]}' has sentence pairs, but this encoder has one token type only; "
             "model.pair_encoding = false encodes the two sentences separately"
         )
-    notes += more
     if tokenizer.longest is not None and tokenizer.longest < config.encoder.max_length:
         notes.append(
             f"{tokenizer.folder}: made for texts of {tokenizer.longest} tokens (model_max_length); encoder.max_length = "
@@ -240,7 +251,7 @@ def build(
         )
     torch.manual_seed(config.seed)  # for the parameters of heads
     network = build_network(encoder, config.tasks, config.model, freeze=config.encoder.freeze, heads=heads)
-    return Built(network.to(device or torch.device("cpu")), tokenizer, notes)
+    return Built(network.to(device or torch.device("cpu")), tokenizer, notes, config)
 
 
 def load_splits(

@@ -13,7 +13,7 @@ from swissbert.errors import SwissbertError
 from swissbert.model_folder import layout
 from swissbert.model_folder.encoders import is_local
 from swissbert.model_folder.moved import moved_folder
-from swissbert.older_settings import upgraded_task, upgraded_tasks
+from swissbert.older_settings import upgraded_task, upgraded_tasks, with_pooler
 from swissbert.setting_tables import apply_overrides, changed_settings, shown_change
 from swissbert.settings import read_toml, shown
 from swissbert.training.record import read_record
@@ -64,7 +64,9 @@ def stored_config(out: Path, like: RunConfig | None = None) -> RunConfig:
     """
     edited, record = _stored_table(out), read_record(out) or {}
     settings = record.get("settings")
-    return _validated(settings if isinstance(settings, dict) else edited, out, like=like)
+    if isinstance(settings, dict):
+        return _validated(_with_meaning(settings, record.get("format", 1)), out, like=like)
+    return _validated(edited, out, like=like)
 
 
 def resumable_config(out: Path, overrides: list[str] | None = None, data: str | None = None) -> RunConfig:
@@ -96,7 +98,12 @@ def _stored_table(out: Path) -> dict[str, Any]:
     version = read_run_record(record).get("format", 1) if record.is_file() else 1
     if version == 1 and "tasks" in table:
         table["tasks"] = upgraded_tasks(table["tasks"])
-    return table
+    return _with_meaning(table, version)
+
+
+def _with_meaning(table: dict[str, Any], version: int) -> dict[str, Any]:
+    """Return stored settings with the pooling of their run, which runs before version 3 do not name."""
+    return with_pooler(table) if version < 3 else table
 
 
 def _config_file(out: Path) -> Path:

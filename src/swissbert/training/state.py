@@ -24,9 +24,10 @@ from swissbert.model_folder import layout
 from swissbert.reading import read_object
 from swissbert.settings import shown
 
-RUN_FORMAT = 2
+RUN_FORMAT = 3
 """Version of what ``run.json`` means. Runs of version 1, which have no ``format``, leave out the last batches of an epoch
-that are fewer than ``train.accumulation`` rounds."""
+that are fewer than ``train.accumulation`` rounds. Runs of versions 1 and 2 read the pooler where they name no
+``model.pooling``."""
 
 
 @dataclass(frozen=True)
