@@ -13,15 +13,15 @@ from safetensors.torch import load_file
 
 from swissbert.config import RunConfig, make_config
 from swissbert.display import Display
+from swissbert.errors import SwissbertError
 from swissbert.evaluation import evaluate
 from swissbert.inference.model import load
 from swissbert.training.loop import Run, train
 from swissbert.training.moving_average import average_decay
 from swissbert.training.preparation import prepare
+from swissbert.training.record import read_record, write_record
 from swissbert.training.resume import Changes, longer_lines
 from swissbert.training.step import StepRecord
-
-QUIET = Display(quiet=True)
 
 
 @pytest.fixture(autouse=True)
@@ -187,7 +187,16 @@ def test_an_earlier_record_without_these_settings_is_no_change(tiny: Path, tmp_p
     start = text.index("[regularisation]")
     end = text.index("[", start + 1)
     path.write_text(text[:start] + text[end:], encoding="utf-8")
-    assert train(settings, tmp_path, resume=True, display=QUIET).progress.step == 6
+    record = read_record(tmp_path)
+    assert record is not None
+    del record["settings"]["regularisation"]
+    write_record(tmp_path, record)
+    stream = io.StringIO()
+    assert train(settings, tmp_path, resume=True, display=Display(stream=stream)).progress.step == 6
+    assert "not the same run" not in stream.getvalue()
+    longer = settings.model_copy(update={"regularisation": config(tiny, ALL).regularisation})
+    with pytest.raises(SwissbertError, match=r"settings differ from those the run began with: regularisation\.epsilon"):
+        train(longer, tmp_path, resume=True)
 
 
 @pytest.mark.parametrize(

@@ -168,9 +168,8 @@ class Regulariser:
         for _ in range(settings.ascent_steps):
             perturbed = (embedded + perturbation).requires_grad_()
             distance = head.divergence(answer(perturbed), logits)
-            with torch.autocast(
-                embedded.device.type, enabled=False
-            ):  # a backward pass keeps the types of its forward pass
+            # a backward pass keeps the types of its forward pass
+            with torch.autocast(embedded.device.type, enabled=False):
                 (gradient,) = torch.autograd.grad(distance, perturbed)
             perturbation = perturbation + settings.step_size * _in_unit(gradient, rows, len(logits))
             perturbation = perturbation.clamp(-settings.epsilon, settings.epsilon)
