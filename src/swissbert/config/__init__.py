@@ -8,6 +8,7 @@ from swissbert.config.data import STARTER, DataSettings, data_path
 from swissbert.config.loss import LossSettings, SamplingSettings
 from swissbert.config.model import EncoderSettings, ModelSettings
 from swissbert.config.recipes import RECIPES, dump_config, load_config, make_config, recipes
+from swissbert.config.regularisation import RegularisationSettings
 from swissbert.config.run import RunConfig
 from swissbert.config.train import MAY_CHANGE, TrainSettings
 from swissbert.setting_tables import apply_overrides, differences
@@ -20,6 +21,7 @@ __all__ = [
     "EncoderSettings",
     "LossSettings",
     "ModelSettings",
+    "RegularisationSettings",
     "RunConfig",
     "SamplingSettings",
     "TrainSettings",

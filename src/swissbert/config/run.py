@@ -8,7 +8,9 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from swissbert.config.data import DataSettings
 from swissbert.config.loss import LossSettings, SamplingSettings
 from swissbert.config.model import EncoderSettings, ModelSettings
+from swissbert.config.regularisation import RegularisationSettings
 from swissbert.config.train import TrainSettings
+from swissbert.errors import nearest
 from swissbert.selection import full_name, with_stratify
 from swissbert.setting_tables import absolute_encoder
 from swissbert.settings import Settings, shown
@@ -30,6 +32,7 @@ class RunConfig(Settings):
         model: Heads.
         loss: How task losses become one objective.
         sampling: Which task the batches of a step are drawn from.
+        regularisation: Terms that are added to the losses of the tasks.
         train: The training loop.
 
     Example::
@@ -50,6 +53,7 @@ class RunConfig(Settings):
     model: ModelSettings = ModelSettings()
     loss: LossSettings = LossSettings()
     sampling: SamplingSettings = SamplingSettings()
+    regularisation: RegularisationSettings = RegularisationSettings()
     train: TrainSettings = TrainSettings()
 
     @field_validator("encoder")
@@ -77,6 +81,11 @@ class RunConfig(Settings):
             for name in table:
                 if name not in names:
                     raise ValueError(f"{key} names '{name}', but the tasks are {', '.join(names)}")
+        for name in self.regularisation.tasks or []:
+            if name not in names:
+                raise ValueError(
+                    f"regularisation.tasks names '{name}', but the tasks are {', '.join(names)}{nearest(name, names)}"
+                )
         self._no_contradiction()
         return self
 

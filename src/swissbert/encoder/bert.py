@@ -232,7 +232,16 @@ class Bert(nn.Module):
             positions = torch.cat([torch.arange(length) for length in layout])
             return self.layers_instead(self.embeddings(input_ids, token_type_ids, positions), layout)
         layout = _layout(layout, input_ids.device)
-        hidden = self.embeddings(input_ids, token_type_ids, layout.positions)
+        return self.pool_embedded(self.embeddings(input_ids, token_type_ids, layout.positions), layout)
+
+    def embed(self, input_ids: Tensor, token_type_ids: Tensor, layout: Layout | list[int]) -> Tensor:
+        """Return the output of the embedding layer, after its norm and dropout, ``[T, H]``; arguments as for `forward`."""
+        embedded: Tensor = self.embeddings(input_ids, token_type_ids, _layout(layout, input_ids.device).positions)
+        return embedded
+
+    def pool_embedded(self, hidden: Tensor, layout: Layout | list[int]) -> Tensor:
+        """Return the pooled outputs ``[B, W]`` of embeddings ``[T, H]``, those of `embed` or perturbed ones."""
+        layout = _layout(layout, hidden.device)
         for layer in self.layers[:-1]:
             hidden, _ = layer(hidden, layout)
         last = self.layers[-1]

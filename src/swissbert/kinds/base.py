@@ -224,6 +224,23 @@ class Kind(ABC):
         """Whether `row_losses` belongs to `loss`: a class that overrides `loss` alone has none."""
         return overrides_together(type(self), "loss", "row_losses") and type(self).row_losses is not Kind.row_losses
 
+    def divergence(self, task: "Task", logits: "Tensor", others: "Tensor") -> "Tensor":
+        """Return how far two answers to the same rows are from each other: a mean over rows, 0 or more, a scalar.
+
+        It is symmetric and differentiable in both arguments; regularisation needs it (`swissbert.training.regularisation`).
+
+        Args:
+            task: The task.
+            logits: fp32 ``[B, outputs]``.
+            others: Logits of the same rows, from other inputs or another network.
+        """
+        raise NotImplementedError
+
+    @property
+    def has_divergence(self) -> bool:
+        """Whether `divergence` belongs to `answers`: a class that overrides `answers` alone has none."""
+        return overrides_together(type(self), "answers", "divergence") and type(self).divergence is not Kind.divergence
+
     @abstractmethod
     def answers(self, task: "Task", logits: "Tensor") -> "Tensor":
         """Turn logits ``[B, outputs]`` into answers: probabilities ``[B, C]`` or scores ``[B]``."""
@@ -311,6 +328,14 @@ def overrides_together(owner: type, first: str, second: str) -> bool:
     """Return whether a class has the method `second` from the same class as `first`, or from a subclass of it."""
     depth = {name: next(i for i, base in enumerate(owner.__mro__) if name in vars(base)) for name in (first, second)}
     return depth[second] <= depth[first]
+
+
+def bernoulli_divergence(logits: "Tensor", others: "Tensor") -> "Tensor":
+    """Return the symmetric Kullback-Leibler divergence of Bernoulli distributions, given by logits of any one shape.
+
+    With p = sigmoid(z) and q = sigmoid(w), KL(p, q) + KL(q, p) is (p - q) (z - w), which is finite for all finite logits.
+    """
+    return (logits.sigmoid() - others.sigmoid()) * (logits - others)
 
 
 def check_weighting(kind: Kind, task: "Task") -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from swissbert.kinds.answer import Answer
-from swissbert.kinds.base import Array, HFHead
+from swissbert.kinds.base import Array, HFHead, bernoulli_divergence
 from swissbert.kinds.class_names import ALLOWED_SHOWN
 from swissbert.kinds.classification import Classification
 from swissbert.kinds.label_names import names_in, negative_first, sorted_names
@@ -58,6 +58,10 @@ class Binary(Classification):
         import torch.nn.functional as F
 
         return F.binary_cross_entropy_with_logits(logits[:, 0], _targets(task, labels), reduction="none")
+
+    def divergence(self, task: "Task", logits: "Tensor", others: "Tensor") -> "Tensor":
+        """Symmetric Kullback-Leibler divergence of both probabilities of the positive label, the mean over rows."""
+        return bernoulli_divergence(logits[:, 0], others[:, 0]).mean()
 
     def answers(self, task: "Task", logits: "Tensor") -> "Tensor":
         """Probabilities of the negative and the positive label, ``[B, 2]``."""

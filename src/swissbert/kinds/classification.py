@@ -57,6 +57,11 @@ class Classification(Kind):
 
         return F.cross_entropy(logits, labels.long(), reduction="none", label_smoothing=task.label_smoothing)
 
+    def divergence(self, task: "Task", logits: "Tensor", others: "Tensor") -> "Tensor":
+        """Symmetric Kullback-Leibler divergence of both distributions, KL(p, q) + KL(q, p), the mean over rows."""
+        p, q = logits.log_softmax(-1), others.log_softmax(-1)
+        return ((p.exp() - q.exp()) * (p - q)).sum(-1).mean()
+
     def answers(self, task: "Task", logits: "Tensor") -> "Tensor":
         """Softmax, ``[B, C]``."""
         return logits.softmax(-1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swissbert.kinds.answer import Answer
-from swissbert.kinds.base import Array, HFHead, Kind, Label, logistic_answers
+from swissbert.kinds.base import Array, HFHead, Kind, Label, bernoulli_divergence, logistic_answers
 from swissbert.kinds.cells import cell_text, number_of
 from swissbert.kinds.class_names import ALLOWED_SHOWN, class_number, other_spelling
 from swissbert.kinds.label_lists import label_items, separator_of
@@ -101,6 +101,10 @@ class Multilabel(Kind):
         """A weight for each label of each row, ``[B, C]``: its factor where the row has it, else 1."""
         cells = np.ones(labels.shape) if factors is None else np.where(labels > 0.5, factors, 1.0)
         return cells if rows is None else cells * rows[:, None]
+
+    def divergence(self, task: "Task", logits: "Tensor", others: "Tensor") -> "Tensor":
+        """Symmetric Kullback-Leibler divergence of the probabilities of each label, the mean over rows and labels."""
+        return bernoulli_divergence(logits, others).mean()
 
     def answers(self, task: "Task", logits: "Tensor") -> "Tensor":
         """A probability for each label, ``[B, C]``; they need not add up to 1."""

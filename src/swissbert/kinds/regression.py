@@ -104,6 +104,15 @@ class Regression(Kind):
         """Errors of scores ``[B]``, one for each row; their mean is `score_loss`."""
         return self._errors(task, scores, labels, "none")
 
+    def divergence(self, task: "Task", logits: "Tensor", others: "Tensor") -> "Tensor":
+        """Mean squared difference of the scores, on the scale on which the loss compares them with labels."""
+        return self.score_divergence(task, self._scores(task, logits), self._scores(task, others))
+
+    def score_divergence(self, task: "Task", scores: "Tensor", others: "Tensor") -> "Tensor":
+        """Mean squared difference of scores ``[B]``, both on the scale of the labels; it is that of `score_loss`."""
+        difference = scores - others
+        return (difference / self.answer_span(task) if task.scale == "unit" else difference).square().mean()
+
     def _errors(self, task: "Task", scores: "Tensor", labels: "Tensor", reduction: str) -> "Tensor":
         import torch.nn.functional as F
 

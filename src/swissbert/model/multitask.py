@@ -124,9 +124,21 @@ class MultitaskModel(nn.Module):
             logits: Tensor = head(features)
         return logits
 
+    def embed(self, batch: PackedBatch) -> Tensor:
+        """Return the output of the encoder's embedding layer, ``[T, H]``; `embedded_logits` goes on from it."""
+        return self.encoder.embed(batch.input_ids, batch.token_type_ids, batch.lengths)
+
+    def embedded_logits(self, embedded: Tensor, batch: PackedBatch, name: str) -> Tensor:
+        """Return the logits of one task, fp32 ``[B, outputs]``, that follow from embeddings ``[T, H]`` of a batch."""
+        return self.logits(self.encoder.pool_embedded(embedded, batch.lengths).float(), name)
+
     def loss(self, batch: PackedBatch, name: str) -> Tensor:
         """Return the mean loss of one task over a labelled batch, a scalar (paper, Section 5.2)."""
-        head, logits = self.head(name), self(batch, name)
+        return self.loss_of(self(batch, name), batch, name)
+
+    def loss_of(self, logits: Tensor, batch: PackedBatch, name: str) -> Tensor:
+        """Return the mean loss of one task, a scalar, from the logits ``[B, outputs]`` of a labelled batch."""
+        head = self.head(name)
         if batch.weights is None:
             return head.loss(logits, batch.labels)
         return head.weighted_loss(logits, batch.labels, batch.weights)

@@ -210,6 +210,12 @@ class Run:
         return self.prepared.network
 
     @property
+    def scored_network(self) -> MultitaskModel:
+        """The network that is scored and saved: with ``train.average`` that of averaged weights, else `network`."""
+        average = self.training_step.average
+        return self.network if average is None else average.network
+
+    @property
     def total(self) -> int:
         """Number of steps of the whole run."""
         return self.prepared.total
@@ -355,6 +361,14 @@ class Run:
             )
         for line in coverage_lines(self.config, prepared.train, prepared.plan):
             self._display.say(line)
+        if train.average is not None:
+            self._display.say(
+                f"train.average {train.average:g}: dev scores and the model that is saved are those of a moving average of "
+                "the weights"
+            )
+        regulariser = self.training_step.regulariser
+        for line in regulariser.notes(prepared.hardware) if regulariser is not None else []:
+            self._display.say(line)
         if train.tensorboard and not TENSORBOARD:
             self._display.say(
                 f"tensorboard is not installed; {layout.METRICS_LOG} has the same numbers (pip install 'swissbert[track]')"
@@ -398,11 +412,11 @@ class Run:
 
     def _evaluate(self, log: MetricsLog) -> None:
         """Score the dev rows, and save the model if it is the best so far."""
-        prepared = self.prepared
-        fit_heads(prepared.network, prepared.train)
+        prepared, network = self.prepared, self.scored_network
+        fit_heads(network, prepared.train)
         best_by = self.config.train.best_by
         loss_scale = self.config.loss.scale if best_by.rpartition(".")[2] == "loss" else None
-        scores = evaluate(prepared.network, prepared.dev, loss_scale=loss_scale)
+        scores = evaluate(network, prepared.dev, loss_scale=loss_scale)
         value = scores.by_name(best_by)
         self.progress = self.progress.judged(
             value, higher_is_better=is_better_higher(best_by), tie=self.config.train.tie
@@ -434,7 +448,7 @@ class Run:
             | {"step": self.progress.step, "train_seconds": round(self.progress.seconds)},
         )
         folder = self.out / layout.BEST_MODEL
-        save_model(folder, prepared.network, prepared.tokenizer, description)
+        save_model(folder, self.scored_network, prepared.tokenizer, description)
         self.progress = replace(self.progress, best_checksum=checksum(folder / layout.DESCRIPTION))
 
     def _save_checkpoint(self, log: Digest) -> None:

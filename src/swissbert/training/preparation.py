@@ -135,6 +135,7 @@ class Prepared:
             total=self.total,
             seed=config.seed,
             hardware=self.hardware,
+            regularisation=config.regularisation,
         )
 
 

@@ -311,10 +311,15 @@ def longer_lines(changes: Changes, config: RunConfig, total: int) -> list[str]:
     line = f"this run becomes longer: {what}; it has {total} steps in all"
     if changes.longer.keys() == {"train.patience"}:
         return [line]
-    if train.schedule == "constant" and not train.warmup:
+    follows = []
+    if train.schedule != "constant" or train.warmup:
+        schedule = f"{train.schedule} schedule" if train.schedule != "constant" else "warm-up"
+        follows.append(f"its learning rates follow the {schedule} over all of them")
+    regularisation = config.regularisation
+    if regularisation.proximal and (regularisation.proximal_decay is None or regularisation.proximal_start):
+        follows.append("the anchor of regularisation.proximal follows their number")
+    if not follows:
         return [f"{line}, and with a constant learning rate its losses are those of a run of that length"]
-    schedule = f"{train.schedule} schedule" if train.schedule != "constant" else "warm-up"
     return [
-        f"{line}, and from here on its learning rates follow the {schedule} over all of them, so it differs from a run "
-        "that had that length from the beginning"
+        f"{line}, and from here on {' and '.join(follows)}, so it differs from a run that had that length from the beginning"
     ]

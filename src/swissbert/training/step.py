@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from swissbert.config import LossSettings, TrainSettings
+from swissbert.config import LossSettings, RegularisationSettings, TrainSettings
 from swissbert.data.batches import PackedBatch
 from swissbert.device import Hardware
 from swissbert.errors import SwissbertError
@@ -18,7 +18,9 @@ from swissbert.model.multitask import MultitaskModel
 from swissbert.mtl.balancing import Balancers, StepView, checked_coefficients
 from swissbert.mtl.gradients import TaskGradients
 from swissbert.mtl.gram import conflicts, pair_cosines, weighted_gram
+from swissbert.training.moving_average import MovingAverage, average_decay
 from swissbert.training.optim import make_optimizer, schedule_factor, set_rates
+from swissbert.training.regularisation import RegularisedLoss, Regulariser
 
 BY_LAYER_EVERY = 20
 """Steps between two records of the cosines of task gradients layer by layer, for methods that need the Gram matrix."""
@@ -29,7 +31,9 @@ class StepRecord:
     """What a step reports; ``metrics.jsonl`` holds the same.
 
     Attributes:
-        loss: Mean loss of each task in the step.
+        loss: Mean loss of each task in the step, without the terms of regularisation.
+        smoothness: Mean smoothness term of each task that has one, before its factor.
+        proximal: Mean proximal term of each task that has one, before its factor.
         weight: Factor of each task's loss, ``loss.scale`` included.
         tokens: Number of tokens read.
         seconds: Duration.
@@ -45,11 +49,13 @@ class StepRecord:
     cosine: dict[str, float] | None = None
     conflicts: dict[str, float] | None = None
     cosine_by_layer: dict[str, dict[str, float]] | None = None
+    smoothness: dict[str, float] | None = None
+    proximal: dict[str, float] | None = None
 
     def log_entry(self) -> dict[str, object]:
         """Return the entry of ``metrics.jsonl``, without its ``step``."""
         entry = {name: value for name, value in asdict(self).items() if value is not None}
-        order = ("loss", "weight", "cosine", "conflicts", "cosine_by_layer", "tokens")
+        order = ("loss", "smoothness", "proximal", "weight", "cosine", "conflicts", "cosine_by_layer", "tokens")
         return {name: entry[name] for name in order if name in entry} | {"seconds": round(self.seconds, 4)}
 
 
@@ -67,9 +73,12 @@ class TrainingStep:
         total: Number of steps of the run, for the schedule.
         seed: Seed of the run.
         hardware: Device and precision.
+        regularisation: Terms that are added to the losses of the tasks; none if left out.
 
     Attributes:
         optimizer: The optimizer of network and balancers.
+        regulariser: What adds these terms; None without any.
+        average: The moving average of the weights; None without ``train.average``.
         modules: All modules with state, for checkpoints.
 
     Example::
@@ -89,6 +98,7 @@ class TrainingStep:
         total: int,
         seed: int,
         hardware: Hardware,
+        regularisation: RegularisationSettings | None = None,
     ) -> None:
         self.network, self.total, self.seed, self.hardware = network, total, seed, hardware
         self.weighting, self.surgery = balancers
@@ -98,7 +108,13 @@ class TrainingStep:
         methods: dict[str, nn.Module] = {"weighting": self.weighting}
         if self.surgery is not None:
             methods["surgery"] = self.surgery
-        self.modules = nn.ModuleDict({"model": network, **methods})
+        self.regulariser: Regulariser | None = None
+        if regularisation is not None and (regularisation.smoothness or regularisation.proximal):
+            self.regulariser = Regulariser(network, regularisation, total, seed)
+        self.average = MovingAverage(network) if train.average is not None else None
+        anchor = self.regulariser.anchor if self.regulariser else None
+        followers = {name: one for name, one in (("anchor", anchor), ("average", self.average)) if one is not None}
+        self.modules = nn.ModuleDict({"model": network, **methods, **followers})
         self.optimizer = make_optimizer(
             network.encoder.parameters(),
             network.head_parameters(),
@@ -142,9 +158,11 @@ class TrainingStep:
         torch.manual_seed(self.seed * 1_000_003 + step + 1)  # dropout depends on nothing but seed and step
         set_rates(self.optimizer, schedule_factor(step, self.total, self._train))
         try:
-            pairs, tokens = self._backward(batches, rounds)
+            if self.regulariser is not None:
+                self.regulariser.before_step(step)
+            computed, terms, tokens = self._backward(step, batches, rounds)
             # read once all work is queued, so that the host does not wait for the device between batches
-            losses = {task: torch.stack(rows).cpu().numpy() for task, rows in pairs.items()}
+            losses = {task: torch.stack(rows).cpu().numpy() for task, rows in computed.items()}
             _refuse_infinite(losses, step)
             weights = self._own_weights(list(losses))
             gradients: dict[str, Any] = {}
@@ -152,6 +170,7 @@ class TrainingStep:
                 weights = self._combine(self._gradients, step, losses, rounds, weights, gradients)
             self._clip(step)
             self.optimizer.step()
+            self._follow(step)
         finally:
             self.optimizer.zero_grad(set_to_none=True)
             if self._gradients is not None:
@@ -162,32 +181,53 @@ class TrainingStep:
             tokens=tokens,
             seconds=time.perf_counter() - began,
             **gradients,
+            **_mean_terms(losses, terms),
         )
 
-    def _backward(self, batches: Iterable[tuple[str, PackedBatch]], rounds: int) -> tuple[dict[str, list[Tensor]], int]:
+    def _follow(self, step: int) -> None:
+        """Move the averages of the weights towards the weights that the optimizer has left."""
+        if self.regulariser is not None:
+            self.regulariser.after_step(step)
+        if self.average is not None and self._train.average is not None:
+            self.average.update(self.network, average_decay(self._train.average, step))
+
+    def _backward(
+        self, step: int, batches: Iterable[tuple[str, PackedBatch]], rounds: int
+    ) -> tuple[dict[str, list[Tensor]], dict[str, list[str]], int]:
         """Run forward and backward passes; gradients are then in ``grad``, or kept task by task.
 
         Returns:
-            The loss and the scaled loss of each batch, ``[2]``, by task; and the number of tokens.
+            The loss, the scaled objective and the terms of regularisation of each batch, ``[2 + terms]``, by task; the
+            names of these terms by task; and the number of tokens.
         """
         losses: dict[str, list[Tensor]] = {}
+        terms: dict[str, list[str]] = {}
         tokens, last = 0, None
-        for task, batch in batches:
+        for number, (task, batch) in enumerate(batches):
             if task != last and task in losses:
                 raise ValueError(f"batches of task '{task}' do not follow each other within the step")
             if self._gradients is not None and losses and task != last:
                 self._gradients.keep()
             last = task
             with self.hardware.autocast():
-                loss = self.network.loss(batch.to(self.hardware.device), task)
-            scaled = loss * self._loss.scale.get(task, 1.0)
+                result = self._regularised(batch.to(self.hardware.device), task, step, number)
+            scaled = result.objective * self._loss.scale.get(task, 1.0)
             term = self.weighting.term(task, scaled) if self.weighting.needs == "own loss" else scaled
             (term / rounds).backward()  # type: ignore[no-untyped-call]
-            losses.setdefault(task, []).append(torch.stack([loss.detach(), scaled.detach()]))
+            values = [result.loss.detach(), scaled.detach(), *result.terms.values()]
+            losses.setdefault(task, []).append(torch.stack(values))
+            terms[task] = list(result.terms)
             tokens += batch.tokens
         if self._gradients is not None:
             self._gradients.keep()
-        return losses, tokens
+        return losses, terms, tokens
+
+    def _regularised(self, batch: PackedBatch, task: str, step: int, number: int) -> RegularisedLoss:
+        """Return the loss of a task over a batch, with the terms that are added to it if there are any."""
+        if self.regulariser is not None:
+            return self.regulariser(batch, task, step, number)
+        loss = self.network.loss(batch, task)
+        return RegularisedLoss(loss, loss, {})
 
     def _own_weights(self, tasks: list[str]) -> dict[str, float]:
         """Return the factors that losses have at the backward pass: those of an own-loss method, else 1."""
@@ -209,7 +249,7 @@ class TrainingStep:
         Args:
             gradients: Storage with the gradients of all tasks of the step.
             step: Number of the step.
-            losses: Loss and scaled loss of each batch by task, ``[batches, 2]``.
+            losses: Loss and scaled objective of each batch by task, the first two columns of ``[batches, 2 or more]``.
             rounds: Number of rounds of the step.
             weights: Factors that the gradients have from the backward pass.
             record: Receives cosines and conflicts.
@@ -256,11 +296,21 @@ class TrainingStep:
             nn.utils.clip_grads_with_norm_(self.network.parameters(), self._train.clip, norm)
 
 
+def _mean_terms(losses: dict[str, np.ndarray], terms: dict[str, list[str]]) -> dict[str, Any]:
+    """Return the mean of each term of regularisation over the batches of a task, by name and task."""
+    means: dict[str, Any] = {}
+    for task, names in terms.items():
+        for column, name in enumerate(names, 2):
+            means.setdefault(name, {})[task] = float(losses[task][:, column].mean(dtype=np.float64))
+    return means
+
+
 def _refuse_infinite(losses: dict[str, np.ndarray], step: int) -> None:
-    """Raise SwissbertError for a scaled loss that is NaN or infinite."""
+    """Raise SwissbertError for a scaled objective that is NaN or infinite."""
     for task, rows in losses.items():
-        worst = next((value for value in rows[:, 1].tolist() if not math.isfinite(value)), None)
+        worst = next((row for row in rows.tolist() if not math.isfinite(row[1])), None)
         if worst is not None:
+            what = "regularised loss" if math.isfinite(worst[0]) and len(worst) > 2 else "loss"
             raise SwissbertError(
-                f"the loss of task '{task}' is {worst} at step {step + 1}; a smaller train.lr or train.clip = 1.0 may help"
+                f"the {what} of task '{task}' is {worst[1]} at step {step + 1}; a smaller train.lr or train.clip = 1.0 may help"
             )

@@ -76,6 +76,21 @@ class Head(nn.Module, ABC):
         """Whether `row_losses` belongs to `loss`: a class that overrides `loss` alone has none."""
         return overrides_together(type(self), "loss", "row_losses")
 
+    def divergence(self, logits: Tensor, others: Tensor) -> Tensor:
+        """Return how far two answers to the same rows are from each other: a mean over rows, 0 or more, a scalar.
+
+        Args:
+            logits: ``[B, outputs]``.
+            others: Logits of the same rows, from other inputs or another network.
+        """
+        return self.task.kind.divergence(self.task, logits, others)
+
+    @property
+    def has_divergence(self) -> bool:
+        """Whether `divergence` is defined and belongs to `loss`: a class that overrides `loss` alone has none."""
+        own = type(self).divergence is not Head.divergence
+        return overrides_together(type(self), "loss", "divergence") and (own or self.task.kind.has_divergence)
+
     def answers(self, logits: Tensor) -> Tensor:
         """Turn logits ``[B, outputs]`` into probabilities ``[B, C]`` or scores ``[B]``."""
         return self.task.kind.answers(self.task, logits)

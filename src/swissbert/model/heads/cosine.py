@@ -56,6 +56,13 @@ class CosineHead(Head):
             return self.task.kind.score_losses(self.task, self._rescaled(cosine), labels)
         return torch.where(labels > 0.5, 1 - cosine, cosine.clamp(min=0))
 
+    def divergence(self, logits: Tensor, others: Tensor) -> Tensor:
+        """Mean squared difference of cosines ``[B, 1]``, a scalar; for a regression, of the scores that they become."""
+        if isinstance(self.task.kind, Regression):
+            scores = self._rescaled(logits[:, 0]), self._rescaled(others[:, 0])
+            return self.task.kind.score_divergence(self.task, *scores)
+        return (logits - others).square().mean()
+
     def answers(self, logits: Tensor) -> Tensor:
         """Probabilities ``[B, 2]`` or scores ``[B]`` of cosines ``[B, 1]``.
 

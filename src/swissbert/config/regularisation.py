@@ -1,0 +1,45 @@
+"""Settings of regularisation: answers that change little with the embeddings, and from step to step."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from swissbert.config.fields import Probability
+from swissbert.settings import Settings
+
+Factor = Annotated[float, Field(ge=0, le=10_000, strict=True)]
+Size = Annotated[float, Field(gt=0, le=1, strict=True)]
+
+
+class RegularisationSettings(Settings):
+    """Smoothness and proximal terms of SMART (Jiang et al., 2020), added to the loss of each task; both are off by default.
+
+    Attributes:
+        smoothness: Factor of the smoothness term (lambda of the paper, which takes 1 to 5): how far the answers move when
+            embeddings are perturbed in the direction in which they move most. 0: off.
+        epsilon: Largest perturbation of an embedding's values.
+        noise: Standard deviation of the random perturbation from which the ascent starts (sigma).
+        step_size: Length of a step of the ascent (eta); each step ends inside `epsilon`.
+        ascent_steps: Number of these steps.
+        proximal: Factor of the proximal term (mu, 1 in the paper): how far the answers are from those of the anchor, a
+            moving average of the weights. 0: off.
+        proximal_decay: Share of the anchor that stays at each step (beta). Left out it is 1 - 1 / (0.05 steps of the run),
+            at least 0.5, so that the anchor is an average over about a twentieth of the run.
+        proximal_start: Share of the steps after which the anchor starts, as a copy of the network, and the term with it:
+            heads are random at first and should not be held where they are. The paper starts at once, 0.
+        tasks: Names of the tasks that are regularised; all if left out.
+    """
+
+    smoothness: Factor = 0.0
+    epsilon: Size = 1e-5
+    noise: Size = 1e-5
+    step_size: Size = 1e-3
+    ascent_steps: int = Field(default=1, ge=1, le=100, strict=True)
+    proximal: Factor = 0.0
+    proximal_decay: Probability | None = None
+    proximal_start: Probability = 0.1
+    tasks: list[str] | None = Field(default=None, min_length=1)
+
+    def applies_to(self, task: str) -> bool:
+        """Whether the loss of a task has a term."""
+        return (self.smoothness > 0 or self.proximal > 0) and (self.tasks is None or task in self.tasks)
