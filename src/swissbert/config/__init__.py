@@ -9,6 +9,7 @@ from swissbert.config.loss import LossSettings, SamplingSettings
 from swissbert.config.model import EncoderSettings, ModelSettings
 from swissbert.config.recipes import RECIPES, dump_config, load_config, make_config, recipes
 from swissbert.config.run import RunConfig
+from swissbert.config.stages import Stage
 from swissbert.config.train import MAY_CHANGE, TrainSettings
 from swissbert.setting_tables import apply_overrides, differences
 
@@ -22,6 +23,7 @@ __all__ = [
     "ModelSettings",
     "RunConfig",
     "SamplingSettings",
+    "Stage",
     "TrainSettings",
     "apply_overrides",
     "data_path",
