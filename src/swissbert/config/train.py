@@ -44,7 +44,8 @@ class TrainSettings(Settings):
         lr: Learning rate of the encoder.
         head_lr: Learning rate of heads. Left out it is `lr`, or ten times the rate that is chosen where `lr` is left out.
         heads_first: Number of steps at the beginning in which only heads learn: the encoder keeps its parameters and runs
-            without dropout, and the losses are summed whatever ``loss`` says. The schedule spans these steps too.
+            without dropout. Methods that need the losses of all tasks or their gradients begin after these steps; until
+            then losses are summed. The schedule spans these steps too.
         weight_decay: Weight decay, except of norms, biases and the parameters of balancing methods.
         schedule: Course of the learning rates after the warm-up. It and `warmup` are chosen only where `lr` is.
         warmup: Share of all steps in which the rates rise linearly.

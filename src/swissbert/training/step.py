@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -63,7 +64,7 @@ class TrainingStep:
         network: The network, on ``hardware.device``.
         balancers: Methods that balance the tasks, from `make_balancers`.
         loss: Factors of the losses and learning rate of the methods.
-        train: Learning rates, schedule, accumulation and clipping.
+        train: Learning rates, schedule, accumulation, clipping, and the number of steps in which only heads learn.
         total: Number of steps of the run, for the schedule.
         seed: Seed of the run.
         hardware: Device and precision.
@@ -141,15 +142,18 @@ class TrainingStep:
         rounds = rounds or self._train.accumulation
         torch.manual_seed(self.seed * 1_000_003 + step + 1)  # dropout depends on nothing but seed and step
         set_rates(self.optimizer, schedule_factor(step, self.total, self._train))
+        heads_alone = step < self._train.heads_first
+        task_gradients = None if heads_alone else self._gradients  # tasks share nothing that learns in these steps
         try:
-            pairs, tokens = self._backward(batches, rounds)
+            with self.network.encoder_frozen() if heads_alone else nullcontext():
+                pairs, tokens = self._backward(batches, rounds, task_gradients)
             # read once all work is queued, so that the host does not wait for the device between batches
             losses = {task: torch.stack(rows).cpu().numpy() for task, rows in pairs.items()}
             _refuse_infinite(losses, step)
             weights = self._own_weights(list(losses))
             gradients: dict[str, Any] = {}
-            if self._gradients is not None:
-                weights = self._combine(self._gradients, step, losses, rounds, weights, gradients)
+            if task_gradients is not None:
+                weights = self._combine(task_gradients, step, losses, rounds, weights, gradients)
             self._clip(step)
             self.optimizer.step()
         finally:
@@ -164,8 +168,10 @@ class TrainingStep:
             **gradients,
         )
 
-    def _backward(self, batches: Iterable[tuple[str, PackedBatch]], rounds: int) -> tuple[dict[str, list[Tensor]], int]:
-        """Run forward and backward passes; gradients are then in ``grad``, or kept task by task.
+    def _backward(
+        self, batches: Iterable[tuple[str, PackedBatch]], rounds: int, gradients: TaskGradients | None
+    ) -> tuple[dict[str, list[Tensor]], int]:
+        """Run forward and backward passes; gradients are then in ``grad``, or kept task by task in `gradients`.
 
         Returns:
             The loss and the scaled loss of each batch, ``[2]``, by task; and the number of tokens.
@@ -175,18 +181,19 @@ class TrainingStep:
         for task, batch in batches:
             if task != last and task in losses:
                 raise ValueError(f"batches of task '{task}' do not follow each other within the step")
-            if self._gradients is not None and losses and task != last:
-                self._gradients.keep()
+            if gradients is not None and losses and task != last:
+                gradients.keep()
             last = task
             with self.hardware.autocast():
                 loss = self.network.loss(batch.to(self.hardware.device), task)
             scaled = loss * self._loss.scale.get(task, 1.0)
             term = self.weighting.term(task, scaled) if self.weighting.needs == "own loss" else scaled
-            (term / rounds).backward()  # type: ignore[no-untyped-call]
+            if term.requires_grad:  # a head without parameters learns nothing while the encoder is frozen
+                (term / rounds).backward()  # type: ignore[no-untyped-call]
             losses.setdefault(task, []).append(torch.stack([loss.detach(), scaled.detach()]))
             tokens += batch.tokens
-        if self._gradients is not None:
-            self._gradients.keep()
+        if gradients is not None:
+            gradients.keep()
         return losses, tokens
 
     def _own_weights(self, tasks: list[str]) -> dict[str, float]:
