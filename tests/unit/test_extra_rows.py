@@ -10,9 +10,12 @@ import pytest
 from more_rows import MORE, PHRASES, mood, near, settings, write_rows
 
 from swissbert.config import RunConfig
+from swissbert.data.check import check_directory
 from swissbert.data.passes import Passes
+from swissbert.data.tokens import Tokenizer
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
+from swissbert.model_folder.description import without_paths
 from swissbert.tasks import make_task
 from swissbert.training import Prepared
 from swissbert.training.coverage import coverage_lines
@@ -135,9 +138,7 @@ def test_a_file_with_too_few_rows_gives_all_of_them_and_that_is_said(ready: Call
     prepared = ready({**PHRASES, "share": 0.9})
     assert drawn(prepared).tolist() == list(range(OWN + 60))
     line, *_ = coverage_lines(prepared.config, prepared.train, prepared.plan)
-    assert line == (
-        "mood: an epoch has all of 60 rows of phrases.tsv, drawn anew each time; 360 were to be drawn, but it has no more"
-    )
+    assert line == ("mood: an epoch has all 60 rows of phrases.tsv; 360 were to be drawn, but it has no more")
 
 
 def test_rows_with_dev_and_test_texts_of_any_task_are_left_out_and_counted(tiny: Path, folder: Path) -> None:
@@ -152,7 +153,9 @@ def test_rows_with_dev_and_test_texts_of_any_task_are_left_out_and_counted(tiny:
         prepared = prepare(settings(tiny, folder, [mood(extra=[extra]), near()]), display)
         assert len(prepared.train["mood"].extra[0].data) == left
         owners = "mood" if guard == "rows" else "mood (2) and near (1)"
-        assert any(f"{63 - left} rows of phrases.tsv left out: " in line and line.endswith(owners) for line in display.lines)
+        assert any(
+            f"{63 - left} rows of phrases.tsv left out: " in line and line.endswith(owners) for line in display.lines
+        )
 
 
 @pytest.mark.parametrize("cache", [True, False])
@@ -225,7 +228,10 @@ def test_rows_in_memory_may_be_joined_by_an_extra_file(tiny: Path, folder: Path)
         ({}, "neither share nor rows is given"),
         ({"share": 0.5, "rows": 3}, "share and rows are both given"),
         ({"share": 1.0}, "less than 1"),
-        ({"rows": 5, "labels": {"0": "badd"}}, "labels has 'badd', but the labels are bad, fine, good; did you mean 'bad'"),
+        (
+            {"rows": 5, "labels": {"0": "badd"}},
+            "labels has 'badd', but the labels are bad, fine, good; did you mean 'bad'",
+        ),
         ({"rows": 5, "range": [0, 1]}, "range is given, but the task has labels"),
         ({"rows": 5, "format": "tvs"}, "'tvs' is not a file format"),
         ({"rows": 5, "columns": {"text_pair": "b"}}, "columns.text_pair is given, but the task takes single texts"),
@@ -242,7 +248,7 @@ def test_shares_leave_room_for_own_rows_and_scores_have_no_proportions() -> None
     halves = [{"file": name, "share": 0.5} for name in ("one.tsv", "two.tsv")]
     with pytest.raises(SwissbertError, match="the shares of the extra files add up to 1, but they must leave rows"):
         make_task(mood(extra=halves), "here")
-    with pytest.raises(SwissbertError, match="extra file 'one.tsv' is named twice"):
+    with pytest.raises(SwissbertError, match=r"extra file 'one\.tsv' is named twice"):
         make_task(mood(extra=[{"file": "one.tsv", "rows": 5}] * 2), "here")
     with pytest.raises(SwissbertError, match="match_labels is true, but rows of a regression task"):
         make_task(near(extra=[{"file": "one.tsv", "rows": 5, "match_labels": True}]), "here")
@@ -253,9 +259,26 @@ def test_settings_with_extra_files_are_written_and_read_back(tiny: Path, folder:
     from swissbert.setting_tables import differences
     from swissbert.settings import parse_toml
 
-    config = settings(tiny, folder, [mood(extra=[{**PHRASES, "share": 0.5}, {**PHRASES, "file": "two.tsv", "rows": 3}])])
+    config = settings(
+        tiny, folder, [mood(extra=[{**PHRASES, "share": 0.5}, {**PHRASES, "file": "two.tsv", "rows": 3}])]
+    )
     again: RunConfig = make_config(parse_toml(dump_config(config), "there"), "there")
     assert again == config
     other = settings(tiny, folder, [mood(extra=[{**PHRASES, "share": 0.4}, {**PHRASES, "file": "two.tsv", "rows": 3}])])
     assert differences(config, other) == ["tasks[mood].extra[1].share (0.5 became 0.4)"]
     json.dumps(config.model_dump(mode="json"))
+
+
+def test_extra_files_are_no_other_files_of_a_folder_and_a_missing_one_is_a_problem(tiny: Path, folder: Path) -> None:
+    tasks = [make_task(mood(extra=[{**PHRASES, "rows": 5}, {**PHRASES, "file": "phrase.tsv", "rows": 5}]), "here")]
+    report = check_directory(folder, tasks, Tokenizer(tiny))
+    assert set(report.other) == {"more.tsv", "near-train.tsv", "near-dev.tsv"}
+    (problem,) = report.problems
+    assert "phrase.tsv is not in" in problem.sentence
+    assert "did you mean 'phrases.tsv'" in problem.sentence
+
+
+def test_a_description_has_no_path_of_an_extra_file() -> None:
+    task = make_task(mood(extra=[{**PHRASES, "file": "/home/me/phrases.tsv", "rows": 5}]), "here")
+    clean = without_paths({"tasks": [task.model_dump(mode="json")]})
+    assert clean["tasks"][0]["extra"][0]["file"] == "phrases.tsv"

@@ -123,7 +123,12 @@ def choose(task: Task, **extra: Any) -> RowFilter:
 
 def test_short_texts_are_left_out() -> None:
     chosen = choose(declare(), min_words=3)
-    assert [chosen(row(text)) is not None for text in ("one two", "one  two", "one two three", "a b c d")] == [0, 0, 1, 1]
+    assert [chosen(row(text)) is not None for text in ("one two", "one  two", "one two three", "a b c d")] == [
+        0,
+        0,
+        1,
+        1,
+    ]
     assert chosen.notes("more.tsv") == ["2 rows of more.tsv left out: a text has fewer than 3 words"]
     paired = choose(pairs(), min_words=2)
     assert [paired(row(*texts)) is not None for texts in (("one two", "one"), ("one two", "three four"))] == [0, 1]
@@ -133,7 +138,7 @@ def test_labels_of_a_file_stand_for_those_of_the_task() -> None:
     chosen = choose(declare(), labels={"neg": "bad", "pos": "good", "neutral": ""})
     results = [chosen(row("a text", label=label)) for label in (0, 1, 2)]
     assert [None if one is None else one.label for one in results] == [0, 1, None]
-    assert chosen.notes("more.tsv") == ["1 rows of more.tsv left out: labels maps their label to none"]
+    assert chosen.notes("more.tsv") == ["1 row of more.tsv left out: labels gives their label no meaning"]
 
 
 def test_scores_of_another_range_become_those_of_the_task() -> None:
@@ -166,7 +171,7 @@ def test_what_a_reading_leaves_out_is_counted_by_task_and_is_no_bad_row(write: W
     assert [one.text for one in reading] == ["New"]
     assert len(reading.bad) == 1
     assert reading.source_notes == [
-        "3 rows of rows.tsv left out: they have a text that is in a dev or test file of sts (2) and sst (1)"
+        "3 rows of rows.tsv left out: a text of theirs is in a dev or test file of sts (2) and sst (1)"
     ]
 
 
@@ -176,7 +181,7 @@ def test_a_file_of_which_no_row_is_left_is_refused(write: Writer) -> None:
     with pytest.raises(SwissbertError) as error:
         list(reading)
     assert str(error.value) == (
-        "rows.tsv: no row is left for task 'mood': 1 rows of rows.tsv left out: their text is in a dev or test file of sst"
+        "rows.tsv: no row is left for task 'mood': 1 row of rows.tsv left out: their text is in a dev or test file of sst"
     )
 
 

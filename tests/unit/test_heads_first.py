@@ -30,7 +30,14 @@ def changed(before: dict[str, Tensor], after: dict[str, Tensor], part: str) -> l
 
 
 @pytest.mark.parametrize(
-    "loss", [{}, {"surgery": True}, {"weighting": "automatic"}, {"weighting": "famo"}, {"weighting": "uw_so", "surgery": "mgda"}]
+    "loss",
+    [
+        {},
+        {"surgery": True},
+        {"weighting": "automatic"},
+        {"weighting": "famo"},
+        {"weighting": "uw_so", "surgery": "mgda"},
+    ],
 )
 def test_the_encoder_stays_bit_for_bit_and_learns_afterwards(tiny: Path, tmp_path: Path, loss: dict[str, Any]) -> None:
     run = prepared(tiny, tmp_path, 3, loss=loss)

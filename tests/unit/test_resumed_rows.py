@@ -71,8 +71,8 @@ def test_changed_extra_files_and_settings_are_refused_and_moved_files_are_not(ti
     write_rows(tmp_path)
     with pytest.raises(Interrupted):
         train(config(tiny, tmp_path), tmp_path / "run", callbacks=[StopAt(3)])
+    stages = [*STAGES[:2], {**STAGES[2], "epochs": 2}]
     with pytest.raises(SwissbertError, match=r"stages\[own\]\.epochs \(1 became 2\)"):
-        stages = [*STAGES[:2], {**STAGES[2], "epochs": 2}]
         train(config(tiny, tmp_path, stages=stages), tmp_path / "run", resume=True)
     with pytest.raises(SwissbertError, match=r"train\.heads_first \(2 became 3\)"):
         train(config(tiny, tmp_path, train={"heads_first": 3}), tmp_path / "run", resume=True)
@@ -80,7 +80,9 @@ def test_changed_extra_files_and_settings_are_refused_and_moved_files_are_not(ti
         train(config(tiny, tmp_path, data={"swap_pairs": False}), tmp_path / "run", resume=True)
     text = (tmp_path / "phrases.tsv").read_text()
     (tmp_path / "phrases.tsv").write_text(text + "another phrase\t1\n")
-    with pytest.raises(SwissbertError, match=r"the rows of mood\.extra1 differ .*\(phrases\.tsv: 61 rows now, 60 before\)"):
+    with pytest.raises(
+        SwissbertError, match=r"the rows of mood\.extra1 differ .*\(phrases\.tsv: 61 rows now, 60 before\)"
+    ):
         train(config(tiny, tmp_path), tmp_path / "run", resume=True)
     (tmp_path / "phrases.tsv").unlink()
     (tmp_path / "elsewhere.tsv").write_text(text)

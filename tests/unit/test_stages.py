@@ -127,7 +127,10 @@ def test_stages_are_shown_with_their_steps(tiny: Path, folder: Path) -> None:
         ([{"name": "one"}], "stage 'one': no length is given; give one of epochs, steps and share"),
         ([{"name": "one", "epochs": 1, "share": 0.5}], "stage 'one': epochs and share are given; give one"),
         ([{"name": "one", "epochs": 1}] * 2, "stages: the name 'one' is used twice"),
-        ([{"name": "one", "epochs": 1, "tasks": ["moods"]}], "names 'moods', but the tasks are mood, near; did you mean"),
+        (
+            [{"name": "one", "epochs": 1, "tasks": ["moods"]}],
+            "names 'moods', but the tasks are mood, near; did you mean",
+        ),
         ([{"name": "one", "share": 0.7}, {"name": "two", "share": 0.4}], "the shares add up to more than 1"),
         ([{"name": "one", "epochs": 0}], "greater than or equal to 1"),
         ([{"name": "one", "epochs": 1, "rows": "others"}], "'all', 'own' or 'extra'"),

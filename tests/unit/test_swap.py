@@ -1,5 +1,6 @@
 """Pairs that change places: the tokens are those of the swapped pair, and seed, epoch and row decide."""
 
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,9 @@ def test_a_swapped_pair_has_the_tokens_of_the_pair_written_the_other_way(tiny: P
         batch = pack(given, rows, None, None, swapped)
         alone = [pack(other if swap else given, rows[[n]]) for n, swap in enumerate(swapped)]
         half = len(alone[0].lengths)
-        parts = [[one.input_ids.tolist()[: one.lengths[0]] for one in alone]]
-        parts += [[one.input_ids.tolist()[one.lengths[0] :] for one in alone]] if half == 2 else []
-        assert batch.input_ids.tolist() == sum(sum(parts, []), [])
+        parts = [one.input_ids.tolist()[: one.lengths[0]] for one in alone]
+        parts += [one.input_ids.tolist()[one.lengths[0] :] for one in alone] if half == 2 else []
+        assert batch.input_ids.tolist() == list(chain.from_iterable(parts))
 
 
 def test_texts_that_are_cut_keep_their_tokens(tiny: Path) -> None:

@@ -42,14 +42,17 @@ class ExtraRows:
 
     def line(self) -> str:
         """Word how many rows there are and how many of them an epoch draws."""
-        some = "all" if self.number == len(self.data) else f"{self.number:,}"
+        rows = f"all {self.number:,}"
+        if self.number < len(self.data):
+            rows = f"{self.number:,} of {len(self.data):,}"
         less = ""
         if self.number < self.wanted:
             reason = "its rarest label allows no more" if self.quotas is not None else "it has no more"
             less = f"; {self.wanted:,} were to be drawn, but {reason}"
         kept = ", with the label proportions of the task's own rows" if self.quotas is not None else ""
         task = self.data.task.name
-        return f"{task}: an epoch has {some} of {len(self.data):,} rows of {self.data.source}, drawn anew each time{kept}{less}"
+        anew = ", drawn anew each time" if self.number < len(self.data) else ""
+        return f"{task}: an epoch has {rows} rows of {self.data.source}{anew}{kept}{less}"
 
 
 def make_extra(own: TaskData, files: Sequence[tuple[ExtraFile, TaskData]]) -> tuple[ExtraRows, ...]:

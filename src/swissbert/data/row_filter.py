@@ -73,16 +73,19 @@ class RowFilter:
         """
         lines = []
         if self._without_label:
-            lines.append(f"{self._without_label:,} rows of {source} left out: labels maps their label to none")
+            lines.append(f"{_rows(self._without_label)} of {source} left out: labels gives their label no meaning")
         if self._short:
-            lines.append(f"{self._short:,} rows of {source} left out: a text has fewer than {self._min_words} words")
+            lines.append(f"{_rows(self._short)} of {source} left out: a text has fewer than {self._min_words} words")
         if self._owners:
-            where = joined([f"{task} ({count:,})" for task, count in self._owners.most_common()])
-            if len(self._owners) == 1:
-                where = next(iter(self._owners))
-            text = "their text is" if self._guard == "rows" else "they have a text that is"
-            lines.append(f"{self._owners.total():,} rows of {source} left out: {text} in a dev or test file of {where}")
+            each = [f"{task} ({count:,})" for task, count in self._owners.most_common()]
+            where = joined(each) if len(each) > 1 else next(iter(self._owners))
+            text = "their text is" if self._guard == "rows" else "a text of theirs is"
+            lines.append(f"{_rows(self._owners.total())} of {source} left out: {text} in a dev or test file of {where}")
         return lines
+
+
+def _rows(number: int) -> str:
+    return f"{number:,} row{'' if number == 1 else 's'}"
 
 
 def extra_filter(task: Task, extra: ExtraFile, held: HeldTexts) -> RowFilter:
