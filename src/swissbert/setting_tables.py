@@ -91,13 +91,17 @@ def shown_change(key: str, old: object, new: object) -> str:
 
 
 def _flat(node: object, prefix: str = "") -> dict[str, object]:
-    """Return all leaves by dotted name; items of a list of tables go by their ``name``, and their order is a leaf."""
+    """Return all leaves by dotted name; items of a list of tables go by their ``name``, or else by their numbers from 1.
+
+    The order of the items is a leaf.
+    """
     leaves: dict[str, object] = {}
     if isinstance(node, dict):
         children = {f"{prefix}.{key}" if prefix else str(key): value for key, value in node.items()}
     elif isinstance(node, list) and node and all(isinstance(item, dict) for item in node):
-        leaves[prefix] = [item["name"] for item in node]
-        children = {f"{prefix}[{item['name']}]": item for item in node}
+        names = [item.get("name", number) for number, item in enumerate(node, 1)]
+        leaves[prefix] = names
+        children = {f"{prefix}[{name}]": item for name, item in zip(names, node, strict=True)}
     else:
         return {prefix: node}
     for name, value in children.items():

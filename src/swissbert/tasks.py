@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import (
-    BeforeValidator,
     FailFast,
     Field,
     InstanceOf,
@@ -26,73 +25,15 @@ from swissbert.errors import SwissbertError
 from swissbert.kinds import KINDS, Kind, Label
 from swissbert.kinds.cells import cell_text
 from swissbert.settings import Settings, read_toml, shown, validated
+from swissbert.task_extra import ExtraFile, Guard, check_extra
+from swissbert.task_files import Columns, Files, FirstOf
 
 Split = Literal["train", "dev", "test"]
-FileName = Annotated[str, Field(min_length=1)]
 Weight = Annotated[float, Field(ge=0, strict=True)]
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 SHIPPED = Path(__file__).parent / "tasks"
 TEXT_LIKE = (bool, int, float, Decimal, datetime.date, np.generic)
 """Types of label names that are taken by their text."""
-
-
-def _number_as_name(value: object) -> object:
-    """Return the name of a column that is given by its number; say what is done with several columns."""
-    if isinstance(value, list | tuple):
-        raise ValueError(
-            "one column is expected; for a column of 0 and 1 for each label declare a binary task for each, or write the "
-            'names of the labels of a row into one column, such as "toxic|threat", for kind = "multilabel"'
-        )
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-ColumnName = Annotated[str, Field(min_length=1), BeforeValidator(_number_as_name)]
-"""Name of a column; in a file without a header its number from 1."""
-
-
-class FirstOf(Settings):
-    """Alternatives: the first of these files that exists."""
-
-    first_of: list[FileName] = Field(min_length=1)
-
-
-def _files_form(value: object) -> object:
-    """Refuse what cannot stand for files, in one sentence instead of one for each form."""
-    alternatives = value.get("first_of") if isinstance(value, dict) and len(value) == 1 else None
-    names = [value] if isinstance(value, str) else value if isinstance(value, list) else alternatives
-    if isinstance(value, FirstOf) or (
-        isinstance(names, list) and names and all(isinstance(n, str) and n for n in names)
-    ):
-        return value
-    raise ValueError(
-        f"{shown(value)} stands for no files; give a name, a pattern such as 'part-*.csv', a list of which all are read, "
-        "or { first_of = [...] }"
-    )
-
-
-Files = Annotated[FileName | list[FileName] | FirstOf, BeforeValidator(_files_form)]
-"""Files of a split: a name or a pattern (``part-*.csv``), a list of which all are read in order, or alternatives."""
-
-
-class Columns(Settings):
-    """Names of the columns of a task's files.
-
-    A name with dots may lead into JSON objects: ``data.text`` is the key ``text`` in the column ``data``. In files
-    without a header columns are numbers from 1.
-
-    Attributes:
-        text: The text, or the first text of a pair.
-        text_pair: The second text of a pair; makes the task a pair task.
-        label: The label.
-        id: An id, which answers repeat; row numbers if left out.
-        weight: The weight of a train row in the loss, a number from 0; 1 for all rows if left out.
-    """
-
-    text: ColumnName
-    text_pair: ColumnName | None = None
-    label: ColumnName
-    id: ColumnName | None = None
-    weight: ColumnName | None = None
 
 
 class HubData(Settings):
@@ -132,6 +73,12 @@ class Task(Settings):
         separator: What separates several labels in a text cell; if not given ``|``, ``;`` and ``,`` are tried.
         files: Files of each split inside the data directory: a name, a pattern such as ``part-*.csv``, a list of which
             all are read in order, or ``{first_of = [...]}`` for the first that exists.
+        extra: Further files with train rows, some of which are drawn for each epoch: see `swissbert.task_extra`.
+        guard: Train rows that are left out because their texts are dev or test texts of a task of the run: ``sentences`` or
+            ``rows``, as for an extra file; ``off`` leaves out none.
+        symmetric: Whether the order of the two texts of a pair has no meaning.
+        swap: Whether the texts of a train pair change places in half of the cases; left out, what ``data.swap_pairs`` says for
+            a task that is `symmetric`.
         label_files: Files with the labels of a split whose `files` have only texts: row n of the one belongs to row n
             of the other.
         format: Format of the files: a name (see `swissbert.data.formats`), ``auto`` for the one that a file's ending
@@ -170,6 +117,10 @@ class Task(Settings):
     separator: str | None = Field(default=None, min_length=1)
     files: dict[Split, Files] = {}
     label_files: dict[Split, Files] = {}
+    extra: list[ExtraFile] = []
+    guard: Guard | Literal["off"] = "off"
+    symmetric: bool = Field(default=False, strict=True)
+    swap: bool | None = Field(default=None, strict=True)
     format: Annotated[InstanceOf[Format] | Literal["auto"], PlainSerializer(str, return_type=str)] = "auto"
     quotes: bool | None = None
     delimiter: str | None = None
@@ -281,6 +232,13 @@ class Task(Settings):
             raise ValueError("files and hub exclude each other: give one source of rows")
         if unknown := [split for split in self.label_files if split not in self.files]:
             raise ValueError(f"label_files.{unknown[0]} is given, but there is no files.{unknown[0]} with the texts")
+        if self.symmetric and not self.is_pair:
+            raise ValueError("symmetric is true, but the task takes single texts, which have no order")
+        if self.swap and not self.symmetric:
+            raise ValueError("swap = true needs symmetric = true, which says that the order of a pair has no meaning")
+        check_extra(self)
+        for number in range(len(self.extra)):
+            self.of_extra(number)
         if not self.header:
             for name, value in self.columns:
                 if isinstance(value, str) and not (value.isdecimal() and int(value) > 0):
@@ -323,6 +281,18 @@ class Task(Settings):
         """Return the names or patterns of the files that `split` may have in a data directory, in order."""
         files = self.files.get(self.source(split), [])
         return [files] if isinstance(files, str) else list(files.first_of if isinstance(files, FirstOf) else files)
+
+    def of_extra(self, number: int) -> "Task":
+        """Return a task whose train rows are those of an extra file, counted from 0, as the file has them.
+
+        Raises:
+            ValueError: If the declaration of the file does not fit; names the file.
+        """
+        extra = self.extra[number]
+        try:
+            return validated(Task, extra.declaration(self), f"extra file '{extra.file}'")
+        except SwissbertError as error:
+            raise ValueError(str(error)) from error
 
     @property
     def read_options(self) -> ReadOptions:

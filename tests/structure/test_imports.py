@@ -24,6 +24,8 @@ LAYERS = [
     {"setting_tables", "older_settings"},
     {"metrics"},
     {"kinds", "data.formats"},
+    {"task_files"},
+    {"task_extra"},
     {"tasks"},
     {"selection"},
     {"encoder"},

@@ -6,7 +6,8 @@ import numpy as np
 
 from swissbert.kinds import Answer, Array, Label
 from swissbert.kinds.classification import Classification
-from swissbert.tasks import Columns, Task
+from swissbert.task_files import Columns
+from swissbert.tasks import Task
 
 if TYPE_CHECKING:
     from torch import Tensor

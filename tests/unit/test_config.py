@@ -134,6 +134,7 @@ BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
     ("data.max_bad", [0, 0.1, 1], [-0.1, 1.5, True, "0.1"]),
     ("data.bad_rows", ["skip", "refuse"], ["drop", True]),
     ("data.limit", [1, 10**9], [0, -1, 1.5, True, 10**9 + 1]),
+    ("data.swap_pairs", [True, False], ["maybe", 1, 3]),
     ("data.cache", [True, False], ["maybe", 1, 3]),
     ("encoder.name", ["minilm", "owner/name"], ["", 3]),
     ("encoder.revision", ["main"], [3]),
@@ -160,6 +161,7 @@ BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
     ("train.max_steps", [1], [0, True]),
     ("train.lr", [1e-9, 1, 1.0], [0, 0.0, 2, "fast", float("nan"), True]),
     ("train.head_lr", [1e-3], [0, 2]),
+    ("train.heads_first", [0, 200], [-1, 1.5, "2", True, 10**9 + 1]),
     ("train.weight_decay", [0, 0.99], [1, -0.1]),
     ("train.schedule", ["constant", "linear", "cosine"], ["step", 3]),
     ("train.warmup", [0, 0.99], [1, -0.1]),
@@ -190,6 +192,7 @@ BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
     ("train.checkpoint_every", [1], [0, True]),
     ("train.keep", [1], [0]),
     ("train.tensorboard", [True, False], ["maybe", 3]),
+    ("stages", [[]], [3, "one"]),
 ]
 
 

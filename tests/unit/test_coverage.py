@@ -21,6 +21,8 @@ from swissbert.training.plan import plan_steps
 class Rows:
     """Rows of a task whose lengths are their numbers."""
 
+    extra = ()
+
     def __init__(self, number: int) -> None:
         self.lengths = np.arange(number)
 

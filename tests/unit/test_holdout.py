@@ -14,7 +14,8 @@ from swissbert.data.splits import read_split
 from swissbert.errors import SwissbertError
 from swissbert.kinds import KINDS
 from swissbert.selection import with_stratify
-from swissbert.tasks import Columns, Split, Task, make_task
+from swissbert.task_files import Columns
+from swissbert.tasks import Split, Task, make_task
 
 SIDES: tuple[Split, ...] = ("train", "dev")
 

@@ -10,7 +10,7 @@ from swissbert.config import RunConfig, dump_config, load_config, make_config
 from swissbert.model_folder import layout
 from swissbert.model_folder.description import FORMAT, read_description, read_table
 from swissbert.older_settings import upgraded_task, upgraded_tasks
-from swissbert.tasks import FirstOf
+from swissbert.task_files import FirstOf
 from swissbert.training.resume import check_settings, stored_config
 from swissbert.training.state import RUN_FORMAT
 

@@ -16,7 +16,7 @@ from swissbert.data.rows import BadRow
 from swissbert.data.splits import read_split
 from swissbert.data.tokens import Tokenizer
 from swissbert.errors import SwissbertError, nearest
-from swissbert.tasks import FirstOf
+from swissbert.task_files import FirstOf
 
 
 @pytest.fixture

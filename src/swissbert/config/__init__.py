@@ -10,6 +10,7 @@ from swissbert.config.model import EncoderSettings, ModelSettings
 from swissbert.config.recipes import RECIPES, dump_config, load_config, make_config, recipes
 from swissbert.config.regularisation import RegularisationSettings
 from swissbert.config.run import RunConfig
+from swissbert.config.stages import Stage
 from swissbert.config.train import MAY_CHANGE, TrainSettings
 from swissbert.setting_tables import apply_overrides, differences
 
@@ -24,6 +25,7 @@ __all__ = [
     "RegularisationSettings",
     "RunConfig",
     "SamplingSettings",
+    "Stage",
     "TrainSettings",
     "apply_overrides",
     "data_path",

@@ -23,6 +23,8 @@ class DataSettings(Settings):
             that makes what is left a biased sample, so training stops and names it. One bad row never stops it,
             unless the share is 0; rows without a label are counted apart and are not bad.
         limit: Use only this many rows of each split, the first ones in the file.
+        swap_pairs: Let the two texts of a train pair change places in half of the cases, for all tasks that are
+            ``symmetric``.
         cache: Keep tokens on disk: see `swissbert.data.cache`.
     """
 
@@ -30,6 +32,7 @@ class DataSettings(Settings):
     bad_rows: Literal["skip", "refuse"] = "skip"
     max_bad: float = Field(default=MAX_BAD, ge=0, le=1, strict=True)
     limit: Count | None = None
+    swap_pairs: bool = Field(default=False, strict=True)
     cache: bool = Field(default=True, strict=True)
 
     @field_validator("dir")

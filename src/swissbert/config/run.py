@@ -1,5 +1,6 @@
 """All settings of a run, and what they demand of each other."""
 
+from collections.abc import Container
 from pathlib import Path
 from typing import Self
 
@@ -9,6 +10,7 @@ from swissbert.config.data import DataSettings
 from swissbert.config.loss import LossSettings, SamplingSettings
 from swissbert.config.model import EncoderSettings, ModelSettings
 from swissbert.config.regularisation import RegularisationSettings
+from swissbert.config.stages import Stage
 from swissbert.config.train import TrainSettings
 from swissbert.errors import nearest
 from swissbert.selection import full_name, with_stratify
@@ -34,6 +36,7 @@ class RunConfig(Settings):
         sampling: Which task the batches of a step are drawn from.
         regularisation: Terms that are added to the losses of the tasks.
         train: The training loop.
+        stages: Parts of the run that follow each other; without any the whole run reads all tasks and rows.
 
     Example::
 
@@ -55,6 +58,7 @@ class RunConfig(Settings):
     sampling: SamplingSettings = SamplingSettings()
     regularisation: RegularisationSettings = RegularisationSettings()
     train: TrainSettings = TrainSettings()
+    stages: list[Stage] = []
 
     @field_validator("encoder")
     @classmethod
@@ -87,7 +91,53 @@ class RunConfig(Settings):
                     f"regularisation.tasks names '{name}', but the tasks are {', '.join(names)}{nearest(name, names)}"
                 )
         self._no_contradiction()
+        self._stages_fit(names)
+        self._rows_fit()
         return self
+
+    def stage_tasks(self, stage: Stage) -> list[str]:
+        """Return the names of the tasks of a stage, in the order of the run."""
+        named = [task for task in self.tasks if not stage.tasks or task.name in stage.tasks]
+        return [task.name for task in named if task.extra or stage.tasks or stage.rows != "extra"]
+
+    def swaps_pairs(self, task: Task) -> bool:
+        """Return whether pairs of a task change places in half of the cases."""
+        return task.symmetric and self.data.swap_pairs if task.swap is None else task.swap
+
+    def _rows_fit(self) -> None:
+        """Raise ValueError for settings of rows that no task fits."""
+        if self.data.swap_pairs and not any(task.symmetric for task in self.tasks):
+            raise ValueError(
+                "data.swap_pairs is true, but no task declares symmetric = true, which says that the order of a pair has no "
+                "meaning"
+            )
+
+    def _stages_fit(self, names: Container[str]) -> None:
+        """Raise ValueError for stages that do not fit tasks, each other or other settings."""
+        known: set[str] = set()
+        for stage in self.stages:
+            where = f"stages: stage '{stage.name}'"
+            if stage.name in known:
+                raise ValueError(f"stages: the name '{stage.name}' is used twice")
+            known.add(stage.name)
+            for name in stage.tasks:
+                if name not in names:
+                    tasks = [task.name for task in self.tasks]
+                    raise ValueError(
+                        f"{where} names '{name}', but the tasks are {', '.join(tasks)}{nearest(name, tasks)}"
+                    )
+            if stage.rows == "extra":
+                chosen = [task for task in self.tasks if task.name in (stage.tasks or names) and not task.extra]
+                if stage.tasks and chosen:
+                    raise ValueError(f"{where} has rows = 'extra', but task '{chosen[0].name}' has no extra files")
+                if not self.stage_tasks(stage):
+                    raise ValueError(f"{where} has rows = 'extra', but no task has extra files (tasks.extra)")
+        if sum(stage.share or 0.0 for stage in self.stages) > 1 + 1e-9:
+            raise ValueError("stages: the shares add up to more than 1")
+        if self.stages and self.sampling.method == "annealed":
+            raise ValueError(
+                "stages and sampling.method = 'annealed' exclude each other: it follows the number of epochs of one course"
+            )
 
     def _no_contradiction(self) -> None:
         """Raise ValueError for settings that exclude each other, naming both."""
@@ -101,6 +151,10 @@ class RunConfig(Settings):
         if self.encoder.freeze and self.model.pair_head == "cosine" and any(task.is_pair for task in self.tasks):
             raise ValueError(
                 "encoder.freeze = true and model.pair_head = 'cosine' exclude each other: a pair task has nothing to learn"
+            )
+        if self.encoder.freeze and self.train.heads_first:
+            raise ValueError(
+                "encoder.freeze = true and train.heads_first exclude each other: with a frozen encoder only heads learn anyway"
             )
         smooth = next((task.name for task in self.tasks if task.is_pair and task.label_smoothing), None)
         if self.model.pair_head == "cosine" and smooth:

@@ -43,6 +43,9 @@ class TrainSettings(Settings):
         max_steps: Upper limit for the steps of the run.
         lr: Learning rate of the encoder.
         head_lr: Learning rate of heads. Left out it is `lr`, or ten times the rate that is chosen where `lr` is left out.
+        heads_first: Number of steps at the beginning in which only heads learn: the encoder keeps its parameters and runs
+            without dropout. Methods that need the losses of all tasks or their gradients begin after these steps; until
+            then losses are summed. The schedule spans these steps too.
         weight_decay: Weight decay, except of norms, biases and the parameters of balancing methods.
         schedule: Course of the learning rates after the warm-up. It and `warmup` are chosen only where `lr` is.
         warmup: Share of all steps in which the rates rise linearly.
@@ -62,7 +65,8 @@ class TrainSettings(Settings):
         best_by: The score on dev rows that decides which model is kept: ``overall``, ``overall_normalised``,
             ``task.metric`` (``metric`` alone where one task has it), ``task.loss``, or ``loss``, the sum of the losses of
             the tasks times ``loss.scale``.
-        patience: Number of evaluations without a new best after which the run stops; chosen only where `epochs` is.
+        patience: Number of evaluations without a new best after which the run stops; chosen only where `epochs` is. Of a
+            run in stages the evaluations of the last stage count.
         tie: Values of `best_by` within this much of the best count as equal, and of these the latest model is kept. With 0
             it is the first one.
         checkpoint_every: Steps between checkpoints; one is written after each epoch anyway.
@@ -77,6 +81,7 @@ class TrainSettings(Settings):
     max_steps: Count | None = None
     lr: Rate = 1e-5
     head_lr: Rate | None = None
+    heads_first: int = Field(default=0, ge=0, le=10**9, strict=True)
     weight_decay: Probability = 0.0
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     warmup: Probability = 0.0

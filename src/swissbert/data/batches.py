@@ -55,7 +55,11 @@ def take(table: TokenTable, rows: np.ndarray) -> TokenTable:
 
 
 def pack(
-    table: TokenTable, rows: np.ndarray, labels: np.ndarray | None = None, weights: np.ndarray | None = None
+    table: TokenTable,
+    rows: np.ndarray,
+    labels: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
+    swapped: np.ndarray | None = None,
 ) -> PackedBatch:
     """Pack rows of a table.
 
@@ -64,14 +68,22 @@ def pack(
         rows: Row numbers, int64 ``[B]``.
         labels: Labels of the whole table, ``[N]`` or ``[N, C]``; None packs NaN ``[B]``.
         weights: Weights of the rows of the batch, ``[B]`` or ``[B, C]``; None for the plain mean.
+        swapped: Of pairs: whether the two texts of each row change places, bool ``[B]``; None for no row.
     """
-    sequences = (rows[None, :] * table.per_row + np.arange(table.per_row)[:, None]).reshape(-1)
+    numbers = np.arange(table.per_row)[:, None]
+    if swapped is not None and table.per_row == 2:
+        numbers = np.where(swapped, 1 - numbers, numbers)  # [2, B]
+    sequences = (rows[None, :] * table.per_row + numbers).reshape(-1)
     starts = table.offsets[sequences]
     lengths = table.offsets[sequences + 1] - starts
     ends = np.cumsum(lengths)
     within = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)  # position of each token in its sequence [T]
-    ids = table.ids[np.repeat(starts, lengths) + within].astype(np.int64)
-    types = (within >= np.repeat(table.first[sequences], lengths)).astype(np.int64)
+    first, place = table.first[sequences], within
+    if swapped is not None and table.per_row == 1:
+        place = _swapped_places(within, lengths, first, swapped)
+        first = np.where(swapped, lengths - first + 1, first)
+    ids = table.ids[np.repeat(starts, lengths) + place].astype(np.int64)
+    types = (within >= np.repeat(first, lengths)).astype(np.int64)
     chosen = np.full(len(rows), np.nan) if labels is None else labels[rows]  # [B] or [B, C]
     return PackedBatch(
         torch.from_numpy(ids),
@@ -80,6 +92,25 @@ def pack(
         torch.from_numpy(chosen.astype(np.float32)),
         None if weights is None else torch.from_numpy(weights.astype(np.float32)),
     )
+
+
+def _swapped_places(within: np.ndarray, lengths: np.ndarray, first: np.ndarray, swapped: np.ndarray) -> np.ndarray:
+    """Return the position from which each token is taken where pairs change places, int64 ``[T]``.
+
+    ``[CLS] a [SEP] b [SEP]`` becomes ``[CLS] b [SEP] a [SEP]``: what follows the CLS token is rotated by the length of
+    ``b [SEP]``. Texts that were cut keep the tokens that they had in the given order.
+
+    Args:
+        within: Position of each token in its sequence, ``[T]``.
+        lengths: Tokens of each sequence, ``[B]``.
+        first: Tokens of ``[CLS] a [SEP]``, ``[B]``.
+        swapped: Whether the pair changes places, bool ``[B]``.
+    """
+    second = np.repeat(lengths - first, lengths)  # length of b [SEP]
+    offset = np.repeat(first, lengths) - 1
+    rotated = np.where(within <= second, within + offset, within - second)
+    places: np.ndarray = np.where((within > 0) & np.repeat(swapped, lengths), rotated, within)
+    return places
 
 
 def shuffled_batches(lengths: np.ndarray, size: int, bucket: int, rng: np.random.Generator) -> list[np.ndarray]:

@@ -49,6 +49,8 @@ ARRAYS = {
     "weights": np.float64,
 }
 """Files of an entry, ``NAME.bin``, and their types. Labels are ``[N]`` or ``[N, C]``; weights are empty without any."""
+UNREAD = {"extra", "guard", "symmetric", "swap"}
+"""Keys of a declaration that decide nothing about the content of an entry."""
 RECORD = "about.json"
 """File of an entry with everything but arrays; its modification time is when the entry was last used."""
 KEPT = 60 * 24 * 3600
@@ -140,7 +142,7 @@ def _key(directory: Path | None, task: Task, split: Split, tokenizer: Tokenizer,
     parts = {
         "version": VERSION,
         "files": [(file_name(path, directory), sha256(path)) for path in paths],
-        "task": task.model_dump_json(),
+        "task": task.model_dump_json(exclude=UNREAD),
         "label_shape": task.kind.label_shape(task),
         "split": split,
         "separate": options["separate"],
@@ -151,6 +153,8 @@ def _key(directory: Path | None, task: Task, split: Split, tokenizer: Tokenizer,
         "tokenizers": version("tokenizers"),
         "pyarrow": version("pyarrow"),
     }
+    if (choose := options.get("choose")) is not None:
+        parts["choose"] = choose.fingerprint
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

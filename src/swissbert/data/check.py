@@ -133,11 +133,23 @@ def check_directory(directory: Path, tasks: list[Task], tokenizer: Tokenizer) ->
             keys = [text_key(row) for row in rows]
             report.splits.append(_split_report(task, split, result, keys, tokenizer))
             if split == "train":
+                used.update(_extra_files(task, directory, report))
                 train = {key: row.label for key, row in zip(keys, rows, strict=True)}
             else:
                 report.shared.extend(_shared(task, split, rows, keys, train))
     report.other.update({path.name: _columns_of(path) for path in _unread(directory, used)})
     return report
+
+
+def _extra_files(task: Task, directory: Path, report: Report) -> list[Path]:
+    """Return the extra files of a task; one that is missing is a problem of its train split."""
+    paths: list[Path] = []
+    for number in range(len(task.extra)):
+        try:
+            paths += split_files(task.of_extra(number), "train", directory)
+        except SwissbertError as error:
+            report.problems.append(Problem(task.name, "train", str(error)))
+    return paths
 
 
 def _completed(task: Task, directory: Path) -> Task:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, TypedDict, Unpack
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, Unpack
 
 import numpy as np
 
@@ -11,11 +11,14 @@ from swissbert.data.batches import PackedBatch, pack, shuffled_batches, take
 from swissbert.data.formats.limits import chunks
 from swissbert.data.holdout import row_hash
 from swissbert.data.rows import BadRow, LabelNotes, Row, labels_of, text_size
-from swissbert.data.splits import Reading, Source
+from swissbert.data.splits import Chooses, Reading, Source
 from swissbert.data.tokens import Tokenizer, TokenTable
 from swissbert.data.weighting import Weighting
 from swissbert.errors import SwissbertError
 from swissbert.tasks import Split, Task
+
+if TYPE_CHECKING:
+    from swissbert.data.extra_rows import ExtraRows
 
 CHUNK = 4096
 """Rows that are tokenized at a time; their texts are freed afterwards."""
@@ -38,6 +41,7 @@ class TaskData:
         notes: What a reader of scores on these rows must know.
         label_notes: Rows without a label, and labels in other spellings.
         source_notes: Sentences about what was detected in the files rather than declared.
+        extra: Rows of further train files, which are not among the N rows.
     """
 
     task: Task
@@ -52,6 +56,7 @@ class TaskData:
     notes: tuple[str, ...] = ()
     label_notes: LabelNotes = field(default_factory=LabelNotes)
     source_notes: list[str] = field(default_factory=list)
+    extra: tuple["ExtraRows", ...] = ()
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -87,10 +92,10 @@ class TaskData:
             label_notes=notes,
         )
 
-    def batch(self, rows: np.ndarray) -> PackedBatch:
-        """Pack the rows of the given numbers, int64 ``[B]``."""
+    def batch(self, rows: np.ndarray, swapped: np.ndarray | None = None) -> PackedBatch:
+        """Pack the rows of the given numbers, int64 ``[B]``; pairs change places where `swapped`, bool ``[B]``, is true."""
         chosen = None if self.row_weights is None else self.row_weights[rows]
-        return pack(self.table, rows, self.labels, self.weights_of(self.labels[rows], chosen))
+        return pack(self.table, rows, self.labels, self.weights_of(self.labels[rows], chosen), swapped)
 
     def weights_of(self, labels: np.ndarray, rows: np.ndarray | None) -> np.ndarray | None:
         """Return the weights of rows with labels ``[B]`` or ``[B, C]`` and weights `rows` ``[B]``; None for the plain mean."""
@@ -123,11 +128,12 @@ class TokenOptions(TypedDict):
 
 
 class SplitOptions(TokenOptions, total=False):
-    """Options of loading a split; `refuse`, `limit` and `max_bad` are those of `Reading` and may be left out."""
+    """Options of loading a split; `refuse`, `limit`, `max_bad` and `choose` are those of `Reading` and may be left out."""
 
     refuse: bool
     limit: int | None
     max_bad: float | None
+    choose: Chooses | None
 
 
 class Chunk(NamedTuple):
@@ -195,6 +201,7 @@ def tokenizing(
         refuse=options.get("refuse", False),
         limit=options.get("limit"),
         max_bad=options.get("max_bad"),
+        choose=options.get("choose"),
     )
     return Tokenizing(reading, tokenizer, separate=options["separate"], max_length=options["max_length"])
 

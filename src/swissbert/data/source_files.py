@@ -19,7 +19,8 @@ from swissbert.data.formats.limits import LINE, lines_of, long_line
 from swissbert.data.formats.text import PlainText
 from swissbert.data.row_checks import no_column, with_ids
 from swissbert.errors import SwissbertError, nearest
-from swissbert.tasks import Files, FirstOf, Split, Task
+from swissbert.task_files import Files, FirstOf
+from swissbert.tasks import Split, Task
 from swissbert.wording import shortened
 
 SHOWN = 3

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Protocol
 
 from swissbert.data.bad_rows import (
     is_hopeless,
@@ -28,6 +29,20 @@ Rows in memory take precedence over files and hub data sets that a task declares
 """
 
 
+class Chooses(Protocol):
+    """A choice of rows: see `swissbert.data.row_filter.RowFilter`."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A checksum that changes with anything on which the choice depends."""
+
+    def __call__(self, row: Row) -> Row | None:
+        """Return a row as it is used; None if it is left out."""
+
+    def notes(self, source: str) -> list[str]:
+        """Word how many rows were left out so far, and why."""
+
+
 class Reading:
     """One split of one task. Iterating, once, yields checked rows in order; memory does not grow with their number.
 
@@ -39,6 +54,7 @@ class Reading:
         limit: Highest number of rows.
         max_bad: Largest share of bad rows among all rows that have a label, 0 to 1; None for any.
         labelled: Whether rows without a label are left out and counted; if not given, in ``train`` and ``dev``.
+        choose: Which of the usable rows are taken; what it leaves out is in `source_notes`. All of them if left out.
 
     Attributes:
         source: Name of the file, data set or rows.
@@ -62,7 +78,9 @@ class Reading:
         limit: int | None = None,
         max_bad: float | None = None,
         labelled: bool | None = None,
+        choose: Chooses | None = None,
     ) -> None:
+        self.choose = choose
         self.task, self.split, self.refuse, self.limit, self.max_bad = task, split, refuse, limit, max_bad
         self.labelled = split != "test" if labelled is None else labelled
         self.source_notes: list[str] = []
@@ -74,32 +92,40 @@ class Reading:
 
     def __iter__(self) -> Iterator[Row]:
         """Yield the rows."""
-        count, has_first = 0, False
+        count, left_out, has_first = 0, 0, False
         for row in self._checked:
             if isinstance(row, BadRow):
                 self.bad.append(row)
                 if self.refuse:
                     refuse_bad(self.bad)
-                if is_hopeless(len(self.bad), count):
-                    refuse_many_bad(self.bad, count, self.max_bad, self.task.name)
+                if is_hopeless(len(self.bad), count + left_out):
+                    refuse_many_bad(self.bad, count + left_out, self.max_bad, self.task.name)
                 continue
             self.label_notes.count(row)
             if self.labelled and row.label is None:
                 self.label_notes.unlabelled += 1
                 continue
             has_first = has_first or row.label == 0 or (isinstance(row.label, tuple) and row.label[0] == 1)
-            yield row
+            chosen = row if self.choose is None else self.choose(row)
+            if chosen is None:
+                left_out += 1
+                continue
+            yield chosen
             count += 1
             if count == self.limit:
                 break
+        if self.choose is not None:
+            self.source_notes += self.choose.notes(self.source)
         if not count:
             raise SwissbertError(self._no_rows())
         if self.max_bad is not None and not has_first:
             refuse_counting_from_one(self.bad, self.task)
-        refuse_many_bad(self.bad, count, self.max_bad, self.task.name)
+        refuse_many_bad(self.bad, count + left_out, self.max_bad, self.task.name)
 
     def _no_rows(self) -> str:
         task = self.task
+        if self.choose is not None and (notes := self.choose.notes(self.source)):
+            return f"{self.source}: no row is left for task '{task.name}': {'; '.join(notes)}"
         if self._held_out:
             return (
                 f"{self.source}: holding out {task.holdout:g} of the train rows of task '{task.name}' left none for dev: "

@@ -9,7 +9,8 @@ from swissbert.data.formats import Cells, NumberedCells
 from swissbert.data.formats.limits import TOGETHER, size_of
 from swissbert.data.row_checks import columns_here, no_column
 from swissbert.errors import SwissbertError
-from swissbert.tasks import Columns, Task
+from swissbert.task_files import Columns
+from swissbert.tasks import Task
 from swissbert.wording import joined
 
 HEAD_ROWS = 1024

@@ -1,6 +1,7 @@
 """The multitask model: one encoder and one head per task (paper, Section 4)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -98,6 +99,21 @@ class MultitaskModel(nn.Module):
         if self.freeze:
             self.encoder.eval()
         return self
+
+    @contextmanager
+    def encoder_frozen(self) -> Iterator[None]:
+        """Run the encoder without gradients and without dropout in the block, so that only heads learn."""
+        learning = [parameter for parameter in self.encoder.parameters() if parameter.requires_grad]
+        mode = self.encoder.training
+        for parameter in learning:
+            parameter.requires_grad_(False)
+        self.encoder.eval()
+        try:
+            yield
+        finally:
+            for parameter in learning:
+                parameter.requires_grad_(True)
+            self.encoder.train(mode)
 
     def forward(self, batch: PackedBatch, name: str) -> Tensor:
         """Return the logits of one task, fp32 ``[B, outputs]``."""

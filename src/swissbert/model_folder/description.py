@@ -139,7 +139,7 @@ def without_paths(table: Mapping[str, Any]) -> dict[str, Any]:
         clean["provenance"] = _clean(provenance, {path: name for path, name in paths.items() if path != name})
     if isinstance(tasks, list):
         clean["tasks"] = [
-            {**task, **{key: _clean(task[key], {}) for key in ("files", "label_files") if key in task}}
+            {**task, **{key: _clean(task[key], {}) for key in ("files", "label_files", "extra") if key in task}}
             if isinstance(task, dict)
             else task
             for task in tasks

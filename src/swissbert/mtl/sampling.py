@@ -17,6 +17,25 @@ Draw = tuple[str, int]
 
 
 @dataclass(frozen=True)
+class Part:
+    """A stage of a plan.
+
+    Attributes:
+        name: Name of the stage.
+        tasks: Its tasks.
+        origin: Which of their rows are read: ``all``, ``own`` or ``extra``.
+        end: Number of steps after which it is over.
+        round_draws: Draws of a round.
+    """
+
+    name: str
+    tasks: list[str]
+    origin: Literal["all", "own", "extra"]
+    end: int
+    round_draws: int
+
+
+@dataclass(frozen=True)
 class Plan:
     """The draws of a whole run.
 
@@ -25,12 +44,14 @@ class Plan:
         ends: Number of steps after which each epoch is over, ascending.
         round_draws: Draws of a round. A step has ``train.accumulation`` rounds; the last of an epoch may have fewer.
         is_cut: Whether the last epoch is incomplete, because the run has no more steps.
+        parts: The stages of the run, ascending; empty for a run without stages.
     """
 
     steps: list[list[Draw]]
     ends: list[int]
     round_draws: int
     is_cut: bool = False
+    parts: tuple[Part, ...] = ()
 
     def epoch(self, step: int) -> int:
         """Return the epoch of a step; both count from 0."""
@@ -38,7 +59,25 @@ class Plan:
 
     def rounds(self, step: int) -> int:
         """Return the number of rounds of a step, whose gradient is their mean."""
-        return len(self.steps[step]) // self.round_draws
+        part = self.part(step)
+        return len(self.steps[step]) // (part.round_draws if part else self.round_draws)
+
+    def part(self, step: int) -> Part | None:
+        """Return the stage of a step; None for a run without stages."""
+        return next((part for part in self.parts if step < part.end), None)
+
+    def origin(self, epoch: int) -> Literal["all", "own", "extra"]:
+        """Return which rows an epoch reads, for the last stage if there is no such epoch."""
+        if not self.parts:
+            return "all"
+        return (self.part(self.ends[min(epoch, len(self.ends) - 1)] - 1) or self.parts[-1]).origin
+
+    def counted_evaluations(self, step: int) -> int | None:
+        """Return how many epochs of the last stage are over after `step` steps; None for a run without stages."""
+        if not self.parts:
+            return None
+        begin = self.parts[-2].end if len(self.parts) > 1 else 0
+        return max(0, bisect_right(self.ends, step) - bisect_right(self.ends, begin))
 
     def epochs(self) -> Iterator[list[list[Draw]]]:
         """Yield the steps of each epoch."""

@@ -36,7 +36,7 @@ class Coverage:
 
 
 def coverage(config: RunConfig, data: Mapping[str, TaskData], plan: Plan) -> list[Coverage]:
-    """Count the rows that a run reads, from the batches of its plan.
+    """Count the rows of the tasks' own files that a run reads, from the batches of its plan.
 
     Epochs are those of the plan that are complete, or the first one as it would be without ``train.max_steps``.
 
@@ -46,7 +46,7 @@ def coverage(config: RunConfig, data: Mapping[str, TaskData], plan: Plan) -> lis
         plan: Draws of all steps.
     """
     loader = BatchLoader(config, data, plan)
-    run = {name: np.zeros(len(rows), bool) for name, rows in data.items()}
+    run = {name: np.zeros(len(rows), bool) for name, rows in data.items()}  # extra rows are not counted
     epochs: list[dict[str, np.ndarray]] = []
     for number, steps in enumerate(plan.epochs()):
         counts = _readings(loader, data, number, steps)
@@ -70,12 +70,13 @@ def coverage(config: RunConfig, data: Mapping[str, TaskData], plan: Plan) -> lis
 def _readings(
     loader: BatchLoader, data: Mapping[str, TaskData], epoch: int, steps: Iterable[list[Draw]]
 ) -> dict[str, np.ndarray]:
-    """Count how often an epoch reads each row of each task, int64 ``[N]``."""
-    counts = {name: np.zeros(len(rows), np.int64) for name, rows in data.items()}
+    """Count how often an epoch reads each row of each task's own files, int64 ``[N]``."""
+    sizes = {name: len(rows) + sum(len(extra.data) for extra in rows.extra) for name, rows in data.items()}
+    counts = {name: np.zeros(size, np.int64) for name, size in sizes.items()}
     for step in steps:
         for task, number in step:
             counts[task][loader.rows(task, epoch, number)] += 1
-    return counts
+    return {name: count[: len(data[name])] for name, count in counts.items()}
 
 
 def coverage_lines(config: RunConfig, data: Mapping[str, TaskData], plan: Plan) -> list[str]:
@@ -89,6 +90,9 @@ def coverage_lines(config: RunConfig, data: Mapping[str, TaskData], plan: Plan) 
     Returns:
         A line, and more if less than half of a task's rows are ever read for another reason than ``train.max_steps``.
     """
+    extra = [rows.line() for task in data.values() for rows in task.extra]
+    if plan.parts:
+        return [*extra, *_stage_lines(plan)]
     tasks = coverage(config, data, plan)
     sentences = []
     if epoch := [text for task in tasks if (text := _epoch_text(task))]:
@@ -101,7 +105,19 @@ def coverage_lines(config: RunConfig, data: Mapping[str, TaskData], plan: Plan) 
     is_partial = any(task.epoch is None or task.epoch[0] < task.rows for task in tasks)
     if plan.is_cut or (is_partial and len(plan.ends) > 1) or not epoch:
         sentences.append(f"the whole run reads {joined(rest) if rest else 'all rows'}")
-    return ["; ".join(sentences), *_empty_epochs(config, plan), *_advice(config, tasks)]
+    return [*extra, "; ".join(sentences), *_empty_epochs(config, plan), *_advice(config, tasks)]
+
+
+def _stage_lines(plan: Plan) -> list[str]:
+    """Word tasks, rows and length of each stage."""
+    rows = {"all": "all rows", "own": "rows of their own files", "extra": "rows of extra files"}
+    lines, begin = [], 0
+    for part in plan.parts:
+        epochs = sum(begin < end <= part.end for end in plan.ends)
+        length = f"steps {begin + 1:,} to {part.end:,} in {epochs} epoch{'' if epochs == 1 else 's'}"
+        lines.append(f"stage {part.name}: {length}, {joined(part.tasks)}, {rows[part.origin]}")
+        begin = part.end
+    return lines
 
 
 def _empty_epochs(config: RunConfig, plan: Plan) -> list[str]:

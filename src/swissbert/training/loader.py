@@ -8,6 +8,7 @@ import numpy as np
 from swissbert.config import RunConfig
 from swissbert.data.batches import PackedBatch
 from swissbert.data.dataset import TaskData
+from swissbert.data.passes import Passes
 from swissbert.mtl.sampling import Plan
 
 
@@ -15,7 +16,7 @@ class BatchLoader:
     """Cuts, shuffles and packs the batches of a step. The seed of the run determines them, whatever was loaded before.
 
     Args:
-        config: Seed, batch size and bucket.
+        config: Seed, batch size, bucket and which pairs may change places.
         data: Training rows by task.
         plan: Draws of all steps.
 
@@ -27,9 +28,11 @@ class BatchLoader:
 
     def __init__(self, config: RunConfig, data: Mapping[str, TaskData], plan: Plan) -> None:
         self._seed, self._settings = config.seed, config.train
-        self._data, self._plan = data, plan
+        self._data, self._plan = {name: Passes(rows) for name, rows in data.items()}, plan
         self._order = list(data)
+        self._swapping = {task.name for task in config.tasks if config.swaps_pairs(task)}
         self._shuffled: dict[tuple[str, int, int], list[np.ndarray]] = {}  # the present pass over each task
+        self._swaps: dict[tuple[str, int, int], np.ndarray] = {}  # likewise
 
     def __len__(self) -> int:
         """Return the number of steps."""
@@ -39,15 +42,39 @@ class BatchLoader:
         """Yield task and batch for each draw of a step, from 0; the batches of a task follow each other."""
         epoch = self._plan.epoch(step)
         for task, number in sorted(self._plan.steps[step], key=lambda draw: self._order.index(draw[0])):
-            yield task, self._data[task].batch(self.rows(task, epoch, number))
+            rows = self.rows(task, epoch, number)
+            yield task, self._data[task].batch(rows, self._swapped(task, epoch, number, rows))
 
     def rows(self, task: str, epoch: int, number: int) -> np.ndarray:
-        """Return the row numbers of a batch of an epoch. Past its last batch a task is shuffled again and starts over."""
-        data, size = self._data[task], self._settings.batch_size
-        turn, index = divmod(number, -(-len(data) // size))
+        """Return the row numbers of a batch of an epoch. Past its last batch a task is shuffled again and starts over.
+
+        Rows of extra files have numbers from the number of the task's own rows on.
+        """
+        data, settings = self._data[task], self._settings
+        origin = self._plan.origin(epoch)
+        turn, index = self._place(task, epoch, number)
         key = (task, epoch, turn)
         if key not in self._shuffled:
             self._shuffled = {k: v for k, v in self._shuffled.items() if k[0] != task}
-            seed = [self._seed, crc32(task.encode()), epoch, turn]
-            self._shuffled[key] = data.shuffled(size, self._settings.bucket, seed)
+            self._shuffled[key] = data.batches(settings.batch_size, settings.bucket, self._seeds(*key), origin)
         return self._shuffled[key][index]
+
+    def _place(self, task: str, epoch: int, number: int) -> tuple[int, int]:
+        """Return the pass of an epoch that has a batch, and the number of the batch within it."""
+        size = self._data[task].size(self._plan.origin(epoch))
+        return divmod(number, -(-size // self._settings.batch_size))
+
+    def _seeds(self, task: str, epoch: int, turn: int) -> list[int]:
+        """Return the numbers that determine a pass over a task."""
+        return [self._seed, crc32(task.encode()), epoch, turn]
+
+    def _swapped(self, task: str, epoch: int, number: int, rows: np.ndarray) -> np.ndarray | None:
+        """Return which rows of a batch are pairs that change places, bool ``[B]``; None if those of the task never do."""
+        if task not in self._swapping:
+            return None
+        key = (task, epoch, self._place(task, epoch, number)[0])
+        if key not in self._swaps:
+            self._swaps = {k: v for k, v in self._swaps.items() if k[0] != task}
+            self._swaps[key] = self._data[task].swaps(self._seeds(*key))
+        swapped: np.ndarray = self._swaps[key][rows]
+        return swapped

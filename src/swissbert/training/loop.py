@@ -223,8 +223,11 @@ class Run:
     @property
     def is_complete(self) -> bool:
         """Whether all steps are done, or ``train.patience`` has run out."""
-        patience = self.config.train.patience
-        return self.progress.step >= self.total or (patience is not None and self.progress.stale >= patience)
+        patience, stale = self.config.train.patience, self.progress.stale
+        counted = self.prepared.plan.counted_evaluations(self.progress.step)
+        if counted is not None:
+            stale = min(stale, counted)
+        return self.progress.step >= self.total or (patience is not None and stale >= patience)
 
     def start(self, record: Mapping[str, Any] | None, changes: Changes, step: int) -> None:
         """Write the record and the settings of the run; compare those of a resumed run, and say what differs.

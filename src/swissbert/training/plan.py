@@ -1,12 +1,15 @@
 """The plan of a run: the draws of all its steps, from settings and numbers of rows."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
 
-from swissbert.config import RunConfig
+from swissbert.config import RunConfig, Stage
 from swissbert.data.dataset import TaskData
+from swissbert.data.passes import Origin, Passes
 from swissbert.errors import SwissbertError
 from swissbert.mtl.sampling import (
     Draw,
+    Part,
     Plan,
     in_steps,
     make_plan,
@@ -17,12 +20,15 @@ from swissbert.mtl.sampling import (
     until_exhausted,
 )
 
+EMPTY_EPOCHS = 1000
+"""Epochs without a step after which a stage of so many steps is given up."""
+
 
 def plan_steps(config: RunConfig, train: Mapping[str, TaskData], *, whole_steps: bool = False) -> Plan:
     """Plan all steps of a run from its settings and the number of training rows.
 
     Args:
-        config: Sampling, epochs and batch size.
+        config: Sampling, epochs, stages and batch size.
         train: Training rows by task.
         whole_steps: Leave out the last step of an epoch if it has fewer rounds than ``train.accumulation``, as
             swissbert 0.1.0 did.
@@ -30,38 +36,99 @@ def plan_steps(config: RunConfig, train: Mapping[str, TaskData], *, whole_steps:
     Raises:
         SwissbertError: If no step fits into an epoch.
     """
-    draws = _round_draws(config)
-    epochs: Iterator[Iterable[list[Draw]]] = _epochs(config, train)
-    if whole_steps:
-        size = draws * config.train.accumulation
-        epochs = ([step for step in epoch if len(step) == size] for epoch in epochs)
-    plan = make_plan(epochs, draws, config.train.max_steps)
+    plan = _plan_of_stages(config, train) if config.stages else _plan_of_epochs(config, train, whole_steps)
     if not plan.steps:
         raise SwissbertError(
-            f"no step fits into an epoch: a step draws {draws} batches at random (sampling.draws), and an epoch with "
-            "train.epoch_ends = 'shortest' ends before a task is drawn more often than it has batches; "
+            f"no step fits into an epoch: a step draws {plan.round_draws} batches at random (sampling.draws), and an epoch "
+            "with train.epoch_ends = 'shortest' ends before a task is drawn more often than it has batches; "
             "train.epoch_ends = 'longest', a smaller train.batch_size or smaller sampling.draws help"
+        )
+    if config.train.heads_first >= len(plan.steps):
+        raise SwissbertError(
+            f"train.heads_first is {config.train.heads_first}, but the run has {len(plan.steps)} steps, so its encoder would "
+            "learn nothing; encoder.freeze = true trains heads alone"
         )
     return plan
 
 
 def first_epoch(config: RunConfig, train: Mapping[str, TaskData]) -> list[list[Draw]]:
     """Return the steps of the first epoch as if ``train.max_steps`` were not set."""
-    return list(next(_epochs(config, train)))
+    return list(next(_epochs(config, train, range(1))))
 
 
-def _round_draws(config: RunConfig) -> int:
+def _plan_of_epochs(config: RunConfig, train: Mapping[str, TaskData], whole_steps: bool = False) -> Plan:
+    """Plan a run without stages."""
+    draws = _round_draws(config, train)
+    epochs: Iterator[Iterable[list[Draw]]] = _epochs(config, train, range(config.train.epochs))
+    if whole_steps:
+        size = draws * config.train.accumulation
+        epochs = ([step for step in epoch if len(step) == size] for epoch in epochs)
+    return make_plan(epochs, draws, config.train.max_steps)
+
+
+def _plan_of_stages(config: RunConfig, train: Mapping[str, TaskData]) -> Plan:
+    """Plan the stages one after the other; the numbers of epochs go on from stage to stage."""
+    most = config.train.max_steps
+    total = None
+    if any(stage.share is not None for stage in config.stages):
+        total = most or len(_plan_of_epochs(config, train).steps)
+    steps: list[list[Draw]] = []
+    ends: list[int] = []
+    parts: list[Part] = []
+    is_cut = False
+    for stage in config.stages:
+        plan = _stage_plan(config, train, stage, len(ends), total)
+        begin = len(steps)
+        kept = plan.steps if most is None else plan.steps[: most - begin]
+        steps += kept
+        ends += [begin + end for end in plan.ends if end < len(kept)] + [len(steps)]
+        parts.append(Part(stage.name, config.stage_tasks(stage), stage.rows, len(steps), plan.round_draws))
+        is_cut = plan.is_cut or len(kept) < len(plan.steps)
+        if most is not None and len(steps) >= most:
+            break
+    return Plan(steps, ends, _round_draws(config, train), is_cut, tuple(parts))
+
+
+def _stage_plan(config: RunConfig, train: Mapping[str, TaskData], stage: Stage, first: int, total: int | None) -> Plan:
+    """Plan the steps of one stage, whose epochs count from `first`; `total` are the steps to which shares refer."""
+    data = {name: train[name] for name in config.stage_tasks(stage)}
+    draws = _round_draws(config, data)
+    most = stage.steps if stage.share is None else max(1, round(stage.share * (total or 0)))
+    numbers = count(first) if stage.epochs is None else range(first, first + stage.epochs)
+    plan = make_plan(_not_endless(_epochs(config, data, numbers, stage.rows)), draws, most)
+    if not plan.steps:
+        raise SwissbertError(
+            f"no step fits into an epoch of stage '{stage.name}'; train.epoch_ends = 'longest', a smaller train.batch_size or "
+            "smaller sampling.draws help"
+        )
+    return plan
+
+
+def _not_endless(epochs: Iterator[Iterable[list[Draw]]]) -> Iterator[Iterable[list[Draw]]]:
+    """Yield epochs up to the one that follows `EMPTY_EPOCHS` epochs without a step."""
+    empty = 0
+    for epoch in epochs:
+        steps = list(epoch)
+        empty = 0 if steps else empty + 1
+        if empty > EMPTY_EPOCHS:
+            return
+        yield steps
+
+
+def _round_draws(config: RunConfig, data: Mapping[str, TaskData]) -> int:
     """Return the number of batches in a round."""
-    return config.sampling.draws or len(config.tasks)
+    return config.sampling.draws or len(data)
 
 
-def _epochs(config: RunConfig, data: Mapping[str, TaskData]) -> Iterator[Iterable[list[Draw]]]:
-    """Yield the steps of every epoch."""
+def _epochs(
+    config: RunConfig, data: Mapping[str, TaskData], numbers: Iterable[int], origin: Origin = "all"
+) -> Iterator[Iterable[list[Draw]]]:
+    """Yield the steps of every epoch. Probabilities of tasks go by their own rows, whatever an epoch adds to them."""
     train, sampling = config.train, config.sampling
-    batches = {name: -(-len(rows) // train.batch_size) for name, rows in data.items()}
+    batches = {name: -(-Passes(rows).size(origin) // train.batch_size) for name, rows in data.items()}
     sizes = {name: len(rows) for name, rows in data.items()}
-    draws = _round_draws(config)
-    for epoch in range(train.epochs):
+    draws = _round_draws(config, data)
+    for epoch in numbers:
         if sampling.method == "round_robin":
             number = rounds_in_epoch(batches, train.epoch_ends, train.accumulation)
             yield in_steps(round_robin(list(batches), number), train.accumulation)

@@ -15,6 +15,7 @@ from swissbert.data.cache import cached_split
 from swissbert.data.completion import complete_tasks
 from swissbert.data.dataset import SplitOptions, TaskData, load_split
 from swissbert.data.memory import MemoryRows
+from swissbert.data.passes import Passes
 from swissbert.data.splits import Source
 from swissbert.data.tokens import Tokenizer
 from swissbert.device import Hardware, resolve_hardware
@@ -36,6 +37,7 @@ from swissbert.training.labels import annotated, weighted
 from swissbert.training.loader import BatchLoader
 from swissbert.training.plan import plan_steps
 from swissbert.training.step import TrainingStep
+from swissbert.training.train_rows import guard_of, held_of, load_extra, named_extra, swap_line, with_extra
 
 Data = Mapping[str, object]
 """Rows in memory by task: train rows, or a tuple of train rows and dev rows; `MemoryRows` lists the accepted forms."""
@@ -90,11 +92,13 @@ class Prepared:
 
     def counts(self) -> dict[str, int]:
         """Return the number of rows of each split, by ``task.split``."""
-        return {f"{task}.{split}": len(data) for (task, split), data in self._splits()}
+        counts = {f"{task}.{split}": len(data) for (task, split), data in self._splits()}
+        return counts | {name: len(extra.data) for name, extra in named_extra(self.train).items()}
 
     def sources(self) -> dict[str, str]:
         """Return the name of the file or data set of each split, by ``task.split``."""
-        return {f"{task}.{split}": data.source for (task, split), data in self._splits()}
+        sources = {f"{task}.{split}": data.source for (task, split), data in self._splits()}
+        return sources | {name: extra.data.source for name, extra in named_extra(self.train).items()}
 
     def _splits(self) -> Iterator[tuple[tuple[str, Split], TaskData]]:
         """Yield all splits with the name of their task."""
@@ -140,8 +144,9 @@ class Prepared:
 
 
 def fingerprints(train: dict[str, TaskData], dev: list[TaskData]) -> dict[str, str]:
-    """Return the SHA-256 checksum of the rows and tokens of each split, by ``task.split``."""
+    """Return the SHA-256 checksum of the rows and tokens of each split and extra file, by ``task.split``."""
     sums = {f"{data.task.name}.dev": data.fingerprint() for data in dev}
+    sums |= {name: extra.data.fingerprint() for name, extra in named_extra(train).items()}
     return sums | {f"{name}.train": data.fingerprint() for name, data in train.items()}
 
 
@@ -202,7 +207,9 @@ def prepare(
     for rows in dev:
         for note in rows.notes:
             display.say(f"  {rows.task.name}: {note}")
-    sizes = {name: len(rows) for name, rows in train.items()}
+    if line := swap_line(config):
+        display.say(line)
+    sizes = {name: Passes(rows).size() for name, rows in train.items()}
     config, choices = choose_settings(config, sizes, sum(map(len, dev)), network.encoder.config.hidden_size)
     if choices:
         display.say(choices)
@@ -276,6 +283,16 @@ def load_splits(
     train: dict[str, TaskData] = {}
     dev: list[TaskData] = []
     notes: dict[str, None] = {}  # those of held-out rows are those of train rows again
+
+    def report(rows: TaskData, what: str) -> None:
+        for note in rows.source_notes:
+            if note not in notes:
+                display.say(f"  {note}")
+        notes.update(dict.fromkeys(rows.source_notes))
+        _report(rows, what, config.encoder.max_length, display)
+
+    memory = {task.name: memory_rows(data[task.name]) for task in config.tasks if data and task.name in data}
+    held = held_of(config, memory, display)
     for task in config.tasks:
         options: SplitOptions = {
             "separate": task.is_pair and not config.model.pair_encoding,
@@ -285,22 +302,23 @@ def load_splits(
             "max_bad": config.data.max_bad,
         }
         splits: tuple[Split, ...] = ("train", "dev")
-        memory = memory_rows(data[task.name]) if data and task.name in data else None  # once: iterators end
         for split in splits:
-            if memory is not None:
-                rows = load_split(task, split, memory, tokenizer, **options)
+            own = options
+            if split == "train" and (guard := guard_of(task, held)) is not None:
+                own = {**options, "choose": guard}
+            if task.name in memory:
+                rows = load_split(task, split, memory[task.name], tokenizer, **own)
             else:
                 load = cached_split if config.data.cache else load_split
-                rows = load(task, split, config.data.path, tokenizer, **options)
-            for note in rows.source_notes:
-                if note not in notes:
-                    display.say(f"  {note}")
-            notes |= dict.fromkeys(rows.source_notes)
-            _report(rows, split, config.encoder.max_length, display)
+                rows = load(task, split, config.data.path, tokenizer, **own)
+            report(rows, split)
             if split == "train":
                 train[task.name] = rows
             else:
                 dev.append(rows)
+        if held is not None and task.extra:
+            extra = load_extra(task, config, tokenizer, options, held, report)
+            train[task.name] = with_extra(train[task.name], extra)
     return train, dev
 
 

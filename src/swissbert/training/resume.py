@@ -30,7 +30,7 @@ FREE = (
 )
 """Settings that a resumed run may change, because its losses do not depend on them."""
 
-LOCATION = re.compile(r"data\.dir|encoder\.(name|revision)|tasks\[\w+\]\.(files|label_files)\..+")
+LOCATION = re.compile(r"data\.dir|encoder\.(name|revision)|tasks\[\w+\]\.((files|label_files)\..+|extra\[\d+\]\.file)")
 """Settings that say where rows and encoder are. They may change, because the content is compared (see `start.begin`)."""
 
 LENGTH = ("train.epochs", "train.max_steps", "train.patience")
@@ -207,7 +207,10 @@ def check_settings(config: RunConfig, out: Path, resume: bool, *, may_change: bo
         return Changes()
     if not resume:
         raise SwissbertError(f"{out}: holds a run already; resume it, or choose another folder", argument="resume")
-    differing = changed_settings(stored_config(out, config), config)
+    stored = stored_config(out, config)
+    differing = {
+        key: values for key, values in changed_settings(stored, config).items() if not _is_unused(key, stored, config)
+    }
     moved = {key: values for key, values in differing.items() if LOCATION.fullmatch(key)}
     longer = {key: values for key, values in differing.items() if may_change and _is_longer(key, *values)}
     named = config.train.may_change if may_change else []
@@ -225,12 +228,29 @@ def check_settings(config: RunConfig, out: Path, resume: bool, *, may_change: bo
         elif may_change and all(_setting(key) in MAY_CHANGE for key in refused):
             hint = f"; train.may_change = {sorted({*map(_setting, refused), *named})} allows that"
         raise SwissbertError(f"{out}: settings differ from those the run began with: {changes}{hint}")
+    if any(stage.share is not None for stage in config.stages) and longer.keys() & {"train.epochs", "train.max_steps"}:
+        raise SwissbertError(
+            f"{out}: train.epochs and train.max_steps cannot change, because stages have a share of the steps; "
+            f"a new run with encoder.name = '{out}' begins with what this one has learned"
+        )
     if "train.epochs" in longer and config.sampling.method == "annealed":
         raise SwissbertError(
             f"{out}: train.epochs cannot change, because sampling.method = 'annealed' follows the number of epochs; "
             f"a new run with encoder.name = '{out}' begins with what this one has learned"
         )
     return Changes(moved, longer, allowed)
+
+
+def _is_unused(key: str, stored: RunConfig, config: RunConfig) -> bool:
+    """Whether a setting says something about a task on which the losses of neither run depend: that pairs are symmetric.
+
+    Declarations that ship say so since there is ``data.swap_pairs``; runs that began before do not.
+    """
+    name = re.fullmatch(r"tasks\[(\w+)\]\.symmetric", key)
+    if name is None:
+        return False
+    swaps = [{task.name: one.swaps_pairs(task) for task in one.tasks}.get(name[1]) for one in (stored, config)]
+    return swaps[0] == swaps[1]
 
 
 def _setting(key: str) -> str:

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -69,7 +70,7 @@ class TrainingStep:
         network: The network, on ``hardware.device``.
         balancers: Methods that balance the tasks, from `make_balancers`.
         loss: Factors of the losses and learning rate of the methods.
-        train: Learning rates, schedule, accumulation and clipping.
+        train: Learning rates, schedule, accumulation, clipping, and the number of steps in which only heads learn.
         total: Number of steps of the run, for the schedule.
         seed: Seed of the run.
         hardware: Device and precision.
@@ -157,17 +158,20 @@ class TrainingStep:
         rounds = rounds or self._train.accumulation
         torch.manual_seed(self.seed * 1_000_003 + step + 1)  # dropout depends on nothing but seed and step
         set_rates(self.optimizer, schedule_factor(step, self.total, self._train))
+        heads_alone = step < self._train.heads_first
+        task_gradients = None if heads_alone else self._gradients  # tasks share nothing that learns in these steps
         try:
             if self.regulariser is not None:
                 self.regulariser.before_step(step)
-            computed, terms, tokens = self._backward(step, batches, rounds)
+            with self.network.encoder_frozen() if heads_alone else nullcontext():
+                computed, terms, tokens = self._backward(step, batches, rounds, task_gradients)
             # read once all work is queued, so that the host does not wait for the device between batches
             losses = {task: torch.stack(rows).cpu().numpy() for task, rows in computed.items()}
             _refuse_infinite(losses, step)
             weights = self._own_weights(list(losses))
             gradients: dict[str, Any] = {}
-            if self._gradients is not None:
-                weights = self._combine(self._gradients, step, losses, rounds, weights, gradients)
+            if task_gradients is not None:
+                weights = self._combine(task_gradients, step, losses, rounds, weights, gradients)
             self._clip(step)
             self.optimizer.step()
             self._follow(step)
@@ -192,9 +196,9 @@ class TrainingStep:
             self.average.update(self.network, average_decay(self._train.average, step))
 
     def _backward(
-        self, step: int, batches: Iterable[tuple[str, PackedBatch]], rounds: int
+        self, step: int, batches: Iterable[tuple[str, PackedBatch]], rounds: int, gradients: TaskGradients | None
     ) -> tuple[dict[str, list[Tensor]], dict[str, list[str]], int]:
-        """Run forward and backward passes; gradients are then in ``grad``, or kept task by task.
+        """Run forward and backward passes; gradients are then in ``grad``, or kept task by task in `gradients`.
 
         Returns:
             The loss, the scaled objective and the terms of regularisation of each batch, ``[2 + terms]``, by task; the
@@ -206,25 +210,26 @@ class TrainingStep:
         for number, (task, batch) in enumerate(batches):
             if task != last and task in losses:
                 raise ValueError(f"batches of task '{task}' do not follow each other within the step")
-            if self._gradients is not None and losses and task != last:
-                self._gradients.keep()
+            if gradients is not None and losses and task != last:
+                gradients.keep()
             last = task
             with self.hardware.autocast():
                 result = self._regularised(batch.to(self.hardware.device), task, step, number)
             scaled = result.objective * self._loss.scale.get(task, 1.0)
             term = self.weighting.term(task, scaled) if self.weighting.needs == "own loss" else scaled
-            (term / rounds).backward()  # type: ignore[no-untyped-call]
+            if term.requires_grad:  # a head without parameters learns nothing while the encoder is frozen
+                (term / rounds).backward()  # type: ignore[no-untyped-call]
             values = [result.loss.detach(), scaled.detach(), *result.terms.values()]
             losses.setdefault(task, []).append(torch.stack(values))
             terms[task] = list(result.terms)
             tokens += batch.tokens
-        if self._gradients is not None:
-            self._gradients.keep()
+        if gradients is not None:
+            gradients.keep()
         return losses, terms, tokens
 
     def _regularised(self, batch: PackedBatch, task: str, step: int, number: int) -> RegularisedLoss:
         """Return the loss of a task over a batch, with the terms that are added to it if there are any."""
-        if self.regulariser is not None:
+        if self.regulariser is not None and step >= self._train.heads_first:
             return self.regulariser(batch, task, step, number)
         loss = self.network.loss(batch, task)
         return RegularisedLoss(loss, loss, {})
