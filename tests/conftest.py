@@ -40,6 +40,7 @@ TRAINING_TESTS = (
     "test_estimator_weights.py",
     "test_hardware.py",
     "test_kinds.py",
+    "test_layer_decay.py",
     "test_loop.py",
     "test_reproduce.py",
     "test_resume.py",

@@ -160,6 +160,7 @@ BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
     ("train.max_steps", [1], [0, True]),
     ("train.lr", [1e-9, 1, 1.0], [0, 0.0, 2, "fast", float("nan"), True]),
     ("train.head_lr", [1e-3], [0, 2]),
+    ("train.layer_decay", [0.9, 1, 1.0], [0, 1.1, -0.5, True]),
     ("train.weight_decay", [0, 0.99], [1, -0.1]),
     ("train.schedule", ["constant", "linear", "cosine"], ["step", 3]),
     ("train.warmup", [0, 0.99], [1, -0.1]),

@@ -42,6 +42,9 @@ class TrainSettings(Settings):
             number of steps.
         max_steps: Upper limit for the steps of the run.
         lr: Learning rate of the encoder.
+        layer_decay: Ratio of the learning rates of an encoder layer and the layer above it, above 0 and up to 1 (one rate
+            for all): layer l of L has the rate ``lr * layer_decay ** (L - l)``, the embeddings ``lr * layer_decay ** L``,
+            top layer and pooler `lr`. See `swissbert.training.optim.layer_factors`.
         head_lr: Learning rate of heads. Left out it is `lr`, or ten times the rate that is chosen where `lr` is left out.
         weight_decay: Weight decay, except of norms, biases and the parameters of balancing methods.
         schedule: Course of the learning rates after the warm-up. It and `warmup` are chosen only where `lr` is.
@@ -73,6 +76,7 @@ class TrainSettings(Settings):
     epoch_ends: Literal["shortest", "longest"] | Count = "shortest"
     max_steps: Count | None = None
     lr: Rate = 1e-5
+    layer_decay: Rate = 1.0
     head_lr: Rate | None = None
     weight_decay: Probability = 0.0
     schedule: Literal["constant", "linear", "cosine"] = "constant"
