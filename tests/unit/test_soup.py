@@ -127,7 +127,7 @@ def changed_copy(model: Path, out: Path, change: Change) -> Path:
 
 def said(lines: list[str]) -> Display:
     display = Display(quiet=True)
-    display.say = lines.append  # type: ignore[method-assign]
+    display.say = lambda text: lines.append(text)  # type: ignore[method-assign]
     return display
 
 
