@@ -146,10 +146,10 @@ def train(
             config = with_stored_data(config, out)
             need_locations(config, out, reads_files=_reads_files(config, data))
         config = complete(config, display, data)
-        if has_run:
-            config = with_stored_meaning(adopt_choices(config, stored_config(out, config)), out)
-        changes = check_settings(config, out, resume)
         record = read_record(out) if resume else None
+        if has_run:
+            config = with_stored_meaning(adopt_choices(config, stored_config(out, config, record)), out)
+        changes = check_settings(config, out, resume, record=record)
         if resume:
             set_aside_damaged(out / layout.CHECKPOINTS, display.say)
         step = (checkpoints(out / layout.CHECKPOINTS) or [0])[-1]
