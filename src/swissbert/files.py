@@ -13,7 +13,7 @@ from typing import BinaryIO, TextIO
 from swissbert.errors import SwissbertError
 from swissbert.exclusive import (
     beside,
-    discard,
+    discard_as,
     locked,
     make_folder,
     only_writer,
@@ -174,10 +174,8 @@ def remove_folder(path: Path) -> None:
 
 def _remove(path: Path, written: Path) -> None:
     """Rename a folder to a temporary name of what is written, and remove it as far as possible."""
-    gone = temporary(written)
     with contextlib.suppress(OSError):
-        path.rename(gone)
-        discard(gone)
+        discard_as(path, temporary(written))
 
 
 @contextlib.contextmanager
