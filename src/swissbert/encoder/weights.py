@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from swissbert.errors import SwissbertError, clipped
+from swissbert.errors import LONGEST_QUOTE, SwissbertError, clipped
 from swissbert.reading import open_regular, read_object
 from swissbert.settings import shown
 
@@ -100,7 +100,9 @@ def _damage(file: Path) -> Iterator[None]:
     try:
         yield
     except (SafetensorError, OSError) as error:
-        raise SwissbertError(f"{file}: not a readable safetensors file ({clipped(str(error), 200)})") from error
+        raise SwissbertError(
+            f"{file}: not a readable safetensors file ({clipped(str(error), LONGEST_QUOTE)})"
+        ) from error
 
 
 def _opened(file: Path, stack: ExitStack) -> Any:
@@ -157,7 +159,7 @@ def open_weights(folder: Path) -> Iterator[Weights]:
                         f"{shard}: a pointer of Git LFS and not the weights themselves; `git lfs pull` downloads them"
                     ) from error
                 raise SwissbertError(
-                    f"{shard}: not a readable safetensors file ({clipped(str(error), 200)})"
+                    f"{shard}: not a readable safetensors file ({clipped(str(error), LONGEST_QUOTE)})"
                 ) from error
             if names is not None and (lacking := sorted(set(names) - set(held))):
                 raise SwissbertError(
