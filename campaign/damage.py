@@ -312,7 +312,7 @@ def logs_and_records(setting: Setting) -> Outcome:
     from swissbert.checksums import sealed
     from swissbert.experiments.records import read_record
     from swissbert.training.log import MetricsLog
-    from swissbert.training.state import read_run_record
+    from swissbert.training.record import read_record as read_run_record
 
     outcome = Outcome("changed logs and records of runs, then read")
     run, numbers = _run(setting.folder, steps=6), setting.random()
@@ -325,7 +325,7 @@ def logs_and_records(setting: Setting) -> Outcome:
     published = json.loads((RESULTS / row.name).read_text(encoding="utf-8"))
     row.write_text(json.dumps(sealed(published, row.name), indent=1), encoding="utf-8")
     told: list[str] = []
-    known = {record: read_run_record(record), row: read_record(setting.folder, "single-task", 0)}
+    known = {record: read_run_record(run), row: read_record(setting.folder, "single-task", 0)}
 
     def read_log() -> object:
         kept = MetricsLog(
@@ -346,7 +346,7 @@ def logs_and_records(setting: Setting) -> Outcome:
         path = (log, record, row)[attempt % 3]
         before = path.read_bytes()
         what = damage(path, numbers)
-        use = (read_log, lambda: read_run_record(record), lambda: read_record(setting.folder, "single-task", 0))[
+        use = (read_log, lambda: read_run_record(run), lambda: read_record(setting.folder, "single-task", 0))[
             attempt % 3
         ]
         result, refusal = _attempt(use)

@@ -42,6 +42,7 @@ TRAINING_TESTS = (
     "test_estimator_weights.py",
     "test_hardware.py",
     "test_kinds.py",
+    "test_layer_decay.py",
     "test_loop.py",
     "test_own_pooling.py",
     "test_reproduce.py",

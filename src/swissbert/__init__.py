@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from swissbert.model_folder.convert import convert_weights
     from swissbert.tasks import Task
     from swissbert.training import Callback, Result, Stopped, train
+    from swissbert.training.soup import soup
 
 _MODULES = {
     "Answer": "swissbert.kinds",
@@ -40,6 +41,7 @@ _MODULES = {
     "load": "swissbert.inference",
     "load_config": "swissbert.config",
     "make_config": "swissbert.config",
+    "soup": "swissbert.training.soup",
     "train": "swissbert.training",
 }
 # The estimators are left out of __all__, so that ``from swissbert import *`` does not import scikit-learn.
@@ -59,6 +61,7 @@ __all__ = [
     "load",
     "load_config",
     "make_config",
+    "soup",
     "train",
 ]
 

@@ -93,7 +93,19 @@ def unsealed(path: Path) -> dict[str, Any]:
         DamagedError: If its content is not what was written.
         SwissbertError: If it cannot be read.
     """
-    table = read_object(path)
+    return without_own(read_object(path), path)
+
+
+def without_own(table: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Compare a JSON object that `sealed` made with its own checksum, and return it without its checksums.
+
+    Args:
+        table: The contents of a file.
+        path: The file.
+
+    Raises:
+        DamagedError: If its content is not what was written.
+    """
     if path.name not in recorded(table, path) and KEY in table:
         check_files(recorded(table, path), path)  # a name that was damaged is that of no file
     check_own(table, path)

@@ -9,6 +9,8 @@ from swissbert.wording import printable
 
 LONGEST_LINE, MOST_LINES = 600, 20
 """Characters of one line of a message, and its lines; of a longer one the middle is left out."""
+LONGEST_QUOTE = 200
+"""Characters of another library's message that a sentence repeats; of a longer one the middle is left out."""
 LONGEST_WORD, MOST_WORDS = 100, 1000
 """Characters of a word, and number of known words, that are compared to offer the nearest one."""
 PLAUSIBLE = 0.7

@@ -183,6 +183,20 @@ def discard(path: Path) -> None:
             path.unlink()
 
 
+def discard_as(path: Path, gone: Path) -> None:
+    """Rename a folder, so that no part of it is ever left under its name, and remove it as far as possible.
+
+    Args:
+        path: The folder.
+        gone: A name that nothing has, which tells other processes that what is left can be removed.
+
+    Raises:
+        OSError: If it cannot be renamed; nothing is removed then.
+    """
+    path.rename(gone)
+    discard(gone)
+
+
 def sync_folder(folder: Path) -> None:
     """Sync the names in a folder to disk, where it can be read and its file system can do that."""
     try:

@@ -13,7 +13,7 @@ from typing import BinaryIO, TextIO
 from swissbert.errors import SwissbertError
 from swissbert.exclusive import (
     beside,
-    discard,
+    discard_as,
     locked,
     make_folder,
     only_writer,
@@ -30,6 +30,7 @@ from swissbert.paths import check_path
 __all__ = [
     "locked",
     "make_folder",
+    "need_free",
     "need_name",
     "only_writer",
     "recover",
@@ -65,6 +66,23 @@ def need_name(out: Path, example: str) -> None:
             argument="out",
         )
     check_path(out, "out")
+
+
+def need_free(out: Path, example: str) -> None:
+    """Check that a folder can be created at `out`; an empty one may exist.
+
+    Args:
+        out: The folder to create.
+        example: A valid value, for the message.
+
+    Raises:
+        SwissbertError: If `out` has no name of its own (as ``.``), or exists and is not an empty folder.
+    """
+    need_name(out, example)
+    with writing(out):
+        taken = out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir())))
+    if taken:
+        raise SwissbertError(f"{out}: already exists and is not an empty folder; choose another one")
 
 
 def write_folder(path: Path, fill: Callable[[Path], None]) -> None:
@@ -156,10 +174,8 @@ def remove_folder(path: Path) -> None:
 
 def _remove(path: Path, written: Path) -> None:
     """Rename a folder to a temporary name of what is written, and remove it as far as possible."""
-    gone = temporary(written)
     with contextlib.suppress(OSError):
-        path.rename(gone)
-        discard(gone)
+        discard_as(path, temporary(written))
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from swissbert.errors import SwissbertError, clipped
+from swissbert.errors import LONGEST_QUOTE, SwissbertError, clipped
 
 JSON_BYTES = 2**24
 """Largest JSON file that is read: three times the tokenizer.json with the most entries, half a million."""
@@ -57,7 +57,7 @@ def parse_json(
     try:
         table = json.loads(content.decode("utf-8"), object_pairs_hook=object_pairs_hook)
     except (ValueError, RecursionError) as error:
-        raise SwissbertError(f"{where}: cannot be read ({clipped(str(error), 200)})") from error
+        raise SwissbertError(f"{where}: cannot be read ({clipped(str(error), LONGEST_QUOTE)})") from error
     if is_deep(table):
         raise SwissbertError(f"{where}: cannot be read (tables and lists are nested more than {DEEPEST} deep)")
     return table

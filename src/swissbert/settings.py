@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from swissbert.errors import SwissbertError, clipped, nearest
+from swissbert.errors import LONGEST_QUOTE, SwissbertError, clipped, nearest
 from swissbert.reading import DEEPEST, is_deep, regular_bytes
 
 TOML_BYTES = 2**20
@@ -230,7 +230,7 @@ def parse_toml(text: str, where: str) -> dict[str, Any]:
     try:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # ValueError covers integers of thousands of digits
-        raise SwissbertError(f"{where}: not valid TOML: {clipped(str(error), 200)}") from error
+        raise SwissbertError(f"{where}: not valid TOML: {clipped(str(error), LONGEST_QUOTE)}") from error
     if is_deep(table):
         raise SwissbertError(f"{where}: not read as TOML, because it is nested more than {DEEPEST} deep")
     return table

@@ -97,6 +97,9 @@ class Task(Settings):
             much the rows of a label count in the loss. Of a multilabel task, how much a label counts where a row has it.
             Weights are divided by their mean over the train rows, so that the loss keeps its scale.
         label_smoothing: Share of each target, from 0 to below 1, that is spread evenly over all labels.
+        ordinal_smoothing: Of a classification whose `labels` are in an order, such as grades: a class c gets the target
+            softmax(-abs(c - y) / ordinal_smoothing) where y is the right one, so that near classes get more than far ones.
+            0 is off; see `swissbert.kinds.ordinal_targets`. It and `label_smoothing` exclude each other.
         hub: A data set on the Hugging Face hub instead of files.
         submit_column: Header of the prediction column in the course's files.
     """
@@ -130,6 +133,7 @@ class Task(Settings):
     stratify: bool | None = Field(default=None, strict=True)
     class_weights: Literal["balanced"] | dict[str, Weight] | list[Weight] | None = None
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, strict=True)
+    ordinal_smoothing: float = Field(default=0.0, ge=0, strict=True)
     hub: HubData | None = None
     submit_column: str | None = None
 

@@ -274,6 +274,29 @@ def test_one_text_is_written_to_a_file_or_into_a_pipe(run: Path, tmp_path: Path)
     assert json.loads(piped.stdout) == json.loads(out.read_text())
 
 
+def test_process_substitution_is_read_as_standard_input(run: Path, tmp_path: Path) -> None:
+    inputs = {
+        "text": "a good film\na bad film\n",
+        "csv": "id,text\na,a good film\nb,a bad film\n",
+        "jsonl": '{"id": "a", "text": "a good film"}\n{"id": "b", "text": "a bad film"}\n',
+    }
+    call = f"{PROGRAM} predict {shlex.quote(str(run))} --task sst --input"
+    script = "".join(
+        f"printf %s {shlex.quote(text)} > {name}; {call} - < {name} > {name}.1 && " for name, text in inputs.items()
+    )
+    script += " && ".join(f"{call} <(cat {name}) > {name}.2" for name in inputs)
+    done = shell(script, tmp_path)
+    assert done.returncode == 0, done.stderr
+    for name in inputs:
+        answers = (tmp_path / f"{name}.2").read_text(encoding="utf-8")
+        assert answers == (tmp_path / f"{name}.1").read_text(encoding="utf-8")
+        assert len(answers.splitlines()) == 2
+    assert re.search(r"^/dev/fd/\d+: read as csv, by its first line", done.stderr, re.MULTILINE)
+    once = shell(f"{call} <(cat text) --output-dir shards", tmp_path)
+    assert once.returncode == 2
+    assert "--output-dir takes --input FILE: only a file can be read again to resume" in once.stderr
+
+
 def test_evaluate_and_submit_report_bad_rows(run: Path, tmp_path: Path) -> None:
     for source in STARTER.glob("*-dev.tsv"):
         (tmp_path / source.name).write_bytes(source.read_bytes())

@@ -60,8 +60,7 @@ class EqualNorms(Balancer):
         return self
 
     def coefficients(self, step: StepView) -> Tensor:
-        assert step.gram is not None
-        norms, _ = normalised(step.gram)
+        norms, _ = normalised(step.needed_gram)
         self.count += 1
         wanted = norms.max() * (1 + 0.1 * torch.sin(self.count))  # state changes the result
         return torch.where(norms > 0, wanted / norms, 1.0).clamp(max=1e200)

@@ -287,7 +287,7 @@ def test_distributions_count_every_row_of_every_split(tiny: Path) -> None:
     assert STS.kind.groups(STS)[0] == "0 to 0.5"
 
 
-def test_history_of_a_run(tiny_run: Path, tmp_path: Path) -> None:
+def test_history_of_a_run(tiny_run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     log = history.read_history(tiny_run / "metrics.jsonl")
     assert set(log.loss) == {"sst", "para", "sts"}
     assert log.loss["sst"][0] == list(range(1, 41))
@@ -299,8 +299,12 @@ def test_history_of_a_run(tiny_run: Path, tmp_path: Path) -> None:
     lines = (tiny_run / "metrics.jsonl").read_text().splitlines()
     path.write_text("\n".join([*lines[:3], '{"step": 4, "lo']))
     assert history.read_history(path).loss["sst"][0] == [1, 2, 3]
-    path.write_text("\n".join([lines[0], "[]", lines[1], ""]))
-    with pytest.raises(SwissbertError, match=r"metrics\.jsonl:2: not a line of a training log"):
+    assert not caplog.messages
+    path.write_text("\n".join([lines[0], "[]", '{"step": 9, "loss": {"sst": 1.0}, "dev": 3}', lines[1], ""]))
+    assert history.read_history(path).loss["sst"][0] == [1, 2]
+    assert caplog.messages == [f"{path}: lines that cannot be read: 2, which are left out"]
+    path.unlink()
+    with pytest.raises(SwissbertError, match=r"metrics\.jsonl: cannot be read \(there is no such file\)"):
         history.read_history(path)
 
 

@@ -162,6 +162,7 @@ BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
     ("train.lr", [1e-9, 1, 1.0], [0, 0.0, 2, "fast", float("nan"), True]),
     ("train.head_lr", [1e-3], [0, 2]),
     ("train.heads_first", [0, 200], [-1, 1.5, "2", True, 10**9 + 1]),
+    ("train.layer_decay", [0.9, 1, 1.0], [0, 1.1, -0.5, True]),
     ("train.weight_decay", [0, 0.99], [1, -0.1]),
     ("train.schedule", ["constant", "linear", "cosine"], ["step", 3]),
     ("train.warmup", [0, 0.99], [1, -0.1]),

@@ -16,7 +16,7 @@ from swissbert.data.formats import FORMATS
 from swissbert.data.rows import BadRow, Row
 from swissbert.data.splits import read_split
 from swissbert.errors import SwissbertError
-from swissbert.inference.inputs import read_inputs
+from swissbert.inference.inputs import is_stream, read_inputs
 from swissbert.tasks import Task, find_task
 
 
@@ -110,6 +110,29 @@ def test_inputs_that_cannot_be_read_are_errors(tmp_path: Path) -> None:
     ]:
         with pytest.raises(SwissbertError, match=message):
             list(read_inputs(str(tmp_path / name), find_task("sst"), format))
+
+
+@pytest.mark.skipif(not os.path.isdir("/dev/fd"), reason="there are no paths of file descriptors here")
+def test_a_pipe_of_the_shell_is_a_stream_and_other_special_files_are_not(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"sentence\tid\na film\tx\n")
+    os.close(writing)
+    notes: list[str] = []
+    assert is_stream(f"/dev/fd/{reading}")
+    [row] = read_inputs(f"/dev/fd/{reading}", find_task("sst"), on_note=notes.append)
+    assert row == Row(2, "x", "a film", None, None)
+    assert [note.startswith(f"/dev/fd/{reading}: read as ") for note in notes] == [True]
+    with pytest.raises(SwissbertError, match="Parquet needs a file"):
+        list(read_inputs(f"/dev/fd/{reading}", find_task("sst"), "parquet"))
+    os.close(reading)
+    os.mkfifo(tmp_path / "pipe")
+    assert is_stream("-")
+    for other in (tmp_path / "pipe", f"/dev/fd/{reading}", "/dev/null", "/dev/fd/x", "/dev/fd/999999999999"):
+        assert not is_stream(str(other))
+    with pytest.raises(SwissbertError, match="not a regular file"):
+        list(read_inputs(str(tmp_path / "pipe"), find_task("sst")))
+    with (tmp_path / "rows.tsv").open("w+b") as file:
+        assert not is_stream(f"/dev/fd/{file.fileno()}")  # a file is read as a file
 
 
 @pytest.mark.parametrize("name", FORMATS)

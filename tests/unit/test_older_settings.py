@@ -11,8 +11,8 @@ from swissbert.model_folder import layout
 from swissbert.model_folder.description import FORMAT, read_description, read_table
 from swissbert.older_settings import upgraded_task, upgraded_tasks
 from swissbert.task_files import FirstOf
+from swissbert.training.record import RUN_FORMAT
 from swissbert.training.resume import check_settings, stored_config
-from swissbert.training.state import RUN_FORMAT
 
 
 def old(task: dict[str, object]) -> dict[str, object]:

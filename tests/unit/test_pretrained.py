@@ -183,6 +183,19 @@ def test_missing_shards_and_tensors_are_named(folder: Path) -> None:
         read_encoder(folder)
 
 
+def test_names_in_an_index_stay_on_one_line_of_a_message(folder: Path) -> None:
+    weight_map = shard(folder)
+    for more, part in (
+        ({"pooler.dense.bias": "a\nb\x1b.safetensors"}, r"a\\u000ab\\u001b.safetensors: no such file, but"),
+        ({"c\nd": "model-00001-of-00002.safetensors"}, r"promises the tensor c\\u000ad, which is not in this file"),
+        ({"c\nd": "../x"}, r"the file of the tensor c\\u000ad is '../x', but it must lie in the same folder"),
+    ):
+        write_index(folder, weight_map | more)
+        with pytest.raises(SwissbertError, match=part) as caught:
+            read_encoder(folder)
+        assert str(caught.value).isprintable()
+
+
 def test_the_settings_file_of_the_first_releases_is_read(folder: Path) -> None:
     (folder / "config.json").rename(folder / "bert_config.json")
     assert assert_is_small(folder) == []

@@ -24,6 +24,7 @@ NAMES = {
     "load",
     "load_config",
     "make_config",
+    "soup",
     "train",
 }
 ESTIMATORS = {"SwissbertClassifier", "SwissbertRegressor"}

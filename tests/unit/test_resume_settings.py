@@ -37,9 +37,9 @@ def settings(
     return make_config(table, "here")
 
 
-def resumed(run: Path, before: RunConfig, now: RunConfig, **options: bool) -> Changes:
+def resumed(run: Path, before: RunConfig, now: RunConfig, *, may_change: bool = True) -> Changes:
     (run / "config.toml").write_text(dump_config(before), encoding="utf-8")
-    return check_settings(now, run, resume=True, **options)
+    return check_settings(now, run, resume=True, may_change=may_change)
 
 
 def test_places_and_what_no_loss_depends_on_may_change(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from edited import rewrite
+from swissbert import reading
 from swissbert.config import RunConfig, make_config
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
@@ -158,6 +159,19 @@ def test_a_computation_that_gives_other_numbers_is_noticed_without_a_known_cause
     assert line.startswith(
         "from step 5 on this is not the same run: the gradient of the first step, which was computed again, differs; its "
     )
+
+
+def test_the_record_of_a_run_is_read_once(run: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[Path] = []
+    regular_bytes = reading.regular_bytes
+
+    def counted(path: Path, most: int) -> bytes:
+        reads.append(path)
+        return regular_bytes(path, most)
+
+    monkeypatch.setattr(reading, "regular_bytes", counted)
+    assert resumed(config(tiny), run) == []
+    assert reads.count(run / "run.json") == 1
 
 
 def test_a_setting_edited_by_hand_is_refused_by_name_and_allowed_by_name(run: Path) -> None:

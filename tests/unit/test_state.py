@@ -23,7 +23,8 @@ from swissbert.mtl.methods.automatic import Automatic
 from swissbert.tasks import find_task
 from swissbert.training.loop import train
 from swissbert.training.optim import make_optimizer
-from swissbert.training.state import Progress, checkpoints, load_checkpoint, recorded_rows, save_checkpoint
+from swissbert.training.record import recorded_rows
+from swissbert.training.state import Progress, checkpoints, load_checkpoint, save_checkpoint
 
 SOURCE = Path(swissbert.__file__).parent
 SIZES = BertConfig(vocab_size=20, hidden_size=8, layers=1, heads=2, intermediate_size=16, max_positions=8)
@@ -265,14 +266,14 @@ def test_a_parameter_without_a_gradient_so_far_resumes_without_moments(tmp_path:
 
 def test_the_recorded_rows_are_read(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text('{"rows": {"sst.train": "ab"}, "seed": 0}', encoding="utf-8")
-    assert recorded_rows(tmp_path / "run.json") == {"sst.train": "ab"}
+    assert recorded_rows(tmp_path) == {"sst.train": "ab"}
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"rows": [1]}', b"\xff", b"[" * 100_000])
 def test_a_broken_record_of_rows_is_one_sentence(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "run.json").write_bytes(content)
     with pytest.raises(SwissbertError, match=r"run\.json: [^\n]+; remove it to resume without"):
-        recorded_rows(tmp_path / "run.json")
+        recorded_rows(tmp_path)
 
 
 def test_only_a_value_above_all_earlier_ones_is_a_best() -> None:

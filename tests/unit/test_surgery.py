@@ -225,3 +225,11 @@ def test_the_gram_matrix_of_weighted_gradients_is_weighted_on_both_sides() -> No
     weights = torch.tensor([0.5, 2.0, 3.0], dtype=torch.float64)
     expected = gram(weights[:, None] * THREE)
     torch.testing.assert_close(weighted_gram(gram(THREE), weights), expected, rtol=1e-14, atol=0)
+
+
+def test_a_step_without_a_gram_matrix_says_what_a_method_must_declare() -> None:
+    losses = torch.ones(2, dtype=torch.float64)
+    with pytest.raises(ValueError, match="no Gram matrix: a method that reads it has needs = 'gram'"):
+        _ = StepView(("a", "b"), losses, None, 0, 0).needed_gram
+    matrix = torch.eye(2, dtype=torch.float64)
+    assert StepView(("a", "b"), losses, matrix, 0, 0).needed_gram is matrix

@@ -1,6 +1,5 @@
 """Training curves from the log of a run: losses, dev scores, task weights, cosines of task gradients."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,8 +12,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from swissbert.analysis.style import COLOURS, SOFT, axes_row, hide_grid, in_style, percent
+from swissbert.checksums import warn
 from swissbert.errors import SwissbertError
 from swissbert.kinds import Array
+from swissbert.training.log import read_entries
 
 Series = dict[str, tuple[list[int], list[float]]]
 """Steps and values, by name."""
@@ -42,25 +43,25 @@ class History:
 
 
 def read_history(path: Path) -> History:
-    """Read a run's ``metrics.jsonl``. An incomplete last line is ignored.
+    """Read a run's ``metrics.jsonl``. An incomplete last line is ignored; other lines that cannot be read are counted in one
+    line to the log, as when the run is resumed.
 
     Raises:
-        SwissbertError: If the file cannot be read, or a line is not what training writes.
+        SwissbertError: If the file cannot be read.
     """
+    if not path.exists():
+        raise SwissbertError(f"{path}: cannot be read (there is no such file)")
     history = History()
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, ValueError) as error:
-        raise SwissbertError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
-    for number, line in enumerate(lines, 1):
-        if not line:
-            continue
+    entries, damaged = read_entries(path)
+    for entry in entries:
         try:
-            _add(history, json.loads(line))
-        except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
-            if number == len(lines):
-                break
-            raise SwissbertError(f"{path}:{number}: not a line of a training log ({error})") from error
+            _add(History(), entry)  # so that nothing of a damaged entry is added
+        except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError):
+            damaged += 1
+        else:
+            _add(history, entry)
+    if damaged:
+        warn(f"{path}: lines that cannot be read: {damaged:,}, which are left out")
     return history
 
 

@@ -18,6 +18,7 @@ from swissbert.cli import (
     recipes,
     reproduce,
     serve,
+    soup,
     submit,
     train,
 )
@@ -29,6 +30,7 @@ for command in (  # in the order of --help
     quickstart.quickstart,
     train.train,
     init.init,
+    soup.soup,
     evaluate.evaluate,
     predict.predict,
     submit.submit,

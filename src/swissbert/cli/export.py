@@ -34,13 +34,12 @@ def export(
     """
     if format.startswith("onnx"):
         need("onnx", "onnxscript", "onnxruntime", extra="export")
-    from swissbert.export.plan import check_free
-    from swissbert.files import need_name, only_writer
+    from swissbert.files import need_free, need_name, only_writer
     from swissbert.inference import load
 
     need_name(out, "export")
     with only_writer(out, creates_parents=True):
-        check_free(out)
+        need_free(out, "export")
         _export(load(model, "cpu"), format, out, task, data)
 
 

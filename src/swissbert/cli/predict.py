@@ -57,7 +57,7 @@ def predict(
     task: Annotated[
         list[str] | None, typer.Option(help="A task to answer; all that read such input if not given. Repeatable.")
     ] = None,
-    source: Annotated[str | None, typer.Option("--input", help="A file, or - for standard input.")] = None,
+    source: Annotated[str | None, typer.Option("--input", help="A file, - for standard input, or <(command).")] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -99,6 +99,7 @@ def predict(
     """
     with without_garbage_collector():
         from swissbert.inference.input_columns import InputColumns
+        from swissbert.inference.inputs import is_stream
         from swissbert.inference.model import load
         from swissbert.inference.output import is_table
 
@@ -114,7 +115,7 @@ def predict(
         raise SwissbertError("columns are named, but only --input has columns; a text argument has none")
     asked = Asked(task or None, columns, format, threshold)
     if output_dir is not None:
-        if source is None or source == "-":
+        if source is None or is_stream(source):
             raise SwissbertError("--output-dir takes --input FILE: only a file can be read again to resume")
         if output is not None:
             raise SwissbertError("--output and --output-dir exclude each other: one file, or a folder of shards")

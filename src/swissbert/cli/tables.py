@@ -1,6 +1,7 @@
 """Tables of scores and data checks for the terminal."""
 
 import math
+from typing import TYPE_CHECKING
 
 from swissbert.data.check import Report, Shared
 from swissbert.data.row_checks import COLUMNS_SHOWN, NAME_SHOWN
@@ -10,6 +11,9 @@ from swissbert.evaluation import Scores, TaskScores
 from swissbert.evaluation.confused import MANY_LABELS, most_confused, worst_labels
 from swissbert.metrics import METRICS, higher_is_better, shown, shown_as
 from swissbert.wording import one_line
+
+if TYPE_CHECKING:
+    from swissbert.training.soup import Soup
 
 BAD_SHOWN = 20
 """Largest number of bad rows that are listed for each split."""
@@ -79,6 +83,22 @@ def _confused(name: str, labels: list[str], confusion: list[list[int]]) -> str:
         [[label, str(rows), str(right), f"{share:.3f}"] for label, rows, right, share in worst],
     )
     return "\n\n".join([*([confused] if pairs else [f"{name}: no labels are confused ({count})"]), fewest])
+
+
+def soup_table(soup: "Soup") -> str:
+    """Format the models that were tried for a soup, in their order."""
+    rows = [
+        [
+            trial.name,
+            shown(trial.score, 4),
+            shown(trial.mean_score, 4),
+            "kept" if trial.kept else "not kept",
+        ]
+        for trial in soup.trials
+    ]
+    kept = sum(trial.kept for trial in soup.trials)
+    title = f"Mean of {kept} of {len(rows)} models, by {soup.best_by} on dev rows"
+    return table(title, ["model", "its score", "mean with it", ""], rows)
 
 
 def check_text(report: Report) -> str:

@@ -42,6 +42,9 @@ class TrainSettings(Settings):
             number of steps.
         max_steps: Upper limit for the steps of the run.
         lr: Learning rate of the encoder.
+        layer_decay: Ratio of the learning rates of an encoder layer and the layer above it, above 0 and up to 1 (one rate
+            for all): layer l of L has the rate ``lr * layer_decay ** (L - l)``, the embeddings ``lr * layer_decay ** L``,
+            top layer and pooler `lr`. See `swissbert.training.optim.layer_factors`.
         head_lr: Learning rate of heads. Left out it is `lr`, or ten times the rate that is chosen where `lr` is left out.
         heads_first: Number of steps at the beginning in which only heads learn: the encoder keeps its parameters and runs
             without dropout. Methods that need the losses of all tasks or their gradients begin after these steps; until
@@ -80,6 +83,7 @@ class TrainSettings(Settings):
     epoch_ends: Literal["shortest", "longest"] | Count = "shortest"
     max_steps: Count | None = None
     lr: Rate = 1e-5
+    layer_decay: Rate = 1.0
     head_lr: Rate | None = None
     heads_first: int = Field(default=0, ge=0, le=10**9, strict=True)
     weight_decay: Probability = 0.0

@@ -31,7 +31,7 @@ from swissbert.data.source_files import file_name, label_files, split_files
 from swissbert.data.splits import Source
 from swissbert.data.tokens import Tokenizer, TokenTable
 from swissbert.errors import SwissbertError
-from swissbert.exclusive import discard, is_own
+from swissbert.exclusive import discard_as, is_own
 from swissbert.files import make_folder, settle, sync_folder, temporary_folder
 from swissbert.kinds import KINDS
 from swissbert.reading import read_object, sha256
@@ -304,7 +304,5 @@ def _make_private(folder: Path) -> None:
 
 
 def _delete(entry: Path) -> None:
-    """Delete an entry, which is renamed first, so that no part of it is ever left under its name."""
-    gone = entry.with_name(f"{NEW}{os.urandom(8).hex()}")
-    entry.rename(gone)
-    discard(gone)
+    """Delete an entry."""
+    discard_as(entry, entry.with_name(f"{NEW}{os.urandom(8).hex()}"))

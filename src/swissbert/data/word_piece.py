@@ -8,7 +8,7 @@ from typing import Any
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-from swissbert.errors import SwissbertError, clipped
+from swissbert.errors import LONGEST_QUOTE, SwissbertError, clipped
 
 NORMALIZER = {
     "lowercase": "do_lower_case",
@@ -63,7 +63,7 @@ def engine_errors(where: object) -> Iterator[None]:
     except BaseException as error:
         if type(error) is not Exception and type(error).__name__ != "PanicException":
             raise
-        raise SwissbertError(f"{where}: the tokenizer failed ({clipped(str(error), 200)})") from error
+        raise SwissbertError(f"{where}: the tokenizer failed ({clipped(str(error), LONGEST_QUOTE)})") from error
 
 
 def word_piece(vocabulary: dict[str, int], special: Mapping[str, str], options: Mapping[str, bool]) -> Tokenizer:

@@ -8,7 +8,7 @@ from typing import Any
 from swissbert.encoder.activations import ACTIVATIONS
 from swissbert.encoder.bert import BertConfig
 from swissbert.encoder.weights import other_formats
-from swissbert.errors import SwissbertError, clipped, nearest
+from swissbert.errors import LONGEST_QUOTE, SwissbertError, clipped, nearest
 from swissbert.reading import regular_bytes
 
 NAMES = ("config.json", "bert_config.json")
@@ -53,7 +53,7 @@ def parse_config(text: str, where: str) -> BertConfig:
     try:
         table = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise SwissbertError(f"{where}: not valid JSON ({clipped(str(error), 200)})") from error
+        raise SwissbertError(f"{where}: not valid JSON ({clipped(str(error), LONGEST_QUOTE)})") from error
     if not isinstance(table, dict):
         raise SwissbertError(f"{where}: a JSON object with the sizes of a BERT is expected")
     if (kind := table.get("model_type", "bert")) != "bert":

@@ -11,9 +11,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from swissbert.errors import SwissbertError, clipped
+from swissbert.errors import LONGEST_QUOTE, SwissbertError, clipped
 from swissbert.reading import open_regular, read_object
 from swissbert.settings import shown
+from swissbert.wording import one_line
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -100,7 +101,9 @@ def _damage(file: Path) -> Iterator[None]:
     try:
         yield
     except (SafetensorError, OSError) as error:
-        raise SwissbertError(f"{file}: not a readable safetensors file ({clipped(str(error), 200)})") from error
+        raise SwissbertError(
+            f"{file}: not a readable safetensors file ({clipped(str(error), LONGEST_QUOTE)})"
+        ) from error
 
 
 def _opened(file: Path, stack: ExitStack) -> Any:
@@ -154,14 +157,15 @@ def open_weights(folder: Path) -> Iterator[Weights]:
             except (SafetensorError, OSError) as error:
                 if _is_pointer(shard):
                     raise SwissbertError(
-                        f"{shard}: a pointer of Git LFS and not the weights themselves; `git lfs pull` downloads them"
+                        f"{one_line(str(shard))}: a pointer of Git LFS and not the weights themselves; `git lfs pull` downloads them"
                     ) from error
                 raise SwissbertError(
-                    f"{shard}: not a readable safetensors file ({clipped(str(error), 200)})"
+                    f"{one_line(str(shard))}: not a readable safetensors file ({clipped(str(error), LONGEST_QUOTE)})"
                 ) from error
             if names is not None and (lacking := sorted(set(names) - set(held))):
                 raise SwissbertError(
-                    f"{shard}: {file.name} promises the tensor {clipped(lacking[0], 100)}, which is not in this file"
+                    f"{one_line(str(shard))}: {file.name} promises the tensor {one_line(clipped(lacking[0], 100))}, which is "
+                    "not in this file"
                 )
             parts |= dict.fromkeys(held if names is None else names, opened)
         with _damage(file):
@@ -184,12 +188,15 @@ def shards(index: Path) -> dict[Path, list[str]]:
     for name, file in table.items():
         if not isinstance(file, str) or Path(file).name != file or "\\" in file or file in ("", ".", ".."):
             raise SwissbertError(
-                f"{index}: the file of the tensor {clipped(name, 100)} is {shown(file)}, but it must lie in the same folder"
+                f"{index}: the file of the tensor {one_line(clipped(name, 100))} is {shown(file)}, but it must lie in the "
+                "same folder"
             )
         result.setdefault(index.parent / file, []).append(name)
     for path in result:
         if not os.path.isfile(path):  # unlike Path.is_file, False for names that no file system takes
-            raise SwissbertError(f"{path}: no such file, but {index.name} lists it; download or copy it again")
+            raise SwissbertError(
+                f"{one_line(str(path))}: no such file, but {index.name} lists it; download or copy it again"
+            )
     return result
 
 

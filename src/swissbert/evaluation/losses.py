@@ -10,7 +10,7 @@ from swissbert.model.heads.base import Head
 
 
 def dev_loss(head: Head, data: TaskData, logits: Array) -> float:
-    """Return the mean loss of rows; class weights of the task and label smoothing count, weights of rows do not.
+    """Return the mean loss of rows; class weights of the task and smoothing of targets count, weights of rows do not.
 
     Args:
         head: The head of the task.

@@ -8,12 +8,13 @@ from swissbert.config import RunConfig
 from swissbert.data.dataset import TaskData
 from swissbert.data.tokens import Tokenizer
 from swissbert.display import Display
-from swissbert.model_folder.layout import CHECKPOINTS, RUN_RECORD
+from swissbert.model_folder.layout import CHECKPOINTS
 from swissbert.training.loop import train
 from swissbert.training.plan import plan_steps
 from swissbert.training.preparation import fingerprints, load_splits, prepare
+from swissbert.training.record import recorded_rows
 from swissbert.training.resume import check_settings
-from swissbert.training.state import checkpoints, recorded_rows
+from swissbert.training.state import checkpoints
 
 TIMED_STEPS = 2
 """Steps that are timed, after one for warm-up."""
@@ -124,5 +125,5 @@ def train_run(config: RunConfig, folder: Path, display: Display) -> TrainedRun:
         progress.best_step,
         progress.tokens,
         progress.seconds,
-        recorded_rows(folder / RUN_RECORD),
+        recorded_rows(folder),
     )

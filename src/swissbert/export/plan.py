@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from swissbert.errors import SwissbertError
-from swissbert.files import need_name, only_writer, write_folder, writing
+from swissbert.files import need_free, only_writer, write_folder
 from swissbert.inference.model import Model
 from swissbert.model_folder import layout
 from swissbert.tasks import Task
@@ -55,21 +55,8 @@ def write_new_folder(out: Path, fill: Callable[[Path], None]) -> None:
         fill: Writes the contents into the folder it is given. If it raises, nothing is left behind.
 
     Raises:
-        SwissbertError: As `check_free`, or if the folder cannot be written.
+        SwissbertError: As `swissbert.files.need_free`, or if the folder cannot be written.
     """
     with only_writer(out, creates_parents=True):
-        check_free(out)
+        need_free(out, "export")
         write_folder(out, fill)
-
-
-def check_free(out: Path) -> None:
-    """Check that a folder can be created at `out`; an empty one may exist.
-
-    Raises:
-        SwissbertError: If `out` has no name of its own (as ``.``), or exists and is not an empty folder.
-    """
-    need_name(out, "export")
-    with writing(out):
-        taken = out.is_symlink() or (out.exists() and (not out.is_dir() or any(out.iterdir())))
-    if taken:
-        raise SwissbertError(f"{out}: already exists and is not an empty folder; choose another one")

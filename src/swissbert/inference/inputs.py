@@ -3,6 +3,8 @@
 import errno
 import io
 import os
+import re
+import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -39,8 +41,10 @@ Text = str | tuple[str, str]
 """One input: a text, or a pair of texts for a task of pairs."""
 STDIN = "-"
 """Name that stands for standard input."""
+PIPE = re.compile(r"/dev/fd/([0-9]{1,9})|/proc/self/fd/([0-9]{1,9})")
+"""Paths that a shell gives for process substitution, ``--input <(command)``."""
 START_BYTES = 2**13
-"""Bytes of standard input that are looked at to recognise its format."""
+"""Bytes of a pipe that are looked at to recognise its format."""
 CELL_MARKS = ',;|"'
 """If the second line has none of these, a first line that has one is a text, and no header."""
 
@@ -59,6 +63,21 @@ def rows_of(texts: Iterable[Any], task: Task) -> Iterator[Row]:
             raise SwissbertError(f"input {number}: task '{task.name}' takes {takes}, not {item!r}"[:300])
         check_input(parts, number)
         yield Row(number, str(number), parts[0].strip(), parts[1].strip() if task.is_pair else None, None)
+
+
+def is_stream(source: str) -> bool:
+    """Whether an input is standard input or a pipe of the shell, which can be read once only."""
+    return source == STDIN or _pipe(source) is not None
+
+
+def _pipe(source: str) -> int | None:
+    """Return the file descriptor of a pipe of the shell; None for any other path."""
+    match = PIPE.fullmatch(source)
+    number = int(match[1] or match[2]) if match else -1
+    try:
+        return number if match and stat.S_ISFIFO(os.fstat(number).st_mode) else None
+    except (OSError, OverflowError):
+        return None
 
 
 def check_input(texts: Sequence[str], number: int) -> None:
@@ -113,7 +132,7 @@ def open_inputs(
     A file with columns has those of a task, or ``text`` and ``text_pair``, and perhaps its id column, or ``id``.
 
     Args:
-        source: Path of a file, or ``-`` for standard input.
+        source: Path of a file, or ``-`` for standard input. A pipe of the shell, ``/dev/fd/N``, is read as standard input.
         tasks: The tasks.
         format: A format or its name; ``auto`` is plain text for standard input, unless its first line has the columns of
             a task, else see `input_format`. Options of reading are those that the first task declares.
@@ -128,18 +147,19 @@ def open_inputs(
     """
     where = "standard input" if source == STDIN else source
     first = tasks[0]
-    data = _stdin_bytes() if source == STDIN and stdin is None else None
+    data = _stream_bytes(source) if stdin is None else None
+    streams = source == STDIN or data is not None
     try:
         options = _options(tasks, columns, on_note)
-        if source == STDIN:
-            chosen = _stdin_format(format, first, options, data)
+        if streams:
+            chosen = _stream_format(where, format, first, options, data)
         else:
             chosen = input_format(Path(source), first, format, on_note, options)
         if not chosen.has_columns:
             has_pairs = all(task.is_pair for task in tasks)
             options = replace(options, text="text", text_pair="text_pair" if has_pairs else None)
-        if source == STDIN:
-            raw = _read_stdin(options, chosen, data or stdin)
+        if streams:
+            raw = _read_stream(where, options, chosen, data or stdin)
         else:
             raw = read_cells(Path(source), chosen, options, on_open)
         if chosen.has_columns:
@@ -163,8 +183,10 @@ def _options(tasks: Sequence[Task], columns: InputColumns, on_note: OnNote = ign
     return replace(tasks[0].read_options, texts=tuple(dict.fromkeys(texts)), columns=tuple(expected), on_note=on_note)
 
 
-def _stdin_format(format: Format | str, task: Task, options: ReadOptions, data: io.BufferedReader | None) -> Format:
-    """Return the format of standard input: the one that is named, else plain text unless the first line names columns.
+def _stream_format(
+    where: str, format: Format | str, task: Task, options: ReadOptions, data: io.BufferedReader | None
+) -> Format:
+    """Return the format of standard input or a pipe: the one that is named, else plain text unless the first line names columns.
 
     What the other end of the pipe has written so far is looked at and stays there to be read.
     """
@@ -184,28 +206,36 @@ def _stdin_format(format: Format | str, task: Task, options: ReadOptions, data: 
     has_cells, next_has = (any(mark in line for mark in CELL_MARKS) for line in (first, second))
     if table is None or (table.name == "csv" and second and has_cells and not next_has):
         return FORMATS["text"]
-    options.on_note(f"standard input: read as {table.name}, by its first line; format text reads a text on each line")
+    options.on_note(f"{where}: read as {table.name}, by its first line; format text reads a text on each line")
     return table
 
 
-def _stdin_bytes() -> io.BufferedReader:
-    """Return standard input as bytes, whatever the locale, so that bytes of another encoding are bad rows and no error."""
+def _stream_bytes(source: str) -> io.BufferedReader | None:
+    """Return standard input or a pipe as bytes, whatever the locale, so that another encoding gives bad rows and no error.
+
+    None for a file.
+    """
+    number = _pipe(source)
+    if number is not None:
+        return open(number, "rb", closefd=False)
+    if source != STDIN:
+        return None
     if sys.stdin is None:
         raise SwissbertError("standard input: it is closed, so there is nothing to read")
     raw = sys.stdin.buffer
     return raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(cast(Any, raw))
 
 
-def _read_stdin(
-    options: ReadOptions, chosen: Format, stdin: TextIO | io.BufferedReader | None
+def _read_stream(
+    where: str, options: ReadOptions, chosen: Format, stream: TextIO | io.BufferedReader | None
 ) -> Iterator[NumberedCells]:
-    """Read standard input, or what stands for it."""
-    if not isinstance(chosen, TextFormat) or stdin is None:
-        return read_cells(Path("/dev/stdin"), chosen, options)
-    if isinstance(stdin, io.BufferedReader):
-        rows = chosen.read(stdin, "standard input", options)
+    """Read standard input, what stands for it, or a pipe."""
+    if not isinstance(chosen, TextFormat) or stream is None:
+        return read_cells(Path("/dev/stdin") if where == "standard input" else Path(where), chosen, options)
+    if isinstance(stream, io.BufferedReader):
+        rows = chosen.read(stream, where, options)
     else:
-        rows = chosen.parse(stdin, "standard input", options)
+        rows = chosen.parse(stream, where, options)
     return with_nested(rows, options.columns)
 
 

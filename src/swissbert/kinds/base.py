@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from swissbert.kinds.answer import Answer
+from swissbert.kinds.ordinal_targets import LARGEST, SMALLEST
 from swissbert.metrics import metrics_of
 from swissbert.wording import shortened
 
@@ -77,6 +78,8 @@ class Kind(ABC):
     """Whether a task may have ``class_weights``."""
     takes_smoothing: ClassVar[bool] = False
     """Whether a task may have ``label_smoothing``."""
+    takes_ordinal_smoothing: ClassVar[bool] = False
+    """Whether a task may have ``ordinal_smoothing``."""
 
     def __eq__(self, other: object) -> bool:
         """Kinds are equal if they are of the same class, so that copied or unpickled tasks stay equal."""
@@ -339,7 +342,7 @@ def bernoulli_divergence(logits: "Tensor", others: "Tensor") -> "Tensor":
 
 
 def check_weighting(kind: Kind, task: "Task") -> None:
-    """Check ``class_weights``, ``label_smoothing``, ``stratify`` and ``columns.weight`` of a declaration.
+    """Check ``class_weights``, ``label_smoothing``, ``ordinal_smoothing``, ``stratify`` and ``columns.weight`` of a declaration.
 
     Raises:
         ValueError: Names the key, the value and what is allowed.
@@ -349,6 +352,8 @@ def check_weighting(kind: Kind, task: "Task") -> None:
         raise ValueError(f"class_weights is given, but a {kind.name} task has no classes to weight")
     if task.label_smoothing and not (kind.takes_smoothing and kind.has_row_losses):
         raise ValueError(f"label_smoothing is {task.label_smoothing:g}, but a {kind.name} task takes none")
+    if task.ordinal_smoothing:
+        _check_ordinal(kind, task)
     if task.stratify and not kind.can_stratify(task):
         raise ValueError(f"stratify is true, but rows of a {kind.name} task do not have one label each")
     if (given is not None or column is not None) and not kind.has_row_losses:
@@ -372,6 +377,24 @@ def check_weighting(kind: Kind, task: "Task") -> None:
         and not any(given.values() if isinstance(given, dict) else given)
     ):
         raise ValueError("class_weights are all 0, but at least one must be greater")
+
+
+def _check_ordinal(kind: Kind, task: "Task") -> None:
+    """Check ``ordinal_smoothing`` of a declaration that has it; raise ValueError as `check_weighting`."""
+    value = f"ordinal_smoothing is {task.ordinal_smoothing:g}"
+    if not (kind.takes_ordinal_smoothing and kind.has_row_losses):
+        raise ValueError(
+            f"{value}, but a task of kind {kind.name} takes none; it is for more than two classes that are ordered"
+        )
+    if not SMALLEST <= task.ordinal_smoothing <= LARGEST:
+        raise ValueError(f"{value}, but it is 0 (off) or from {SMALLEST:g} to {LARGEST:g}")
+    if task.label_smoothing:
+        raise ValueError(
+            f"{value} and label_smoothing is {task.label_smoothing:g}, which exclude each other: both spread the targets, "
+            "the one by the order of the labels and the other evenly"
+        )
+    if not task.labels:
+        raise ValueError(f"{value}, which needs labels, given in their order")
 
 
 def count_classes(labels: Array, decisions: Array, classes: int) -> list[list[int]]:

@@ -22,6 +22,7 @@ class Binary(Classification):
     name = "binary"
     losses = ("binary_cross_entropy",)
     takes_threshold = True
+    takes_ordinal_smoothing = False  # of two classes it is label_smoothing
 
     def _check_labels(self, labels: Sequence[str]) -> None:
         if len(labels) != 2:

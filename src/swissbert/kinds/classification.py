@@ -9,6 +9,7 @@ from swissbert.kinds.answer import Answer
 from swissbert.kinds.base import Array, HFHead, Kind, Label, count_classes, logistic_answers
 from swissbert.kinds.class_names import class_number, other_spelling
 from swissbert.kinds.label_names import names_in, sorted_names
+from swissbert.kinds.ordinal_targets import ordinal_targets
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,6 +24,7 @@ class Classification(Kind):
     losses = ("cross_entropy",)
     takes_class_weights = True
     takes_smoothing = True
+    takes_ordinal_smoothing = True
 
     def infer(self, task: "Task", cells: Iterable[object]) -> dict[str, Any]:
         """The different names, sorted."""
@@ -46,16 +48,16 @@ class Classification(Kind):
         return (pair,) if pair else ()
 
     def loss(self, task: "Task", logits: "Tensor", labels: "Tensor") -> "Tensor":
-        """Cross-entropy, with ``label_smoothing`` as in torch."""
+        """Cross-entropy, with ``label_smoothing`` as in torch or ``ordinal_smoothing``."""
         import torch.nn.functional as F
 
-        return F.cross_entropy(logits, labels.long(), label_smoothing=task.label_smoothing)
+        return F.cross_entropy(logits, _targets(task, labels), label_smoothing=task.label_smoothing)
 
     def row_losses(self, task: "Task", logits: "Tensor", labels: "Tensor") -> "Tensor":
         """Cross-entropy of each row, ``[B]``."""
         import torch.nn.functional as F
 
-        return F.cross_entropy(logits, labels.long(), reduction="none", label_smoothing=task.label_smoothing)
+        return F.cross_entropy(logits, _targets(task, labels), reduction="none", label_smoothing=task.label_smoothing)
 
     def divergence(self, task: "Task", logits: "Tensor", others: "Tensor") -> "Tensor":
         """Symmetric Kullback-Leibler divergence of both distributions, KL(p, q) + KL(q, p), the mean over rows."""
@@ -115,3 +117,10 @@ class Classification(Kind):
     def hf_head(self, task: "Task", weight: "Tensor", bias: "Tensor") -> HFHead | str:
         """The head as it is."""
         return HFHead(weight, bias, task.labels, "single_label_classification")
+
+
+def _targets(task: "Task", labels: "Tensor") -> "Tensor":
+    """Return class numbers ``[B]``, or with ``ordinal_smoothing`` the distributions ``[B, C]`` around them."""
+    if task.ordinal_smoothing:
+        return ordinal_targets(labels, len(task.labels), task.ordinal_smoothing)
+    return labels.long()

@@ -31,6 +31,17 @@ class StepView:
     step: int
     seed: int
 
+    @property
+    def needed_gram(self) -> Tensor:
+        """The Gram matrix `gram`, for a method whose ``needs`` is ``"gram"``.
+
+        Raises:
+            ValueError: If the step has none.
+        """
+        if self.gram is None:
+            raise ValueError("this step has no Gram matrix: a method that reads it has needs = 'gram'")
+        return self.gram
+
 
 class Balancer(nn.Module):
     """A method that balances tasks. A new method is a subclass in a file of `methods` and one line in `METHODS`.

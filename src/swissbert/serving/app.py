@@ -1,7 +1,6 @@
 """Assembly of the HTTP application: model, routes, page and request guard."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ from swissbert.inference.model import Model
 from swissbert.serving.api_errors import add_error_handlers
 from swissbert.serving.front import PREFIX, Front, public_prefix
 from swissbert.serving.guard import Guard
-from swissbert.serving.hosts import Hosts
+from swissbert.serving.hosts import ORIGIN, Hosts
 from swissbert.serving.routes import router
 from swissbert.serving.service import Service
 from swissbert.settings import shown
@@ -32,8 +31,6 @@ PAGE_FILES = {
 }
 DESCRIPTION = "/openapi.json"
 ROUTES = ("predict", "attention", "tasks", "limits", "livez", "readyz", "metrics")
-ORIGIN = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
-"""Origins as browsers send them: a scheme and a host, perhaps with a port."""
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -15,7 +15,8 @@ from swissbert.settings import shown
 NAME = re.compile(r"[A-Za-z0-9._-]{1,253}|\[?[0-9A-Fa-f:.]{2,45}\]?")
 """A host name or an IP address."""
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
-_ORIGIN = re.compile(rf"https?://{_HOST.pattern}")
+ORIGIN = re.compile(rf"https?://{_HOST.pattern}")
+"""An origin as browsers send it: a scheme and a host, perhaps with a port."""
 
 
 def is_loopback(host: str) -> bool:
@@ -80,7 +81,7 @@ class Hosts:
         origin = next((value.decode("latin-1").lower() for name, value in headers if name == b"origin"), None)
         if origin is None or origin in self.origins:
             return
-        found = _ORIGIN.fullmatch(origin)
+        found = ORIGIN.fullmatch(origin)
         is_own = found is not None and self._is_known(found[1])
         # a proxy may pass on another Host than the browser asked; the browser then says so itself
         if not is_own and (b"sec-fetch-site", b"same-origin") not in headers:

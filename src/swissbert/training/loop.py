@@ -14,7 +14,7 @@ from swissbert.errors import SwissbertError
 from swissbert.evaluation import Scores, evaluate
 from swissbert.files import locked, make_folder, recover, sweep, write_text, writing
 from swissbert.model.heads.base import Head
-from swissbert.model.multitask import MultitaskModel
+from swissbert.model.multitask import MultitaskModel, part_of
 from swissbert.model_folder import layout
 from swissbert.model_folder.description import FORMAT, Description, read_table
 from swissbert.model_folder.load import resolve_folder
@@ -32,6 +32,7 @@ from swissbert.training.fit import fit_heads
 from swissbert.training.interrupt import stop_signal
 from swissbert.training.loader import BatchLoader
 from swissbert.training.log import TENSORBOARD, MetricsLog, dev_entry, dev_line
+from swissbert.training.optim import layer_decay_line
 from swissbert.training.preparation import Data, Prepared, complete, in_memory, prepare, provenance
 from swissbert.training.record import read_record, run_of_checkpoint, write_record
 from swissbert.training.resume import (
@@ -145,10 +146,10 @@ def train(
             config = with_stored_data(config, out)
             need_locations(config, out, reads_files=_reads_files(config, data))
         config = complete(config, display, data)
-        if has_run:
-            config = with_stored_meaning(adopt_choices(config, stored_config(out, config)), out)
-        changes = check_settings(config, out, resume)
         record = read_record(out) if resume else None
+        if has_run:
+            config = with_stored_meaning(adopt_choices(config, stored_config(out, config, record)), out)
+        changes = check_settings(config, out, resume, record=record)
         if resume:
             set_aside_damaged(out / layout.CHECKPOINTS, display.say)
         step = (checkpoints(out / layout.CHECKPOINTS) or [0])[-1]
@@ -357,6 +358,9 @@ class Run:
             f"{train.batch_size} rows a batch), {prepared.hardware}"
             + (f", going on after step {self.progress.step}" if self.progress.step else "")
         )
+        parts = [part_of(name) for name, _ in self.network.encoder.named_parameters()]
+        if line := layer_decay_line(train, parts, learns=not self.config.encoder.freeze):
+            self._display.say(line)
         if self.is_complete and self.progress.step < self.total:
             self._display.say(
                 f"this run ended at step {self.progress.step}, after {self.progress.stale} evaluations without a new best; "

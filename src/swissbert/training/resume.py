@@ -17,7 +17,6 @@ from swissbert.older_settings import upgraded_task, upgraded_tasks, with_pooler
 from swissbert.setting_tables import apply_overrides, changed_settings, shown_change
 from swissbert.settings import read_toml, shown
 from swissbert.training.record import read_record
-from swissbert.training.state import read_run_record
 
 FREE = (
     "train.on_hardware_change",
@@ -52,18 +51,19 @@ class Changes:
     allowed: dict[str, tuple[Any, Any]] = field(default_factory=dict)
 
 
-def stored_config(out: Path, like: RunConfig | None = None) -> RunConfig:
+def stored_config(out: Path, like: RunConfig | None = None, record: Mapping[str, Any] | None = None) -> RunConfig:
     """Read the settings that a run was trained with so far: those in its record, whatever became of ``config.toml``.
 
     Args:
         out: The run folder.
         like: Settings with the kinds and formats from outside the package that the stored ones may name.
+        record: Contents of its ``run.json``, which is read if left out.
 
     Raises:
         SwissbertError: If it has none, or they are not settings of this version.
     """
-    edited, record = _stored_table(out), read_record(out) or {}
-    settings = record.get("settings")
+    record = record or read_record(out) or {}
+    edited, settings = _stored_table(out, record), record.get("settings")
     if isinstance(settings, dict):
         return _validated(_with_meaning(settings, record.get("format", 1)), out, like=like)
     return _validated(edited, out, like=like)
@@ -83,7 +83,7 @@ def resumable_config(out: Path, overrides: list[str] | None = None, data: str | 
     Raises:
         SwissbertError: If there are no such settings, or an override is not valid.
     """
-    table = _stored_table(out)
+    table = _stored_table(out, read_record(out) or {})
     _relocate(table, out)
     sources = apply_overrides(table, overrides or [])
     if data is not None:
@@ -92,10 +92,10 @@ def resumable_config(out: Path, overrides: list[str] | None = None, data: str | 
     return _validated(table, out, sources)
 
 
-def _stored_table(out: Path) -> dict[str, Any]:
-    """Read ``config.toml``, and convert settings of an earlier release to their meaning today."""
-    table, record = read_toml(_config_file(out)), out / layout.RUN_RECORD
-    version = read_run_record(record).get("format", 1) if record.is_file() else 1
+def _stored_table(out: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Read ``config.toml``, and convert settings of an earlier release, which its record tells, to their meaning today."""
+    table = read_toml(_config_file(out))
+    version = record.get("format", 1)
     if version == 1 and "tasks" in table:
         table["tasks"] = upgraded_tasks(table["tasks"])
     return _with_meaning(table, version)
@@ -159,8 +159,7 @@ def _validated(
     except SwissbertError as error:
         if not str(error).startswith(where):
             raise
-        record = out / layout.RUN_RECORD
-        version = read_run_record(record).get("swissbert") if record.exists() else None
+        version = (read_record(out) or {}).get("swissbert")
         writer = f"swissbert {version}" if version else "another version of swissbert"
         raise SwissbertError(
             f"{error}; this run was written by {writer} or edited: resume it with that version, or start a new run in "
@@ -182,7 +181,14 @@ def _relocate(table: dict[str, Any], out: Path) -> None:
             table["data"]["dir"] = str(folder)
 
 
-def check_settings(config: RunConfig, out: Path, resume: bool, *, may_change: bool = True) -> Changes:
+def check_settings(
+    config: RunConfig,
+    out: Path,
+    resume: bool,
+    *,
+    may_change: bool = True,
+    record: Mapping[str, Any] | None = None,
+) -> Changes:
     """Compare the settings of a run with those in its folder.
 
     Args:
@@ -190,6 +196,7 @@ def check_settings(config: RunConfig, out: Path, resume: bool, *, may_change: bo
         out: The run folder, which need not exist.
         resume: Whether the run is resumed.
         may_change: Whether it may become longer.
+        record: Contents of its ``run.json``, which is read if left out.
 
     Returns:
         What changes.
@@ -207,7 +214,7 @@ def check_settings(config: RunConfig, out: Path, resume: bool, *, may_change: bo
         return Changes()
     if not resume:
         raise SwissbertError(f"{out}: holds a run already; resume it, or choose another folder", argument="resume")
-    stored = stored_config(out, config)
+    stored = stored_config(out, config, record)
     differing = {
         key: values for key, values in changed_settings(stored, config).items() if not _is_unused(key, stored, config)
     }

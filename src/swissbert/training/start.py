@@ -18,9 +18,8 @@ from swissbert.mtl.balancing import Balancer, class_name
 from swissbert.training.code_fingerprint import code_fingerprints
 from swissbert.training.conditions import Comparison, compare, last_conditions, parts
 from swissbert.training.preparation import Prepared, provenance
-from swissbert.training.record import write_record
+from swissbert.training.record import RUN_FORMAT, write_record
 from swissbert.training.resume import Changes
-from swissbert.training.state import RUN_FORMAT
 
 
 def kept_hardware(train: TrainSettings, record: Mapping[str, Any], step: int) -> Hardware:

@@ -17,17 +17,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from swissbert.checksums import KEY, DamagedError, check_files, check_own, checksum, recorded, sealed, unsealed, warn
+from swissbert.checksums import KEY, check_files, check_own, checksum, recorded, sealed, unsealed, warn
 from swissbert.errors import SwissbertError
 from swissbert.files import remove_folder, write_folder
 from swissbert.model_folder import layout
 from swissbert.reading import read_object
 from swissbert.settings import shown
-
-RUN_FORMAT = 3
-"""Version of what ``run.json`` means. Runs of version 1, which have no ``format``, leave out the last batches of an epoch
-that are fewer than ``train.accumulation`` rounds. Runs of versions 1 and 2 read the pooler where they name no
-``model.pooling``."""
 
 
 @dataclass(frozen=True)
@@ -231,36 +226,3 @@ def check_log(run: Path) -> None:
         progress = _progress(unsealed(folder / f"step-{step}" / layout.CHECKPOINT_PROGRESS), step)
         if progress.log_checksum is not None and checksum(log, progress.log_bytes) != progress.log_checksum:
             warn(f"{log}: is not as it was when step {step} was saved, so what is read from it may be wrong")
-
-
-def read_run_record(path: Path) -> dict[str, Any]:
-    """Read ``run.json``.
-
-    Raises:
-        SwissbertError: If it cannot be read, was damaged, has no table of rows, or is of a later version.
-    """
-    advice = "remove it to resume without checking that the rows are unchanged"
-    try:
-        table = unsealed(path)
-    except DamagedError as error:
-        raise SwissbertError(
-            f"{path}: was changed since it was written (its checksum is not that of its contents); put the earlier file "
-            "back, or remove it to resume without comparing anything with how the run began"
-        ) from error
-    except SwissbertError as error:
-        raise SwissbertError(f"{str(error).partition(';')[0]}; {advice}") from error
-    if not isinstance(table.get("rows"), dict):
-        raise SwissbertError(f"{path}: cannot be read (it has no table of rows); {advice}")
-    version = table.get("format", 1)
-    if type(version) is not int or version not in range(1, RUN_FORMAT + 1):
-        raise SwissbertError(
-            f"{path}: its format is {shown(version)}, and this version of swissbert reads formats up to {RUN_FORMAT}; "
-            f"resume the run with the version that wrote it (swissbert {table.get('swissbert', 'unknown')}), or start a "
-            "new run in another folder"
-        )
-    return table
-
-
-def recorded_rows(path: Path) -> dict[str, str]:
-    """Return the checksums of the rows that a run began with, from its ``run.json``; errors as `read_run_record`."""
-    return {str(name): str(value) for name, value in read_run_record(path)["rows"].items()}

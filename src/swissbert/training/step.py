@@ -15,7 +15,7 @@ from swissbert.config import LossSettings, RegularisationSettings, TrainSettings
 from swissbert.data.batches import PackedBatch
 from swissbert.device import Hardware
 from swissbert.errors import SwissbertError
-from swissbert.model.multitask import MultitaskModel
+from swissbert.model.multitask import MultitaskModel, part_of
 from swissbert.mtl.balancing import Balancers, StepView, checked_coefficients
 from swissbert.mtl.gradients import TaskGradients
 from swissbert.mtl.gram import conflicts, pair_cosines, weighted_gram
@@ -122,6 +122,7 @@ class TrainingStep:
             nn.ModuleDict(methods).parameters(),
             train,
             loss,
+            parts=[part_of(name) for name, _ in network.encoder.named_parameters()],
         )
         self._gradients = self._task_gradients()
 

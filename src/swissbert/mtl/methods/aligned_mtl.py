@@ -14,8 +14,7 @@ class AlignedMTL(Balancer):
 
     def coefficients(self, step: StepView) -> Tensor:
         """Return `aligned`."""
-        assert step.gram is not None, "a method that needs the Gram matrix has it"
-        return on_nonzero(step.gram, aligned)
+        return on_nonzero(step.needed_gram, aligned)
 
 
 def aligned(norms: Tensor, cosines: Tensor) -> Tensor:

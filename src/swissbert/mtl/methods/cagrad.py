@@ -33,8 +33,7 @@ class CAGrad(Balancer):
 
     def coefficients(self, step: StepView) -> Tensor:
         """Return 1 + T·c·(‖g₀‖ / ‖g_w‖)·w for the weights w of the worst case."""
-        assert step.gram is not None, "a method that needs the Gram matrix has it"
-        return on_nonzero(step.gram, lambda norms, cosines: conflict_averse(norms, cosines, self.c))
+        return on_nonzero(step.needed_gram, lambda norms, cosines: conflict_averse(norms, cosines, self.c))
 
 
 def conflict_averse(norms: Tensor, cosines: Tensor, c: float) -> Tensor:

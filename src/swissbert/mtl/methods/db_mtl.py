@@ -18,7 +18,6 @@ class DBMTL(Balancer):
 
     def coefficients(self, step: StepView) -> Tensor:
         """Return maxⱼ(‖gⱼ‖ / Lⱼ) / ‖gᵢ‖; 1 for a zero gradient."""
-        assert step.gram is not None, "a method that needs the Gram matrix has it"
-        norms, _ = normalised(step.gram)
+        norms, _ = normalised(step.needed_gram)
         longest = (norms / step.losses.clamp(min=1e-150)).max()
         return torch.where(norms > 0, longest / norms, 1.0)

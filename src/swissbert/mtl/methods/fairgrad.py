@@ -27,8 +27,7 @@ class FairGrad(Balancer):
 
     def coefficients(self, step: StepView) -> Tensor:
         """Return the solution, scaled so that it sums to the number of tasks."""
-        assert step.gram is not None, "a method that needs the Gram matrix has it"
-        return on_nonzero(step.gram, lambda norms, cosines: fair(norms, cosines, self.alpha))
+        return on_nonzero(step.needed_gram, lambda norms, cosines: fair(norms, cosines, self.alpha))
 
 
 class Nash(FairGrad):

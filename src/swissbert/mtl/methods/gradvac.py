@@ -29,8 +29,7 @@ class GradVac(Balancer):
 
     def coefficients(self, step: StepView) -> Tensor:
         """Return the factors of the sum of the corrected gradients, and update the running means."""
-        assert step.gram is not None, "a method that needs the Gram matrix has it"
-        norms, cosines = normalised(step.gram)
+        norms, cosines = normalised(step.needed_gram)
         places = [self.tasks.index(task) for task in step.tasks]
         orders = random_orders(len(norms), [step.seed, step.step])
         update = torch.zeros_like(norms)  # in multiples of gₖ/‖gₖ‖

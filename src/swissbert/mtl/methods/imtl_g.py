@@ -14,8 +14,7 @@ class IMTLG(Balancer):
 
     def coefficients(self, step: StepView) -> Tensor:
         """Return factors that sum to the number of tasks; all 1 where no combination has equal projections."""
-        assert step.gram is not None, "a method that needs the Gram matrix has it"
-        return on_nonzero(step.gram, equal_projections)
+        return on_nonzero(step.needed_gram, equal_projections)
 
 
 def equal_projections(norms: Tensor, cosines: Tensor) -> Tensor:

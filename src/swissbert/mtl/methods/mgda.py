@@ -16,8 +16,7 @@ class MGDA(Balancer):
 
     def coefficients(self, step: StepView) -> Tensor:
         """Return the factors of the shortest convex combination, times the number of tasks."""
-        assert step.gram is not None, "a method that needs the Gram matrix has it"
-        return on_nonzero(step.gram, shortest)
+        return on_nonzero(step.needed_gram, shortest)
 
 
 def shortest(norms: Tensor, cosines: Tensor) -> Tensor:

@@ -18,8 +18,7 @@ class PCGrad(Balancer):
 
     def coefficients(self, step: StepView) -> Tensor:
         """Return `pcgrad_coefficients` for orders that the seed of the run and the number of the step determine."""
-        assert step.gram is not None, "a method that needs the Gram matrix has it"
-        return pcgrad_coefficients(step.gram, random_orders(len(step.tasks), [step.seed, step.step]))
+        return pcgrad_coefficients(step.needed_gram, random_orders(len(step.tasks), [step.seed, step.step]))
 
 
 def random_orders(tasks: int, seed: Sequence[int]) -> list[list[int]]:

@@ -21,8 +21,7 @@ class UPGrad(Balancer):
 
     def coefficients(self, step: StepView) -> Tensor:
         """Return `unconflicting`; each factor is at least 1."""
-        assert step.gram is not None, "a method that needs the Gram matrix has it"
-        return on_nonzero(step.gram, unconflicting)
+        return on_nonzero(step.needed_gram, unconflicting)
 
 
 def unconflicting(norms: Tensor, cosines: Tensor) -> Tensor:

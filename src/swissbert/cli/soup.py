@@ -1,0 +1,35 @@
+"""The command ``soup``: average the weights of models greedily."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from swissbert.cli.program import DataOption, JsonOption
+
+
+def soup(
+    models: Annotated[
+        list[str],
+        typer.Argument(metavar="MODEL...", help="Run folders, model folders or hub ids: two or more of one start."),
+    ],
+    out: Annotated[Path, typer.Option(help="Model folder to create.")],
+    data: DataOption = None,
+    best_by: Annotated[
+        str | None,
+        typer.Option(metavar="SCORE", help="The score on dev rows that decides; that of the runs if not given."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Average the weights of models that began with the same weights.
+
+    Models are tried from the highest score on dev rows to the lowest, and each is kept if the score of the mean does not
+    fall (greedy soup, Wortsman et al., 2022). The result is one model of the same size.
+    """
+    from swissbert.cli.tables import soup_table
+    from swissbert.display import Display
+    from swissbert.training.soup import soup as make_soup
+
+    result = make_soup(models, out, data, best_by=best_by, display=Display())
+    print(json.dumps(result.as_json()) if as_json else f"{soup_table(result)}\n\n{result.model}")

@@ -1,0 +1,57 @@
+"""Scores of a network on dev rows, and its thresholds, while a soup is made."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from swissbert.data.dataset import TaskData, load_split
+from swissbert.display import Display
+from swissbert.errors import SwissbertError
+from swissbert.evaluation import Scores, evaluate
+from swissbert.inference.model import Model
+from swissbert.model.multitask import MultitaskModel
+from swissbert.model_folder.load import Stored
+from swissbert.training.fit import ROWS, fit_heads
+
+
+class Judge:
+    """Scores a network on the dev rows of all tasks, and fits its thresholds on train rows.
+
+    Args:
+        model: The model whose tasks and tokenizer are used.
+        network: The network that is scored.
+        directory: Directory with the tasks' files.
+        best_by: The score that decides.
+        loss_scale: Factors of the losses if they decide; else None.
+        display: Receives a line if there are no train rows to fit thresholds on.
+    """
+
+    def __init__(
+        self,
+        model: Stored,
+        network: MultitaskModel,
+        directory: Path | None,
+        best_by: str,
+        loss_scale: Mapping[str, float] | None,
+        display: Display,
+    ) -> None:
+        self.best_by, self._network, self._loss_scale = best_by, network, loss_scale
+        reader = Model(network, model.tokenizer, model.description, model.folder)
+        self._dev = list(reader.labelled_splits("dev", directory))
+        self._train: dict[str, TaskData] = {}
+        for task in model.description.tasks:
+            if not network.head(task.name).can_fit:
+                continue
+            try:
+                options = reader.token_options(task)
+                rows = load_split(task, "train", directory, model.tokenizer, **options, limit=ROWS)
+                self._train[task.name] = rows.labelled()
+            except SwissbertError as error:
+                display.say(f"thresholds of {task.name} are the means of the models', not fitted anew: {error}")
+
+    def fit(self) -> None:
+        """Fit thresholds of the network."""
+        fit_heads(self._network, self._train)
+
+    def scores(self) -> Scores:
+        """Score the network as it is."""
+        return evaluate(self._network, self._dev, loss_scale=self._loss_scale)
