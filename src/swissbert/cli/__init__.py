@@ -19,6 +19,7 @@ from swissbert.cli import (
     reproduce,
     serve,
     submit,
+    synthesise,
     train,
 )
 from swissbert.cli.program import app, data_app, main
@@ -37,6 +38,7 @@ for command in (  # in the order of --help
     export.export,
     convert.convert,
     push.push,
+    synthesise.synthesise,
     reproduce.reproduce,
     recipes.recipes,
     env.env,

@@ -20,6 +20,8 @@ WHAT_SHOULD = re.compile(
     r"((?:What|Where|When|Who|Which \w+)(?: \w+)? should (?:I|we|you|one|people|they|someone)) (?!be\b)"
 )
 UNSUITABLE = {
+    "unable",
+    "impossible",
     "so",
     "still",
     "even",

@@ -20,31 +20,46 @@ CLAUSE = re.compile(
 """A clause with a subject and a verb."""
 LOWERED = word_set("It This That The There His Her Its Their He She They You We A An")
 """First words that are no names."""
-NEGATIVE_VERB = re.compile(r"\b(do|does|did|is|are|was|were|have|has|had|could|should|would|need|must) n't\b")
-FULL_NEGATION = re.compile(
-    r"\b(do|does|did|is|are|was|were|have|has|had|could|should|would) not\b(?! only| just| merely)"
+VERBS = "do|does|did|is|are|was|were|have|has|had|could|should|would"
+SHORT_NEGATION = re.compile(rf"\b({VERBS}) ?n['’]t\b")
+FULL_NEGATION = re.compile(rf"\b({VERBS}) not\b(?! only| just| merely)")
+IRREGULAR = ((re.compile(r"\bca ?n['’]t\b"), "can not"), (re.compile(r"\bwo ?n['’]t\b"), "will not"))
+"""Short forms whose verb has another form, with the full ones."""
+INVERTED = re.compile(
+    rf"(?:^|[.;:,] )(?:{VERBS}|ca|wo) ?n['’]t (?:it|he|she|you|they|we|this|that|the)\b", re.IGNORECASE
 )
+"""A negated verb before its subject, which has no full form of the same order."""
+SPACED = re.compile(r" (?:[.,;!?]|n't|'s)(?: |$)")
+"""A mark that has spaces around it, as everywhere in the treebank's texts."""
 
 
 @rule("sst", bucket="contrast", label=None)
 def contrast_reworded(source: Source) -> Texts | None:
     """A sentence "A , but B ." with another word of contrast: "Although A , B ." or "A , yet B ."; its label stays."""
     text = source.row.text
-    first, sign, second = text.partition(" , but ")
-    if not sign or len(CONTRAST.findall(text)) != 1 or NO_CONTRAST.search(first) or " ... " in text:
+    comma = " , " if " , but " in text else ", "
+    first, sign, second = text.partition(f"{comma}but ")
+    if not (sign and first and second) or len(CONTRAST.findall(text)) != 1:
+        return None
+    if NO_CONTRAST.search(first) or "..." in text:
         return None
     is_clause = CLAUSE.match(first) is not None and CLAUSE.match(second[0].upper() + second[1:]) is not None
     if not is_clause or "," in first:
-        return f"{first} , yet {second}", None
+        return f"{first}{comma}yet {second}", None
     lower = first[0].lower() + first[1:] if first.split()[0] in LOWERED else first
-    forms = (f"Although {lower} , {second}", f"While {lower} , {second}", f"Though {lower} , {second}")
-    return source.random.choice([*forms, f"{first} ; however , {second}"]), None
+    forms = [f"{word} {lower}{comma}{second}" for word in ("Although", "While", "Though")]
+    return source.random.choice([*forms, f"{first}{comma.replace(',', ';')}however{comma}{second}"]), None
 
 
 @rule("sst", bucket="negation", label=None)
 def negation_reworded(source: Source) -> Texts | None:
-    """A sentence with "is n't" and the like written out as "is not", or the other way round; its label stays."""
+    """A sentence with "isn't" and the like written out as "is not", or the other way round; its label stays."""
     text = source.row.text
-    other = NEGATIVE_VERB.sub(r"\1 not", text) if NEGATIVE_VERB.search(text) else FULL_NEGATION.sub(r"\1 n't", text)
-    other = other.replace("ca n't", "can not").replace("wo n't", "will not")
-    return (other, None) if other != text and not text.rstrip(" ?!.").endswith(("n't", "not")) else None
+    if text.rstrip(" ?!.'").endswith(("n't", "n’t", "not")):
+        return None
+    other = SHORT_NEGATION.sub(r"\1 not", text)
+    for short, full in IRREGULAR:
+        other = short.sub(full, other)
+    if other == text:
+        other = FULL_NEGATION.sub(r"\1 n't" if SPACED.search(text) else r"\1n't", text)
+    return (other, None) if other != text and not INVERTED.search(text) else None

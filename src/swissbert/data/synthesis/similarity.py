@@ -68,16 +68,18 @@ def unrelated(source: Source) -> Texts | None:
 
 
 def _stems(text: str) -> set[str]:
-    """Return the first five letters of each content word, which words of one family share."""
-    return {word[:5] for word in content_words(text)}
+    """Return the first four letters of each content word, which words of one family share."""
+    return {word[:4] for word in content_words(text)}
 
 
 TOPICS = {
     name: word_set(members)
     for name, members in {
-        "people": "man woman boy girl person people child children men women kid kids baby lady guy player players someone "
-        "he she his her him they their",
-        "animals": "dog dogs cat cats puppy kitten horse horses cow cows sheep bird animal animals panda monkey",
+        "people": "man woman boy girl boys girls person people child children men women kid kids baby lady ladies guy guys player "
+        "players someone he she his her him they their male males female females rider teenager teenagers crowd group toddler "
+        "couple dancer ballerina surfer skier soldier soldiers",
+        "animals": "dog dogs cat cats puppy kitten horse horses cow cows sheep bird birds animal animals panda "
+        "monkey rat mouse tiger lion cub elephant duck ducks puppies kittens fish deer squirrel rabbit turtle hen chicken goat pig hamster",
     }.items()
 }
 """Subjects that different words name, so that sentences about them are a little similar."""

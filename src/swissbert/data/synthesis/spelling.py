@@ -75,6 +75,8 @@ def full_forms(text: str) -> str:
     def write_out(match: re.Match[str]) -> str:
         word = match[0].replace("’", "'")
         full = CONTRACTIONS.get(word.lower())
+        if word.lower() == "it's" and text[match.end() :].startswith(" own"):
+            return match[0]  # meant as "its"
         if full is None or (word.lower().endswith("n't") and INVERTED.search(text[: match.start()])):
             return match[0]
         return with_case_of(word, "I" + full[1:] if full.startswith("i ") else full)

@@ -10,7 +10,7 @@ from swissbert.data.words import STOP_WORDS, word_set, words
 PHRASE = r"(?:(?:an?|the) )?[\w.-]+(?: [\w.-]+){0,2}?"
 """A phrase of up to three words and an article."""
 END = r"(?= (?:in|by|on|with|for|using|at|without)\b|$)"
-VERBS = "affect|influence|cause|attack|defeat|beat|hate|love|invade|support|replace|kill|like|buy|overtake|surpass"
+VERBS = "affect|influence|cause|attack|defeat|beat|hate|love|invade|support|replace|kill|like|buy|overtake|surpass|eat|fight|marry|trust|fear|betray|outperform|acquire"
 ORDERED = tuple(
     re.compile(pattern)
     for pattern in (
@@ -19,8 +19,9 @@ ORDERED = tuple(
         rf"\b(?:switch|move|moving|transfer|migrate|change|shift|travel|go|get|translate|convert|transition|drive|upgrade|"
         rf"switching|immigrate|relocate|send money|come|transform|turn)(?: [\w']+){{0,4}}? from (?P<x>{PHRASE}) to "
         rf"(?P<y>{PHRASE}){END}",
-        rf"^Why (?:is|are) (?P<x>{PHRASE}) (?:\w+ )?(?:better|worse|more [a-z]+|less [a-z]+|[a-z]+er) than (?P<y>{PHRASE})$",
-        rf"\b(?:choose|prefer|use|chose|choosing|pick|buy) (?P<x>{PHRASE}) over (?P<y>{PHRASE}){END}",
+        rf"^Why (?P<verb>is|are) (?P<x>{PHRASE}) (?:\w+ )?(?:better|worse|more [a-z]+|less [a-z]+|[a-z]+er) than (?P<y>{PHRASE})$",
+        rf"\b(?:choose|prefer|use|chose|choosing|pick|buy|learn|study|using|take) (?P<x>{PHRASE}) "
+        rf"(?:over|instead of|rather than) (?P<y>{PHRASE}){END}",
         rf"^(?:How|Why) (?P<verb>does|do|did|can|could|would|will) (?P<x>{PHRASE}) (?:{VERBS}) (?P<y>{PHRASE})$",
         rf"^(?P<verb>Can|Could|Will|Would|Did|Does|Do|Should) (?P<x>{PHRASE}) (?:ever )?(?:{VERBS}) (?P<y>{PHRASE})$",
     )
@@ -33,11 +34,16 @@ SYMMETRIC = tuple(
         rf"(?P<y>{PHRASE})$",
         rf"^Which (?:one )?is (?:the )?(?:better|best|more \w+|healthier|faster|safer|easier|harder|cheaper)[,]? "
         rf"(?P<x>{PHRASE}) or (?P<y>{PHRASE})$",
+        rf"^(?:Should I|Do you|Is it better to|Would you rather) (?:learn|buy|choose|get|study|use|take|prefer|join|be|have) "
+        rf"(?P<x>{PHRASE}) or (?P<y>{PHRASE})$",
+        rf"^(?:Is|Are) (?P<x>{PHRASE}) or (?P<y>{PHRASE}) (?:better|best|more \w+|healthier|faster)$",
     )
 )
 """Questions in which both phrases have the same part."""
 EITHER_WAY = re.compile(r"\b(?:distance|far|long|fare|between|difference|each other|vs|versus)\b", re.IGNORECASE)
 """Words of questions about a way or a comparison, which the direction hardly changes."""
+NUMBERED = ("do", "does", "is", "are")
+"""Verbs that agree with their subject."""
 ARTICLES = ("a ", "an ", "the ")
 UNSUITABLE = word_set("between scratch start each one two also soon ever back another other others it's eating")
 """Words by which a phrase is none that can stand in the place of another."""
@@ -77,10 +83,10 @@ def _swapped(question: str, patterns: tuple[re.Pattern[str], ...]) -> str | None
     x, y = match["x"], match["y"]
     if not (_is_phrase(x) and _is_phrase(y)) or x.startswith(ARTICLES) != y.startswith(ARTICLES):
         return None
-    if _is_plural(x) != _is_plural(y) or len(x.split()) < len(y.split()) or set(words(x)) & set(words(y)):
-        return None
+    if len(x.split()) < len(y.split()) or set(words(x)) & set(words(y)) - STOP_WORDS:
+        return None  # "fiscal and monetary policy" is one phrase
     verb = (match.groupdict().get("verb") or "").lower()
-    if (verb == "do" and not _is_plural(x)) or (verb == "does" and _is_plural(x)):
+    if verb and (_is_plural(x) != _is_plural(y) or _is_plural(x) != (verb in {"do", "are"}) and verb in NUMBERED):
         return None
     return (
         question[: match.start("x")] + y + question[match.end("x") : match.start("y")] + x + question[match.end("y") :]

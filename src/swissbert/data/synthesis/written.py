@@ -16,8 +16,8 @@ from swissbert.files import write_text
 from swissbert.tasks import Task
 
 SHARE = 0.1
-"""Share of an epoch's rows that the lines of a recipe give to a file."""
-TASK_SETTINGS = ("quotes", "delimiter", "encoding", "header")
+"""Share of an epoch's rows that the lines of a recipe give to all files together."""
+TASK_SETTINGS = ("quotes", "delimiter", "encoding")
 """Settings of a task's files that its further files have to repeat."""
 
 
@@ -110,15 +110,22 @@ def _check(task: Task, made: Made, path: Path) -> None:
         )
 
 
-def recipe_lines(task: Task, paths: dict[str, Path]) -> str:
-    """Return the line for the task's table in a recipe by which runs draw a share of their train rows from the files."""
-    settings = [
-        f"{name} = {json.dumps(value)}" for name in TASK_SETTINGS if (value := getattr(task, name)) not in (None, True)
+def recipe_lines(synthesis: Synthesis, paths: dict[str, Path]) -> str:
+    """Return the lines for the task's table in a recipe by which runs draw a share of their train rows from the files.
+
+    The files share `SHARE` of an epoch's rows in proportion to their rows.
+    """
+    task, total = synthesis.task, sum(len(made.rows) for made in synthesis.made)
+    settings = [] if task.format == "auto" else [f'format = "{task.format}"']
+    settings += [
+        f"{name} = {json.dumps(value)}" for name in TASK_SETTINGS if (value := getattr(task, name)) is not None
     ]
-    if task.format != "auto":
-        settings.insert(0, f'format = "{task.format}"')
-    entries = [
-        "{ " + ", ".join([f"file = {json.dumps(str(path.absolute()))}", f"share = {SHARE}", *settings]) + " }"
-        for path in paths.values()
-    ]
-    return "extra = [\n" + "".join(f"    {entry},\n" for entry in entries) + "]"
+    if not task.header:
+        settings.append("header = false")
+    entries = []
+    for made in synthesis.made:
+        if made.rule.name in paths:
+            share = max(0.001, round(SHARE * len(made.rows) / total, 3))
+            file = json.dumps(str(paths[made.rule.name].absolute()), ensure_ascii=False)
+            entries.append(f"    {{ {', '.join([f'file = {file}', f'share = {share}', *settings])} }},\n")
+    return "extra = [\n" + "".join(entries) + "]"
