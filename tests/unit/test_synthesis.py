@@ -1,6 +1,8 @@
 """Synthesised rows: the same for a seed, without dev and test texts, and files that the task's declaration reads."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,13 @@ from swissbert.data.synthesis import Synthesis, recipe_lines, rules_for, synthes
 from swissbert.data.synthesis.build import normalised
 from swissbert.errors import SwissbertError
 from swissbert.tasks import Task, find_task, make_task
-from tests.e2e.test_cli import swissbert
 
 TASKS = ["para", "sts", "sst"]
+
+
+def swissbert(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "swissbert", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
 
 
 def para(**changes: Any) -> Task:

@@ -88,7 +88,7 @@ def test_questions_that_a_rule_leaves_alone(name: str, text: str) -> None:
 
 def test_a_restriction_makes_a_question_more_specific() -> None:
     results = all_made("para", "question_more_specific", "How do I learn chess?")
-    assert "How do I learn chess as a complete beginner?" in results
+    assert "How do I learn chess as a college student?" in results
     assert len(results) >= 3
     assert all(result.startswith("How do I learn chess ") and result.endswith("?") for result in results)
 
@@ -140,7 +140,7 @@ def test_numbers_that_are_no_count_keep_their_spelling(text: str) -> None:
 
 def test_a_verb_before_its_subject_is_not_written_out() -> None:
     assert full_forms("Why don't they know that I don't?") == "Why don't they know that I do not?"
-    assert full_forms("It has lost it's own way.") == "It has lost it's own way."
+    assert full_forms("It has lost it's way.") == "It has lost it's way."
     assert canonical("Can't Two swim") == canonical("cannot 2 swim") == ["can", "not", "2", "swim"]
 
 

@@ -22,13 +22,8 @@ PLACES = (
     "in Costa Rica",
     "in Mexico City",
 )
-WAYS = (
-    "as a complete beginner",
-    "as a college student",
-    "without any prior experience",
-    "while working full time",
-)
-PEOPLE = ("for elderly people", "for college students", "for complete beginners")
+WAYS = ("as a college student", "as a blind person", "while working full time", "at the age of seventy")
+PEOPLE = ("for elderly people", "for blind people", "for college students", "for single parents")
 BEST = r"(?:What|Which) (?:is|are) (?:the |some )?(?:of the )?(?:best|good|top|cheapest|easiest|fastest|most \w+)"
 OPENINGS = (
     (
@@ -63,7 +58,7 @@ RESTRICTED = word_set(
     "para", bucket="one more specific", label=0, is_like=lambda row: any(_is_restriction(*pair) for pair in sides(row))
 )
 def question_more_specific(source: Source) -> Texts | None:
-    """A question and the same one with a restriction, such as "in South Korea" or "as a college student".
+    """A question and the same one with a restriction, such as "in South Korea" or "for elderly people".
 
     The label is nearly certain: an answer to the general question does not answer the restricted one, but people who
     label pairs let some restrictions pass.

@@ -75,8 +75,8 @@ def full_forms(text: str) -> str:
     def write_out(match: re.Match[str]) -> str:
         word = match[0].replace("’", "'")
         full = CONTRACTIONS.get(word.lower())
-        if word.lower() == "it's" and text[match.end() :].startswith(" own"):
-            return match[0]  # meant as "its"
+        if word.lower() == "it's":
+            return match[0]  # often meant as "its", or "it has"
         if full is None or (word.lower().endswith("n't") and INVERTED.search(text[: match.start()])):
             return match[0]
         return with_case_of(word, "I" + full[1:] if full.startswith("i ") else full)
@@ -107,4 +107,4 @@ def numbers_respelled(text: str) -> str:
 
     names = "|".join(NUMBERS)
     before, after = r"(?<![\w.,:/$€£%#'-])(?<![A-Z][a-z] )(?<!\w[A-Z] )", r"(?![\w.,:/%'-])"
-    return re.sub(rf"{before}(?:(?:{names}){after}|\d+(?= [a-z]{{4,}}))", respell, text, flags=re.IGNORECASE)
+    return re.sub(rf"{before}(?:(?:{names}){after}|\d+(?= (?-i:[a-z]{{4,}})))", respell, text, flags=re.IGNORECASE)

@@ -10,7 +10,7 @@ from swissbert.data.words import STOP_WORDS, word_set, words
 PHRASE = r"(?:(?:an?|the) )?[\w.-]+(?: [\w.-]+){0,2}?"
 """A phrase of up to three words and an article."""
 END = r"(?= (?:in|by|on|with|for|using|at|without)\b|$)"
-VERBS = "affect|influence|cause|attack|defeat|beat|hate|love|invade|support|replace|kill|like|buy|overtake|surpass|eat|fight|marry|trust|fear|betray|outperform|acquire"
+VERBS = "affect|influence|cause|attack|defeat|beat|hate|love|invade|support|replace|kill|buy|overtake|surpass|eat|fight|marry|trust|fear|betray|outperform|acquire"
 ORDERED = tuple(
     re.compile(pattern)
     for pattern in (
@@ -86,7 +86,7 @@ def _swapped(question: str, patterns: tuple[re.Pattern[str], ...]) -> str | None
     if len(x.split()) < len(y.split()) or set(words(x)) & set(words(y)) - STOP_WORDS:
         return None  # "fiscal and monetary policy" is one phrase
     verb = (match.groupdict().get("verb") or "").lower()
-    if verb and (_is_plural(x) != _is_plural(y) or _is_plural(x) != (verb in {"do", "are"}) and verb in NUMBERED):
+    if verb and (_is_plural(x) != _is_plural(y) or (_is_plural(x) != (verb in {"do", "are"}) and verb in NUMBERED)):
         return None
     return (
         question[: match.start("x")] + y + question[match.end("x") : match.start("y")] + x + question[match.end("y") :]

@@ -13,7 +13,7 @@ ASKED_FOR = re.compile(
     re.IGNORECASE,
 )
 """How many answers are wanted: with another number the question is the same."""
-YEARS = range(1950, 2031)
+YEARS = {*range(1950, 2031)} - {2000}  # which is an amount as often as a year
 NAMES = tuple(
     tuple(names.split(", "))
     for names in (
