@@ -2,8 +2,9 @@
 
 import pytest
 
-from swissbert.analysis.buckets import PAIR, SINGLE, buckets_for, overlap, words
+from swissbert.analysis.buckets import PAIR, SINGLE, buckets_for, overlap
 from swissbert.data.rows import Row
+from swissbert.data.words import words
 from swissbert.tasks import find_task
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from swissbert.data.rows import Row
+from swissbert.data.words import NEGATION, STOP_WORDS, content_words, names, numbers, word_set, words
 from swissbert.tasks import Task
 
 
@@ -51,55 +52,22 @@ def buckets_for(task: Task) -> list[Bucket]:
     return PAIR if task.is_pair else SINGLE
 
 
-def _word_set(text: str) -> set[str]:
-    return set(text.split())
-
-
-WORD = re.compile(r"\w+(?:['’]\w+)*")
-NEGATION = _word_set("not no never nothing neither nor none nobody without cannot hardly barely")
-POSITIVE = _word_set(
+POSITIVE = word_set(
     "good great best better fine funny fun charming beautiful moving touching brilliant clever smart fresh sweet warm "
     "engaging entertaining enjoyable compelling powerful delightful impressive wonderful excellent solid worthy gorgeous "
     "heartfelt hilarious inventive intelligent lovely masterpiece perfect pleasure refreshing rich stunning superb"
 )
-NEGATIVE = _word_set(
+NEGATIVE = word_set(
     "bad worst worse dull boring awful terrible mess lame flat empty weak predictable tedious silly stupid ugly thin "
     "shallow clumsy contrived disappointing fails failure forgettable hollow lacks lacking lifeless poor pointless "
     "pretentious ridiculous slow stale tired uneven unfunny unnecessary waste"
 )
-STOP_WORDS = _word_set(
-    "a an the is are was were be been being am do does did doing have has had having i you he she it we they me him her "
-    "us them my your his its our their this that these those of in on at to for from by with about as into and or but if "
-    "what which who whom whose when where why how can could will would should shall may might must there so than then "
-    "not no any some more most very just only own same too s t"
-)
-
-
-def words(text: str) -> list[str]:
-    """Return the words of a text in lower case."""
-    return [word.lower() for word in WORD.findall(text)]
-
-
-def content_words(text: str) -> set[str]:
-    """Return the words of a text that are not stop words."""
-    return set(words(text)) - STOP_WORDS
 
 
 def overlap(row: Row) -> float:
     """Return the Jaccard index of the words of a pair's sentences, 0 to 1."""
     first, second = set(words(row.text)), set(words(row.text_pair or ""))
     return len(first & second) / len(first | second) if first | second else 0.0
-
-
-def numbers(text: str) -> set[str]:
-    """Return the numbers in digits of a text."""
-    return set(re.findall(r"\d+(?:[.,]\d+)*", text))
-
-
-def names(text: str) -> set[str]:
-    """Return capitalised words inside a sentence, most of which are names, in lower case."""
-    capitalised = re.findall(r"(?<=[\w,;:] )[A-Z]\w+", text)
-    return {name.lower() for name in capitalised if name.lower() not in STOP_WORDS}
 
 
 @single

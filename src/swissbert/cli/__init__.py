@@ -20,6 +20,7 @@ from swissbert.cli import (
     serve,
     soup,
     submit,
+    synthesise,
     train,
 )
 from swissbert.cli.program import app, data_app, main
@@ -39,6 +40,7 @@ for command in (  # in the order of --help
     export.export,
     convert.convert,
     push.push,
+    synthesise.synthesise,
     reproduce.reproduce,
     recipes.recipes,
     env.env,

@@ -1,0 +1,84 @@
+"""The command ``synthesise``: further train rows for the types of error that reports find."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from swissbert.cli.program import report_bad_rows
+
+if TYPE_CHECKING:
+    from swissbert.data.synthesis import Made, Synthesis
+
+EXAMPLES = 2
+"""Rows of each rule that are shown."""
+TEXT_SHOWN = 90
+"""Characters of a text that are shown."""
+
+
+def synthesise(
+    task: Annotated[
+        str, typer.Argument(metavar="TASK", help="para, sts or sst, or a declaration of one with other files (TOML).")
+    ],
+    data: Annotated[
+        str, typer.Option("--data", help="Directory with the task's files, or 'starter' for the corpus that ships.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the files.")],
+    rules: Annotated[
+        str | None, typer.Option(help="Names of rules with commas between them; all of the task if not given.")
+    ] = None,
+    rows: Annotated[int, typer.Option(help="Largest number of rows of each rule.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Which train rows are changed, and how.")] = 0,
+) -> None:
+    """Make further train rows.
+
+    Rules change train rows so that the label of the new row is certain, or nearly so: another number, a negation, two
+    phrases exchanged. Writes a file TASK-RULE.tsv for each rule, and shows the line of a recipe that reads them.
+    """
+    from swissbert.config import data_path
+    from swissbert.data.synthesis import recipe_lines, write_rows
+    from swissbert.data.synthesis import synthesise as make
+    from swissbert.files import locked
+
+    names = None if rules is None else [name.strip() for name in rules.split(",") if name.strip()]
+    synthesis = make(task, data_path(data) or Path(data), names, rows, seed)
+    with locked(out):
+        paths = write_rows(synthesis, out)
+    report_bad_rows(synthesis.source, synthesis.bad)
+    print(_table(synthesis))
+    for made in synthesis.made:
+        print(_examples(made))
+    if paths:
+        print(f"\nin the table of task '{synthesis.task.name}' of a recipe:\n\n{recipe_lines(synthesis, paths)}")
+
+
+def _table(synthesis: "Synthesis") -> str:
+    """Return the table of the rules: rows, label, bucket, dropped rows, and real rows of the kind."""
+    from swissbert.display import table
+
+    task = synthesis.task
+    cells = []
+    for made in synthesis.made:
+        rule = made.rule
+        is_score = task.kind.name == "regression"
+        label = "as before" if rule.label is None else f"{rule.label:g}" if is_score else task.labels[int(rule.label)]
+        agreeing = f"{made.agreeing} of {made.real}" if made.real else ""
+        cells.append([rule.name, rule.bucket, label, f"{len(made.rows):,}", f"{made.shared:,}", agreeing])
+    checked = ", ".join(synthesis.checked) or "no other split"
+    title = (
+        f"{task.name}: rows made of {synthesis.source}; 'dropped' have a text of {checked}; 'real' are train rows of this "
+        "kind that have this label"
+    )
+    return table(title, ["rule", "bucket", "label", "rows", "dropped", "real"], cells, left=3)
+
+
+def _examples(made: "Made") -> str:
+    """Return a rule's description and its first rows."""
+    from swissbert.errors import clipped
+    from swissbert.wording import one_line
+
+    lines = [f"\n{made.rule.name}: {one_line(' '.join(made.rule.description.split()))}"]
+    for row in made.rows[:EXAMPLES]:
+        texts = [clipped(text, TEXT_SHOWN) for text in (row.text, row.text_pair) if text]
+        lines.append(f"  {one_line(' | '.join(texts))}")
+    return "\n".join(lines if made.rows else [*lines, "  no train row fits"])
