@@ -13,6 +13,7 @@ from swissbert.display import Display
 from swissbert.training.loop import train
 from swissbert.training.optim import layer_decay_line, layer_factors
 from swissbert.training.preparation import prepare
+from swissbert.training.record import read_record, write_record
 
 STARTER = Path(swissbert.__file__).parent / "data" / "starter"
 
@@ -123,3 +124,24 @@ def test_the_decay_of_a_resumed_run_is_that_it_began_with(tiny: Path, tmp_path: 
     train(make(tiny, layer_decay=0.7, max_steps=1), tmp_path)
     with pytest.raises(swissbert.SwissbertError, match=r"train\.layer_decay"):
         train(make(tiny, layer_decay=0.8, max_steps=1), tmp_path, resume=True)
+
+
+def test_a_run_from_before_the_setting_resumes_as_the_same_run(tiny: Path, tmp_path: Path, one_thread: None) -> None:
+    train(make(tiny, max_steps=2), tmp_path)
+    config = tmp_path / "config.toml"
+    lines = config.read_text(encoding="utf-8").splitlines(keepends=True)
+    new = ("layer_decay", "ordinal_smoothing")
+    assert sum(line.startswith(new) for line in lines) == 3
+    config.write_text("".join(line for line in lines if not line.startswith(new)), encoding="utf-8")
+    record = read_record(tmp_path)
+    assert record is not None
+    for table in (record["settings"]["train"], *record["settings"]["tasks"]):
+        for key in new:
+            table.pop(key, None)
+    write_record(tmp_path, record)
+    said: list[str] = []
+    display = Display(quiet=True)
+    display.say = lambda text: said.append(text)  # type: ignore[method-assign]
+    train(make(tiny, max_steps=4), tmp_path, resume=True, display=display)
+    assert any("this run becomes longer" in line for line in said)
+    assert not any("not the same run" in line or "differ" in line for line in said)
