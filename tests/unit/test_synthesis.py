@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from swissbert.analysis.buckets import buckets_for
 from swissbert.config import STARTER
 from swissbert.data.memory import MemoryRows
 from swissbert.data.splits import read_split
@@ -53,6 +54,14 @@ def test_rows_depend_on_the_seed_and_not_on_the_other_rules(task: str) -> None:
     assert first != rows_of(synthesise(task, STARTER, rows=20, seed=1))
     for name in rules_for(task):
         assert rows_of(synthesise(task, STARTER, [name], rows=20)) == {name: first[name]}
+
+
+def test_most_rows_are_in_the_bucket_that_their_rule_aims_at() -> None:
+    for task in TASKS:
+        buckets = {bucket.name: bucket for bucket in buckets_for(find_task(task))}
+        for made in synthesise(task, STARTER).made:
+            inside = sum(buckets[made.rule.bucket].matches(row) for row in made.rows)
+            assert inside >= 0.7 * len(made.rows), made.rule.name
 
 
 def test_fewer_rows_are_the_first_ones_of_more_rows() -> None:
