@@ -8,6 +8,7 @@ from swissbert.cli import (
     analyse,
     convert,
     data_check,
+    distill,
     env,
     evaluate,
     export,
@@ -28,6 +29,7 @@ __all__ = ["main"]
 for command in (  # in the order of --help
     quickstart.quickstart,
     train.train,
+    distill.distill,
     init.init,
     evaluate.evaluate,
     predict.predict,

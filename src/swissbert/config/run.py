@@ -6,11 +6,12 @@ from typing import Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from swissbert.config.data import DataSettings
+from swissbert.config.distillation import DistillationSettings
 from swissbert.config.loss import LossSettings, SamplingSettings
 from swissbert.config.model import EncoderSettings, ModelSettings
 from swissbert.config.train import TrainSettings
 from swissbert.selection import full_name, with_stratify
-from swissbert.setting_tables import absolute_encoder
+from swissbert.setting_tables import absolute_encoder, absolute_model, differences
 from swissbert.settings import Settings, shown
 from swissbert.tasks import Task, names_once
 
@@ -18,7 +19,7 @@ from swissbert.tasks import Task, names_once
 class RunConfig(Settings):
     """All settings of one run.
 
-    Relative paths (`data.dir`, and `encoder.name` if it is a folder) become absolute, so that a run can be resumed
+    Relative paths (`data.dir`, and `encoder.name` and `distillation.teachers` if they are folders) become absolute, so that a run can be resumed
     from any directory: those of a recipe start at its folder, others at the current directory.
 
     Attributes:
@@ -31,6 +32,7 @@ class RunConfig(Settings):
         loss: How task losses become one objective.
         sampling: Which task the batches of a step are drawn from.
         train: The training loop.
+        distillation: Which trained models teach the run.
 
     Example::
 
@@ -51,12 +53,19 @@ class RunConfig(Settings):
     loss: LossSettings = LossSettings()
     sampling: SamplingSettings = SamplingSettings()
     train: TrainSettings = TrainSettings()
+    distillation: DistillationSettings = DistillationSettings()
 
     @field_validator("encoder")
     @classmethod
     def _absolute_encoder(cls, encoder: EncoderSettings) -> EncoderSettings:
         name = absolute_encoder(encoder.name, Path.cwd())
         return encoder if name == encoder.name else encoder.model_copy(update={"name": name})
+
+    @field_validator("distillation")
+    @classmethod
+    def _absolute_teachers(cls, distillation: DistillationSettings) -> DistillationSettings:
+        names = [absolute_model(name, Path.cwd()) for name in distillation.teachers]
+        return distillation.model_copy(update={"teachers": names}) if names != distillation.teachers else distillation
 
     @field_validator("tasks")
     @classmethod
@@ -106,4 +115,9 @@ class RunConfig(Settings):
         if self.sampling.draws is not None and method == "round_robin":
             raise ValueError(
                 "sampling.draws is given, but sampling.method = 'round_robin' takes one batch of each task"
+            )
+        if not self.distillation.teachers and (changed := differences(DistillationSettings(), self.distillation)):
+            raise ValueError(
+                f"distillation.{changed[0].partition(' ')[0]} is given, but distillation.teachers names no model whose "
+                "answers it is about"
             )

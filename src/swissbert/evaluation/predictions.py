@@ -44,6 +44,31 @@ def tables_answers(model: MultitaskModel, tasks: Sequence[Task], table: TokenTab
     return answers
 
 
+def untuned_answers(
+    model: MultitaskModel, task: Task, table: TokenTable, on_batch: Callable[[int], object] | None = None
+) -> Array:
+    """Answer every row of a table as `table_answers` does, but without fitted thresholds, for targets of distillation.
+
+    Args:
+        model: The network.
+        task: The task.
+        table: Tokens of N rows.
+        on_batch: Called with the number of tokens of each batch that is done, from any thread.
+
+    Raises:
+        SwissbertError: If an answer is NaN or infinite.
+    """
+    head = model.head(task.name)
+
+    def answer(pooled: torch.Tensor) -> list[torch.Tensor]:
+        with torch.inference_mode():
+            return [head.untuned_answers(model.logits(pooled, task.name))]
+
+    (answers,) = _each_row(model, table, answer, on_batch)
+    _refuse_infinite(task.name, answers)
+    return answers
+
+
 def answers_and_logits(model: MultitaskModel, task: Task, table: TokenTable) -> tuple[Array, Array]:
     """Answer every row of a table, with one encoder pass.
 
@@ -76,7 +101,10 @@ def pooled_rows(model: MultitaskModel, table: TokenTable) -> Array:
 
 
 def _each_row(
-    model: MultitaskModel, table: TokenTable, compute: Callable[[torch.Tensor], list[torch.Tensor]]
+    model: MultitaskModel,
+    table: TokenTable,
+    compute: Callable[[torch.Tensor], list[torch.Tensor]],
+    on_batch: Callable[[int], object] | None = None,
 ) -> list[Array]:
     """Compute arrays from the pooled outputs of every row, in batches; their first axis is in the order of the table."""
     device = next(model.parameters()).device
@@ -85,8 +113,12 @@ def _each_row(
 
     def answer(rows: np.ndarray) -> list[Array]:
         with torch.inference_mode():
-            pooled = model.pool(pack(table, rows).to(device))
-        return [part.cpu().numpy() for part in compute(pooled)]
+            batch = pack(table, rows)
+            pooled = model.pool(batch.to(device))
+        parts = [part.cpu().numpy() for part in compute(pooled)]
+        if on_batch is not None:
+            on_batch(batch.tokens)
+        return parts
 
     was_training = model.training
     model.eval()

@@ -224,6 +224,27 @@ class Kind(ABC):
         """Whether `row_losses` belongs to `loss`: a class that overrides `loss` alone has none."""
         return overrides_together(type(self), "loss", "row_losses") and type(self).row_losses is not Kind.row_losses
 
+    def soft_labels(self, task: "Task", labels: Array) -> Array:
+        """Return labels in a form that a mean with answers makes sense in and that `loss` takes too, float32.
+
+        Args:
+            task: The task.
+            labels: ``[B]`` or ``[B, C]``; NaN where a row has none, which stays NaN.
+
+        Returns:
+            ``[B]``, or ``[B, C]`` for probabilities of classes and for several labels per row.
+        """
+        raise NotImplementedError
+
+    def soft_answers(self, task: "Task", answers: Array, temperature: float) -> Array:
+        """Return answers ``[B, C]`` or ``[B]`` in the form of `soft_labels`, with logits divided by `temperature`."""
+        raise NotImplementedError
+
+    @property
+    def takes_soft_labels(self) -> bool:
+        """Whether `soft_labels` belongs to `loss`: a class that overrides `loss` alone has none."""
+        return overrides_together(type(self), "loss", "soft_labels") and type(self).soft_labels is not Kind.soft_labels
+
     @abstractmethod
     def answers(self, task: "Task", logits: "Tensor") -> "Tensor":
         """Turn logits ``[B, outputs]`` into answers: probabilities ``[B, C]`` or scores ``[B]``."""
@@ -347,6 +368,15 @@ def check_weighting(kind: Kind, task: "Task") -> None:
         and not any(given.values() if isinstance(given, dict) else given)
     ):
         raise ValueError("class_weights are all 0, but at least one must be greater")
+
+
+def softened(probabilities: Array, temperature: float) -> Array:
+    """Return probabilities ``[..., C]`` as they would be with logits divided by a temperature; their sum stays 1."""
+    if temperature == 1:
+        return probabilities
+    powers = probabilities.astype(np.float64) ** (1 / temperature)
+    shares: Array = powers / powers.sum(-1, keepdims=True)
+    return shares
 
 
 def count_classes(labels: Array, decisions: Array, classes: int) -> list[list[int]]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swissbert.kinds.answer import Answer
-from swissbert.kinds.base import Array, HFHead, Kind, Label, count_classes, logistic_answers
+from swissbert.kinds.base import Array, HFHead, Kind, Label, count_classes, logistic_answers, softened
 from swissbert.kinds.class_names import class_number, other_spelling
 from swissbert.kinds.label_names import names_in, sorted_names
 
@@ -46,16 +46,27 @@ class Classification(Kind):
         return (pair,) if pair else ()
 
     def loss(self, task: "Task", logits: "Tensor", labels: "Tensor") -> "Tensor":
-        """Cross-entropy, with ``label_smoothing`` as in torch."""
+        """Cross-entropy, with ``label_smoothing`` as in torch; labels may also be probabilities of the classes ``[B, C]``."""
         import torch.nn.functional as F
 
-        return F.cross_entropy(logits, labels.long(), label_smoothing=task.label_smoothing)
+        return F.cross_entropy(logits, _targets(labels), label_smoothing=task.label_smoothing)
 
     def row_losses(self, task: "Task", logits: "Tensor", labels: "Tensor") -> "Tensor":
         """Cross-entropy of each row, ``[B]``."""
         import torch.nn.functional as F
 
-        return F.cross_entropy(logits, labels.long(), reduction="none", label_smoothing=task.label_smoothing)
+        return F.cross_entropy(logits, _targets(labels), reduction="none", label_smoothing=task.label_smoothing)
+
+    def soft_labels(self, task: "Task", labels: Array) -> Array:
+        """Probabilities of the classes, ``[B, C]``: 1 for the label."""
+        missing = np.isnan(labels)
+        rows: Array = np.eye(len(task.labels), dtype=np.float32)[np.where(missing, 0, labels).astype(int)]
+        rows[missing] = np.nan
+        return rows
+
+    def soft_answers(self, task: "Task", answers: Array, temperature: float) -> Array:
+        """Probabilities of the classes, ``[B, C]``."""
+        return softened(answers, temperature).astype(np.float32)
 
     def answers(self, task: "Task", logits: "Tensor") -> "Tensor":
         """Softmax, ``[B, C]``."""
@@ -110,3 +121,8 @@ class Classification(Kind):
     def hf_head(self, task: "Task", weight: "Tensor", bias: "Tensor") -> HFHead | str:
         """The head as it is."""
         return HFHead(weight, bias, task.labels, "single_label_classification")
+
+
+def _targets(labels: "Tensor") -> "Tensor":
+    """Return class numbers ``[B]`` as integers, and probabilities of the classes ``[B, C]`` as they are."""
+    return labels if labels.dim() == 2 else labels.long()

@@ -104,6 +104,14 @@ class Regression(Kind):
         """Errors of scores ``[B]``, one for each row; their mean is `score_loss`."""
         return self._errors(task, scores, labels, "none")
 
+    def soft_labels(self, task: "Task", labels: Array) -> Array:
+        """The labels ``[B]``."""
+        return labels.astype(np.float32)
+
+    def soft_answers(self, task: "Task", answers: Array, temperature: float) -> Array:
+        """Scores ``[B]``, which have no temperature."""
+        return answers.astype(np.float32)
+
     def _errors(self, task: "Task", scores: "Tensor", labels: "Tensor", reduction: str) -> "Tensor":
         import torch.nn.functional as F
 

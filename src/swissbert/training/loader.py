@@ -9,6 +9,7 @@ from swissbert.config import RunConfig
 from swissbert.data.batches import PackedBatch
 from swissbert.data.dataset import TaskData
 from swissbert.mtl.sampling import Plan
+from swissbert.training.distillation import Teaching
 
 
 class BatchLoader:
@@ -18,6 +19,7 @@ class BatchLoader:
         config: Seed, batch size and bucket.
         data: Training rows by task.
         plan: Draws of all steps.
+        teaching: Answers of teachers that labels are mixed with; None without distillation.
 
     Example::
 
@@ -25,9 +27,11 @@ class BatchLoader:
             ...
     """
 
-    def __init__(self, config: RunConfig, data: Mapping[str, TaskData], plan: Plan) -> None:
+    def __init__(
+        self, config: RunConfig, data: Mapping[str, TaskData], plan: Plan, teaching: Teaching | None = None
+    ) -> None:
         self._seed, self._settings = config.seed, config.train
-        self._data, self._plan = data, plan
+        self._data, self._plan, self._teaching = data, plan, teaching
         self._order = list(data)
         self._shuffled: dict[tuple[str, int, int], list[np.ndarray]] = {}  # the present pass over each task
 
@@ -39,7 +43,9 @@ class BatchLoader:
         """Yield task and batch for each draw of a step, from 0; the batches of a task follow each other."""
         epoch = self._plan.epoch(step)
         for task, number in sorted(self._plan.steps[step], key=lambda draw: self._order.index(draw[0])):
-            yield task, self._data[task].batch(self.rows(task, epoch, number))
+            rows = self.rows(task, epoch, number)
+            batch = self._data[task].batch(rows)
+            yield task, batch if self._teaching is None else self._teaching.mixed(task, batch, rows, step)
 
     def rows(self, task: str, epoch: int, number: int) -> np.ndarray:
         """Return the row numbers of a batch of an epoch. Past its last batch a task is shuffled again and starts over."""

@@ -11,9 +11,8 @@ import torch
 
 from swissbert.config import RunConfig
 from swissbert.data.bad_rows import bad_lines
-from swissbert.data.cache import cached_split
 from swissbert.data.completion import complete_tasks
-from swissbert.data.dataset import SplitOptions, TaskData, load_split
+from swissbert.data.dataset import TaskData, TokenOptions
 from swissbert.data.memory import MemoryRows
 from swissbert.data.splits import Source
 from swissbert.data.tokens import Tokenizer
@@ -31,9 +30,11 @@ from swissbert.mtl.balancing import Balancer, make_balancers
 from swissbert.mtl.sampling import Plan
 from swissbert.tasks import Split, Task
 from swissbert.training.automatic import choose_settings, fit_length
+from swissbert.training.distillation import Ensemble, Teaching
 from swissbert.training.labels import annotated, weighted
 from swissbert.training.loader import BatchLoader
 from swissbert.training.plan import plan_steps
+from swissbert.training.split_rows import load_rows
 from swissbert.training.step import TrainingStep
 
 Data = Mapping[str, object]
@@ -60,6 +61,7 @@ class Prepared:
         dev: Dev rows of every task.
         hardware: Device, precision and thread count.
         plan: Draws of all steps.
+        teaching: Answers of teachers to the train rows; None without distillation.
     """
 
     config: RunConfig
@@ -69,6 +71,7 @@ class Prepared:
     dev: list[TaskData]
     hardware: Hardware
     plan: Plan
+    teaching: Teaching | None = None
 
     @property
     def total(self) -> int:
@@ -104,7 +107,7 @@ class Prepared:
 
     def batches(self) -> BatchLoader:
         """Return a loader of the batches of each step."""
-        return BatchLoader(self.config, self.train, self.plan)
+        return BatchLoader(self.config, self.train, self.plan, self.teaching)
 
     def training_step(self, balancer: Balancer | Sequence[Balancer] | None = None) -> TrainingStep:
         """Create the optimizer and the balancing methods, and put the network into training mode.
@@ -163,8 +166,10 @@ def prepare(
     data: Data | None = None,
     heads: Mapping[str, type[Head]] | None = None,
     whole_steps: bool = False,
+    recorded: Mapping[str, object] | None = None,
+    answers: bool = True,
 ) -> Prepared:
-    """Build the network, load the splits and plan the steps. Sets the number of threads of torch.
+    """Build the network, load the splits, plan the steps and let teachers answer. Sets the number of threads of torch.
 
     Args:
         config: The settings.
@@ -173,6 +178,8 @@ def prepare(
         data: Rows in memory.
         heads: Head classes from outside the package, by task name.
         whole_steps: Plan as swissbert 0.1.0 did, see `plan_steps`.
+        recorded: Contents of ``run.json`` of a run that is resumed, for teachers that are gone.
+        answers: Let teachers answer the rows; otherwise they are only checked.
 
     Raises:
         SwissbertError: For anything that a person has to correct in settings or data.
@@ -197,7 +204,13 @@ def prepare(
     if choices:
         display.say(choices)
     plan = plan_steps(config, train, whole_steps=whole_steps)
-    return Prepared(config, tokenizer, network, train, dev, hardware, plan)
+    teaching = None
+    if config.distillation.teachers:
+        ensemble = Ensemble(config, network, hardware, display, data, recorded)
+        if answers and recorded is None:
+            display.say(ensemble.dev_line(dev))
+        teaching = ensemble.teaching(train, len(plan.steps)) if answers else None
+    return Prepared(config, tokenizer, network, train, dev, hardware, plan, teaching)
 
 
 def build(
@@ -265,21 +278,14 @@ def load_splits(
     dev: list[TaskData] = []
     notes: dict[str, None] = {}  # those of held-out rows are those of train rows again
     for task in config.tasks:
-        options: SplitOptions = {
+        options: TokenOptions = {
             "separate": task.is_pair and not config.model.pair_encoding,
             "max_length": config.encoder.max_length,
-            "refuse": config.data.bad_rows == "refuse",
-            "limit": config.data.limit,
-            "max_bad": config.data.max_bad,
         }
         splits: tuple[Split, ...] = ("train", "dev")
         memory = memory_rows(data[task.name]) if data and task.name in data else None  # once: iterators end
         for split in splits:
-            if memory is not None:
-                rows = load_split(task, split, memory, tokenizer, **options)
-            else:
-                load = cached_split if config.data.cache else load_split
-                rows = load(task, split, config.data.path, tokenizer, **options)
+            rows = load_rows(config, task, split, tokenizer, memory, **options)
             for note in rows.source_notes:
                 if note not in notes:
                     display.say(f"  {note}")
@@ -334,4 +340,5 @@ def provenance(prepared: Prepared) -> dict[str, object]:
         "data": config.data.dir,
         "seed": config.seed,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        **(prepared.teaching.provenance() if prepared.teaching else {}),
     }

@@ -165,6 +165,9 @@ def _relocate(table: dict[str, Any], out: Path) -> None:
     """Replace missing data and encoder folders by those that lie likewise from the run folder, in place."""
     config = _validated(table, out)
     name, data = config.encoder.name, config.data.dir
+    for number, teacher in enumerate(config.distillation.teachers):
+        if os.path.isabs(teacher) and not os.path.isdir(teacher) and (folder := moved_folder(out, teacher)) is not None:
+            table["distillation"]["teachers"][number] = str(folder)
     if not os.path.isdir(name):
         encoder = moved_folder(out, name)
         if encoder is not None and (encoder / layout.CONFIG).is_file():
@@ -201,7 +204,7 @@ def check_settings(config: RunConfig, out: Path, resume: bool, *, may_change: bo
     if not resume:
         raise SwissbertError(f"{out}: holds a run already; resume it, or choose another folder", argument="resume")
     differing = changed_settings(stored_config(out, config), config)
-    moved = {key: values for key, values in differing.items() if LOCATION.fullmatch(key)}
+    moved = {key: values for key, values in differing.items() if _is_location(key, *values)}
     longer = {key: values for key, values in differing.items() if may_change and _is_longer(key, *values)}
     named = config.train.may_change if may_change else []
     allowed = {
@@ -224,6 +227,13 @@ def check_settings(config: RunConfig, out: Path, resume: bool, *, may_change: bo
             f"a new run with encoder.name = '{out}' begins with what this one has learned"
         )
     return Changes(moved, longer, allowed)
+
+
+def _is_location(key: str, old: object, new: object) -> bool:
+    """Whether a setting says where something is whose content is compared; as many teachers as before are the same ones."""
+    is_list = isinstance(old, list) and isinstance(new, list)
+    same_teachers = key == "distillation.teachers" and is_list and len(old) == len(new)  # type: ignore[arg-type]
+    return same_teachers or LOCATION.fullmatch(key) is not None
 
 
 def _setting(key: str) -> str:
@@ -280,6 +290,8 @@ def moved_lines(changes: Changes, record: Mapping[str, Any]) -> list[str]:
     lines = []
     for key, (old, new) in changes.moved.items():
         compared = "its weights are" if key.startswith("encoder") else "the rows are"
+        if key == "distillation.teachers":
+            compared = "the models are"
         note = f"{compared} compared with those the run began with"
         if key.startswith("encoder") and "encoder_weights" not in record:
             note = "this run has no record of its weights, so they are not compared"
@@ -304,7 +316,12 @@ def longer_lines(changes: Changes, config: RunConfig, total: int) -> list[str]:
     line = f"this run becomes longer: {what}; it has {total} steps in all"
     if changes.longer.keys() == {"train.patience"}:
         return [line]
+    is_annealed = bool(config.distillation.teachers) and config.distillation.annealing
+    if is_annealed:
+        line += ", over which the share of the teachers falls to 0 from here on"
     if train.schedule == "constant" and not train.warmup:
+        if is_annealed:
+            return [f"{line}, so it differs from a run that had that length from the beginning"]
         return [f"{line}, and with a constant learning rate its losses are those of a run of that length"]
     schedule = f"{train.schedule} schedule" if train.schedule != "constant" else "warm-up"
     return [
