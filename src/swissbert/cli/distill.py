@@ -37,7 +37,7 @@ def distill(
     """
     from swissbert.config import load_config
 
-    overrides = [f"distillation.teachers={json.dumps(teacher)}", *(settings or [])]
+    overrides = [f"distillation.teachers={json.dumps(teacher, ensure_ascii=False)}", *(settings or [])]
     overrides += [] if epochs is None else [f"train.epochs={epochs}"]
     config = load_config(recipe, overrides, data_argument(data))
     if dry_run:
