@@ -18,14 +18,16 @@ import swissbert
 from swissbert.cli import main
 from swissbert.config import RunConfig, make_config
 from swissbert.config.distillation import DistillationSettings
+from swissbert.data.batches import PackedBatch
 from swissbert.data.cache_entries import cache_folder
+from swissbert.data.splits import read_split
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import evaluate, table_answers
 from swissbert.evaluation.predictions import untuned_answers
 from swissbert.inference import load
 from swissbert.kinds.base import softened
-from swissbert.tasks import Task, make_task
+from swissbert.tasks import Task, find_task, make_task
 from swissbert.training import teachers
 from swissbert.training.distillation import Ensemble, Teaching
 from swissbert.training.loop import train
@@ -40,14 +42,19 @@ KINDS: dict[str, dict[str, Any]] = {
     "multilabel": {"labels": ["x", "y"], "loss": "binary_cross_entropy", "metric": "micro_f1"},
     "regression": {"range": [0, 5], "loss": "mse", "metric": "pearson"},
 }
-LABELS = {"classification": [2, 0], "binary": [1, 0], "multilabel": [[1, 0], [0, 0]], "regression": [4, 1]}
-ANSWERS = {
+LABELS: dict[str, Any] = {
+    "classification": [2, 0],
+    "binary": [1, 0],
+    "multilabel": [[1, 0], [0, 0]],
+    "regression": [4, 1],
+}
+ANSWERS: dict[str, Any] = {
     "classification": [[0.2, 0.3, 0.5], [0.1, 0.6, 0.3]],
     "binary": [[0.4, 0.6], [0.9, 0.1]],
     "multilabel": [[0.8, 0.4], [0.6, 0.2]],
     "regression": [3.0, 2.0],
 }
-MIXED = {  # a quarter from the teachers
+MIXED: dict[str, Any] = {  # a quarter from the teachers
     "classification": [[0.05, 0.075, 0.875], [0.775, 0.15, 0.075]],
     "binary": [0.9, 0.025],
     "multilabel": [[0.95, 0.1], [0.15, 0.05]],
@@ -150,8 +157,6 @@ def test_targets_are_the_mean_of_labels_and_answers_by_their_share(kind: str) ->
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_batches_have_mixed_targets_and_a_row_without_label_has_the_answer_alone(kind: str) -> None:
-    from swissbert.data.batches import PackedBatch
-
     task = declare(kind)
     answers = task.kind.soft_answers(task, np.array([*ANSWERS[kind], ANSWERS[kind][0]], np.float32), 1.0)
     labels = np.array([*LABELS[kind], np.full(np.shape(LABELS[kind][0]), np.nan)], np.float32)
@@ -229,7 +234,7 @@ def test_the_mean_of_several_teachers_teaches_whatever_their_pair_encoding(
     answers = taught(prepared).answers
     texts: dict[str, list[Any]] = {}
     for task in prepared.config.tasks:
-        rows = swissbert.data.read_split(task, "train", STARTER, limit=24).rows
+        rows = read_split(task, "train", STARTER, limit=24).rows
         texts[task.name] = [(row.text, row.text_pair) if task.is_pair else row.text for row in rows]
     one, two = load(tiny_run), load(separate)
     mean = (one.numbers("sst", texts["sst"]) + two.numbers("sst", texts["sst"])) / 2
@@ -470,7 +475,7 @@ def test_a_run_records_its_teachers_without_paths(tiny: Path, tiny_run: Path, se
 def test_class_weights_smoothing_and_balancers_go_with_it(
     tiny: Path, tiny_run: Path, tmp_path: Path, loss: Any
 ) -> None:
-    sst = swissbert.tasks.find_task("sst").model_copy(update={"class_weights": "balanced", "label_smoothing": 0.1})
+    sst = find_task("sst").model_copy(update={"class_weights": "balanced", "label_smoothing": 0.1})
     own = settings(tiny, tiny_run, tasks=(sst, "para", "sts"), loss=loss)
     prepared = prepare(own)
     plain = prepare(own.model_copy(update={"distillation": DistillationSettings()}))

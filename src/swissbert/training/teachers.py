@@ -94,10 +94,8 @@ class Answering:
         with display.work(
             f"teacher {self._teacher.name} answers {task.name} {split}", float(table.lengths.sum())
         ) as done:
-            if split == "dev":
-                answers = table_answers(network, own, table)
-            else:
-                answers = untuned_answers(network, own, table, done)
+            answer = table_answers if split == "dev" else untuned_answers
+            answers = answer(network, own, table, done)
         columns = self._teacher.columns.get(task.name)
         return answers if columns is None else np.ascontiguousarray(answers[:, columns])
 
