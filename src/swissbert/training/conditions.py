@@ -148,7 +148,8 @@ def _phrases(one: Condition, old: object, new: object) -> list[str]:
     if not one.is_checksum:
         return [_phrase(one, f"{one.noun} {name}", before.get(name), after.get(name)) for name in names]
     names = [name for name in names if name in before and name in after]  # others are loaded by one of the two alone
-    more = f" and {len(names) - 4} more modules" if len(names) > 4 else ""
+    unit = " modules" if one.key == "code" else ""
+    more = f" and {len(names) - 4} more{unit}" if len(names) > 4 else ""
     return [f"the {one.noun} {', '.join(names[:4])}{more} differs"] if names else []
 
 
