@@ -12,7 +12,8 @@ class DistillationSettings(Settings):
 
     The target of a row is ``(1 - s) * label + s * answer``, where the answer is the mean of all teachers and ``s`` is
     their share (Hinton et al., 2015). With `annealing` it falls in a straight line from `weight` at the first step to 0
-    after the last one: teacher annealing (BAM, Clark et al., 2019).
+    after the last one: teacher annealing (BAM, Clark et al., 2019). Rows of extra files that are declared
+    unlabelled have the answer alone.
 
     Attributes:
         teachers: Model folders, run folders (their best model), hub ids or ``mini``; relative paths become absolute, as

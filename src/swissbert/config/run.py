@@ -102,6 +102,7 @@ class RunConfig(Settings):
         self._no_contradiction()
         self._stages_fit(names)
         self._rows_fit()
+        self._has_teachers()
         return self
 
     def stage_tasks(self, stage: Stage) -> list[str]:
@@ -120,6 +121,23 @@ class RunConfig(Settings):
                 "data.swap_pairs is true, but no task declares symmetric = true, which says that the order of a pair has no "
                 "meaning"
             )
+
+    def _has_teachers(self) -> None:
+        """Raise ValueError for settings that need teachers, if there are none."""
+        if self.distillation.teachers:
+            return
+        if changed := differences(DistillationSettings(), self.distillation):
+            raise ValueError(
+                f"distillation.{changed[0].partition(' ')[0]} is given, but distillation.teachers names no model whose "
+                "answers it is about"
+            )
+        for task in self.tasks:
+            for extra in task.extra:
+                if extra.unlabelled:
+                    raise ValueError(
+                        f"extra file '{extra.file}' of task '{task.name}' is unlabelled, but distillation.teachers names no "
+                        "model whose answers could be the targets of its rows"
+                    )
 
     def _stages_fit(self, names: Container[str]) -> None:
         """Raise ValueError for stages that do not fit tasks, each other or other settings."""
@@ -178,9 +196,4 @@ class RunConfig(Settings):
         if self.sampling.draws is not None and method == "round_robin":
             raise ValueError(
                 "sampling.draws is given, but sampling.method = 'round_robin' takes one batch of each task"
-            )
-        if not self.distillation.teachers and (changed := differences(DistillationSettings(), self.distillation)):
-            raise ValueError(
-                f"distillation.{changed[0].partition(' ')[0]} is given, but distillation.teachers names no model whose "
-                "answers it is about"
             )

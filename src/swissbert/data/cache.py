@@ -137,6 +137,8 @@ def _key(directory: Path | None, task: Task, split: Split, tokenizer: Tokenizer,
     }
     if (choose := options.get("choose")) is not None:
         parts["choose"] = choose.fingerprint
+    if (labelled := options.get("labelled")) is not None:
+        parts["labelled"] = labelled
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -163,6 +163,13 @@ class Ensemble:
                     "and no mixture of labels and answers, so it cannot learn from teachers; another model.pair_head or "
                     "kind can, or teachers without this task"
                 )
+        for task in config.tasks:
+            unlabelled = [extra.file for extra in task.extra if extra.unlabelled]
+            if unlabelled and task.name not in self.tasks:
+                raise SwissbertError(
+                    f"extra file '{unlabelled[0]}' of task '{task.name}' is unlabelled, but none of distillation.teachers has "
+                    "this task, so there are no targets for its rows"
+                )
 
     def teaching(self, train: Mapping[str, TaskData], total: int) -> Teaching:
         """Return the mean answers to the train rows.

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
+
 from swissbert.config import RunConfig
 from swissbert.data.cache import cached_split
 from swissbert.data.dataset import SplitOptions, TaskData, load_split
@@ -49,13 +51,20 @@ class SplitRows:
     def load_extra(self, task: Task, number: int, tokenizer: Tokenizer, *, separate: bool, max_length: int) -> TaskData:
         """Load and tokenize the rows of the extra file of a task with a number, from 0; other arguments as for `load`.
 
+        Rows of an unlabelled file have the label NaN.
+
         Raises:
             SwissbertError: If the file is missing or unusable, or none of its rows is left.
         """
         assert self._held is not None  # a task of the run has extra files
         choose = extra_filter(task, task.extra[number], self._held)
         options = self._options(separate, max_length, choose)
-        return replace(self._from_files(task.of_extra(number), "train", tokenizer, options), task=task)
+        is_unlabelled = task.extra[number].unlabelled
+        if is_unlabelled:
+            options["labelled"] = False
+        rows = self._from_files(task.of_extra(number), "train", tokenizer, options)
+        labels = np.full(rows.labels.shape, np.nan) if is_unlabelled else rows.labels
+        return replace(rows, task=task, labels=labels)
 
     def _options(self, separate: bool, max_length: int, choose: Chooses | None) -> SplitOptions:
         data = self._config.data
