@@ -243,7 +243,8 @@ def token_cache(setting: Setting) -> Outcome:
     import numpy as np
 
     from swissbert.config import data_path
-    from swissbert.data.cache import cache_folder, cached_split
+    from swissbert.data.cache import cached_split
+    from swissbert.data.cache_entries import cache_folder
     from swissbert.data.tokens import Tokenizer
     from swissbert.tasks import find_task
 

@@ -37,6 +37,7 @@ SHARED = Path(os.environ.get("SWISSBERT_SHARED") or ROOT.parent / "shared")
 STARTER = ROOT / "src" / "swissbert" / "data" / "starter"
 
 TRAINING_TESTS = (
+    "test_distillation.py",
     "test_estimator.py",
     "test_estimator_keeping.py",
     "test_estimator_weights.py",

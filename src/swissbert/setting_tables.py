@@ -57,18 +57,29 @@ def anchor(table: dict[str, Any], base: Path) -> None:
         base: Absolute path of the recipe's folder.
     """
     data, encoder, tasks = table.get("data"), table.get("encoder"), table.get("tasks")
+    distillation = table.get("distillation")
     if isinstance(data, dict) and isinstance(data.get("dir"), str) and data["dir"] != "starter":
         data["dir"] = str(base / data["dir"])
     if isinstance(encoder, dict) and isinstance(encoder.get("name"), str):
         encoder["name"] = absolute_encoder(encoder["name"], base)
+    if isinstance(distillation, dict) and isinstance(names := distillation.get("teachers"), list):
+        distillation["teachers"] = [absolute_model(n, base) if isinstance(n, str) else n for n in names]
     if isinstance(tasks, list):
         table["tasks"] = [str(base / t) if isinstance(t, str) and t.endswith(".toml") else t for t in tasks]
 
 
 def absolute_encoder(name: str, base: Path) -> str:
     """Return the absolute path of an encoder that is a folder, relative to `base`; any other name as it is."""
-    if name in ("", "minilm"):
-        return name
+    return name if name in ("", "minilm") else _absolute(name, base)
+
+
+def absolute_model(name: str, base: Path) -> str:
+    """Return the absolute path of a trained model that is a folder, relative to `base`; any other name as it is."""
+    return name if name in ("", "mini") else _absolute(name, base)
+
+
+def _absolute(name: str, base: Path) -> str:
+    """Return the absolute path of a folder, relative to `base`; the name of anything else as it is."""
     path = base / name
     return str(path.absolute()) if os.path.isdir(path) else name  # unlike Path.is_dir, False for impossible names
 

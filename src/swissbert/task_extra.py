@@ -53,6 +53,8 @@ class ExtraFile(Settings):
         delimiter: As in `Task`.
         encoding: As in `Task`.
         header: As in `Task`.
+        unlabelled: Whether its rows have no labels, or labels that are not used: in a run with teachers that answer the task
+            (``distillation.teachers``), the answers alone are their targets, whatever the share of the teachers.
         guard: ``sentences`` leaves out every row with a text that occurs in a dev or test row of any task of the run,
             alone or in a pair; ``rows`` leaves out rows whose whole text or pair is a dev or test row.
     """
@@ -70,6 +72,7 @@ class ExtraFile(Settings):
     delimiter: str | None = None
     encoding: str | None = None
     header: bool = Field(default=True, strict=True)
+    unlabelled: bool = Field(default=False, strict=True)
     guard: Guard = "sentences"
 
     @field_validator("format")
@@ -116,6 +119,16 @@ class ExtraFile(Settings):
         if (self.share is None) == (self.rows is None):
             given = "neither share nor rows is" if self.share is None else "share and rows are both"
             raise ValueError(f"{where}: {given} given; give one: share = 0.5, or rows = 5000 an epoch")
+        if self.unlabelled:
+            table = {
+                "labels": bool(self.labels),
+                "range": self.range is not None,
+                "match_labels": self.match_labels,
+                "columns.label": self.columns.label is not None,
+                "columns.weight": self.columns.weight is not None,
+            }
+            if pointless := next((key for key, is_given in table.items() if is_given), None):
+                raise ValueError(f"{where}: unlabelled is true, so {pointless} has no meaning")
         if self.columns.text_pair and not task.is_pair:
             raise ValueError(f"{where}: columns.text_pair is given, but the task takes single texts")
         if self.range is not None and (task.kind.has_labels or self.labels):

@@ -80,7 +80,9 @@ def test_every_command_runs_in_the_order_of_the_document(place: Path, document: 
     lines = [line for line in commands(document) if not line.startswith(("make ", ". .venv"))]
     runnable = [line for line in lines if not any(word in line for name in missing for word in needs[name])]
     for line in runnable:
-        trains = line.startswith(("swissbert train", "swissbert reproduce")) and "--resume" not in line
+        trains = (
+            line.startswith(("swissbert train", "swissbert distill", "swissbert reproduce")) and "--resume" not in line
+        )
         assert run(f"{line} {SHORT}" if trains else line, place), f"{line} printed nothing"
     if runnable != lines:
         pytest.skip(f"ran {len(runnable)} of {len(lines)} commands; the others need {' and '.join(missing)}")

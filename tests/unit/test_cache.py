@@ -17,8 +17,9 @@ import pytest
 
 from swissbert.checksums import sealed
 from swissbert.config import load_config
-from swissbert.data import cache
-from swissbert.data.cache import cache_folder, cached_split
+from swissbert.data import cache, cache_entries
+from swissbert.data.cache import cached_split
+from swissbert.data.cache_entries import cache_folder
 from swissbert.data.dataset import TaskData, load_split
 from swissbert.data.tokens import Tokenizer
 from swissbert.display import Display
@@ -215,7 +216,7 @@ def test_entries_that_were_not_used_for_long_are_deleted(data: Path, tokenizer: 
     cached_split(declare(), "train", data, tokenizer, **READ)
     (old,) = entries(folder)
     cached_split(declare(), "train", data, tokenizer, separate=False, max_length=8)
-    long_ago = time.time() - cache.KEPT - 60
+    long_ago = time.time() - cache_entries.KEPT - 60
     for entry in entries(folder):
         os.utime(entry / "about.json", (long_ago, long_ago))
     cached_split(declare(), "train", data, tokenizer, **READ)  # used again
@@ -332,7 +333,7 @@ def test_a_cache_that_cannot_be_used_is_done_without_and_said(
     monkeypatch.setenv("SWISSBERT_CACHE", str(place))
     if case == "another user's":
         cached_split(declare(), "train", data, tokenizer, **READ)
-        monkeypatch.setattr(cache, "is_own", lambda path: False)
+        monkeypatch.setattr(cache_entries, "is_own", lambda path: False)
     plain = load_split(declare(), "train", data, tokenizer, **READ)
     result = cached_split(declare(), "train", data, tokenizer, **READ)
     assert same(result, plain)

@@ -194,6 +194,10 @@ BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
     ("train.keep", [1], [0]),
     ("train.tensorboard", [True, False], ["maybe", 3]),
     ("stages", [[]], [3, "one"]),
+    ("distillation.teachers", [[], ["mini"], ["mini", "owner/name"]], ["mini", 3]),
+    ("distillation.annealing", [True], ["maybe", 1]),  # more of these values in test_distillation.py, with a teacher
+    ("distillation.weight", [1], [0, -0.1, 1.5, "1", True]),
+    ("distillation.temperature", [1], [0, 101, "1", True, float("inf")]),
 ]
 
 

@@ -101,3 +101,18 @@ def test_weights_of_classes_apply_to_rows_with_soft_targets() -> None:
 def test_smoothing_that_does_not_fit_the_task_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(SwissbertError, match=message):
         declare(**{"labels": GRADES, "ordinal_smoothing": 1.0, **changes})
+
+
+def test_each_class_of_a_soft_label_spreads_its_probability() -> None:
+    task = declare(labels=GRADES, ordinal_smoothing=0.7)
+    kernel = ordinal_targets(torch.arange(5), 5, 0.7)
+    logits, soft = torch.randn(6, 5), torch.rand(6, 5).softmax(1)
+    targets = torch.stack([sum(p * row for p, row in zip(one, kernel, strict=True)) for one in soft])
+    torch.testing.assert_close(targets.sum(1), torch.ones(6))
+    by_hand = -(targets * logits.log_softmax(1)).sum(1)
+    torch.testing.assert_close(task.kind.row_losses(task, logits, soft), by_hand)
+    torch.testing.assert_close(task.kind.loss(task, logits, soft), by_hand.mean())
+    labels = torch.tensor([0.0, 4, 2, 1, 3, 3])
+    one_hot = torch.from_numpy(task.kind.soft_labels(task, labels.numpy()))
+    torch.testing.assert_close(task.kind.loss(task, logits, one_hot), task.kind.loss(task, logits, labels))
+    assert not torch.isclose(by_hand.mean(), F.cross_entropy(logits, soft))

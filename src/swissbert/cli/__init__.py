@@ -8,6 +8,7 @@ from swissbert.cli import (
     analyse,
     convert,
     data_check,
+    distill,
     env,
     evaluate,
     export,
@@ -30,6 +31,7 @@ __all__ = ["main"]
 for command in (  # in the order of --help
     quickstart.quickstart,
     train.train,
+    distill.distill,
     init.init,
     soup.soup,
     evaluate.evaluate,

@@ -82,7 +82,7 @@ def train(
     )
     config = _config(recipe, data, out, overrides, resume)
     if dry_run:
-        _show_plan(config)
+        show_plan(config)
         return
     print(run(config, out or Path("runs") / config.name, resume=resume))
 
@@ -131,7 +131,7 @@ def _train_table(
             write_text(target, recipe_file)
         Display().say(f"{target}: the declaration, to look over and train again")
     if dry_run:
-        _show_plan(config)
+        show_plan(config)
         return
     model = load(run(config, folder, resume=resume))
     print(scores_table(score(model, "dev", None)))
@@ -159,14 +159,14 @@ def data_argument(data: str | None) -> str | None:
     return data if data is None or data == "starter" else str(Path(data).resolve())
 
 
-def _show_plan(config: "RunConfig") -> None:
+def show_plan(config: "RunConfig") -> None:
     """Print the effective settings, steps and parameters of a run."""
     from swissbert.config import dump_config
     from swissbert.display import Display
     from swissbert.training.coverage import coverage_lines
     from swissbert.training.preparation import prepare
 
-    prepared = prepare(config, Display())
+    prepared = prepare(config, Display(), answers=False)
     trainable = sum(p.numel() for p in prepared.network.parameters() if p.requires_grad)
     print(printable(dump_config(prepared.config)))
     epochs = len(prepared.plan.ends)

@@ -5,6 +5,7 @@ returns a `RunConfig`; `dump_config` writes the effective settings back. A table
 """
 
 from swissbert.config.data import STARTER, DataSettings, data_path
+from swissbert.config.distillation import DistillationSettings
 from swissbert.config.loss import LossSettings, SamplingSettings
 from swissbert.config.model import EncoderSettings, ModelSettings
 from swissbert.config.recipes import RECIPES, dump_config, load_config, make_config, recipes
@@ -19,6 +20,7 @@ __all__ = [
     "RECIPES",
     "STARTER",
     "DataSettings",
+    "DistillationSettings",
     "EncoderSettings",
     "LossSettings",
     "ModelSettings",

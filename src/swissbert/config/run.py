@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from swissbert.config.data import DataSettings
+from swissbert.config.distillation import DistillationSettings
 from swissbert.config.loss import LossSettings, SamplingSettings
 from swissbert.config.model import EncoderSettings, ModelSettings
 from swissbert.config.regularisation import RegularisationSettings
@@ -14,7 +15,7 @@ from swissbert.config.stages import Stage
 from swissbert.config.train import TrainSettings
 from swissbert.errors import nearest
 from swissbert.selection import full_name, with_stratify
-from swissbert.setting_tables import absolute_encoder
+from swissbert.setting_tables import absolute_encoder, absolute_model, differences
 from swissbert.settings import Settings, shown
 from swissbert.tasks import Task, names_once
 
@@ -22,8 +23,8 @@ from swissbert.tasks import Task, names_once
 class RunConfig(Settings):
     """All settings of one run.
 
-    Relative paths (`data.dir`, and `encoder.name` if it is a folder) become absolute, so that a run can be resumed
-    from any directory: those of a recipe start at its folder, others at the current directory.
+    Relative paths (`data.dir`, and `encoder.name` and `distillation.teachers` if they are folders) become absolute, so that a
+    run can be resumed from any directory: those of a recipe start at its folder, others at the current directory.
 
     Attributes:
         name: Name of the run; default name of its folder.
@@ -37,6 +38,7 @@ class RunConfig(Settings):
         regularisation: Terms that are added to the losses of the tasks.
         train: The training loop.
         stages: Parts of the run that follow each other; without any the whole run reads all tasks and rows.
+        distillation: Which trained models teach the run.
 
     Example::
 
@@ -59,12 +61,19 @@ class RunConfig(Settings):
     regularisation: RegularisationSettings = RegularisationSettings()
     train: TrainSettings = TrainSettings()
     stages: list[Stage] = []
+    distillation: DistillationSettings = DistillationSettings()
 
     @field_validator("encoder")
     @classmethod
     def _absolute_encoder(cls, encoder: EncoderSettings) -> EncoderSettings:
         name = absolute_encoder(encoder.name, Path.cwd())
         return encoder if name == encoder.name else encoder.model_copy(update={"name": name})
+
+    @field_validator("distillation")
+    @classmethod
+    def _absolute_teachers(cls, distillation: DistillationSettings) -> DistillationSettings:
+        names = [absolute_model(name, Path.cwd()) for name in distillation.teachers]
+        return distillation.model_copy(update={"teachers": names}) if names != distillation.teachers else distillation
 
     @field_validator("tasks")
     @classmethod
@@ -93,6 +102,7 @@ class RunConfig(Settings):
         self._no_contradiction()
         self._stages_fit(names)
         self._rows_fit()
+        self._has_teachers()
         return self
 
     def stage_tasks(self, stage: Stage) -> list[str]:
@@ -111,6 +121,23 @@ class RunConfig(Settings):
                 "data.swap_pairs is true, but no task declares symmetric = true, which says that the order of a pair has no "
                 "meaning"
             )
+
+    def _has_teachers(self) -> None:
+        """Raise ValueError for settings that need teachers, if there are none."""
+        if self.distillation.teachers:
+            return
+        if changed := differences(DistillationSettings(), self.distillation):
+            raise ValueError(
+                f"distillation.{changed[0].partition(' ')[0]} is given, but distillation.teachers names no model whose "
+                "answers it is about"
+            )
+        for task in self.tasks:
+            for extra in task.extra:
+                if extra.unlabelled:
+                    raise ValueError(
+                        f"extra file '{extra.file}' of task '{task.name}' is unlabelled, but distillation.teachers names no "
+                        "model whose answers could be the targets of its rows"
+                    )
 
     def _stages_fit(self, names: Container[str]) -> None:
         """Raise ValueError for stages that do not fit tasks, each other or other settings."""

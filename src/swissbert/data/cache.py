@@ -1,18 +1,12 @@
 """Token cache: tokens and labels of training data on disk, memory-mapped, so that a later run reads no texts.
 
-An entry is a folder named by a hash of everything that its content depends on (see `_key`). Entries are created
-atomically, so several processes may build the same one, and only their owner can read them. They can be deleted
-whenever no run is using them.
+An entry of `swissbert.data.cache_entries` is named by a hash of everything that its content depends on (see `_key`).
 """
 
-import errno
 import hashlib
 import json
 import os
-import re
-import stat
 import sys
-import time
 from collections import Counter
 from contextlib import ExitStack, suppress
 from importlib.metadata import version
@@ -23,6 +17,15 @@ import numpy as np
 
 from swissbert.checksums import DamagedError, check_all, recorded, sealed, warn
 from swissbert.data.bad_rows import refuse_bad, refuse_many_bad
+from swissbert.data.cache_entries import (
+    NEW,
+    RECORD,
+    cache_folder,
+    delete_entry,
+    is_there,
+    make_private,
+    prepare_folder,
+)
 from swissbert.data.dataset import SplitOptions, TaskData, Tokenizing, load_split, tokenizing
 from swissbert.data.formats import FORMATS, Format
 from swissbert.data.memory import MemoryRows
@@ -31,8 +34,7 @@ from swissbert.data.source_files import file_name, label_files, split_files
 from swissbert.data.splits import Source
 from swissbert.data.tokens import Tokenizer, TokenTable
 from swissbert.errors import SwissbertError
-from swissbert.exclusive import discard_as, is_own
-from swissbert.files import make_folder, settle, sync_folder, temporary_folder
+from swissbert.files import settle, sync_folder, temporary_folder
 from swissbert.kinds import KINDS
 from swissbert.reading import read_object, sha256
 from swissbert.tasks import Split, Task
@@ -51,26 +53,6 @@ ARRAYS = {
 """Files of an entry, ``NAME.bin``, and their types. Labels are ``[N]`` or ``[N, C]``; weights are empty without any."""
 UNREAD = {"extra", "guard", "symmetric", "swap"}
 """Keys of a declaration that decide nothing about the content of an entry."""
-RECORD = "about.json"
-"""File of an entry with everything but arrays; its modification time is when the entry was last used."""
-KEPT = 60 * 24 * 3600
-"""Seconds after its last use when an entry is deleted."""
-NEW = ".new-"
-"""Beginning of the names of folders that are not, or no longer, entries."""
-ENTRY = re.compile(r"[0-9a-f]{64}|\.new-\w+|\.\.new-\w+\.writing")
-"""Names in the folder of the cache."""
-OTHERS = 0o077
-"""Permissions of others than the owner."""
-
-
-def cache_folder() -> Path | None:
-    """Return the folder of entries: ``SWISSBERT_CACHE``, else in the user's cache folder; None without a home folder."""
-    if chosen := os.environ.get("SWISSBERT_CACHE"):
-        return Path(chosen)
-    try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "swissbert" / "tokens"
-    except RuntimeError:  # there is no home folder
-        return None
 
 
 def cached_split(
@@ -102,19 +84,19 @@ def cached_split(
     entry = folder / name
     data, is_damaged, problem = None, False, None
     try:
-        if _is_there(entry):
-            _make_private(folder)
+        if is_there(entry):
+            make_private(folder)
             data = _open(entry, task, tokenizer)
             is_damaged = data is None
         if data is None:
             parts = tokenizing(task, split, source, tokenizer, **options)
-            _prepare(folder)
+            prepare_folder(folder)
             with temporary_folder(folder, NEW) as new:
                 _write(new, parts)
                 settle(new, entry)
                 if _key(source, task, split, tokenizer, options) == name:  # the file did not change while it was read
                     if is_damaged:
-                        _delete(entry)
+                        delete_entry(entry)
                     with suppress(OSError):  # another process has created the same entry
                         new.rename(entry)
                         sync_folder(folder)
@@ -155,6 +137,8 @@ def _key(directory: Path | None, task: Task, split: Split, tokenizer: Tokenizer,
     }
     if (choose := options.get("choose")) is not None:
         parts["choose"] = choose.fingerprint
+    if (labelled := options.get("labelled")) is not None:
+        parts["labelled"] = labelled
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -249,60 +233,3 @@ def _check_table(table: TokenTable, tokenizer: Tokenizer) -> None:
         raise ValueError("offsets do not fit the tokens")
     if len(ids) and int(ids.view(np.uint32).max()) >= tokenizer.size:  # as unsigned, negative ones are large
         raise ValueError("ids are not in the vocabulary")
-
-
-def _is_there(entry: Path) -> bool:
-    """Return whether there is an entry.
-
-    Raises:
-        OSError: If it belongs to another user, whose tokens are not trusted, or the cache cannot be read.
-    """
-    try:
-        entry.lstat()
-    except FileNotFoundError:
-        return False
-    if not is_own(entry):
-        raise PermissionError(errno.EPERM, "it has an entry of another user")
-    return True
-
-
-def _prepare(folder: Path) -> None:
-    """Create the folder of the cache, for its owner alone, and delete entries that were not used for `KEPT` seconds.
-
-    Raises:
-        OSError: If the folder cannot be used.
-    """
-    make_folder(folder.parent)
-    folder.mkdir(mode=0o700, exist_ok=True)
-    for entry in folder.iterdir():
-        if ENTRY.fullmatch(entry.name):  # else it is not of this cache
-            with suppress(OSError):
-                record = entry / RECORD
-                if time.time() - (record if record.exists() else entry).stat().st_mtime > KEPT:
-                    _delete(entry)
-    _make_private(folder)
-
-
-def _make_private(folder: Path) -> None:
-    """Take away what earlier versions let others read: entries, and the folder if nothing else is in it.
-
-    A folder that users share, which has the sticky or the set-group-ID bit, stays as it is.
-    """
-    mode = folder.stat().st_mode
-    if not mode & OTHERS:
-        return
-    found = list(folder.iterdir())
-    entries = [path for path in found if ENTRY.fullmatch(path.name) and is_own(path) and not path.is_symlink()]
-    with suppress(OSError):  # on a read-only file system, for instance
-        for entry in entries:
-            if entry.is_dir() and entry.stat().st_mode & OTHERS:
-                for file in entry.iterdir():
-                    file.chmod(0o600)
-                entry.chmod(0o700)
-        if len(entries) == len(found) and is_own(folder) and not mode & (stat.S_ISVTX | stat.S_ISGID):
-            folder.chmod(0o700)
-
-
-def _delete(entry: Path) -> None:
-    """Delete an entry."""
-    discard_as(entry, entry.with_name(f"{NEW}{os.urandom(8).hex()}"))

@@ -128,11 +128,12 @@ class TokenOptions(TypedDict):
 
 
 class SplitOptions(TokenOptions, total=False):
-    """Options of loading a split; `refuse`, `limit`, `max_bad` and `choose` are those of `Reading` and may be left out."""
+    """Options of loading a split; `refuse` and those after it are those of `Reading` and may be left out."""
 
     refuse: bool
     limit: int | None
     max_bad: float | None
+    labelled: bool | None
     choose: Chooses | None
 
 
@@ -201,6 +202,7 @@ def tokenizing(
         refuse=options.get("refuse", False),
         limit=options.get("limit"),
         max_bad=options.get("max_bad"),
+        labelled=options.get("labelled"),
         choose=options.get("choose"),
     )
     return Tokenizing(reading, tokenizer, separate=options["separate"], max_length=options["max_length"])

@@ -18,7 +18,7 @@ class ExtraRows:
 
     Attributes:
         file: Its declaration.
-        data: Its rows, with labels of the task.
+        data: Its rows, with labels of the task; NaN if they have none.
         number: Rows that a pass draws.
         wanted: Rows that a pass would draw if there were enough.
         quotas: Rows that a pass draws of each class, int64 ``[C]``; None if they are drawn whatever their labels are.
@@ -50,6 +50,8 @@ class ExtraRows:
             reason = "its rarest label allows no more" if self.quotas is not None else "it has no more"
             less = f"; {self.wanted:,} were to be drawn, but {reason}"
         kept = ", with the label proportions of the task's own rows" if self.quotas is not None else ""
+        if self.file.unlabelled:
+            kept = ", without labels, for which the teachers alone answer"
         task = self.data.task.name
         anew = ", drawn anew each time" if self.number < len(self.data) else ""
         return f"{task}: an epoch has {rows} rows of {self.data.source}{anew}{kept}{less}"

@@ -24,7 +24,14 @@ class Weighting:
     mean: float
 
     def of(self, labels: Array, rows: Array | None) -> Array:
-        """Return the weights of rows, float64 ``[B]`` or ``[B, C]``; arguments as in `swissbert.kinds.Kind.weights`."""
+        """Return the weights of rows, float64 ``[B]`` or ``[B, C]``; arguments as in `swissbert.kinds.Kind.weights`.
+
+        A row without a label, which is NaN, has no class and so no factor.
+        """
+        if self.factors is not None and labels.ndim == 1 and (missing := np.isnan(labels)).any():
+            weights = np.ones(len(labels)) if rows is None else rows.astype(np.float64)
+            weights[~missing] = self.task.kind.weights(self.task, labels[~missing], self.factors, weights[~missing])
+            return weights / self.mean
         return self.task.kind.weights(self.task, labels, self.factors, rows) / self.mean
 
 

@@ -19,16 +19,22 @@ CORE_BUDGET = 1024
 """Tokens of one inference batch that runs on a single core."""
 
 
-def table_answers(model: MultitaskModel, task: Task, table: TokenTable) -> Array:
+OnBatch = Callable[[int], object]
+"""Called with the number of tokens of each batch that is done, from any thread."""
+
+
+def table_answers(model: MultitaskModel, task: Task, table: TokenTable, on_batch: OnBatch | None = None) -> Array:
     """Answer every row of a table, in its order: fp32 probabilities ``[N, C]`` or scores ``[N]``.
 
     Raises:
         SwissbertError: If an answer is NaN or infinite.
     """
-    return tables_answers(model, [task], table)[task.name]
+    return tables_answers(model, [task], table, on_batch)[task.name]
 
 
-def tables_answers(model: MultitaskModel, tasks: Sequence[Task], table: TokenTable) -> dict[str, Array]:
+def tables_answers(
+    model: MultitaskModel, tasks: Sequence[Task], table: TokenTable, on_batch: OnBatch | None = None
+) -> dict[str, Array]:
     """Answer several tasks that read rows alike, with one encoder pass over each row.
 
     Returns:
@@ -37,10 +43,23 @@ def tables_answers(model: MultitaskModel, tasks: Sequence[Task], table: TokenTab
     Raises:
         SwissbertError: If an answer is NaN or infinite.
     """
-    parts = _each_row(model, table, lambda pooled: [model.answers_of(pooled, task.name) for task in tasks])
+    parts = _each_row(model, table, lambda pooled: [model.answers_of(pooled, task.name) for task in tasks], on_batch)
     answers = {task.name: part for task, part in zip(tasks, parts, strict=True)}
     for name, values in answers.items():
         _refuse_infinite(name, values)
+    return answers
+
+
+def untuned_answers(model: MultitaskModel, task: Task, table: TokenTable, on_batch: OnBatch | None = None) -> Array:
+    """Answer every row of a table as `table_answers` does, but without fitted thresholds, for targets of distillation."""
+    head = model.head(task.name)
+
+    def answer(pooled: torch.Tensor) -> list[torch.Tensor]:
+        with torch.inference_mode():
+            return [head.untuned_answers(model.logits(pooled, task.name))]
+
+    (answers,) = _each_row(model, table, answer, on_batch)
+    _refuse_infinite(task.name, answers)
     return answers
 
 
@@ -76,7 +95,10 @@ def pooled_rows(model: MultitaskModel, table: TokenTable) -> Array:
 
 
 def _each_row(
-    model: MultitaskModel, table: TokenTable, compute: Callable[[torch.Tensor], list[torch.Tensor]]
+    model: MultitaskModel,
+    table: TokenTable,
+    compute: Callable[[torch.Tensor], list[torch.Tensor]],
+    on_batch: OnBatch | None = None,
 ) -> list[Array]:
     """Compute arrays from the pooled outputs of every row, in batches; their first axis is in the order of the table."""
     device = next(model.parameters()).device
@@ -85,8 +107,12 @@ def _each_row(
 
     def answer(rows: np.ndarray) -> list[Array]:
         with torch.inference_mode():
-            pooled = model.pool(pack(table, rows).to(device))
-        return [part.cpu().numpy() for part in compute(pooled)]
+            batch = pack(table, rows)
+            pooled = model.pool(batch.to(device))
+        parts = [part.cpu().numpy() for part in compute(pooled)]
+        if on_batch is not None:
+            on_batch(batch.tokens)
+        return parts
 
     was_training = model.training
     model.eval()

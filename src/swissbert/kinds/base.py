@@ -244,6 +244,27 @@ class Kind(ABC):
         """Whether `divergence` belongs to `answers`: a class that overrides `answers` alone has none."""
         return overrides_together(type(self), "answers", "divergence") and type(self).divergence is not Kind.divergence
 
+    def soft_labels(self, task: "Task", labels: Array) -> Array:
+        """Return labels in a form that a mean with answers makes sense in and that `loss` takes too, float32.
+
+        Args:
+            task: The task.
+            labels: ``[B]`` or ``[B, C]``; NaN where a row has none, which stays NaN.
+
+        Returns:
+            ``[B]``, or ``[B, C]`` for probabilities of classes and for several labels per row.
+        """
+        raise NotImplementedError
+
+    def soft_answers(self, task: "Task", answers: Array, temperature: float) -> Array:
+        """Return answers ``[B, C]`` or ``[B]`` in the form of `soft_labels`, with logits divided by `temperature`."""
+        raise NotImplementedError
+
+    @property
+    def takes_soft_labels(self) -> bool:
+        """Whether `soft_labels` belongs to `loss`: a class that overrides `loss` alone has none."""
+        return overrides_together(type(self), "loss", "soft_labels") and type(self).soft_labels is not Kind.soft_labels
+
     @abstractmethod
     def answers(self, task: "Task", logits: "Tensor") -> "Tensor":
         """Turn logits ``[B, outputs]`` into answers: probabilities ``[B, C]`` or scores ``[B]``."""
@@ -395,6 +416,15 @@ def _check_ordinal(kind: Kind, task: "Task") -> None:
         )
     if not task.labels:
         raise ValueError(f"{value}, which needs labels, given in their order")
+
+
+def softened(probabilities: Array, temperature: float) -> Array:
+    """Return probabilities ``[..., C]`` as they would be with logits divided by a temperature; their sum stays 1."""
+    if temperature == 1:
+        return probabilities
+    powers = probabilities.astype(np.float64) ** (1 / temperature)
+    shares: Array = powers / powers.sum(-1, keepdims=True)
+    return shares
 
 
 def count_classes(labels: Array, decisions: Array, classes: int) -> list[list[int]]:

@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from swissbert.kinds.answer import Answer
-from swissbert.kinds.base import Array, HFHead, bernoulli_divergence
+from swissbert.kinds.base import Array, HFHead, bernoulli_divergence, softened
 from swissbert.kinds.class_names import ALLOWED_SHOWN
 from swissbert.kinds.classification import Classification
 from swissbert.kinds.label_names import names_in, negative_first, sorted_names
@@ -63,6 +65,14 @@ class Binary(Classification):
     def divergence(self, task: "Task", logits: "Tensor", others: "Tensor") -> "Tensor":
         """Symmetric Kullback-Leibler divergence of both probabilities of the positive label, the mean over rows."""
         return bernoulli_divergence(logits[:, 0], others[:, 0]).mean()
+
+    def soft_labels(self, task: "Task", labels: Array) -> Array:
+        """The labels: probabilities of the positive label, ``[B]``."""
+        return labels.astype(np.float32)
+
+    def soft_answers(self, task: "Task", answers: Array, temperature: float) -> Array:
+        """Probabilities of the positive label, ``[B]``."""
+        return softened(answers, temperature)[:, 1].astype(np.float32)
 
     def answers(self, task: "Task", logits: "Tensor") -> "Tensor":
         """Probabilities of the negative and the positive label, ``[B, 2]``."""

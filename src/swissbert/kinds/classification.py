@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swissbert.kinds.answer import Answer
-from swissbert.kinds.base import Array, HFHead, Kind, Label, count_classes, logistic_answers
+from swissbert.kinds.base import Array, HFHead, Kind, Label, count_classes, logistic_answers, softened
 from swissbert.kinds.class_names import class_number, other_spelling
 from swissbert.kinds.label_names import names_in, sorted_names
 from swissbert.kinds.ordinal_targets import ordinal_targets
@@ -48,7 +48,10 @@ class Classification(Kind):
         return (pair,) if pair else ()
 
     def loss(self, task: "Task", logits: "Tensor", labels: "Tensor") -> "Tensor":
-        """Cross-entropy, with ``label_smoothing`` as in torch or ``ordinal_smoothing``."""
+        """Cross-entropy, with ``label_smoothing`` as in torch or ``ordinal_smoothing``.
+
+        Labels may also be probabilities of the classes ``[B, C]``.
+        """
         import torch.nn.functional as F
 
         return F.cross_entropy(logits, _targets(task, labels), label_smoothing=task.label_smoothing)
@@ -63,6 +66,17 @@ class Classification(Kind):
         """Symmetric Kullback-Leibler divergence of both distributions, KL(p, q) + KL(q, p), the mean over rows."""
         p, q = logits.log_softmax(-1), others.log_softmax(-1)
         return ((p.exp() - q.exp()) * (p - q)).sum(-1).mean()
+
+    def soft_labels(self, task: "Task", labels: Array) -> Array:
+        """Probabilities of the classes, ``[B, C]``: 1 for the label."""
+        missing = np.isnan(labels)
+        rows: Array = np.eye(len(task.labels), dtype=np.float32)[np.where(missing, 0, labels).astype(int)]
+        rows[missing] = np.nan
+        return rows
+
+    def soft_answers(self, task: "Task", answers: Array, temperature: float) -> Array:
+        """Probabilities of the classes, ``[B, C]``."""
+        return softened(answers, temperature).astype(np.float32)
 
     def answers(self, task: "Task", logits: "Tensor") -> "Tensor":
         """Softmax, ``[B, C]``."""
@@ -120,7 +134,10 @@ class Classification(Kind):
 
 
 def _targets(task: "Task", labels: "Tensor") -> "Tensor":
-    """Return class numbers ``[B]``, or with ``ordinal_smoothing`` the distributions ``[B, C]`` around them."""
+    """Return class numbers ``[B]`` as integers, and probabilities of the classes ``[B, C]`` as they are.
+
+    With ``ordinal_smoothing`` both become distributions ``[B, C]``: each class gives its probability to its neighbours too.
+    """
     if task.ordinal_smoothing:
         return ordinal_targets(labels, len(task.labels), task.ordinal_smoothing)
-    return labels.long()
+    return labels if labels.dim() == 2 else labels.long()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swissbert.kinds.answer import Answer
-from swissbert.kinds.base import Array, HFHead, Kind, Label, bernoulli_divergence, logistic_answers
+from swissbert.kinds.base import Array, HFHead, Kind, Label, bernoulli_divergence, logistic_answers, softened
 from swissbert.kinds.cells import cell_text, number_of
 from swissbert.kinds.class_names import ALLOWED_SHOWN, class_number, other_spelling
 from swissbert.kinds.label_lists import label_items, separator_of
@@ -88,6 +88,14 @@ class Multilabel(Kind):
         import torch.nn.functional as F
 
         return F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+
+    def soft_labels(self, task: "Task", labels: Array) -> Array:
+        """The labels: a probability for each, ``[B, C]``."""
+        return labels.astype(np.float32)
+
+    def soft_answers(self, task: "Task", answers: Array, temperature: float) -> Array:
+        """A probability for each label, ``[B, C]``."""
+        return softened(np.stack([1 - answers, answers], axis=-1), temperature)[..., 1].astype(np.float32)
 
     def class_weights(self, task: "Task", labels: Array) -> Array | None:
         """Weights of the rows that have a label, ``[C]``; ``balanced`` is the number of rows without it over those with it."""

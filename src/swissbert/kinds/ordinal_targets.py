@@ -16,8 +16,11 @@ def ordinal_targets(labels: "Tensor", classes: int, smoothing: float) -> "Tensor
     (SORD) of Díaz and Marathe (2019, Soft Labels for Ordinal Regression) with the absolute difference as the distance. Each
     step away from the label multiplies the target by ``exp(-1 / smoothing)``.
 
+    Of a row whose label is a distribution over classes (distillation), each class spreads its probability in this way: the
+    target is ``labels @ K``, where row y of K is the target of label y, which is linear in the labels.
+
     Args:
-        labels: Class numbers ``[B]``, from 0 to below `classes`.
+        labels: Class numbers ``[B]``, from 0 to below `classes`, or probabilities of the classes ``[B, C]``.
         classes: Number of classes C, which are in their order.
         smoothing: Distance in classes over which a target falls to 1/e, from `SMALLEST` to `LARGEST`.
 
@@ -26,6 +29,8 @@ def ordinal_targets(labels: "Tensor", classes: int, smoothing: float) -> "Tensor
     """
     import torch
 
+    if labels.dim() == 2:
+        return labels @ ordinal_targets(torch.arange(classes, device=labels.device), classes, smoothing)
     numbers = torch.arange(classes, device=labels.device, dtype=torch.float32)
     distances = (numbers - labels.float().unsqueeze(1)).abs()
     return (-distances / smoothing).softmax(1)

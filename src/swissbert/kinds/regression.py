@@ -113,6 +113,14 @@ class Regression(Kind):
         difference = scores - others
         return (difference / self.answer_span(task) if task.scale == "unit" else difference).square().mean()
 
+    def soft_labels(self, task: "Task", labels: Array) -> Array:
+        """The labels ``[B]``."""
+        return labels.astype(np.float32)
+
+    def soft_answers(self, task: "Task", answers: Array, temperature: float) -> Array:
+        """Scores ``[B]``, which have no temperature."""
+        return answers.astype(np.float32)
+
     def _errors(self, task: "Task", scores: "Tensor", labels: "Tensor", reduction: str) -> "Tensor":
         import torch.nn.functional as F
 

@@ -95,6 +95,21 @@ def read_model(
     return read_steadily(lambda: resolve_folder(name), lambda folder: _read(folder, heads, kinds))
 
 
+def read_identity(name: str | Path, kinds: Mapping[str, Kind] | None = None) -> tuple[Description, str]:
+    """Return the description and the fingerprint of a model without reading its weights; arguments as for `read_model`.
+
+    Raises:
+        SwissbertError: If there is no such model, or its description cannot be read.
+    """
+    check_path(name, "model")
+
+    def read(folder: Path) -> tuple[Description, str]:
+        description = read_description(folder, kinds)
+        return description, _fingerprint(folder, description)
+
+    return read_steadily(lambda: resolve_folder(name), read)
+
+
 def _read(folder: Path, heads: Mapping[str, type[Head]] | None, kinds: Mapping[str, Kind] | None) -> Stored:
     description = read_description(folder, kinds)
     _check_files(folder, description)

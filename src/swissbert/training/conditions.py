@@ -27,12 +27,15 @@ class Condition(NamedTuple):
 
 SAME_CLASS = "pass an object of the same class"
 SAME_ENCODER = "encoder.name must lead to the same files, or start a new run in another folder"
+SAME_TEACHERS = "distillation.teachers must lead to the same models, or start a new run in another folder"
 CONDITIONS = (
     Condition("encoder_weights", "checksum of the encoder's weights", is_checksum=True, remedy=SAME_ENCODER),
     Condition("tokenizer", "checksum of the encoder's tokenizer", is_checksum=True, remedy=SAME_ENCODER),
     Condition("encoder_config", "encoder's", has_entries=True, remedy=SAME_ENCODER),
     Condition("balancer", "balancer", remedy=SAME_CLASS),
     Condition("heads", "head of task", has_entries=True, remedy=SAME_CLASS),
+    Condition("teachers", "checksum of teacher", has_entries=True, remedy=SAME_TEACHERS),
+    Condition("teacher_answers", "mean answer of the teachers to", has_entries=True, is_checksum=True),
     Condition("device", "device"),
     Condition("precision", "precision"),
     Condition("threads", "number of threads"),
@@ -145,7 +148,8 @@ def _phrases(one: Condition, old: object, new: object) -> list[str]:
     if not one.is_checksum:
         return [_phrase(one, f"{one.noun} {name}", before.get(name), after.get(name)) for name in names]
     names = [name for name in names if name in before and name in after]  # others are loaded by one of the two alone
-    more = f" and {len(names) - 4} more modules" if len(names) > 4 else ""
+    unit = " modules" if one.key == "code" else ""
+    more = f" and {len(names) - 4} more{unit}" if len(names) > 4 else ""
     return [f"the {one.noun} {', '.join(names[:4])}{more} differs"] if names else []
 
 

@@ -10,6 +10,7 @@ from swissbert.data.batches import PackedBatch
 from swissbert.data.dataset import TaskData
 from swissbert.data.passes import Passes
 from swissbert.mtl.sampling import Plan
+from swissbert.training.distillation import Teaching
 
 
 class BatchLoader:
@@ -19,6 +20,7 @@ class BatchLoader:
         config: Seed, batch size, bucket and which pairs may change places.
         data: Training rows by task.
         plan: Draws of all steps.
+        teaching: Answers of teachers that labels are mixed with; None without distillation.
 
     Example::
 
@@ -26,9 +28,12 @@ class BatchLoader:
             ...
     """
 
-    def __init__(self, config: RunConfig, data: Mapping[str, TaskData], plan: Plan) -> None:
+    def __init__(
+        self, config: RunConfig, data: Mapping[str, TaskData], plan: Plan, teaching: Teaching | None = None
+    ) -> None:
         self._seed, self._settings = config.seed, config.train
         self._data, self._plan = {name: Passes(rows) for name, rows in data.items()}, plan
+        self._teaching = teaching
         self._order = list(data)
         self._swapping = {task.name for task in config.tasks if config.swaps_pairs(task)}
         self._shuffled: dict[tuple[str, int, int], list[np.ndarray]] = {}  # the present pass over each task
@@ -43,7 +48,8 @@ class BatchLoader:
         epoch = self._plan.epoch(step)
         for task, number in sorted(self._plan.steps[step], key=lambda draw: self._order.index(draw[0])):
             rows = self.rows(task, epoch, number)
-            yield task, self._data[task].batch(rows, self._swapped(task, epoch, number, rows))
+            batch = self._data[task].batch(rows, self._swapped(task, epoch, number, rows))
+            yield task, batch if self._teaching is None else self._teaching.mixed(task, batch, rows, step)
 
     def rows(self, task: str, epoch: int, number: int) -> np.ndarray:
         """Return the row numbers of a batch of an epoch. Past its last batch a task is shuffled again and starts over.

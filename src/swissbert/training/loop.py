@@ -159,7 +159,9 @@ def train(
             whole_steps = record.get("format", 1) == 1
             for line in moved_lines(changes, record):
                 display.say(line)
-        prepared = prepare(config, display, hardware=hardware, data=data, heads=heads, whole_steps=whole_steps)
+        prepared = prepare(
+            config, display, hardware=hardware, data=data, heads=heads, whole_steps=whole_steps, recorded=record
+        )
         run = Run(prepared, out, display, balancer=balancer, heads=heads, callbacks=callbacks)
         run.start(record, changes, step)
         for line in longer_lines(changes, prepared.config, prepared.total):
@@ -405,8 +407,9 @@ class Run:
 
     def _step(self, batches: BatchLoader) -> StepRecord:
         """Run the next optimizer step."""
-        step = self.progress.step
-        return self.training_step(step, batches(step), self.prepared.plan.rounds(step))
+        step, teaching = self.progress.step, self.prepared.teaching
+        record = self.training_step(step, batches(step), self.prepared.plan.rounds(step))
+        return record if teaching is None else replace(record, teacher_share=teaching.share(step))
 
     def _first_step(self, batches: BatchLoader) -> StepRecord:
         """Run the first step, and record the checksum of its gradient, which a resumed run compares."""

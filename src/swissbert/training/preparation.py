@@ -11,9 +11,8 @@ import torch
 
 from swissbert.config import RunConfig
 from swissbert.data.bad_rows import bad_lines
-from swissbert.data.cache import cached_split
 from swissbert.data.completion import complete_tasks
-from swissbert.data.dataset import SplitOptions, TaskData, load_split
+from swissbert.data.dataset import TaskData, TokenOptions
 from swissbert.data.memory import MemoryRows
 from swissbert.data.passes import Passes
 from swissbert.data.splits import Source
@@ -33,11 +32,13 @@ from swissbert.mtl.balancing import Balancer, make_balancers
 from swissbert.mtl.sampling import Plan
 from swissbert.tasks import Split, Task
 from swissbert.training.automatic import choose_pooling, choose_settings, fit_length
+from swissbert.training.distillation import Ensemble, Teaching
 from swissbert.training.labels import annotated, weighted
 from swissbert.training.loader import BatchLoader
 from swissbert.training.plan import plan_steps
+from swissbert.training.split_rows import SplitRows
 from swissbert.training.step import TrainingStep
-from swissbert.training.train_rows import guard_of, held_of, load_extra, named_extra, swap_line, with_extra
+from swissbert.training.train_rows import named_extra, swap_line, with_extra
 
 Data = Mapping[str, object]
 """Rows in memory by task: train rows, or a tuple of train rows and dev rows; `MemoryRows` lists the accepted forms."""
@@ -71,6 +72,7 @@ class Prepared:
         dev: Dev rows of every task.
         hardware: Device, precision and thread count.
         plan: Draws of all steps.
+        teaching: Answers of teachers to the train rows; None without distillation.
     """
 
     config: RunConfig
@@ -80,6 +82,7 @@ class Prepared:
     dev: list[TaskData]
     hardware: Hardware
     plan: Plan
+    teaching: Teaching | None = None
 
     @property
     def total(self) -> int:
@@ -117,7 +120,7 @@ class Prepared:
 
     def batches(self) -> BatchLoader:
         """Return a loader of the batches of each step."""
-        return BatchLoader(self.config, self.train, self.plan)
+        return BatchLoader(self.config, self.train, self.plan, self.teaching)
 
     def training_step(self, balancer: Balancer | Sequence[Balancer] | None = None) -> TrainingStep:
         """Create the optimizer and the balancing methods, and put the network into training mode.
@@ -178,8 +181,10 @@ def prepare(
     data: Data | None = None,
     heads: Mapping[str, type[Head]] | None = None,
     whole_steps: bool = False,
+    recorded: Mapping[str, object] | None = None,
+    answers: bool = True,
 ) -> Prepared:
-    """Build the network, load the splits and plan the steps. Sets the number of threads of torch.
+    """Build the network, load the splits, plan the steps and let teachers answer. Sets the number of threads of torch.
 
     Args:
         config: The settings.
@@ -188,6 +193,8 @@ def prepare(
         data: Rows in memory.
         heads: Head classes from outside the package, by task name.
         whole_steps: Plan as swissbert 0.1.0 did, see `plan_steps`.
+        recorded: Contents of ``run.json`` of a run that is resumed, for teachers that are gone.
+        answers: Let teachers answer the rows; otherwise they are only checked.
 
     Raises:
         SwissbertError: For anything that a person has to correct in settings or data.
@@ -201,7 +208,8 @@ def prepare(
     config, length = fit_length(config, network.encoder.config.max_positions)
     for note in [*notes, *filter(None, [length])]:
         display.say(note)
-    train, dev = load_splits(config, tokenizer, display, data)
+    source = row_source(config, display, data)
+    train, dev = _load(config, tokenizer, display, source)
     train = {name: weighted(rows, network.head(name), display) for name, rows in train.items()}
     dev = [annotated(rows, train[rows.task.name]) for rows in dev]
     for rows in dev:
@@ -214,7 +222,13 @@ def prepare(
     if choices:
         display.say(choices)
     plan = plan_steps(config, train, whole_steps=whole_steps)
-    return Prepared(config, tokenizer, network, train, dev, hardware, plan)
+    teaching = None
+    if config.distillation.teachers:
+        ensemble = Ensemble(config, network, hardware, display, source, recorded)
+        if answers and recorded is None:
+            display.say(ensemble.dev_line(dev))
+        teaching = ensemble.teaching(train, len(plan.steps)) if answers else None
+    return Prepared(config, tokenizer, network, train, dev, hardware, plan, teaching)
 
 
 def build(
@@ -279,7 +293,19 @@ def load_splits(
     Raises:
         SwissbertError: If rows are missing or unusable, or a name in `data` is not a task.
     """
+    return _load(config, tokenizer, display, row_source(config, display, data))
+
+
+def row_source(config: RunConfig, display: Display, data: Data | None) -> SplitRows:
+    """Return what reads the rows of a run; arguments and errors as for `load_splits`."""
     _refuse_unknown("data", data or {}, config)
+    return SplitRows(config, in_memory(data), display)
+
+
+def _load(
+    config: RunConfig, tokenizer: Tokenizer, display: Display, source: SplitRows
+) -> tuple[dict[str, TaskData], list[TaskData]]:
+    """Load the rows of `load_splits` from what reads them."""
     train: dict[str, TaskData] = {}
     dev: list[TaskData] = []
     notes: dict[str, None] = {}  # those of held-out rows are those of train rows again
@@ -291,34 +317,23 @@ def load_splits(
         notes.update(dict.fromkeys(rows.source_notes))
         _report(rows, what, config.encoder.max_length, display)
 
-    memory = {task.name: memory_rows(data[task.name]) for task in config.tasks if data and task.name in data}
-    held = held_of(config, memory, display)
     for task in config.tasks:
-        options: SplitOptions = {
+        options: TokenOptions = {
             "separate": task.is_pair and not config.model.pair_encoding,
             "max_length": config.encoder.max_length,
-            "refuse": config.data.bad_rows == "refuse",
-            "limit": config.data.limit,
-            "max_bad": config.data.max_bad,
         }
         splits: tuple[Split, ...] = ("train", "dev")
         for split in splits:
-            own = options
-            if split == "train" and (guard := guard_of(task, held)) is not None:
-                own = {**options, "choose": guard}
-            if task.name in memory:
-                rows = load_split(task, split, memory[task.name], tokenizer, **own)
-            else:
-                load = cached_split if config.data.cache else load_split
-                rows = load(task, split, config.data.path, tokenizer, **own)
+            rows = source.load(task, split, tokenizer, **options)
             report(rows, split)
             if split == "train":
                 train[task.name] = rows
             else:
                 dev.append(rows)
-        if held is not None and task.extra:
-            extra = load_extra(task, config, tokenizer, options, held, report)
-            train[task.name] = with_extra(train[task.name], extra)
+        extra = [source.load_extra(task, number, tokenizer, **options) for number in range(len(task.extra))]
+        for rows in extra:
+            report(rows, "extra")
+        train[task.name] = with_extra(train[task.name], extra)
     return train, dev
 
 
@@ -364,4 +379,5 @@ def provenance(prepared: Prepared) -> dict[str, object]:
         "data": config.data.dir,
         "seed": config.seed,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        **(prepared.teaching.provenance() if prepared.teaching else {}),
     }

@@ -171,6 +171,9 @@ def _relocate(table: dict[str, Any], out: Path) -> None:
     """Replace missing data and encoder folders by those that lie likewise from the run folder, in place."""
     config = _validated(table, out)
     name, data = config.encoder.name, config.data.dir
+    for number, teacher in enumerate(config.distillation.teachers):
+        if os.path.isabs(teacher) and not os.path.isdir(teacher) and (folder := moved_folder(out, teacher)) is not None:
+            table["distillation"]["teachers"][number] = str(folder)
     if not os.path.isdir(name):
         encoder = moved_folder(out, name)
         if encoder is not None and (encoder / layout.CONFIG).is_file():
@@ -218,7 +221,7 @@ def check_settings(
     differing = {
         key: values for key, values in changed_settings(stored, config).items() if not _is_unused(key, stored, config)
     }
-    moved = {key: values for key, values in differing.items() if LOCATION.fullmatch(key)}
+    moved = {key: values for key, values in differing.items() if _is_location(key, *values)}
     longer = {key: values for key, values in differing.items() if may_change and _is_longer(key, *values)}
     named = config.train.may_change if may_change else []
     allowed = {
@@ -258,6 +261,13 @@ def _is_unused(key: str, stored: RunConfig, config: RunConfig) -> bool:
         return False
     swaps = [{task.name: one.swaps_pairs(task) for task in one.tasks}.get(name[1]) for one in (stored, config)]
     return swaps[0] == swaps[1]
+
+
+def _is_location(key: str, old: object, new: object) -> bool:
+    """Whether a setting says where something is whose content is compared; as many teachers as before are the same ones."""
+    is_list = isinstance(old, list) and isinstance(new, list)
+    same_teachers = key == "distillation.teachers" and is_list and len(old) == len(new)  # type: ignore[arg-type]
+    return same_teachers or LOCATION.fullmatch(key) is not None
 
 
 def _setting(key: str) -> str:
@@ -314,6 +324,8 @@ def moved_lines(changes: Changes, record: Mapping[str, Any]) -> list[str]:
     lines = []
     for key, (old, new) in changes.moved.items():
         compared = "its weights are" if key.startswith("encoder") else "the rows are"
+        if key == "distillation.teachers":
+            compared = "the models are"
         note = f"{compared} compared with those the run began with"
         if key.startswith("encoder") and "encoder_weights" not in record:
             note = "this run has no record of its weights, so they are not compared"
@@ -345,6 +357,8 @@ def longer_lines(changes: Changes, config: RunConfig, total: int) -> list[str]:
     regularisation = config.regularisation
     if regularisation.proximal and (regularisation.proximal_decay is None or regularisation.proximal_start):
         follows.append("the anchor of regularisation.proximal follows their number")
+    if config.distillation.teachers and config.distillation.annealing:
+        follows.append("the share of the teachers falls to 0 over all of them")
     if not follows:
         return [f"{line}, and with a constant learning rate its losses are those of a run of that length"]
     return [

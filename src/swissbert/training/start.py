@@ -68,6 +68,7 @@ def present_conditions(
         "tokenizer": prepared.tokenizer.fingerprint,
         "balancer": classes.get("balancer"),
         "heads": classes.get("heads"),
+        **(prepared.teaching.conditions() if prepared.teaching else {}),
         **hardware_record(prepared.hardware),
         "variables": numeric_variables(),
         "torch_settings": torch_settings(),

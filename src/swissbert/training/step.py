@@ -41,6 +41,7 @@ class StepRecord:
         cosine: For a Gram method: cosine of each pair of task gradients.
         conflicts: For a Gram method: under ``share``, the share of pairs with a negative cosine.
         cosine_by_layer: Cosines within each part of the encoder, every `BY_LAYER_EVERY` steps.
+        teacher_share: With distillation: share of the teachers in the targets.
     """
 
     loss: dict[str, float]
@@ -52,11 +53,22 @@ class StepRecord:
     cosine_by_layer: dict[str, dict[str, float]] | None = None
     smoothness: dict[str, float] | None = None
     proximal: dict[str, float] | None = None
+    teacher_share: float | None = None
 
     def log_entry(self) -> dict[str, object]:
         """Return the entry of ``metrics.jsonl``, without its ``step``."""
         entry = {name: value for name, value in asdict(self).items() if value is not None}
-        order = ("loss", "smoothness", "proximal", "weight", "cosine", "conflicts", "cosine_by_layer", "tokens")
+        order = (
+            "loss",
+            "smoothness",
+            "proximal",
+            "weight",
+            "cosine",
+            "conflicts",
+            "cosine_by_layer",
+            "teacher_share",
+            "tokens",
+        )
         return {name: entry[name] for name in order if name in entry} | {"seconds": round(self.seconds, 4)}
 
 

@@ -1,23 +1,18 @@
 """Train rows beyond what a split holds: extra files, and rows that dev and test rows of the run rule out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from swissbert.config import RunConfig
-from swissbert.data.cache import cached_split
-from swissbert.data.dataset import SplitOptions, TaskData, load_split
+from swissbert.data.dataset import TaskData
 from swissbert.data.extra_rows import ExtraRows, make_extra
 from swissbert.data.guard import HeldTexts, held_texts
 from swissbert.data.memory import MemoryRows
-from swissbert.data.row_filter import RowFilter, extra_filter
+from swissbert.data.row_filter import RowFilter
 from swissbert.data.splits import Source
-from swissbert.data.tokens import Tokenizer
 from swissbert.display import Display
 from swissbert.tasks import Task
 from swissbert.wording import joined
-
-OnData = Callable[[TaskData, str], None]
-"""Called with rows that were loaded, and what they are: reports them."""
 
 
 def held_of(config: RunConfig, memory: Mapping[str, MemoryRows], display: Display) -> HeldTexts | None:
@@ -40,32 +35,6 @@ def held_of(config: RunConfig, memory: Mapping[str, MemoryRows], display: Displa
 def guard_of(task: Task, held: HeldTexts | None) -> RowFilter | None:
     """Return the choice among the train rows of a task's own files; None if all are taken."""
     return None if held is None or task.guard == "off" else RowFilter(held, task.guard)
-
-
-def load_extra(
-    task: Task, config: RunConfig, tokenizer: Tokenizer, options: SplitOptions, held: HeldTexts, on_data: OnData
-) -> list[TaskData]:
-    """Load and tokenize the rows of the extra files of a task, in order.
-
-    Args:
-        task: The task.
-        config: Data folder and cache.
-        tokenizer: The encoder's tokenizer.
-        options: How the task's own rows are loaded.
-        held: Dev and test texts of the run.
-        on_data: Called with the rows of each file.
-
-    Raises:
-        SwissbertError: If a file is missing or unusable, or none of its rows is left.
-    """
-    load = cached_split if config.data.cache else load_split
-    loaded = []
-    for number, extra in enumerate(task.extra):
-        chosen: SplitOptions = {**options, "choose": extra_filter(task, extra, held)}
-        rows = load(task.of_extra(number), "train", config.data.path, tokenizer, **chosen)
-        on_data(rows, "extra")
-        loaded.append(replace(rows, task=task))
-    return loaded
 
 
 def with_extra(train: TaskData, loaded: list[TaskData]) -> TaskData:

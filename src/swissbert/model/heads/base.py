@@ -95,6 +95,18 @@ class Head(nn.Module, ABC):
         """Turn logits ``[B, outputs]`` into probabilities ``[B, C]`` or scores ``[B]``."""
         return self.task.kind.answers(self.task, logits)
 
+    def untuned_answers(self, logits: Tensor) -> Tensor:
+        """Return `answers` without a threshold that moves them away from the probabilities that the loss has trained."""
+        return self.answers(logits)
+
+    @property
+    def takes_soft_labels(self) -> bool:
+        """Whether the loss takes labels mixed with answers, as distillation makes them.
+
+        That is a matter of the kind, except for a head with a loss of its own, which has to say so itself.
+        """
+        return type(self).loss is Head.loss and self.task.kind.takes_soft_labels
+
     @property
     def can_fit(self) -> bool:
         """Whether `fit` has something to do after each epoch."""

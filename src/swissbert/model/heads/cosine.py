@@ -76,6 +76,11 @@ class CosineHead(Head):
         return torch.stack([1 - positive, positive], dim=1)
 
     @property
+    def takes_soft_labels(self) -> bool:
+        """Whether the task is a regression: the loss of a binary task knows positive and negative pairs alone."""
+        return isinstance(self.task.kind, Regression)
+
+    @property
     def can_fit(self) -> bool:
         """Whether the task is binary."""
         return isinstance(self.task.kind, Binary)

@@ -41,6 +41,10 @@ class LinearHead(Head):
         """Probabilities ``[B, C]`` or scores ``[B]``, with fitted thresholds at a probability of 0.5."""
         return super().answers(logits if self.shift is None else logits - self.shift)
 
+    def untuned_answers(self, logits: Tensor) -> Tensor:
+        """Probabilities ``[B, C]`` or scores ``[B]`` without the thresholds."""
+        return super().answers(logits)
+
     @property
     def can_fit(self) -> bool:
         """Whether the kind of task fits thresholds."""

@@ -1,0 +1,196 @@
+"""Teachers of a run: trained models, the tasks that each of them answers, and their answers to rows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from swissbert.config import RunConfig
+from swissbert.data.tokens import TokenTable
+from swissbert.device import Hardware
+from swissbert.display import Display
+from swissbert.errors import SwissbertError
+from swissbert.evaluation import table_answers
+from swissbert.evaluation.predictions import untuned_answers
+from swissbert.kinds import Array, Kind
+from swissbert.model_folder import layout
+from swissbert.model_folder.load import Stored, read_identity, read_model, resolve_folder
+from swissbert.tasks import Task
+from swissbert.wording import joined, shortened
+
+SHOWN = 8
+"""Labels that a message names."""
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A trained model whose answers are targets of a run.
+
+    Attributes:
+        setting: Its entry in ``distillation.teachers``.
+        checksum: Checksum of everything that its answers depend on.
+        tasks: Names of the tasks of the run that it answers.
+        columns: For a task with labels: the number of each label of the run among those of the teacher, int64 ``[C]``.
+        is_gone: Whether there is no such model any more; its answers can be in the cache.
+    """
+
+    setting: str
+    checksum: str
+    tasks: tuple[str, ...]
+    columns: Mapping[str, Array]
+    is_gone: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its name without a path: the run folder of a best model, else the last part, or a name that is no path."""
+        path = Path(self.setting)
+        if not path.is_absolute():
+            return self.setting
+        return path.parent.name if path.name == layout.BEST_MODEL else path.name
+
+
+class Answering:
+    """A teacher that was loaded to answer rows.
+
+    Args:
+        teacher: The teacher.
+        config: Settings of the run, whose kinds the teacher's tasks may name.
+        hardware: Device of the run; answers are fp32.
+
+    Raises:
+        SwissbertError: If the model cannot be read, or is not the one that `teacher` was found with.
+    """
+
+    def __init__(self, teacher: Teacher, config: RunConfig, hardware: Hardware) -> None:
+        self._teacher = teacher
+        self._model: Stored = read_model(teacher.setting, kinds=_kinds(config))
+        if self._model.fingerprint != teacher.checksum:
+            raise SwissbertError(
+                f"{teacher.setting}: this teacher was replaced while the run was prepared; a model that is still training "
+                "teaches nothing certain, so wait until it is done"
+            )
+        self._model.network.to(hardware.device)
+        self.tokenizer = self._model.tokenizer
+        self.max_length = self._model.description.encoder.max_length
+
+    def is_separate(self, task: Task) -> bool:
+        """Whether this model encodes the two sentences of a task separately."""
+        return self._model.network.separate(task)
+
+    def answers(self, task: Task, table: TokenTable, display: Display, name: str) -> Array:
+        """Answer rows in the order of the labels of the run: fp32 ``[N, C]`` or ``[N]``.
+
+        Thresholds that heads fit on train rows count for dev rows, which are scored, and not for targets.
+
+        Args:
+            task: A task of the run.
+            table: Their tokens, for this model.
+            display: Shows progress.
+            name: What the rows are: ``train``, ``dev``, or ``extra1`` and so on.
+        """
+        network = self._model.network
+        own = network.tasks[task.name]
+        with display.work(
+            f"teacher {self._teacher.name} answers {task.name} {name}", float(table.lengths.sum())
+        ) as done:
+            answer = table_answers if name == "dev" else untuned_answers
+            answers = answer(network, own, table, done)
+        columns = self._teacher.columns.get(task.name)
+        return answers if columns is None else np.ascontiguousarray(answers[:, columns])
+
+
+def find_teachers(config: RunConfig, display: Display, recorded: Mapping[str, object] | None = None) -> list[Teacher]:
+    """Find the teachers of a run and what each of them answers; reads no weights.
+
+    Args:
+        config: The settings, with complete tasks.
+        display: Receives a line about each teacher and about tasks without any.
+        recorded: ``teachers`` and ``teacher_tasks`` of ``run.json`` of a resumed run, for teachers that are gone.
+
+    Raises:
+        SwissbertError: If there is no such model, it has none of the tasks, or a task of it is another one.
+    """
+    teachers: list[Teacher] = []
+    for number, setting in enumerate(config.distillation.teachers, 1):
+        teacher = _find(setting, number, config, display, recorded or {})
+        same = next((other for other in teachers if other.checksum == teacher.checksum), None)
+        if same is not None:
+            raise SwissbertError(
+                f"distillation.teachers: '{same.setting}' and '{setting}' are the same model; each counts once in the mean"
+            )
+        teachers.append(teacher)
+    taught = {name for teacher in teachers for name in teacher.tasks}
+    if teachers and (alone := [task.name for task in config.tasks if task.name not in taught]):
+        display.say(f"no teacher for {joined(alone)}, trained on labels alone")
+    return teachers
+
+
+def _find(setting: str, number: int, config: RunConfig, display: Display, recorded: Mapping[str, object]) -> Teacher:
+    """Find one teacher, the `number`-th from 1."""
+    try:
+        resolve_folder(setting)
+    except SwissbertError as error:
+        if (gone := _recorded(setting, str(number), recorded)) is not None:
+            return gone
+        raise SwissbertError(f"distillation.teachers: {error}", argument="teacher") from error
+    description, checksum = read_identity(setting, _kinds(config))
+    own = {task.name: task for task in description.tasks}
+    answered = [task for task in config.tasks if task.name in own]
+    if not answered:
+        raise SwissbertError(
+            f"distillation.teachers: {setting} has none of the tasks of this run ({', '.join(t.name for t in config.tasks)}); "
+            f"its tasks are {', '.join(own)}"
+        )
+    columns = {task.name: _columns(task, own[task.name], setting) for task in answered}
+    teacher = Teacher(
+        setting,
+        checksum,
+        tuple(task.name for task in answered),
+        {name: order for name, order in columns.items() if order is not None},
+    )
+    lacking = [task.name for task in config.tasks if task.name not in own]
+    moved = [name for name, order in teacher.columns.items() if (np.diff(order) < 0).any()]
+    parts = [f"teacher {teacher.name} answers {joined(teacher.tasks)}"]
+    parts += [f"has no {joined(lacking)}"] if lacking else []
+    parts += [f"has the labels of {joined(moved)} in another order, which are matched by name"] if moved else []
+    display.say("; ".join(parts))
+    return teacher
+
+
+def _recorded(setting: str, number: str, recorded: Mapping[str, object]) -> Teacher | None:
+    """Return a teacher as a run recorded it; None if it did not."""
+    checksums, tasks = recorded.get("teachers"), recorded.get("teacher_tasks")
+    if not (isinstance(checksums, Mapping) and isinstance(tasks, Mapping)):
+        return None
+    checksum, names = checksums.get(number), tasks.get(number)
+    if not (isinstance(checksum, str) and isinstance(names, list)):
+        return None
+    return Teacher(setting, checksum, tuple(map(str, names)), {}, is_gone=True)
+
+
+def _columns(task: Task, own: Task, setting: str) -> Array | None:
+    """Match a task of the run with that of a teacher, and return where the teacher has each label; None without labels.
+
+    Raises:
+        SwissbertError: If kind, inputs, labels or range differ.
+    """
+    where = f"distillation.teachers: task '{task.name}' of {setting}"
+    if own.kind != task.kind:
+        raise SwissbertError(f"{where} is a {own.kind.name}, but this run's is a {task.kind.name}")
+    if own.is_pair != task.is_pair:
+        reads = ("single texts", "pairs of texts")
+        raise SwissbertError(f"{where} reads {reads[own.is_pair]}, but this run's reads {reads[task.is_pair]}")
+    if own.range != task.range:
+        ranges = [f"{low:g} to {high:g}" for low, high in filter(None, (own.range, task.range))]
+        raise SwissbertError(f"{where} has scores from {ranges[0]}, but this run's are from {ranges[-1]}")
+    if set(own.labels) != set(task.labels):
+        raise SwissbertError(
+            f"{where} has the labels {shortened(own.labels, SHOWN)}, but this run's are {shortened(task.labels, SHOWN)}; "
+            "labels are matched by name, so both need the same names"
+        )
+    return np.array([own.labels.index(label) for label in task.labels]) if task.labels else None
+
+
+def _kinds(config: RunConfig) -> dict[str, Kind]:
+    return {task.kind.name: task.kind for task in config.tasks}
