@@ -275,6 +275,7 @@ def _names(setting: Setting) -> Outcome:
     (folder / "t.tsv").write_text("text\tlabel\n" + rows, encoding="utf-8")
     (folder / "odd.toml").write_text(
         f"[encoder]\nname = {json.dumps(str(tiny_encoder(folder / 'tiny')))}\nmax_length = 32\n"
+        '[model]\npooling = "pooler"\n'  # which an export for transformers reads
         "[train]\nepochs = 1\nthreads = 1\ntensorboard = false\n"
         f'[[tasks]]\nname = "odd"\nkind = "classification"\nlabels = {json.dumps(LABELS)}\n'
         'columns = { text = "text", label = "label" }\nfiles = { train = "t.tsv" }\n',

@@ -6,6 +6,7 @@ import io
 import json
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -20,7 +21,7 @@ from swissbert.errors import SwissbertError
 from swissbert.inference.input_columns import InputColumns
 from swissbert.inference.input_rows import InputRow
 from swissbert.inference.inputs import open_inputs
-from swissbert.inference.output import AnswerTable, arrow_schema, is_table, keeps_quotes, table_output
+from swissbert.inference.output import AnswerTable, arrow_schema, is_table, json_output, keeps_quotes, table_output
 from swissbert.inference.stream import Answered, record
 from swissbert.kinds import Answer
 from swissbert.tasks import Task, find_task, make_task
@@ -248,3 +249,13 @@ def test_a_tab_separated_table_is_written_as_it_was_read(tmp_path: Path) -> None
     assert lines[1].split("\t")[-1] == "a reason"
     for path, format, quotes in (("out.csv", "tsv", None), ("out.tsv", "csv", None), ("out.tsv", "tsv", True)):
         assert keeps_quotes(Path(path), FORMATS[format], quotes)
+
+
+def test_lines_of_json_have_no_control_characters_and_read_as_the_same_text() -> None:
+    """A terminal obeys them, and a label may hold any."""
+    stream, label = io.StringIO(), "caf\u00e9 \x9b31m \x7f \u202e \u2028 \x1b"
+    with json_output(None, stream, [], lambda answered, tasks: {"label": label}) as write:
+        write(SimpleNamespace())  # type: ignore[arg-type]
+    assert json.loads(stream.getvalue()) == {"label": label}
+    assert "caf\u00e9" in stream.getvalue()
+    assert not any(mark in stream.getvalue() for mark in "\x9b\x7f\u202e\u2028\x1b")

@@ -19,6 +19,7 @@ from swissbert.kinds import Answer
 from swissbert.kinds.label_lists import SEPARATORS
 from swissbert.paths import check_path
 from swissbert.tasks import Task
+from swissbert.wording import printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -153,7 +154,8 @@ def json_output(
     with whole_file(path) if path else nullcontext(stream) as out:
 
         def write(answered: Answered) -> None:
-            out.write(json.dumps(as_object(answered, tasks), ensure_ascii=False) + "\n")
+            line = json.dumps(as_object(answered, tasks), ensure_ascii=False)
+            out.write(printable(line) + "\n")  # the escapes are those of JSON, so it reads as the same text
 
         yield write
 
