@@ -13,6 +13,7 @@ from more_rows import MORE, PHRASES, mood, near, settings, write_rows
 from safetensors.torch import load_file
 
 from swissbert.config import RunConfig
+from swissbert.data.passes import Passes
 from swissbert.errors import SwissbertError
 from swissbert.inference import load
 from swissbert.training import train
@@ -107,23 +108,32 @@ def test_the_target_of_each_own_and_extra_row_is_mixed_with_the_answer_to_that_v
     assert abs(one - two).max() > 1e-4  # pairs that change places keep the answer to the order in the file
 
 
-def test_rows_of_an_unlabelled_file_have_the_answers_alone(tiny: Path, folder: Path, teacher: Path) -> None:
-    texts = [text for text, _ in lines(folder / "phrases.tsv")]
+def test_rows_of_an_unlabelled_file_after_another_have_the_answers_alone(
+    tiny: Path, folder: Path, teacher: Path
+) -> None:
+    texts = [f"so {text}" for text, _ in lines(folder / "phrases.tsv")]
     (folder / "new.tsv").write_text("\n".join(["phrase", *texts]) + "\n")
     new = {"file": "new.tsv", "columns": {"text": "phrase"}, "unlabelled": True, "rows": 30}
-    own = config(tiny, folder, teacher, new, distillation={"annealing": True, "weight": 0.5})
-    weights = {"class_weights": {"bad": 2.0}}
-    tasks = [own.tasks[0].model_copy(update=weights), own.tasks[1]]
+    own = config(tiny, folder, teacher, {**PHRASES, "rows": 8}, new, distillation={"annealing": True, "weight": 0.5})
+    tasks = [own.tasks[0].model_copy(update={"class_weights": {"bad": 2.0}}), own.tasks[1]]
     prepared = prepare(own.model_copy(update={"tasks": tasks}))
-    answers = load(teacher).numbers("mood", [text for text, _ in numbered(folder)["mood"]])
-    found = [(number, target) for number, target in targets_of(prepared)["mood"] if number >= 40]
+    rows = [*numbered(folder)["mood"], *((text, None) for text in texts)]
+    answers = load(teacher).numbers("mood", [text for text, _ in rows])
+    found = [(number, target) for number, target in targets_of(prepared)["mood"] if number >= 100]
     assert len(found) > 30
     for number, target in found:
         np.testing.assert_allclose(target, answers[number], atol=1e-5)
-    line = "mood: an epoch has 30 of 60 rows of new.tsv, drawn anew each time, without labels, for which the teachers alone"
-    assert prepared.train["mood"].extra[0].line().startswith(line)
-    _, batch = next(iter(prepared.batches()(0)))
+    line = "mood: an epoch has 30 of 61 rows of new.tsv, drawn anew each time, without labels, for which the teachers alone"
+    assert prepared.train["mood"].extra[1].line().startswith(line)
+
+    numbers, weighting = np.array([0, 5, 45, 60, 100, 140, 160]), prepared.train["mood"].weighting
+    assert prepared.teaching is not None
+    batch = prepared.teaching.mixed("mood", Passes(prepared.train["mood"]).batch(numbers), numbers, 0)
+    assert weighting is not None
     assert batch.weights is not None
+    factors = [2.0 if rows[number][1] == "bad" else 1.0 for number in numbers]  # without a label also 1
+    np.testing.assert_allclose(batch.weights, np.array(factors) / weighting.mean, rtol=1e-6)
+    assert {*factors} == {1.0, 2.0}
     assert torch.isfinite(prepared.network.loss(batch, "mood"))
 
 
