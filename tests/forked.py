@@ -1,0 +1,81 @@
+"""The command line in forked processes: they start at once, because what commands import is imported before."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+
+def swissbert(
+    *arguments: str | Path, cwd: Path | None = None, stdin: str = "", timeout: float = 300
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of swissbert in a process of its own, with files as its streams; a process that hangs is ended.
+
+    A process that Python starts anew takes two seconds of a core to import torch. Tests of how the program itself starts,
+    of its imports, locale or environment, start one nevertheless.
+    """
+    import swissbert.__main__  # noqa: F401
+    import swissbert.training.loop  # noqa: F401
+
+    command = ["swissbert", *map(str, arguments)]
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as error:
+        given.write(stdin.encode())
+        given.seek(0)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            _become(command, cwd, [given.fileno(), out.fileno(), error.fileno()])
+        status = _wait(pid, timeout)
+        texts = []
+        for file in (out, error):
+            file.seek(0)
+            texts.append(file.read().decode("utf-8", "surrogateescape").replace("\r\n", "\n"))
+    return subprocess.CompletedProcess(command, status, *texts)
+
+
+def _become(command: list[str], cwd: Path | None, streams: list[int]) -> None:
+    """Run a command in this process, and end it."""
+    code = 1
+    try:
+        for number, stream in enumerate(streams):
+            os.dup2(stream, number)
+        for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+            buffering = 1 if name == "stderr" else -1
+            setattr(sys, name, open(number, mode, buffering, encoding="utf-8", closefd=False))
+        if cwd is not None:
+            os.chdir(cwd)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.argv = command
+        from swissbert.__main__ import run
+
+        run()
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                code = code or 120
+        os._exit(code)
+
+
+def _wait(pid: int, timeout: float) -> int:
+    """Return the exit status of a process."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.005)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    raise subprocess.TimeoutExpired(str(pid), timeout)
