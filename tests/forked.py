@@ -18,7 +18,7 @@ def swissbert(
     A process that Python starts anew takes two seconds of a core to import torch. Tests of how the program itself starts,
     of its imports, locale or environment, start one nevertheless.
     """
-    import swissbert.__main__  # noqa: F401
+    import swissbert.__main__
     import swissbert.training.loop  # noqa: F401
 
     command = ["swissbert", *map(str, arguments)]
@@ -46,7 +46,7 @@ def _become(command: list[str], cwd: Path | None, streams: list[int]) -> None:
             os.dup2(stream, number)
         for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
             buffering = 1 if name == "stderr" else -1
-            setattr(sys, name, open(number, mode, buffering, encoding="utf-8", closefd=False))
+            setattr(sys, name, open(number, mode, buffering, encoding="utf-8", closefd=False))  # noqa: SIM115
         if cwd is not None:
             os.chdir(cwd)
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -60,9 +60,9 @@ def _become(command: list[str], cwd: Path | None, streams: list[int]) -> None:
     except BaseException:
         traceback.print_exc()
     finally:
-        for stream in (sys.stdout, sys.stderr):
+        for file in (sys.stdout, sys.stderr):
             try:
-                stream.flush()
+                file.flush()
             except (OSError, ValueError):
                 code = code or 120
         os._exit(code)

@@ -14,7 +14,6 @@ from forked import swissbert
 from swissbert.config import STARTER
 from swissbert.version import __version__
 
-
 PROGRAM = f"{shlex.quote(sys.executable)} -m swissbert"
 
 
