@@ -222,15 +222,13 @@ def _take(stack: contextlib.ExitStack, lock: Path, creates_folder: bool, wait: f
     """
     made: list[Path] = []
     stack.callback(_remove_empty, made)
-    for _ in range(1000):
-        try:
-            if creates_folder:
-                made += make_folder(lock.parent)
+    for _ in range(999 if creates_folder else 0):
+        with contextlib.suppress(FileNotFoundError):
+            made += make_folder(lock.parent)
             return stack.enter_context(hold(lock, wait))
-        except FileNotFoundError:
-            if not creates_folder:
-                raise
-    raise HeldError
+    if creates_folder:  # such as a folder in /proc, which can never be created
+        made += make_folder(lock.parent)
+    return stack.enter_context(hold(lock, wait))
 
 
 def _remove_empty(folders: list[Path]) -> None:

@@ -25,7 +25,7 @@ from swissbert.errors import SwissbertError
 from swissbert.kinds import KINDS, Kind, Label
 from swissbert.kinds.cells import cell_text
 from swissbert.settings import Settings, read_toml, shown, validated
-from swissbert.task_extra import ExtraFile, Guard, check_extra
+from swissbert.task_extra import ExtraFile, check_extra
 from swissbert.task_files import Columns, Files, FirstOf
 
 Split = Literal["train", "dev", "test"]
@@ -121,7 +121,7 @@ class Task(Settings):
     files: dict[Split, Files] = {}
     label_files: dict[Split, Files] = {}
     extra: list[ExtraFile] = []
-    guard: Guard | Literal["off"] = "off"
+    guard: Literal["sentences", "rows", "off"] = "off"
     symmetric: bool = Field(default=False, strict=True)
     swap: bool | None = Field(default=None, strict=True)
     format: Annotated[InstanceOf[Format] | Literal["auto"], PlainSerializer(str, return_type=str)] = "auto"

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 _UNSAFE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters without the line feed, marks that change the direction of text, and halves of surrogate pairs."""
@@ -35,3 +36,12 @@ def shortened(names: Sequence[str], most: int) -> str:
     """
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def distinct_names(paths: Sequence[Path]) -> list[str]:
+    """Return the last parts of paths, as few as tell different paths apart: ``x/run`` and ``y/run``, else ``run``."""
+    for count in range(1, max((len(path.parts) for path in paths), default=0)):
+        names = ["/".join(path.parts[-count:]) for path in paths]
+        if len(set(names)) == len(set(paths)):
+            return names
+    return [str(path) for path in paths]

@@ -34,7 +34,7 @@ from swissbert.training.loop import train
 from swissbert.training.preparation import Prepared, prepare
 from swissbert.training.resume import resumable_config
 from swissbert.training.split_rows import SplitRows
-from swissbert.training.teachers import Teacher
+from swissbert.training.teachers import teacher_names
 
 STARTER = Path(swissbert.__file__).parent / "data" / "starter"
 KINDS: dict[str, dict[str, Any]] = {
@@ -599,7 +599,12 @@ def test_a_teacher_that_changes_while_a_run_is_prepared_is_refused(tiny: Path, t
     [("mini", "mini"), ("owner/name@v1", "owner/name@v1"), ("/a/runs/x", "x"), ("/a/runs/x/model", "x")],
 )
 def test_the_name_of_a_teacher_has_no_path(setting: str, name: str) -> None:
-    assert Teacher(setting, "", (), {}).name == name
+    assert teacher_names([setting]) == [name]
+
+
+def test_teachers_in_folders_of_the_same_name_are_told_apart() -> None:
+    settings = ["/a/x/run", "mini", "/a/y/run/model", "/a/z/other"]
+    assert teacher_names(settings) == ["x/run", "mini", "y/run", "z/other"]
 
 
 # The command

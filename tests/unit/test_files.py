@@ -1,5 +1,6 @@
 """Atomic files and folders, tested by killing the process that writes them."""
 
+import errno
 import os
 import re
 import shutil
@@ -191,6 +192,18 @@ def test_an_unwritable_place_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SwissbertError, match=sentence), locked(path):
         pass
     assert (tmp_path / "file").read_text() == "in the way"
+
+
+def test_a_folder_that_can_never_be_created_is_not_said_to_be_locked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))  # as Linux says of a folder in /proc
+
+    monkeypatch.setattr(Path, "mkdir", refused)
+    with (
+        pytest.raises(SwissbertError, match=r"^/nowhere/x: cannot be written \(No such file or directory\); "),
+        locked(Path("/nowhere/x")),
+    ):
+        pass
 
 
 def test_an_error_while_filling_reaches_the_caller_and_leaves_the_old_folder(tmp_path: Path) -> None:

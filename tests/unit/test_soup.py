@@ -184,28 +184,39 @@ def test_losses_are_sorted_from_the_lowest(good: Path, tmp_path: Path, one_threa
     assert result.trials[0].score < result.trials[1].score
 
 
-def test_a_soup_of_one_model_repeated_is_that_model(good: Path, tmp_path: Path, one_thread: None) -> None:
-    lines: list[str] = []
-    result = soup([good, good, good], tmp_path / "out", tmp_path / "data", device="cpu", display=said(lines))
-    assert [trial.weight for trial in result.trials] == [pytest.approx(1 / 3)] * 3
-    for name in ("model.safetensors", "heads.safetensors"):
-        one, mean = load_file(good / name), load_file(tmp_path / "out" / name)
-        assert all(torch.equal(one[key], mean[key]) for key in mean)
-    assert "good and good are the same model, which counts as often as it is given" in lines
-    assert not any("begin" in line for line in lines)
+def test_a_model_that_is_given_twice_is_refused(good: Path, tmp_path: Path) -> None:
+    near = changed_copy(good, tmp_path / "near", shifted(1e-6))
+    shutil.copytree(good, tmp_path / "copy")
+    for models in ([good, good], [good, near, tmp_path / "copy"]):
+        with pytest.raises(SwissbertError) as caught:
+            soup(models, tmp_path / "out", tmp_path / "data")
+        assert (
+            str(caught.value) == f"models: '{good}' and '{models[-1]}' are the same model; each counts once in the mean"
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_models_in_folders_of_the_same_name_are_told_apart(good: Path, tmp_path: Path, one_thread: None) -> None:
+    near = changed_copy(good, tmp_path / "other" / "good", shifted(1e-6))
+    result = soup([good, near], tmp_path / "out", tmp_path / "data", device="cpu")
+    assert {trial.name for trial in result.trials} == {f"{tmp_path.name}/good", "other/good"}
 
 
 def test_the_folder_names_its_ingredients(good: Path, tmp_path: Path, one_thread: None) -> None:
     bad = changed_copy(good, tmp_path / "bad", turned)
-    soup([good, bad, good], tmp_path / "out", tmp_path / "data", device="cpu")
+    near = changed_copy(good, tmp_path / "near", shifted(1e-6))
+    soup([good, bad, near], tmp_path / "out", tmp_path / "data", device="cpu")
     provenance = json.loads((tmp_path / "out" / "swissbert.json").read_text(encoding="utf-8"))["provenance"]
     made = provenance["soup"]
     assert provenance["recipe"] == "mine"
     assert made["best_by"] == "overall"
-    assert [(part["name"], part["weight"], part["score"]) for part in made["ingredients"]] == [("good", 0.5, 1.0)] * 2
+    assert [(part["name"], part["weight"], part["score"]) for part in made["ingredients"]] == [
+        ("good", 0.5, 1.0),
+        ("near", 0.5, 1.0),
+    ]
     assert [(trial["name"], trial["kept"]) for trial in made["trials"]] == [
         ("good", True),
-        ("good", True),
+        ("near", True),
         ("bad", False),
     ]
     assert made["ingredients"][0]["model"] == load(good).fingerprint
@@ -255,15 +266,18 @@ def test_mistakes_in_arguments_are_refused(good: Path, tmp_path: Path) -> None:
         soup([good], tmp_path / "out", tmp_path / "data")
     with pytest.raises(SwissbertError, match="already exists and is not an empty folder"):
         soup([good, good], good, tmp_path / "data")
+    with pytest.raises(SwissbertError, match="a model of a soup is 3, but it is a name or a path"):
+        soup([good, 3], tmp_path / "out", tmp_path / "data")  # type: ignore[list-item]
+    near = changed_copy(good, tmp_path / "near", shifted(1e-6))
     with pytest.raises(SwissbertError, match="best_by is 'accurcy', but it is one of overall"):
-        soup([good, good], tmp_path / "out", tmp_path / "data", best_by="accurcy")
+        soup([good, near], tmp_path / "out", tmp_path / "data", best_by="accurcy")
     (tmp_path / "data" / "rows.tsv").unlink()
     with pytest.raises(SwissbertError, match=r"rows\.tsv"):
-        soup([good, good], tmp_path / "out", tmp_path / "data")
+        soup([good, near], tmp_path / "out", tmp_path / "data")
     assert not (tmp_path / "out").exists()
 
 
-def tags(files: dict[str, str]) -> Task:
+def tags(files: dict[str, str], guard: str = "off") -> Task:
     return make_task(
         {
             "name": "mood",
@@ -271,6 +285,7 @@ def tags(files: dict[str, str]) -> Task:
             "labels": ["x", "y"],
             "columns": {"text": "text", "label": "label"},
             "files": files,
+            "guard": guard,
         },
         "declaration",
     )
@@ -302,6 +317,26 @@ def test_thresholds_are_fitted_on_train_rows_or_averaged(
     shift = load_file(tmp_path / "out" / "heads.safetensors")["heads.for_mood.shift"]
     assert all(trial.kept for trial in result.trials)  # thresholds are those with the best F1 on the same rows
     assert (shift.tolist() == [0.75, 0.75]) == (not has_train)
+
+
+def test_thresholds_are_not_fitted_on_rows_that_the_guard_leaves_out(
+    tiny: Path, tmp_path: Path, one_thread: None
+) -> None:
+    task = tags({"train": "train.tsv", "dev": "dev.tsv"}, "sentences")
+    models = [write_model(tmp_path / f"m{i}", tiny, shifted(i * 1e-3), tasks=[task]) for i in range(2)]
+    (tmp_path / "data").mkdir()
+
+    def shift(out: str, leaked: str) -> list[float]:
+        own = [f"{text}\t{['x', 'y', 'x|y', ''][i % 4]}\n" for i, text in enumerate(TEXTS)]
+        dev = [f"other {text}\tx|y\n" for text in TEXTS * 2]
+        (tmp_path / "data" / "dev.tsv").write_text("text\tlabel\n" + "".join(dev), encoding="utf-8")
+        more = [row.replace("x|y", leaked) for row in dev]
+        (tmp_path / "data" / "train.tsv").write_text("text\tlabel\n" + "".join(own + more), encoding="utf-8")
+        soup(models, tmp_path / out, tmp_path / "data", device="cpu", best_by="macro_f1")
+        fitted: list[float] = load_file(tmp_path / out / "heads.safetensors")["heads.for_mood.shift"].tolist()
+        return fitted
+
+    assert shift("all", "x|y") == shift("none", "")
 
 
 @pytest.mark.trains
@@ -354,9 +389,9 @@ def test_the_command_prints_a_table(good: Path, tmp_path: Path, swissbert: Any) 
         ["bad", "0.0000", "0.0000", "not", "kept"],
     ]
     assert ended.lines[-1] == str(tmp_path / "out")
-    ended = swissbert("soup", good, good, "--data", tmp_path / "data", "--out", tmp_path / "two", "--json")
-    assert [trial["kept"] for trial in json.loads(ended.stdout)["trials"]] == [True, True]
-    ended = swissbert("soup", good, good, "--data", tmp_path / "data", "--out", tmp_path / "three", "--best-by", "x")
+    ended = swissbert("soup", good, bad, "--data", tmp_path / "data", "--out", tmp_path / "two", "--json")
+    assert [trial["kept"] for trial in json.loads(ended.stdout)["trials"]] == [True, False]
+    ended = swissbert("soup", good, bad, "--data", tmp_path / "data", "--out", tmp_path / "three", "--best-by", "x")
     assert ended.status == 2
     assert "best_by is 'x', but it is one of overall" in ended.stderr
     assert "(on the command line: --best-by)" in ended.stderr

@@ -3,12 +3,14 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from swissbert.analysis.buckets import buckets_for
+from swissbert.cli.synthesise import rules_table
 from swissbert.config import STARTER
 from swissbert.data.memory import MemoryRows
 from swissbert.data.splits import read_split
@@ -182,6 +184,7 @@ def test_lines_of_a_recipe_share_a_tenth_of_the_rows(tmp_path: Path) -> None:
     [
         ({"rules": ["negatd"]}, r"rules: 'negatd' is not a rule of task 'para'; .*; did you mean 'negated'\?"),
         ({"rules": []}, "rules is empty; the rules of 'para' are question_more_specific, "),
+        ({"rules": "negated"}, r"rules is 'negated', but it is a list of names, such as \['negated'\]"),
         ({"rows": 0}, "rows is 0, but it is a whole number from 1"),
         ({"rows": True}, "rows is True, but it is a whole number from 1"),
         ({"seed": -1}, "seed is -1, but it is a whole number from 0"),
@@ -214,11 +217,22 @@ def test_the_command_writes_files_and_shows_rules_examples_and_lines_of_a_recipe
     assert sorted(path.name for path in out.iterdir()) == ["para-negated.tsv", "para-reworded.tsv"]
     assert len((out / "para-negated.tsv").read_text(encoding="utf-8").splitlines()) == 8
     assert re.search(r"negated +much overlap +different +7 +\d", done.stdout)
+    assert "  of the train rows that are like this, 1 of 1 have this label\n" in done.stdout
     assert done.stdout.count(" | ") == 4, "two examples for each rule"
     assert f'{{ file = "{out}/para-negated.tsv", share = 0.05, format = "cs224n" }},' in done.stdout
     before = (out / "para-negated.tsv").read_bytes()
     assert swissbert("synthesise", "para", *arguments).stdout == done.stdout
     assert (out / "para-negated.tsv").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["para", "sts", "sst"])
+def test_the_table_is_at_most_80_characters_wide(name: str) -> None:
+    synthesis = synthesise(name, STARTER, rows=1)
+    many = [replace(made, rows=made.rows * 123_456, shared=1_234) for made in synthesis.made]
+    lines = rules_table(replace(synthesis, made=many)).splitlines()
+    assert len(lines) == len(many) + 4
+    assert max(map(len, lines)) <= 80
+    assert lines[-1] == f"'dropped': rows with a text of {synthesis.checked[0]}"
 
 
 def test_a_mistake_on_the_command_line_names_the_option(tmp_path: Path) -> None:

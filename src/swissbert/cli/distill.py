@@ -11,7 +11,9 @@ from swissbert.cli.train import data_argument, run, show_plan
 
 
 def distill(
-    recipe: Annotated[str, typer.Argument(help="A shipped recipe (see 'swissbert recipes') or a TOML file.")],
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="A shipped recipe (see 'swissbert recipes') or a TOML file.")
+    ],
     teacher: Annotated[
         list[str],
         typer.Option(
@@ -28,7 +30,9 @@ def distill(
         typer.Option("--dry-run", help="Check everything and show the plan; write nothing but tokens to the cache."),
     ] = False,
 ) -> None:
-    """Train one model on the mean answers of others: a recipe with its table [distillation] filled in.
+    """Train one model on the answers of others.
+
+    Trains a recipe with its table [distillation] filled in; the mean of the answers of all teachers counts.
 
     For instance:  swissbert distill minilm --teacher runs/a --teacher runs/b --out runs/student
 

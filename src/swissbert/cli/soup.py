@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from swissbert.cli.program import DataOption, JsonOption
+from swissbert.cli.program import JsonOption
 
 
 def soup(
@@ -15,16 +15,19 @@ def soup(
         typer.Argument(metavar="MODEL...", help="Run folders, model folders or hub ids: two or more of one start."),
     ],
     out: Annotated[Path, typer.Option(help="Model folder to create.")],
-    data: DataOption = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="Directory with the tasks' files, or 'starter'; that of the first model's run if not given."),
+    ] = None,
     best_by: Annotated[
         str | None,
         typer.Option(metavar="SCORE", help="The score on dev rows that decides; that of the runs if not given."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Average the weights of models that began with the same weights.
+    """Average the weights of several runs.
 
-    Models are tried from the highest score on dev rows to the lowest, and each is kept if the score of the mean does not
+    The runs should have begun with the same weights. Models are tried from the highest score on dev rows to the lowest, and each is kept if the score of the mean does not
     fall (greedy soup, Wortsman et al., 2022). The result is one model of the same size.
     """
     from swissbert.cli.tables import soup_table

@@ -14,6 +14,7 @@ EXAMPLES = 2
 """Rows of each rule that are shown."""
 TEXT_SHOWN = 90
 """Characters of a text that are shown."""
+HEADER = ("rule", "bucket", "label", "rows", "dropped")
 
 
 def synthesise(
@@ -30,7 +31,7 @@ def synthesise(
     rows: Annotated[int, typer.Option(help="Largest number of rows of each rule.")] = 1000,
     seed: Annotated[int, typer.Option(help="Which train rows are changed, and how.")] = 0,
 ) -> None:
-    """Make further train rows.
+    """Make train rows for types of error.
 
     Rules change train rows so that the label of the new row is certain, or nearly so: another number, a negation, two
     phrases exchanged. Writes a file TASK-RULE.tsv for each rule, and shows the line of a recipe that reads them.
@@ -45,16 +46,17 @@ def synthesise(
     with locked(out):
         paths = write_rows(synthesis, out)
     report_bad_rows(synthesis.source, synthesis.bad)
-    print(_table(synthesis))
+    print(rules_table(synthesis))
     for made in synthesis.made:
         print(_examples(made))
     if paths:
         print(f"\nin the table of task '{synthesis.task.name}' of a recipe:\n\n{recipe_lines(synthesis, paths)}")
 
 
-def _table(synthesis: "Synthesis") -> str:
-    """Return the table of the rules: rows, label, bucket, dropped rows, and real rows of the kind."""
+def rules_table(synthesis: "Synthesis") -> str:
+    """Return the table of the rules: bucket, label, and numbers of rows and dropped rows; it is at most 80 wide."""
     from swissbert.display import table
+    from swissbert.wording import joined
 
     task = synthesis.task
     cells = []
@@ -62,14 +64,10 @@ def _table(synthesis: "Synthesis") -> str:
         rule = made.rule
         is_score = task.kind.name == "regression"
         label = "as before" if rule.label is None else f"{rule.label:g}" if is_score else task.labels[int(rule.label)]
-        agreeing = f"{made.agreeing} of {made.real}" if made.real else ""
-        cells.append([rule.name, rule.bucket, label, f"{len(made.rows):,}", f"{made.shared:,}", agreeing])
-    checked = ", ".join(synthesis.checked) or "no other split"
-    title = (
-        f"{task.name}: rows made of {synthesis.source}; 'dropped' have a text of {checked}; 'real' are train rows of this "
-        "kind that have this label"
-    )
-    return table(title, ["rule", "bucket", "label", "rows", "dropped", "real"], cells, left=3)
+        cells.append([rule.name, rule.bucket, label, f"{len(made.rows):,}", f"{made.shared:,}"])
+    checked = joined(synthesis.checked) if synthesis.checked else "no other split, as there is none"
+    made_rows = table(f"{task.name}: rows made of {synthesis.source}", HEADER, cells, left=3)
+    return f"{made_rows}\n'dropped': rows with a text of {checked}"
 
 
 def _examples(made: "Made") -> str:
@@ -81,4 +79,6 @@ def _examples(made: "Made") -> str:
     for row in made.rows[:EXAMPLES]:
         texts = [clipped(text, TEXT_SHOWN) for text in (row.text, row.text_pair) if text]
         lines.append(f"  {one_line(' | '.join(texts))}")
+    if made.real:
+        lines.append(f"  of the train rows that are like this, {made.agreeing:,} of {made.real:,} have this label")
     return "\n".join(lines if made.rows else [*lines, "  no train row fits"])

@@ -17,9 +17,10 @@ class RegularisationSettings(Settings):
     Attributes:
         smoothness: Factor of the smoothness term (lambda of the paper, which takes 1 to 5): how far the answers move when
             embeddings are perturbed in the direction in which they move most. 0: off.
-        epsilon: Largest perturbation of an embedding's values.
-        noise: Standard deviation of the random perturbation from which the ascent starts (sigma).
-        step_size: Length of a step of the ascent (eta); each step ends inside `epsilon`.
+        epsilon: Largest perturbation of an embedding's values. The paper names 1e-5, with which the term is about 1e-10
+            and changes nothing; the code that its authors published perturbs far more.
+        noise: Standard deviation of the random perturbation from which the ascent starts (sigma); 1e-5 in the paper.
+        step_size: Length of a step of the ascent (eta); each step ends inside `epsilon`. 1e-3 in the paper.
         ascent_steps: Number of these steps.
         proximal: Factor of the proximal term (mu, 1 in the paper): how far the answers are from those of the anchor, a
             moving average of the weights. 0: off.
@@ -31,9 +32,9 @@ class RegularisationSettings(Settings):
     """
 
     smoothness: Factor = 0.0
-    epsilon: Size = 1e-5
-    noise: Size = 1e-5
-    step_size: Size = 1e-3
+    epsilon: Size = 0.1
+    noise: Size = 0.1
+    step_size: Size = 0.1
     ascent_steps: int = Field(default=1, ge=1, le=100, strict=True)
     proximal: Factor = 0.0
     proximal_decay: Probability | None = None

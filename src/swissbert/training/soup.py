@@ -28,6 +28,7 @@ from swissbert.model_folder.load import read_model
 from swissbert.model_folder.origin import data_directory
 from swissbert.model_folder.save import save_model
 from swissbert.selection import is_better_higher
+from swissbert.settings import shown as shown_value
 from swissbert.training.soup_average import Average, Weights
 from swissbert.training.soup_ingredients import Ingredient, choose_score, read_ingredients, same_start_line
 from swissbert.training.soup_judge import Judge
@@ -104,7 +105,8 @@ def soup(
         display: Receives progress; nothing is shown if left out.
 
     Raises:
-        SwissbertError: If models cannot be read or do not fit together, rows are missing, or the folder exists.
+        SwissbertError: If models cannot be read, are the same or do not fit together, rows are missing, or the folder
+            exists.
 
     Example::
 
@@ -114,11 +116,15 @@ def soup(
     out, display = Path(out), display or Display(quiet=True)
     if isinstance(models, str | Path) or len(models) < 2:
         raise SwissbertError("a soup takes at least two models", argument="models")
+    if (wrong := next((name for name in models if not isinstance(name, str | Path)), None)) is not None:
+        raise SwissbertError(
+            f"a model of a soup is {shown_value(wrong)}, but it is a name or a path", argument="models"
+        )
     need_free(out, "soup")
     target = pick_device(device)
     first, ingredients = read_ingredients(models, heads, kinds)
     best_by = choose_score(ingredients, best_by, first)
-    for line in filter(None, [same_start_line(ingredients), _same_models_line(ingredients)]):
+    if line := same_start_line(ingredients):
         display.say(line)
     network = first.network.to(target)
     directory = data_path(str(data)) if data is not None else data_directory(first.folder)
@@ -203,16 +209,6 @@ def _rank(value: float, best_by: str) -> float:
 def _loss_scale(ingredients: Sequence[Ingredient], best_by: str) -> Mapping[str, float] | None:
     """Return the factors of the losses if a loss decides; else None, and no losses are computed."""
     return ingredients[0].loss_scale if best_by.rpartition(".")[2] == "loss" else None
-
-
-def _same_models_line(ingredients: Sequence[Ingredient]) -> str:
-    """Say which models are given more than once; empty if none is."""
-    seen: dict[str, str] = {}
-    for one in ingredients:
-        if one.fingerprint in seen:
-            return f"{seen[one.fingerprint]} and {one.name} are the same model, which counts as often as it is given"
-        seen[one.fingerprint] = one.name
-    return ""
 
 
 def _description(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from swissbert.model_folder.load import Stored, read_model
 from swissbert.reading import read_object
 from swissbert.selection import full_name
 from swissbert.settings import read_toml, shown
-from swissbert.wording import joined
+from swissbert.wording import distinct_names, joined
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class Ingredient:
     """A model that may become a part of a soup.
 
     Attributes:
-        name: What it is called in tables and provenance: its run folder, else its model folder.
+        name: What it is called in tables and provenance: the name of its run folder, else of its model folder, and as
+            many folders above it as tell the models apart.
         given: The name that it was given by, for `swissbert.model_folder.load.read_model`.
         folder: The model folder.
         fingerprint: A checksum of all that its answers depend on.
@@ -56,7 +57,7 @@ def read_ingredients(
         The first model, and what is known of each.
 
     Raises:
-        SwissbertError: If a model cannot be read, or a mean with the first one would have no meaning.
+        SwissbertError: If a model cannot be read or is given twice, or a mean with the first one would have no meaning.
     """
     first = read_model(models[0], heads=heads, kinds=kinds)
     ingredients = [_ingredient(models[0], first)]
@@ -64,10 +65,20 @@ def read_ingredients(
         stored = read_model(name, heads=heads, kinds=kinds)
         check_alike(first, stored)
         ingredients.append(_ingredient(name, stored))
-    names = [one.name for one in ingredients]
-    if len(set(zip(names, (one.folder for one in ingredients), strict=True))) > len(set(names)):
-        ingredients = [Ingredient(**{**vars(one), "name": str(one.given)}) for one in ingredients]
-    return first, ingredients
+        _refuse_repeated(ingredients)
+    names = distinct_names([layout.run_folder(one.folder) or one.folder for one in ingredients])
+    return first, [replace(one, name=name) for one, name in zip(ingredients, names, strict=True)]
+
+
+def _refuse_repeated(ingredients: Sequence[Ingredient]) -> None:
+    """Refuse the last of these models if it is one of those before it."""
+    *before, last = ingredients
+    same = next((one for one in before if one.fingerprint == last.fingerprint), None)
+    if same is not None:
+        raise SwissbertError(
+            f"models: '{same.given}' and '{last.given}' are the same model; each counts once in the mean",
+            argument="models",
+        )
 
 
 def _ingredient(name: str | Path, stored: Stored) -> Ingredient:
@@ -153,8 +164,6 @@ def same_start_line(ingredients: Sequence[Ingredient]) -> str:
 
     Fine-tuned models can be averaged because they stay in one basin of the loss around the weights that they share.
     """
-    if len({one.fingerprint for one in ingredients}) == 1:
-        return ""
     because = "a mean of models with different beginnings is mostly worse than each of them"
     differing = []
     if len({one.encoder for one in ingredients} - {None}) > 1:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from swissbert.data.dataset import TaskData, load_split
+from swissbert.data.guard import held_texts
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import Scores, evaluate
@@ -11,10 +12,11 @@ from swissbert.inference.model import Model
 from swissbert.model.multitask import MultitaskModel
 from swissbert.model_folder.load import Stored
 from swissbert.training.fit import ROWS, fit_heads
+from swissbert.training.train_rows import guard_of
 
 
 class Judge:
-    """Scores a network on the dev rows of all tasks, and fits its thresholds on train rows.
+    """Scores a network on the dev rows of all tasks, and fits its thresholds on the train rows that training would use.
 
     Args:
         model: The model whose tasks and tokenizer are used.
@@ -38,12 +40,15 @@ class Judge:
         reader = Model(network, model.tokenizer, model.description, model.folder)
         self._dev = list(reader.labelled_splits("dev", directory))
         self._train: dict[str, TaskData] = {}
-        for task in model.description.tasks:
-            if not network.head(task.name).can_fit:
-                continue
+        tasks = model.description.tasks
+        fitted = [task for task in tasks if network.head(task.name).can_fit]
+        is_guarded = any(task.guard != "off" for task in fitted)
+        held = held_texts(tasks, lambda _: directory, display.say) if is_guarded else None
+        for task in fitted:
             try:
                 options = reader.token_options(task)
-                rows = load_split(task, "train", directory, model.tokenizer, **options, limit=ROWS)
+                choose = guard_of(task, held)  # as in training: the thresholds must not see dev and test rows
+                rows = load_split(task, "train", directory, model.tokenizer, **options, limit=ROWS, choose=choose)
                 self._train[task.name] = rows.labelled()
             except SwissbertError as error:
                 display.say(f"thresholds of {task.name} are the means of the models', not fitted anew: {error}")

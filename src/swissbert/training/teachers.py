@@ -1,6 +1,6 @@
 """Teachers of a run: trained models, the tasks that each of them answers, and their answers to rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from swissbert.kinds import Array, Kind
 from swissbert.model_folder import layout
 from swissbert.model_folder.load import Stored, read_identity, read_model, resolve_folder
 from swissbert.tasks import Task
-from swissbert.wording import joined, shortened
+from swissbert.wording import distinct_names, joined, shortened
 
 SHOWN = 8
 """Labels that a message names."""
@@ -29,6 +29,7 @@ class Teacher:
 
     Attributes:
         setting: Its entry in ``distillation.teachers``.
+        name: What it is called in lines and in model folders: see `teacher_names`.
         checksum: Checksum of everything that its answers depend on.
         tasks: Names of the tasks of the run that it answers.
         columns: For a task with labels: the number of each label of the run among those of the teacher, int64 ``[C]``.
@@ -36,18 +37,22 @@ class Teacher:
     """
 
     setting: str
+    name: str
     checksum: str
     tasks: tuple[str, ...]
     columns: Mapping[str, Array]
     is_gone: bool = False
 
-    @property
-    def name(self) -> str:
-        """Its name without a path: the run folder of a best model, else the last part, or a name that is no path."""
-        path = Path(self.setting)
-        if not path.is_absolute():
-            return self.setting
-        return path.parent.name if path.name == layout.BEST_MODEL else path.name
+
+def teacher_names(settings: Sequence[str]) -> list[str]:
+    """Return what teachers are called: names that are no paths as they are, else the last folder of the path.
+
+    For the best model of a run this is the run folder. Folders of the same name are told apart by those above them.
+    """
+    paths = [Path(setting) for setting in settings if Path(setting).is_absolute()]
+    folders = [path.parent if path.name == layout.BEST_MODEL else path for path in paths]
+    names = iter(distinct_names(folders))
+    return [next(names) if Path(setting).is_absolute() else setting for setting in settings]
 
 
 class Answering:
@@ -112,8 +117,9 @@ def find_teachers(config: RunConfig, display: Display, recorded: Mapping[str, ob
         SwissbertError: If there is no such model, it has none of the tasks, or a task of it is another one.
     """
     teachers: list[Teacher] = []
-    for number, setting in enumerate(config.distillation.teachers, 1):
-        teacher = _find(setting, number, config, display, recorded or {})
+    settings = config.distillation.teachers
+    for number, (setting, name) in enumerate(zip(settings, teacher_names(settings), strict=True), 1):
+        teacher = _find(setting, name, number, config, display, recorded or {})
         same = next((other for other in teachers if other.checksum == teacher.checksum), None)
         if same is not None:
             raise SwissbertError(
@@ -126,12 +132,14 @@ def find_teachers(config: RunConfig, display: Display, recorded: Mapping[str, ob
     return teachers
 
 
-def _find(setting: str, number: int, config: RunConfig, display: Display, recorded: Mapping[str, object]) -> Teacher:
+def _find(
+    setting: str, name: str, number: int, config: RunConfig, display: Display, recorded: Mapping[str, object]
+) -> Teacher:
     """Find one teacher, the `number`-th from 1."""
     try:
         resolve_folder(setting)
     except SwissbertError as error:
-        if (gone := _recorded(setting, str(number), recorded)) is not None:
+        if (gone := _recorded(setting, name, str(number), recorded)) is not None:
             return gone
         raise SwissbertError(f"distillation.teachers: {error}", argument="teacher") from error
     description, checksum = read_identity(setting, _kinds(config))
@@ -145,6 +153,7 @@ def _find(setting: str, number: int, config: RunConfig, display: Display, record
     columns = {task.name: _columns(task, own[task.name], setting) for task in answered}
     teacher = Teacher(
         setting,
+        name,
         checksum,
         tuple(task.name for task in answered),
         {name: order for name, order in columns.items() if order is not None},
@@ -158,7 +167,7 @@ def _find(setting: str, number: int, config: RunConfig, display: Display, record
     return teacher
 
 
-def _recorded(setting: str, number: str, recorded: Mapping[str, object]) -> Teacher | None:
+def _recorded(setting: str, name: str, number: str, recorded: Mapping[str, object]) -> Teacher | None:
     """Return a teacher as a run recorded it; None if it did not."""
     checksums, tasks = recorded.get("teachers"), recorded.get("teacher_tasks")
     if not (isinstance(checksums, Mapping) and isinstance(tasks, Mapping)):
@@ -166,7 +175,7 @@ def _recorded(setting: str, number: str, recorded: Mapping[str, object]) -> Teac
     checksum, names = checksums.get(number), tasks.get(number)
     if not (isinstance(checksum, str) and isinstance(names, list)):
         return None
-    return Teacher(setting, checksum, tuple(map(str, names)), {}, is_gone=True)
+    return Teacher(setting, name, checksum, tuple(map(str, names)), {}, is_gone=True)
 
 
 def _columns(task: Task, own: Task, setting: str) -> Array | None:

@@ -113,6 +113,10 @@ def _chosen(task: Task, names: Sequence[str] | None) -> list[Rule]:
         raise SwissbertError(
             f"task '{task.name}' is not declared as its synthesis rules expect: a {shipped.kind.name} of {texts} with the {labels}"
         )
+    if isinstance(names, str):
+        raise SwissbertError(
+            f"rules is {shown(names)}, but it is a list of names, such as [{shown(names)}]", argument="rules"
+        )
     if names is not None and not names:
         raise SwissbertError(f"rules is empty; the rules of '{task.name}' are {', '.join(known)}", argument="rules")
     for name in names or ():
