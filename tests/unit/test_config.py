@@ -170,7 +170,7 @@ BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
     ("train.tie", [0, 0.1], [-0.1, "0", True]),
     ("train.baseline", [True, False], ["maybe", 3]),
     ("train.accumulation", [1, 8], [0, 1.5]),
-    ("train.average", [0.5, 0.999], [0, 1, 1.0, -0.1, "0.9", True]),
+    ("train.ema", [0.5, 0.999], [0, 1, 1.0, -0.1, "0.9", True]),
     ("regularisation.smoothness", [0, 5, 0.5], [-1, 10_001, "1", True]),
     ("regularisation.epsilon", [1e-5, 1], [0, -1e-5, 1.5, "1e-5"]),
     ("regularisation.noise", [1e-5, 1], [0, 1.5, True]),

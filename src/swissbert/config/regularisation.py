@@ -1,8 +1,8 @@
 """Settings of regularisation: answers that change little with the embeddings, and from step to step."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from swissbert.config.fields import Probability
 from swissbert.settings import Settings
@@ -39,6 +39,25 @@ class RegularisationSettings(Settings):
     proximal_decay: Probability | None = None
     proximal_start: Probability = 0.1
     tasks: list[str] | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _has_a_factor(self) -> Self:
+        """Refuse settings of a term that is off."""
+        of_smoothness = ("epsilon", "noise", "step_size", "ascent_steps")
+        of_proximal = ("proximal_decay", "proximal_start")
+        groups = [(of_smoothness, "smoothness", self.smoothness), (of_proximal, "proximal", self.proximal)]
+        for keys, factor, value in groups:
+            for key in keys:
+                if not value and getattr(self, key) != type(self).model_fields[key].default:
+                    raise ValueError(
+                        f"regularisation.{key} is given, but regularisation.{factor} is 0, so it has no effect"
+                    )
+        if self.tasks is not None and not self.smoothness and not self.proximal:
+            raise ValueError(
+                "regularisation.tasks is given, but regularisation.smoothness and regularisation.proximal are 0, so it has no "
+                "effect"
+            )
+        return self
 
     def applies_to(self, task: str) -> bool:
         """Whether the loss of a task has a term."""
