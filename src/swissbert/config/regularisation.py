@@ -9,6 +9,11 @@ from swissbert.settings import Settings
 
 Factor = Annotated[float, Field(ge=0, le=10_000, strict=True)]
 Size = Annotated[float, Field(gt=0, le=1, strict=True)]
+KEYS = {
+    "smoothness": ("epsilon", "noise", "step_size", "ascent_steps"),
+    "proximal": ("proximal_decay", "proximal_start"),
+}
+"""Settings of each term, by that of its factor."""
 
 
 class RegularisationSettings(Settings):
@@ -42,20 +47,14 @@ class RegularisationSettings(Settings):
 
     @model_validator(mode="after")
     def _has_a_factor(self) -> Self:
-        """Refuse settings of a term that is off."""
-        of_smoothness = ("epsilon", "noise", "step_size", "ascent_steps")
-        of_proximal = ("proximal_decay", "proximal_start")
-        groups = [(of_smoothness, "smoothness", self.smoothness), (of_proximal, "proximal", self.proximal)]
-        for keys, factor, value in groups:
-            for key in keys:
-                if not value and getattr(self, key) != type(self).model_fields[key].default:
-                    raise ValueError(
-                        f"regularisation.{key} is given, but regularisation.{factor} is 0, so it has no effect"
-                    )
-        if self.tasks is not None and not self.smoothness and not self.proximal:
+        """Refuse settings of a term whose factor is not given. A factor that is given may be 0, as in a comparison."""
+        given = self.model_fields_set
+        for factor, keys in KEYS.items():
+            if factor not in given and (pointless := next((key for key in keys if key in given), None)):
+                raise ValueError(f"regularisation.{pointless} is given, but regularisation.{factor} is not")
+        if "tasks" in given and not given & KEYS.keys():
             raise ValueError(
-                "regularisation.tasks is given, but regularisation.smoothness and regularisation.proximal are 0, so it has no "
-                "effect"
+                "regularisation.tasks is given, but neither regularisation.smoothness nor regularisation.proximal is"
             )
         return self
 

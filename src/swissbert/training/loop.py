@@ -372,9 +372,7 @@ class Run:
         for line in coverage_lines(self.config, prepared.train, prepared.plan):
             self._display.say(line)
         if train.heads_first:
-            self._display.say(
-                f"train.heads_first {train.heads_first}: in the first {counted(train.heads_first, 'step')} only heads learn"
-            )
+            self._display.say(f"train.heads_first {train.heads_first}: up to step {train.heads_first} only heads learn")
         if train.ema is not None:
             self._display.say(
                 f"train.ema {train.ema:g}: dev scores and the model that is saved are those of a moving average of "
