@@ -153,15 +153,12 @@ def explain(
         messages = [description]
     allowed = list(dict.fromkeys(text[0].lower() + text[1:] for text in messages))
     rest = [text.removeprefix("input should be ") for text in allowed[1:]]
-    return SwissbertError(
-        f"{where}: '{key or 'the table'}' is {shown(first['input'])}; {', or '.join([allowed[0], *rest])}"
-    )
+    given = str(value).lower() if isinstance(value := first["input"], bool) else shown(value)  # as TOML has it
+    return SwissbertError(f"{where}: '{key or 'the table'}' is {given}; {', or '.join([allowed[0], *rest])}")
 
 
 def shown(value: object) -> str:
-    """Format a value for a message: on one line, cut to 200 characters; true and false as TOML has them."""
-    if isinstance(value, bool):
-        return str(value).lower()
+    """Format a value for a message: on one line, cut to 200 characters."""
     try:
         text = repr(value)
     except ValueError:  # Python refuses to format integers of more than 4300 digits

@@ -206,6 +206,10 @@ GIVEN: dict[str, dict[str, Any]] = {"regularisation": {"smoothness": 0, "proxima
 """Settings without which others of their table are refused."""
 
 
+def as_toml(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else shown(value)
+
+
 def nested(key: str, value: object) -> dict[str, Any]:
     section, dot, leaf = key.partition(".")
     return {section: {**GIVEN.get(section, {}), leaf: value}} if dot else {section: value}
@@ -220,7 +224,7 @@ def test_a_setting_accepts_valid_values_and_names_invalid_ones(key: str, taken: 
         assert actual == value
     for value in wrong:
         message = problem(nested(key, value))
-        assert message.startswith((f"'{key}' is {shown(value)}; ", f"{key} is '{value}', but it is one of "))
+        assert message.startswith((f"'{key}' is {as_toml(value)}; ", f"{key} is '{value}', but it is one of "))
 
 
 @pytest.mark.parametrize(
@@ -251,7 +255,7 @@ def test_draws_need_a_random_method() -> None:
     assert config(sampling={"method": "annealed", "draws": 5}).sampling.draws == 5
     for value in (0, 1.5, True):
         message = problem({"sampling": {"method": "annealed", "draws": value}})
-        assert message.startswith(f"'sampling.draws' is {shown(value)}; ")
+        assert message.startswith(f"'sampling.draws' is {as_toml(value)}; ")
 
 
 def test_a_cosine_head_needs_separate_encoding() -> None:
