@@ -132,9 +132,10 @@ def explain(
     message = first["msg"].removeprefix("Value error, ") if first["type"] == "value_error" else ""
     keys = [key]
     if message:
-        keys = [word for word in message.replace(":", " ").split() if "." in word or word == "tasks"]
+        keys = [word for word in message.replace(":", " ").split() if "." in word or word in ("tasks", "stages")]
     for name, source in (overrides or {}).items():
-        if any(f"{key}.".startswith(f"{name}.") or f"{name}.".startswith(f"{key}.") for key in keys):
+        is_within = f"{key}.".startswith(f"{name}.")  # also where the message has no dotted key
+        if is_within or any(f"{one}.".startswith(f"{name}.") or f"{name}.".startswith(f"{one}.") for one in keys):
             where = source
     if first["type"] == "extra_forbidden" or first["loc"][-1:] == ("[key]",):
         hint = nearest(str(path[-1]), known) or _usual_name(model, path) or f" (the keys here are {', '.join(known)})"
@@ -146,13 +147,14 @@ def explain(
     if message:
         return SwissbertError(f"{where}: {message if message.startswith(key) else f'{key}: {message}'}")
     messages = [entry["msg"] for entry in errors if _locate(model, entry["loc"])[0] == path]  # several for a union
+    if first["type"] == "model_type":
+        messages = [description or "a table is expected"]
     if first["type"] == "string_pattern_mismatch" and description:
         messages = [description]
     allowed = list(dict.fromkeys(text[0].lower() + text[1:] for text in messages))
     rest = [text.removeprefix("input should be ") for text in allowed[1:]]
-    return SwissbertError(
-        f"{where}: '{key or 'the table'}' is {shown(first['input'])}; {', or '.join([allowed[0], *rest])}"
-    )
+    given = str(value).lower() if isinstance(value := first["input"], bool) else shown(value)  # as TOML has it
+    return SwissbertError(f"{where}: '{key or 'the table'}' is {given}; {', or '.join([allowed[0], *rest])}")
 
 
 def shown(value: object) -> str:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 Guard = Literal["sentences", "rows"]
 """Train rows that are left out because of dev and test rows: see `swissbert.data.guard`."""
+TaskGuard = Literal["sentences", "rows", "off"]
+"""`Guard` for the rows of a task's own files, which are all taken by default."""
 
 
 class ExtraColumns(Settings):

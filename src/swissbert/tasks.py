@@ -25,7 +25,7 @@ from swissbert.errors import SwissbertError
 from swissbert.kinds import KINDS, Kind, Label
 from swissbert.kinds.cells import cell_text
 from swissbert.settings import Settings, read_toml, shown, validated
-from swissbert.task_extra import ExtraFile, check_extra
+from swissbert.task_extra import ExtraFile, TaskGuard, check_extra
 from swissbert.task_files import Columns, Files, FirstOf
 
 Split = Literal["train", "dev", "test"]
@@ -76,9 +76,8 @@ class Task(Settings):
         extra: Further files with train rows, some of which are drawn for each epoch: see `swissbert.task_extra`.
         guard: Train rows that are left out because their texts are dev or test texts of a task of the run: ``sentences`` or
             ``rows``, as for an extra file; ``off`` leaves out none.
-        symmetric: Whether the order of the two texts of a pair has no meaning.
-        swap: Whether the texts of a train pair change places in half of the cases; left out, what ``data.swap_pairs`` says for
-            a task that is `symmetric`.
+        symmetric: Whether the order of the two texts of a pair has no meaning. With ``data.swap_pairs`` the texts of its train
+            pairs change places in half of the cases.
         label_files: Files with the labels of a split whose `files` have only texts: row n of the one belongs to row n
             of the other.
         format: Format of the files: a name (see `swissbert.data.formats`), ``auto`` for the one that a file's ending
@@ -120,10 +119,11 @@ class Task(Settings):
     separator: str | None = Field(default=None, min_length=1)
     files: dict[Split, Files] = {}
     label_files: dict[Split, Files] = {}
-    extra: list[ExtraFile] = []
-    guard: Literal["sentences", "rows", "off"] = "off"
+    extra: list[ExtraFile] = Field(
+        default=[], description="a table is expected, such as { file = 'more.tsv', share = 0.5 }"
+    )
+    guard: TaskGuard = "off"
     symmetric: bool = Field(default=False, strict=True)
-    swap: bool | None = Field(default=None, strict=True)
     format: Annotated[InstanceOf[Format] | Literal["auto"], PlainSerializer(str, return_type=str)] = "auto"
     quotes: bool | None = None
     delimiter: str | None = None
@@ -238,8 +238,6 @@ class Task(Settings):
             raise ValueError(f"label_files.{unknown[0]} is given, but there is no files.{unknown[0]} with the texts")
         if self.symmetric and not self.is_pair:
             raise ValueError("symmetric is true, but the task takes single texts, which have no order")
-        if self.swap and not self.symmetric:
-            raise ValueError("swap = true needs symmetric = true, which says that the order of a pair has no meaning")
         check_extra(self)
         for number in range(len(self.extra)):
             self.of_extra(number)

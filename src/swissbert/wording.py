@@ -22,6 +22,11 @@ def one_line(text: str) -> str:
     return printable(text).replace("\n", "\\u000a")
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, which gets an ``s`` unless the number is 1."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def joined(names: Sequence[str]) -> str:
     """Join names: ``a, b and c``."""
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -124,7 +124,7 @@ def test_an_epoch_reads_all_rows_whatever_the_accumulation(case: Path, swissbert
             settings = words("train.epochs=1", f"train.accumulation={accumulation}", f"train.epoch_ends={ends}")
             ended = swissbert("train", "task.toml", "--data", ".", "--dry-run", *settings)
             assert ended.status == 0, ended.stderr
-            assert f"# {steps} steps in 1 epochs" in ended.stdout
+            assert f"# {steps} step{'s' if steps > 1 else ''} in 1 epoch;" in ended.stdout
             assert ended.lines[-1] == "# an epoch reads all 100 rows of mood"
 
 

@@ -49,6 +49,16 @@ def test_what_is_given_is_kept_and_nothing_is_said_about_it() -> None:
     assert chosen.train.patience is None
 
 
+def test_stages_are_not_cut_short_by_an_automatic_patience() -> None:
+    for length, has_epochs in (({"steps": 9}, False), ({"share": 0.5}, True)):
+        table = {"tasks": [MOOD], "stages": [{"name": "one", **length}]}
+        chosen, line = choose_settings(make_config(table), {"mood": 300}, 50, 384)
+        assert chosen.train.patience is None
+        assert (", epochs " in line) == has_epochs
+    given = make_config({"tasks": [MOOD], "stages": [{"name": "one", "share": 0.5}], "train": {"patience": 2}})
+    assert choose_settings(given, {"mood": 300}, 50, 384)[0].train.patience == 2
+
+
 def test_every_shipped_recipe_is_complete() -> None:
     for name in recipes():
         assert choose_settings(swissbert.load_config(name), {"sst": 300}, 50, 384)[1] == "", name

@@ -19,6 +19,7 @@ from swissbert.config import (
     recipes,
 )
 from swissbert.errors import SwissbertError
+from swissbert.settings import shown
 from swissbert.tasks import find_task
 
 SHIPPED_RECIPES = sorted(path.stem for path in RECIPES.glob("*.toml"))
@@ -170,7 +171,7 @@ BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
     ("train.tie", [0, 0.1], [-0.1, "0", True]),
     ("train.baseline", [True, False], ["maybe", 3]),
     ("train.accumulation", [1, 8], [0, 1.5]),
-    ("train.average", [0.5, 0.999], [0, 1, 1.0, -0.1, "0.9", True]),
+    ("train.ema", [0.5, 0.999], [0, 1, 1.0, -0.1, "0.9", True]),
     ("regularisation.smoothness", [0, 5, 0.5], [-1, 10_001, "1", True]),
     ("regularisation.epsilon", [1e-5, 1], [0, -1e-5, 1.5, "1e-5"]),
     ("regularisation.noise", [1e-5, 1], [0, 1.5, True]),
@@ -201,9 +202,17 @@ BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
 ]
 
 
+GIVEN: dict[str, dict[str, Any]] = {"regularisation": {"smoothness": 0, "proximal": 0}}
+"""Settings without which others of their table are refused."""
+
+
+def as_toml(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else shown(value)
+
+
 def nested(key: str, value: object) -> dict[str, Any]:
     section, dot, leaf = key.partition(".")
-    return {section: {leaf: value}} if dot else {section: value}
+    return {section: {**GIVEN.get(section, {}), leaf: value}} if dot else {section: value}
 
 
 @pytest.mark.parametrize(("key", "taken", "wrong"), BOUNDS, ids=[key for key, _, _ in BOUNDS])
@@ -215,7 +224,7 @@ def test_a_setting_accepts_valid_values_and_names_invalid_ones(key: str, taken: 
         assert actual == value
     for value in wrong:
         message = problem(nested(key, value))
-        assert message.startswith((f"'{key}' is {value!r}; ", f"{key} is '{value}', but it is one of "))
+        assert message.startswith((f"'{key}' is {as_toml(value)}; ", f"{key} is '{value}', but it is one of "))
 
 
 @pytest.mark.parametrize(
@@ -246,11 +255,34 @@ def test_draws_need_a_random_method() -> None:
     assert config(sampling={"method": "annealed", "draws": 5}).sampling.draws == 5
     for value in (0, 1.5, True):
         message = problem({"sampling": {"method": "annealed", "draws": value}})
-        assert message.startswith(f"'sampling.draws' is {value!r}; ")
+        assert message.startswith(f"'sampling.draws' is {as_toml(value)}; ")
 
 
 def test_a_cosine_head_needs_separate_encoding() -> None:
     assert config(model={"pair_head": "cosine", "pair_encoding": False}).model.pair_head == "cosine"
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"epsilon": 0.1}, "regularisation.epsilon is given, but regularisation.smoothness is not"),
+        (
+            {"proximal": 1, "step_size": 0.1},
+            "regularisation.step_size is given, but regularisation.smoothness is not",
+        ),
+        (
+            {"smoothness": 1, "proximal_start": 0},
+            "regularisation.proximal_start is given, but regularisation.proximal is not",
+        ),
+        (
+            {"tasks": ["sst"]},
+            "regularisation.tasks is given, but neither regularisation.smoothness nor regularisation.proximal is",
+        ),
+    ],
+)
+def test_settings_of_a_term_need_its_factor(table: dict[str, Any], message: str) -> None:
+    assert message in problem({"regularisation": table})
+    config(regularisation={"smoothness": 0, "proximal": 0, **table})  # a comparison may have a factor of 0
 
 
 def test_sampling_weights_need_the_weighted_method() -> None:
@@ -320,13 +352,20 @@ def test_a_table_by_task_takes_tasks_of_the_run_alone(key: str, table: dict[str,
         ({"tasks": []}, "tasks is missing: name at least one"),
         ({"name": ".."}, "'name' is '..'; up to 100 letters, digits, '_', '-' and '.' are expected, no '.' first"),
         ({"train": {"device": "gpu"}}, "'train.device' is 'gpu'; auto, cpu, mps, cuda or cuda:N is expected"),
-        (
-            {"tasks": [{"name": "mood", "kind": "binary", "columns": {"text": "t", "label": "l"}, "guard": True}]},
-            "'guard' is True; input should be 'sentences', 'rows' or 'off'",
-        ),
-        ({"tasks": [3]}, "input should be a valid dictionary or instance of Task"),
+        ({"tasks": [3]}, "'tasks.0' is 3; a table is expected"),
         ({"tasks": "sst"}, "it must be a list of names, files and tables"),
-        ({"train": 3}, "input should be a valid dictionary or instance of TrainSettings"),
+        ({"train": 3}, "'train' is 3; a table is expected"),
+        ({"stages": ["a"]}, "'stages.0' is 'a'; a table is expected, such as { name = 'first', epochs = 1 }"),
+        (
+            {"tasks": [{**find_task("sst").model_dump(), "extra": ["f.tsv"]}]},
+            "extra.0' is 'f.tsv'; a table is expected, such as { file = 'more.tsv', share = 0.5 }",
+        ),
+        (
+            {"tasks": [{**find_task("sst").model_dump(), "guard": True}]},
+            "is true; input should be 'sentences', 'rows' or 'off'",
+        ),
+        ({"stages": [{"name": "a", "epochs": 1, "tasks": []}]}, "tasks is missing: name at least one"),
+        ({"regularisation": {"tasks": []}}, "regularisation.tasks is missing: name at least one"),
     ],
 )
 def test_messages_say_what_is_allowed(table: dict[str, Any], message: str) -> None:
@@ -435,12 +474,12 @@ def test_an_override_without_key_or_value_says_how_to_write_it(recipe: Path, ove
         ('train.epochs="3"', "'train.epochs' is '3'; input should be a valid integer"),
         ("train.epochs=", "'train.epochs' is ''; input should be a valid integer"),
         ("train.epochs=3 4", "'train.epochs' is '3 4'; input should be a valid integer"),
-        ("train.clip=true", "'train.clip' is True; input should be a valid number"),
+        ("train.clip=true", "'train.clip' is true; input should be a valid number"),
         ("loss.scale.\udcff=1", ": there is a key that is not Unicode text"),
         ("\udcff=1", "is '\\udcff'; input should be a valid string"),
         ("a\nb", "override a b: write it as key=value"),
         ("train.lr=2024-01-01", "'train.lr' is datetime.date(2024, 1, 1); input should be a valid number"),
-        ("train=3", "'train' is 3; input should be a valid dictionary or instance of TrainSettings"),
+        ("train=3", "'train' is 3; a table is expected"),
         ("seed.x=3", "'seed' is {'x': 3}; input should be a valid integer"),
         ("tasks=sst", "'tasks' is 'sst'; it must be a list of names, files and tables"),
         ('tasks=["ssst"]', "no shipped task 'ssst'"),
@@ -472,6 +511,11 @@ def test_an_override_below_a_value_is_an_error(recipe: Path, override: str, key:
         (["name=x", 'tasks=["sst", "sst"]'], """override tasks=["sst", "sst"]: tasks: the name 'sst' is used twice"""),
         (["tasks=sst", "seed=1"], "override tasks=sst: 'tasks' is 'sst'; "),
         (["tasks=[]"], "override tasks=[]: tasks is missing: name at least one"),
+        (['stages=[{name="a"}]'], """override stages=[{name="a"}]: stages.0: stage 'a': no length is given"""),
+        (
+            ['stages=[{name="a", steps=1, tasks=["x"]}]'],
+            'override stages=[{name="a", steps=1, tasks=["x"]}]: stages: stage',
+        ),
         (["train.lr=" + "[" * 5000], "override train.lr=[[[["),
     ],
 )
@@ -601,7 +645,7 @@ def test_any_settings_round_trip(values: list[tuple[str, Any]], rate: float, tex
     for key, value in values:
         section, dot, leaf = key.partition(".")
         if dot:
-            table.setdefault(section, {})[leaf] = value
+            table.setdefault(section, dict(GIVEN.get(section, {})))[leaf] = value
         else:
             table[section] = value
     settings = config(**table)

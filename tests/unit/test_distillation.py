@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from swissbert.evaluation.predictions import untuned_answers
 from swissbert.inference import load
 from swissbert.kinds.base import softened
 from swissbert.tasks import Task, find_task, make_task
-from swissbert.training import teachers
+from swissbert.training import distillation, teachers
 from swissbert.training.distillation import Ensemble, Teaching
 from swissbert.training.loop import train
 from swissbert.training.preparation import Prepared, prepare
@@ -322,6 +323,13 @@ def test_a_missing_model_and_the_same_model_twice_are_refused(tiny: Path, tiny_r
         prepare(settings(tiny, tiny_run, tiny_run / "model"))
 
 
+def test_a_missing_teacher_is_reported_before_rows_are_read(tiny: Path, tmp_path: Path) -> None:
+    display = Lines()
+    with pytest.raises(SwissbertError, match="there is no such model folder"):
+        prepare(settings(tiny, tmp_path / "none"), display)
+    assert not any(" rows from " in line for line in display.lines)
+
+
 def test_a_head_whose_loss_takes_labels_only_is_refused(tiny: Path, separate: Path) -> None:
     cosine = {"pair_head": "cosine", "pair_encoding": False}
     with pytest.raises(SwissbertError, match="loss of task 'para' with the head CosineHead takes labels only"):
@@ -403,6 +411,19 @@ def test_other_rows_labels_and_models_have_entries_of_their_own(
         names.clear()
         prepare(changed)
         assert sorted(names) == ["sst.dev", "sst.train"]
+
+
+def test_answers_of_other_versions_are_computed_again(
+    tiny: Path, tiny_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = asked(monkeypatch)
+    prepare(settings(tiny, tiny_run, tasks=("sst",)))
+    for package in ("swissbert", "tokenizers", "torch"):
+        names.clear()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(distillation, "version", lambda name, p=package: "0.0" if name == p else version(name))
+            prepare(settings(tiny, tiny_run, tasks=("sst",)))
+        assert sorted(names) == ["sst.dev", "sst.train"], package
 
 
 def test_without_a_cache_answers_are_computed_each_time(

@@ -210,7 +210,7 @@ def rich(tiny: Path, folder: Path, teacher: Path) -> Callable[[], RunConfig]:
             {**PHRASES, "rows": 16},
             new,
             distillation={"annealing": True, "weight": 1.0},
-            train={"checkpoint_every": 3, "average": 0.9, "heads_first": 2, "epochs": 2, "keep": 1},
+            train={"checkpoint_every": 3, "ema": 0.9, "heads_first": 2, "epochs": 2, "keep": 1},
             regularisation={"smoothness": 1.0, "proximal": 1.0},
         )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from more_rows import MORE, PHRASES, mood, near, settings, write_rows
 
 from swissbert.config import RunConfig
@@ -15,6 +16,7 @@ from swissbert.data.passes import Passes
 from swissbert.data.tokens import Tokenizer
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
+from swissbert.model.heads.linear import LinearHead
 from swissbert.model_folder.description import without_paths
 from swissbert.tasks import make_task
 from swissbert.training import Prepared
@@ -181,6 +183,22 @@ def test_own_train_rows_may_be_compared_with_dev_and_test_rows_too(tiny: Path, f
     assert kept == {"off": 31, "rows": 30}
 
 
+def test_weights_of_an_extra_file_alone_need_losses_of_rows_too(tiny: Path, folder: Path) -> None:
+    class OwnLoss(LinearHead):
+        def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+            return super().loss(logits, labels) * 2
+
+    lines = (folder / "more.tsv").read_text().splitlines()
+    weighted = [f"{line}\t{3 if number else 'w'}" for number, line in enumerate(lines)]
+    (folder / "more.tsv").write_text("\n".join(weighted) + "\n")
+    extra = {**MORE, "rows": 20, "columns": {**MORE["columns"], "weight": "w"}}
+    with pytest.raises(
+        SwissbertError, match=r"columns\.weight of extra file 'more\.tsv' of task 'near' needs losses of single"
+    ):
+        prepare(settings(tiny, folder, [near(extra=[extra])]), heads={"near": OwnLoss})
+    prepare(settings(tiny, folder, [near(extra=[{**extra, "columns": MORE["columns"]}])]), heads={"near": OwnLoss})
+
+
 def test_scores_of_pairs_are_rescaled_and_weights_are_on_one_scale(tiny: Path, folder: Path) -> None:
     lines = (folder / "more.tsv").read_text().splitlines()
     weighted = [f"{line}\t{3 if number else 'w'}" for number, line in enumerate(lines)]
@@ -278,7 +296,7 @@ def test_extra_files_are_no_other_files_of_a_folder_and_a_missing_one_is_a_probl
     assert "did you mean 'phrases.tsv'" in problem.sentence
 
 
-def test_a_description_has_no_path_of_an_extra_file() -> None:
+def test_a_description_has_no_extra_files() -> None:
     task = make_task(mood(extra=[{**PHRASES, "file": "/home/me/phrases.tsv", "rows": 5}]), "here")
     clean = without_paths({"tasks": [task.model_dump(mode="json")]})
-    assert clean["tasks"][0]["extra"][0]["file"] == "phrases.tsv"
+    assert "extra" not in clean["tasks"][0]

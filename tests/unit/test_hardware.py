@@ -171,7 +171,7 @@ def test_a_run_shows_and_records_its_hardware_and_a_resume_keeps_it(
     monkeypatch.setenv("SWISSBERT_CPU", override)
     display = Lines()
     train(config(tiny), tmp_path / "whole", display=display)
-    assert "4 steps in 1 epochs (sst + para, 4 rows a batch), " + f"{precision} on cpu, 1 thread" in display.lines
+    assert "4 steps in 1 epoch (sst + para, 4 rows a batch), " + f"{precision} on cpu, 1 thread" in display.lines
     record = interrupted(tiny, tmp_path / "run")
     assert record["hardware"] == hardware_record(resolve_hardware("cpu"))
     assert record["hardware"]["precision"] == precision

@@ -1,5 +1,6 @@
 """Steps at the beginning in which only heads learn."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ import torch
 from more_rows import mood, near, settings, write_rows
 from torch import Tensor
 
+from swissbert.display import Display
 from swissbert.errors import SwissbertError
+from swissbert.training.loop import train
 from swissbert.training.preparation import Prepared, prepare
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -84,6 +87,16 @@ def test_heads_first_does_not_go_with_a_frozen_encoder_or_a_shorter_run(tiny: Pa
     with pytest.raises(SwissbertError, match=r"train\.heads_first is 12, but the run has 12 steps"):
         prepared(tiny, tmp_path, 12)
     assert prepared(tiny, tmp_path, 11).total == 12
+
+
+@pytest.mark.trains
+def test_a_run_says_that_only_heads_learn_at_first(tiny: Path, tmp_path: Path) -> None:
+    write_rows(tmp_path)
+    stream = io.StringIO()
+    table = {"heads_first": 1, "epochs": 1}
+    train(settings(tiny, tmp_path, [mood()], train=table), tmp_path / "run", display=Display(stream=stream))
+    assert "train.heads_first 1: up to step 1 only heads learn" in stream.getvalue()
+    assert "5 steps in 1 epoch (mood, " in stream.getvalue()
 
 
 def test_a_head_without_parameters_waits(tiny: Path, tmp_path: Path) -> None:

@@ -221,7 +221,14 @@ def test_paths_are_cut_and_all_else_stays() -> None:
             "urls": ["https://example.org/data", "/a/b"],
             "step": 3,
         },
-        "tasks": [{"files": {"train": ["/data/x.csv", "y.csv"]}, "labels": ["/", "and/or"]}, 3],
+        "tasks": [
+            {
+                "files": {"train": ["/data/x.csv", "y.csv"]},
+                "extra": [{"file": "/a/more.csv"}, {"file": "/b/more.csv"}],  # of no use in a model folder
+                "labels": ["/", "and/or"],
+            },
+            3,
+        ],
         "scores": {"overall": 0.5},
     }
     assert without_paths(table) == {

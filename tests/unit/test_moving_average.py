@@ -65,7 +65,7 @@ def test_the_decay_rises_to_its_limit() -> None:
 
 
 def test_it_follows_its_recursion_exactly_and_changes_no_step(tiny: Path) -> None:
-    one, two = prepare(config(tiny, average=0.4)), prepare(config(tiny))
+    one, two = prepare(config(tiny, ema=0.4)), prepare(config(tiny))
     step, plain = one.training_step(), two.training_step()
     assert plain.average is None
     assert step.average is not None
@@ -101,7 +101,7 @@ class Watch:
 
 def test_the_average_is_what_is_scored_and_saved(tiny: Path, tmp_path: Path) -> None:
     watch, stream = Watch(), io.StringIO()
-    result = train(config(tiny, average=0.99, epochs=1), tmp_path, callbacks=[watch], display=Display(stream=stream))
+    result = train(config(tiny, ema=0.99, epochs=1), tmp_path, callbacks=[watch], display=Display(stream=stream))
     assert watch.scores == [(True, False)]
     average, raw = watch.run.scored_network, watch.run.network
     assert average is not raw
@@ -115,15 +115,15 @@ def test_the_average_is_what_is_scored_and_saved(tiny: Path, tmp_path: Path) -> 
     for prefix, network in (("model", raw), ("average.network", average)):
         for name, weight in network.named_parameters():
             assert torch.equal(state[f"{prefix}.{name}"], weight), (prefix, name)
-    (line,) = [line for line in stream.getvalue().splitlines() if "train.average" in line]
+    (line,) = [line for line in stream.getvalue().splitlines() if "train.ema" in line]
     assert line.endswith(
-        "train.average 0.99: dev scores and the model that is saved are those of a moving average of the weights"
+        "train.ema 0.99: dev scores and the model that is saved are those of a moving average of the weights"
     )
     assert result.scores == evaluate(average, watch.run.prepared.dev).flat()
 
 
 def test_thresholds_are_fitted_to_the_answers_of_the_average(tiny: Path, tmp_path: Path) -> None:
-    settings = config(tiny, average=0.99, epochs=1)
+    settings = config(tiny, ema=0.99, epochs=1)
     model = settings.model.model_copy(update={"pair_encoding": False, "pair_head": "cosine"})
     watch = Watch()
     train(settings.model_copy(update={"model": model}), tmp_path, callbacks=[watch])
@@ -152,13 +152,13 @@ def entries(out: Path) -> list[dict[str, Any]]:
 def whole(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Train a run with smoothness, an anchor and an average that nothing interrupts."""
     out = tmp_path_factory.mktemp("whole") / "run"
-    train(config(tiny, ALL, average=0.9, checkpoint_every=1, keep=12), out)
+    train(config(tiny, ALL, ema=0.9, checkpoint_every=1, keep=12), out)
     return out
 
 
 @pytest.mark.parametrize("last", [2, 7], ids=["before the anchor starts", "after an evaluation"])
 def test_a_resumed_run_with_all_of_it_ends_as_the_whole_one(tiny: Path, tmp_path: Path, whole: Path, last: int) -> None:
-    settings, out = config(tiny, ALL, average=0.9, checkpoint_every=1, keep=12), tmp_path / "run"
+    settings, out = config(tiny, ALL, ema=0.9, checkpoint_every=1, keep=12), tmp_path / "run"
     with pytest.raises(RuntimeError, match="out of memory"):
         train(settings, out, callbacks=[Crash()])
     for step in range(last + 1, 8):

@@ -85,7 +85,7 @@ def test_weights_of_classes_apply_to_rows_with_soft_targets() -> None:
         ({"ordinal_smoothing": 0.001}, r"ordinal_smoothing is 0.001, but it is 0 \(off\) or from 0.01 to 100"),
         ({"ordinal_smoothing": 200}, r"ordinal_smoothing is 200, but it is 0 \(off\) or from 0.01 to 100"),
         ({"ordinal_smoothing": -1.0}, r"'ordinal_smoothing' is -1.0; input should be greater than or equal to 0"),
-        ({"ordinal_smoothing": True}, r"'ordinal_smoothing' is True"),
+        ({"ordinal_smoothing": True}, r"'ordinal_smoothing' is true"),
         ({"labels": []}, r"ordinal_smoothing is 1, which needs labels, given in their order"),
         (
             {"kind": "binary", "labels": ["no", "yes"], "loss": "binary_cross_entropy"},

@@ -98,6 +98,20 @@ def test_a_finished_row_is_not_mixed_with_other_settings_or_rows(tiny: Path, tmp
         reproduced(tiny, tmp_path, "table2", ["frozen"])
 
 
+def test_a_record_from_before_tasks_could_be_symmetric_is_kept(tiny: Path, tmp_path: Path) -> None:
+    reproduced(tiny, tmp_path, "table2", ["frozen"])
+    path = tmp_path / "rows" / "frozen.seed-0.json"
+    table = json.loads(path.read_text())
+    for task in table["runs"][0]["config"]["tasks"]:
+        task.pop("symmetric")
+    path.write_text(json.dumps(sealed(table, path.name)))
+    assert "finished" in reproduced(tiny, tmp_path, "table2", ["frozen"], dry_run=True)
+    with pytest.raises(
+        SwissbertError, match=r"finished with other settings: data\.swap_pairs .*tasks\[para\]\.symmetric"
+    ):
+        reproduced(tiny, tmp_path, "table2", ["frozen"], more=["data.swap_pairs=true"])
+
+
 def test_seeds_give_a_mean_and_a_deviation(tiny: Path, tmp_path: Path) -> None:
     text = reproduced(tiny, tmp_path, "table2", ["frozen"], seeds=2)
     records = [read_record(tmp_path, "frozen", seed) for seed in (0, 1)]

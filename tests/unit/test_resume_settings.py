@@ -140,3 +140,11 @@ def test_a_longer_run_says_what_that_means_for_its_losses(train: dict[str, Any],
     (line,) = longer_lines(Changes(longer={"train.epochs": (3, 6)}), settings(train), 24)
     assert line.startswith("this run becomes longer: train.epochs 3 became 6; it has 24 steps in all, and ")
     assert text in line
+
+
+def test_epochs_that_stages_do_not_look_at_make_no_run_longer() -> None:
+    config = settings(stages=[{"name": "one", "steps": 9}])
+    (line,) = longer_lines(Changes(longer={"train.epochs": (3, 6)}), config, 9)
+    assert line == "train.epochs 3 became 6, which changes nothing: the stages say how long this run is"
+    _, line = longer_lines(Changes(longer={"train.epochs": (3, 6), "train.patience": (1, 2)}), config, 9)
+    assert line == "this run becomes longer: train.patience 1 became 2; it has 9 steps in all"

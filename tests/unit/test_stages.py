@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 from more_rows import MORE, PHRASES, mood, near, settings, write_rows
 
+from swissbert.display import Display
 from swissbert.errors import SwissbertError
+from swissbert.mtl.sampling import sampled
+from swissbert.training import plan as plan_module
 from swissbert.training.coverage import coverage_lines
 from swissbert.training.preparation import Prepared, prepare
 
@@ -18,6 +21,17 @@ THREE: list[dict[str, Any]] = [
     {"name": "everything", "steps": 9},
     {"name": "own", "rows": "own", "epochs": 1},
 ]
+
+
+class Lines(Display):
+    """A display that keeps what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__(quiet=True)
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
 
 
 @pytest.fixture
@@ -118,7 +132,56 @@ def test_stages_are_shown_with_their_steps(tiny: Path, folder: Path) -> None:
         "stage phrases: steps 1 to 6 in 2 epochs, mood, rows of extra files",
         "stage everything: steps 7 to 15 in 2 epochs, mood and near, all rows",
         "stage own: steps 16 to 19 in 1 epoch, mood and near, rows of their own files",
+        "the whole run reads all rows",
     ]
+
+
+def test_what_a_run_in_stages_does_not_read_is_said(tiny: Path, folder: Path) -> None:
+    prepared = run(tiny, folder, [{"name": "one", "steps": 2, "tasks": ["mood"], "rows": "own"}])
+    (*_, line) = coverage_lines(prepared.config, prepared.train, prepared.plan)
+    assert line == "the whole run reads 16 of 40 rows of mood (40 %) and 0 of 30 rows of near (0 %)"
+
+
+def test_stages_that_max_steps_leaves_out_are_named(tiny: Path, folder: Path) -> None:
+    for most, text in ((3, "stages everything and own"), (8, "stage own"), (19, None)):
+        prepared = run(tiny, folder, THREE, train={"max_steps": most})
+        lines = [
+            line for line in coverage_lines(prepared.config, prepared.train, prepared.plan) if "ends the run" in line
+        ]
+        assert lines == ([f"train.max_steps = {most} ends the run before {text}"] if text else [])
+
+
+def test_a_stage_never_draws_with_the_seeds_of_another_one(tiny: Path, folder: Path) -> None:
+    seeds: list[int] = []
+    config = settings(
+        tiny,
+        folder,
+        [mood(), near()],
+        stages=[{"name": "one", "epochs": 12}, {"name": "two", "steps": 2}, {"name": "three", "epochs": 2}],
+        sampling={"method": "weighted", "draws": 2},
+        train={"batch_size": 30},  # one or two batches of a task, so that many epochs are empty
+    )
+    prepared = prepare(config)
+
+    def noted(*arguments: Any) -> Any:
+        seeds.append(arguments[-1][1])
+        return sampled(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan_module, "sampled", noted)
+        plan = plan_module.plan_steps(config, prepared.train)
+    assert len(seeds) > len(plan.ends)  # some epochs have no step
+    assert seeds == list(range(len(seeds)))
+
+
+@pytest.mark.parametrize("stages", [[{"name": "one", "steps": 2}], [{"name": "one", "share": 0.5}]])
+def test_a_number_of_epochs_that_counts_for_no_stage_is_said(
+    tiny: Path, folder: Path, stages: list[dict[str, Any]]
+) -> None:
+    display = Lines()
+    prepare(settings(tiny, folder, tasks(), stages=stages), display)
+    has_share = "share" in stages[0]
+    assert ("train.epochs = 3 is ignored: it counts only where a stage has a share" in display.lines) != has_share
 
 
 @pytest.mark.parametrize(

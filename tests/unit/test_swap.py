@@ -117,16 +117,11 @@ def test_only_symmetric_tasks_swap_and_that_is_said(tiny: Path, tmp_path: Path) 
     assert swap_line(config) == (
         "the texts of a train pair of near change places in half of the cases; those of entails keep their order"
     )
-    alone = settings(tiny, tmp_path, [near(swap=True), near(name="other"), mood()])
-    assert [alone.swaps_pairs(task) for task in alone.tasks] == [True, False, False]
-    kept = settings(tiny, tmp_path, [near(swap=False), near(name="other")], data={"swap_pairs": True})
-    assert [kept.swaps_pairs(task) for task in kept.tasks] == [False, True]
+    assert [config.swaps_pairs(task) for task in config.tasks] == [True, False, False]
     assert swap_line(settings(tiny, tmp_path, [near()])) == ""
 
 
 def test_pairs_whose_order_has_a_meaning_are_not_swapped(tiny: Path, tmp_path: Path) -> None:
-    with pytest.raises(SwissbertError, match="swap = true needs symmetric = true"):
-        make_task(near(symmetric=False, swap=True), "here")
     with pytest.raises(SwissbertError, match="symmetric is true, but the task takes single texts"):
         make_task(mood(symmetric=True), "here")
     with pytest.raises(SwissbertError, match=r"data\.swap_pairs is true, but no task declares symmetric = true"):

@@ -165,12 +165,13 @@ def show_plan(config: "RunConfig") -> None:
     from swissbert.display import Display
     from swissbert.training.coverage import coverage_lines
     from swissbert.training.preparation import prepare
+    from swissbert.wording import counted
 
     prepared = prepare(config, Display(), answers=False)
     trainable = sum(p.numel() for p in prepared.network.parameters() if p.requires_grad)
     print(printable(dump_config(prepared.config)))
-    epochs = len(prepared.plan.ends)
-    print(f"# {prepared.total:,} steps in {epochs} epochs; {trainable:,} trainable parameters")
+    length = f"{counted(prepared.total, 'step')} in {counted(len(prepared.plan.ends), 'epoch')}"
+    print(f"# {length}; {trainable:,} trainable parameters")
     for line in coverage_lines(prepared.config, prepared.train, prepared.plan):
         print(printable(f"# {line}"))
 

@@ -4,6 +4,7 @@ A recipe is a TOML file with these keys. `load_config` reads one, applies dotted
 returns a `RunConfig`; `dump_config` writes the effective settings back. A table of settings is a file of this package.
 """
 
+from swissbert.config.comparison import changed_meaning, meaning_differences
 from swissbert.config.data import STARTER, DataSettings, data_path
 from swissbert.config.distillation import DistillationSettings
 from swissbert.config.loss import LossSettings, SamplingSettings
@@ -30,10 +31,12 @@ __all__ = [
     "Stage",
     "TrainSettings",
     "apply_overrides",
+    "changed_meaning",
     "data_path",
     "differences",
     "dump_config",
     "load_config",
     "make_config",
+    "meaning_differences",
     "recipes",
 ]

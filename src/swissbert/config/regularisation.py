@@ -1,14 +1,19 @@
 """Settings of regularisation: answers that change little with the embeddings, and from step to step."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from swissbert.config.fields import Probability
 from swissbert.settings import Settings
 
 Factor = Annotated[float, Field(ge=0, le=10_000, strict=True)]
 Size = Annotated[float, Field(gt=0, le=1, strict=True)]
+KEYS = {
+    "smoothness": ("epsilon", "noise", "step_size", "ascent_steps"),
+    "proximal": ("proximal_decay", "proximal_start"),
+}
+"""Settings of each term, by that of its factor."""
 
 
 class RegularisationSettings(Settings):
@@ -40,6 +45,19 @@ class RegularisationSettings(Settings):
     proximal_decay: Probability | None = None
     proximal_start: Probability = 0.1
     tasks: list[str] | None = Field(default=None, min_length=1)
+
+    @model_validator(mode="after")
+    def _has_a_factor(self) -> Self:
+        """Refuse settings of a term whose factor is not given. A factor that is given may be 0, as in a comparison."""
+        given = self.model_fields_set
+        for factor, keys in KEYS.items():
+            if factor not in given and (pointless := next((key for key in keys if key in given), None)):
+                raise ValueError(f"regularisation.{pointless} is given, but regularisation.{factor} is not")
+        if "tasks" in given and not given & KEYS.keys():
+            raise ValueError(
+                "regularisation.tasks is given, but neither regularisation.smoothness nor regularisation.proximal is"
+            )
+        return self
 
     def applies_to(self, task: str) -> bool:
         """Whether the loss of a task has a term."""

@@ -60,7 +60,7 @@ class RunConfig(Settings):
     sampling: SamplingSettings = SamplingSettings()
     regularisation: RegularisationSettings = RegularisationSettings()
     train: TrainSettings = TrainSettings()
-    stages: list[Stage] = []
+    stages: list[Stage] = Field(default=[], description="a table is expected, such as { name = 'first', epochs = 1 }")
     distillation: DistillationSettings = DistillationSettings()
 
     @field_validator("encoder")
@@ -112,7 +112,7 @@ class RunConfig(Settings):
 
     def swaps_pairs(self, task: Task) -> bool:
         """Return whether pairs of a task change places in half of the cases."""
-        return task.symmetric and self.data.swap_pairs if task.swap is None else task.swap
+        return task.symmetric and self.data.swap_pairs
 
     def _rows_fit(self) -> None:
         """Raise ValueError for settings of rows that no task fits."""
@@ -147,7 +147,7 @@ class RunConfig(Settings):
             if stage.name in known:
                 raise ValueError(f"stages: the name '{stage.name}' is used twice")
             known.add(stage.name)
-            for name in stage.tasks:
+            for name in stage.tasks or []:
                 if name not in names:
                     tasks = [task.name for task in self.tasks]
                     raise ValueError(

@@ -27,7 +27,7 @@ class Stage(Settings):
         pattern=r"^[a-z][a-z0-9_-]{0,39}$",
         description="up to 40 small letters, digits, '_' and '-' are expected, a letter first",
     )
-    tasks: list[str] = []
+    tasks: list[str] | None = Field(default=None, min_length=1)
     epochs: Count | None = None
     steps: Count | None = None
     share: float | None = Field(default=None, gt=0, le=1, strict=True)

@@ -53,9 +53,9 @@ class TrainSettings(Settings):
         schedule: Course of the learning rates after the warm-up. It and `warmup` are chosen only where `lr` is.
         warmup: Share of all steps in which the rates rise linearly.
         clip: Upper limit for the norm of the gradient.
-        average: Decay of a moving average of the weights, above 0 and below 1, such as 0.99; step t of the run, from 0,
-            has the lower decay (1 + t) / (10 + t) while that is smaller. The average is what is scored on dev rows and
-            saved as the model. Left out, the weights themselves are.
+        ema: Decay of an exponential moving average of the weights, above 0 and below 1, such as 0.99; step t of the run,
+            from 0, has the lower decay (1 + t) / (10 + t) while that is smaller. The average is what is scored on dev
+            rows and saved as the model. Left out, the weights themselves are.
         accumulation: Rounds of batches per step; the last step of an epoch takes those that are left.
         bucket: Number of batches in each stretch of shuffled rows that is sorted by length.
         precision: Precision of the encoder's products: ``auto`` is bf16 where the hardware has it natively, else fp32.
@@ -90,7 +90,7 @@ class TrainSettings(Settings):
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     warmup: Probability = 0.0
     clip: float | None = Field(default=None, gt=0, strict=True)
-    average: float | None = Field(default=None, gt=0, lt=1, strict=True)
+    ema: float | None = Field(default=None, gt=0, lt=1, strict=True)
     accumulation: Count = 1
     bucket: Count = 50
     precision: Literal["auto", "fp32", "bf16"] = "auto"

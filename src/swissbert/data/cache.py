@@ -51,7 +51,7 @@ ARRAYS = {
     "weights": np.float64,
 }
 """Files of an entry, ``NAME.bin``, and their types. Labels are ``[N]`` or ``[N, C]``; weights are empty without any."""
-UNREAD = {"extra", "guard", "symmetric", "swap"}
+UNREAD = {"extra", "guard", "symmetric"}
 """Keys of a declaration that decide nothing about the content of an entry."""
 
 

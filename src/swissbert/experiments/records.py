@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field
 
 from swissbert.checksums import sealed, unsealed
-from swissbert.config import RunConfig, differences
+from swissbert.config import RunConfig, meaning_differences
 from swissbert.errors import SwissbertError
 from swissbert.files import make_folder, write_text, writing
 from swissbert.older_settings import upgraded_tasks, with_pooler
@@ -167,7 +167,7 @@ def check_record(path: Path, record: RowRecord, configs: list[RunConfig], rows: 
             f"{path}: holds {len(record.runs)} runs instead of {len(configs)}; choose another folder", argument="out"
         )
     for run, config, checksums in zip(record.runs, configs, rows, strict=True):
-        changed = differences(run.config, anonymous(config))
+        changed = meaning_differences(run.config, anonymous(config))
         if changed:
             raise SwissbertError(
                 f"{path}: finished with other settings: {'; '.join(changed)}; choose another folder to keep both",

@@ -125,6 +125,8 @@ def _upgraded(stored: Mapping[str, Any], path: Path) -> dict[str, Any]:
 def without_paths(table: Mapping[str, Any]) -> dict[str, Any]:
     """Return a description in which no path of the machine is left: paths are cut to their last component.
 
+    Extra train files are left out: nothing reads them from a model folder, and two of them may have the same last component.
+
     Args:
         table: A description as JSON, valid or not. Parts that are not of the expected type stay as they are.
     """
@@ -139,7 +141,11 @@ def without_paths(table: Mapping[str, Any]) -> dict[str, Any]:
         clean["provenance"] = _clean(provenance, {path: name for path, name in paths.items() if path != name})
     if isinstance(tasks, list):
         clean["tasks"] = [
-            {**task, **{key: _clean(task[key], {}) for key in ("files", "label_files", "extra") if key in task}}
+            {
+                key: _clean(value, {}) if key in ("files", "label_files") else value
+                for key, value in task.items()
+                if key != "extra"
+            }
             if isinstance(task, dict)
             else task
             for task in tasks

@@ -29,7 +29,8 @@ def choose_settings(
     linearly after a warm-up of a tenth. ``batch_size`` and ``epochs`` follow from the number of rows. Where the epochs
     are chosen, training stops after half of them without a better score (at least 4), and of scores within one standard
     error of the best (``tie``) the latest model is kept: with few dev rows the highest score is mostly chance, and
-    later models have learned longer. The best epoch of a single regression is that of the lowest RMSE.
+    later models have learned longer. With stages ``epochs`` are chosen only if one of them has a share of the steps, and
+    ``patience`` is not, since it would end a stage that was asked for. The best epoch of a single regression is that of the lowest RMSE.
 
     Args:
         config: The settings of a run.
@@ -54,16 +55,25 @@ def choose_settings(
         chosen["batch_size"] = 16 if min(rows.values()) < SMALL else 32
     if chosen and "best_by" not in given and len(config.tasks) == 1 and config.tasks[0].kind.selection_metric:
         chosen["best_by"] = f"{config.tasks[0].name}.{config.tasks[0].kind.selection_metric}"
-    if "epochs" not in given:
+    has_length = not config.stages or any(stage.share is not None for stage in config.stages)
+    if "epochs" not in given and has_length:
         steps = _steps_of_epoch(train, rows, chosen.get("batch_size", train.batch_size))
         low, high = EPOCHS
         chosen["epochs"] = min(high, max(low, -(-STEPS // steps)))
-        if "patience" not in given:
+        if "patience" not in given and not config.stages:
             chosen["patience"] = min(chosen["epochs"], max(4, -(-chosen["epochs"] // 2)))
         if "tie" not in given and "best_by" not in chosen and train.best_by == "overall":
             chosen["tie"] = round(DEVIATION / max(1, dev_rows) ** 0.5, 3)
     complete = {**train.model_dump(), **chosen}
     return config.model_copy(update={"train": TrainSettings.model_validate(complete)}), _in_words(chosen, rows)
+
+
+def unused_epochs(config: RunConfig) -> str:
+    """Say that ``train.epochs`` is given without effect, because stages say how long a run is; else return nothing."""
+    has_share = any(stage.share is not None for stage in config.stages)
+    if not config.stages or has_share or "epochs" not in config.train.model_fields_set:
+        return ""
+    return f"train.epochs = {config.train.epochs} is ignored: it counts only where a stage has a share"
 
 
 def adopt_choices(config: RunConfig, stored: RunConfig) -> RunConfig:

@@ -1,6 +1,6 @@
 """The share of its train rows that an epoch and the whole run read, task by task."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from swissbert.data.dataset import TaskData
 from swissbert.mtl.sampling import Draw, Plan
 from swissbert.training.loader import BatchLoader
 from swissbert.training.plan import first_epoch
-from swissbert.wording import joined
+from swissbert.wording import counted, joined
 
 SMALL = 0.5
 """Share of a task's train rows in the whole run below which the setting that helps is named."""
@@ -92,31 +92,39 @@ def coverage_lines(config: RunConfig, data: Mapping[str, TaskData], plan: Plan) 
     """
     extra = [rows.line() for task in data.values() for rows in task.extra]
     if plan.parts:
-        return [*extra, *_stage_lines(plan)]
+        return [*extra, *_stage_lines(config, plan), _run_text(coverage(config, data, plan))]
     tasks = coverage(config, data, plan)
     sentences = []
     if epoch := [text for task in tasks if (text := _epoch_text(task))]:
         sentences.append(f"an epoch reads {joined(epoch)}")
+    is_partial = any(task.epoch is None or task.epoch[0] < task.rows for task in tasks)
+    if plan.is_cut or (is_partial and len(plan.ends) > 1) or not epoch:
+        sentences.append(_run_text(tasks))
+    return [*extra, "; ".join(sentences), *_empty_epochs(config, plan), *_advice(config, tasks)]
+
+
+def _run_text(tasks: Sequence[Coverage]) -> str:
+    """Word what the whole run reads of the tasks of which it does not read all rows."""
     rest = [
         f"{task.run:,} of {task.rows:,} rows of {task.task} ({_share(task.run, task.rows)})"
         for task in tasks
         if task.run < task.rows
     ]
-    is_partial = any(task.epoch is None or task.epoch[0] < task.rows for task in tasks)
-    if plan.is_cut or (is_partial and len(plan.ends) > 1) or not epoch:
-        sentences.append(f"the whole run reads {joined(rest) if rest else 'all rows'}")
-    return [*extra, "; ".join(sentences), *_empty_epochs(config, plan), *_advice(config, tasks)]
+    return f"the whole run reads {joined(rest) if rest else 'all rows'}"
 
 
-def _stage_lines(plan: Plan) -> list[str]:
-    """Word tasks, rows and length of each stage."""
+def _stage_lines(config: RunConfig, plan: Plan) -> list[str]:
+    """Word tasks, rows and length of each stage, and which stages ``train.max_steps`` leaves out."""
     rows = {"all": "all rows", "own": "rows of their own files", "extra": "rows of extra files"}
     lines, begin = [], 0
     for part in plan.parts:
         epochs = sum(begin < end <= part.end for end in plan.ends)
-        length = f"steps {begin + 1:,} to {part.end:,} in {epochs} epoch{'' if epochs == 1 else 's'}"
+        length = f"steps {begin + 1:,} to {part.end:,} in {counted(epochs, 'epoch')}"
         lines.append(f"stage {part.name}: {length}, {joined(part.tasks)}, {rows[part.origin]}")
         begin = part.end
+    if left_out := [stage.name for stage in config.stages[len(plan.parts) :]]:
+        noun = "stage" if len(left_out) == 1 else "stages"
+        lines.append(f"train.max_steps = {config.train.max_steps} ends the run before {noun} {joined(left_out)}")
     return lines
 
 

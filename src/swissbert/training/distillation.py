@@ -6,6 +6,7 @@ multi-task networks for natural language understanding.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -229,6 +230,7 @@ class Ensemble:
             "labels": task.labels,
             "fitted": part.split == "dev",
             "device": self._hardware.device.type,
+            "versions": {name: version(name) for name in ("swissbert", "tokenizers", "torch")},
         }
         if uses_cache:
             answers = self._with_cache(stored_answers, key, (len(rows), *task.kind.answer_shape(task)))

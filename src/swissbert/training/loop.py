@@ -63,6 +63,7 @@ from swissbert.training.state import (
     set_aside_damaged,
 )
 from swissbert.training.step import StepRecord
+from swissbert.wording import counted
 
 
 class Stopped(Exception):  # noqa: N818 (a stop on request is no error)
@@ -214,7 +215,7 @@ class Run:
 
     @property
     def scored_network(self) -> MultitaskModel:
-        """The network that is scored and saved: with ``train.average`` that of averaged weights, else `network`."""
+        """The network that is scored and saved: with ``train.ema`` that of averaged weights, else `network`."""
         average = self.training_step.average
         return self.network if average is None else average.network
 
@@ -356,7 +357,7 @@ class Run:
         """Show what is about to be trained, and on which hardware."""
         prepared, train = self.prepared, self.config.train
         self._display.say(
-            f"{self.total} steps in {len(prepared.plan.ends)} epochs ({' + '.join(prepared.train)}, "
+            f"{counted(self.total, 'step')} in {counted(len(prepared.plan.ends), 'epoch')} ({' + '.join(prepared.train)}, "
             f"{train.batch_size} rows a batch), {prepared.hardware}"
             + (f", going on after step {self.progress.step}" if self.progress.step else "")
         )
@@ -370,9 +371,11 @@ class Run:
             )
         for line in coverage_lines(self.config, prepared.train, prepared.plan):
             self._display.say(line)
-        if train.average is not None:
+        if train.heads_first:
+            self._display.say(f"train.heads_first {train.heads_first}: up to step {train.heads_first} only heads learn")
+        if train.ema is not None:
             self._display.say(
-                f"train.average {train.average:g}: dev scores and the model that is saved are those of a moving average of "
+                f"train.ema {train.ema:g}: dev scores and the model that is saved are those of a moving average of "
                 "the weights"
             )
         regulariser = self.training_step.regulariser

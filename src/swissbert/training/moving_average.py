@@ -52,7 +52,7 @@ def average_decay(limit: float, step: int) -> float:
     """Return the decay of the average at a step, ``min(limit, (1 + step) / (10 + step))``: the first weights fade soon.
 
     Args:
-        limit: The decay that is reached, ``train.average``.
+        limit: The decay that is reached, ``train.ema``.
         step: Number of the step, from 0.
     """
     return min(limit, (1 + step) / (10 + step))

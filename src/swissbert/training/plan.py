@@ -76,8 +76,9 @@ def _plan_of_stages(config: RunConfig, train: Mapping[str, TaskData]) -> Plan:
     ends: list[int] = []
     parts: list[Part] = []
     is_cut = False
+    first = 0
     for stage in config.stages:
-        plan = _stage_plan(config, train, stage, len(ends), total)
+        plan, first = _stage_plan(config, train, stage, first, total)
         begin = len(steps)
         kept = plan.steps if most is None else plan.steps[: most - begin]
         steps += kept
@@ -89,19 +90,40 @@ def _plan_of_stages(config: RunConfig, train: Mapping[str, TaskData]) -> Plan:
     return Plan(steps, ends, _round_draws(config, train), is_cut, tuple(parts))
 
 
-def _stage_plan(config: RunConfig, train: Mapping[str, TaskData], stage: Stage, first: int, total: int | None) -> Plan:
-    """Plan the steps of one stage, whose epochs count from `first`; `total` are the steps to which shares refer."""
+def _stage_plan(
+    config: RunConfig, train: Mapping[str, TaskData], stage: Stage, first: int, total: int | None
+) -> tuple[Plan, int]:
+    """Plan the steps of one stage.
+
+    Args:
+        config: The settings.
+        train: Training rows by task.
+        stage: The stage.
+        first: Number of its first epoch.
+        total: The steps to which shares refer.
+
+    Returns:
+        Its plan, and the number of the first epoch of the next stage. Epochs without a step have numbers too, so that no
+        stage draws with the seeds of another one.
+    """
     data = {name: train[name] for name in config.stage_tasks(stage)}
     draws = _round_draws(config, data)
     most = stage.steps if stage.share is None else max(1, round(stage.share * (total or 0)))
     numbers = count(first) if stage.epochs is None else range(first, first + stage.epochs)
-    plan = make_plan(_not_endless(_epochs(config, data, numbers, stage.rows)), draws, most)
+    used = [first]
+
+    def noted() -> Iterator[int]:
+        for number in numbers:
+            used.append(number + 1)
+            yield number
+
+    plan = make_plan(_not_endless(_epochs(config, data, noted(), stage.rows)), draws, most)
     if not plan.steps:
         raise SwissbertError(
             f"no step fits into an epoch of stage '{stage.name}'; train.epoch_ends = 'longest', a smaller train.batch_size or "
             "smaller sampling.draws help"
         )
-    return plan
+    return plan, used[-1]
 
 
 def _not_endless(epochs: Iterator[Iterable[list[Draw]]]) -> Iterator[Iterable[list[Draw]]]:

@@ -31,7 +31,7 @@ from swissbert.model_folder.pooling import own_pooling
 from swissbert.mtl.balancing import Balancer, make_balancers
 from swissbert.mtl.sampling import Plan
 from swissbert.tasks import Split, Task
-from swissbert.training.automatic import choose_pooling, choose_settings, fit_length
+from swissbert.training.automatic import choose_pooling, choose_settings, fit_length, unused_epochs
 from swissbert.training.distillation import Ensemble, Teaching
 from swissbert.training.labels import annotated, weighted
 from swissbert.training.loader import BatchLoader
@@ -208,7 +208,12 @@ def prepare(
     config, length = fit_length(config, network.encoder.config.max_positions)
     for note in [*notes, *filter(None, [length])]:
         display.say(note)
+    if recorded is None and (line := unused_epochs(config)):
+        display.say(line)
     source = row_source(config, display, data)
+    ensemble = None  # made before rows are read, so that a teacher that does not exist is reported at once
+    if config.distillation.teachers:
+        ensemble = Ensemble(config, network, hardware, display, source, recorded)
     train, dev = _load(config, tokenizer, display, source)
     train = {name: weighted(rows, network.head(name), display) for name, rows in train.items()}
     dev = [annotated(rows, train[rows.task.name]) for rows in dev]
@@ -223,8 +228,7 @@ def prepare(
         display.say(choices)
     plan = plan_steps(config, train, whole_steps=whole_steps)
     teaching = None
-    if config.distillation.teachers:
-        ensemble = Ensemble(config, network, hardware, display, source, recorded)
+    if ensemble is not None:
         if answers and recorded is None:
             display.say(ensemble.dev_line(dev))
         teaching = ensemble.teaching(train, len(plan.steps)) if answers else None

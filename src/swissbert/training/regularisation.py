@@ -29,6 +29,7 @@ from swissbert.errors import SwissbertError
 from swissbert.model.heads.base import Head
 from swissbert.model.multitask import MultitaskModel
 from swissbert.training.moving_average import MovingAverage
+from swissbert.wording import counted
 
 SHARE, LEAST_DECAY = 0.05, 0.5
 """Share of the run that the anchor averages over where its decay is left out, and the lowest such decay."""
@@ -127,6 +128,12 @@ class Regulariser:
     def notes(self, hardware: Hardware) -> list[str]:
         """Say what was chosen, and what the precision of `hardware` makes of small perturbations; lines for a person."""
         settings, lines = self._settings, []
+        if settings.smoothness:
+            steps = counted(settings.ascent_steps, "step")
+            lines.append(
+                f"regularisation.smoothness {settings.smoothness:g}: embeddings are perturbed by up to {settings.epsilon:g}, found "
+                f"in {steps} of ascent"
+            )
         if self.anchor is not None:
             lines.append(
                 f"regularisation.proximal: the anchor starts after step {self.start} of {self._total}, with a decay of "

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from swissbert.config import MAY_CHANGE, RunConfig, data_path, make_config
+from swissbert.config import MAY_CHANGE, RunConfig, changed_meaning, data_path, make_config
 from swissbert.data.source_files import has_split_files
 from swissbert.errors import SwissbertError
 from swissbert.model_folder import layout
 from swissbert.model_folder.encoders import is_local
 from swissbert.model_folder.moved import moved_folder
 from swissbert.older_settings import upgraded_task, upgraded_tasks, with_pooler
-from swissbert.setting_tables import apply_overrides, changed_settings, shown_change
+from swissbert.setting_tables import apply_overrides, shown_change
 from swissbert.settings import read_toml, shown
 from swissbert.training.record import read_record
 
@@ -218,9 +218,7 @@ def check_settings(
     if not resume:
         raise SwissbertError(f"{out}: holds a run already; resume it, or choose another folder", argument="resume")
     stored = stored_config(out, config, record)
-    differing = {
-        key: values for key, values in changed_settings(stored, config).items() if not _is_unused(key, stored, config)
-    }
+    differing = changed_meaning(stored, config)
     moved = {key: values for key, values in differing.items() if _is_location(key, *values)}
     longer = {key: values for key, values in differing.items() if may_change and _is_longer(key, *values)}
     named = config.train.may_change if may_change else []
@@ -249,18 +247,6 @@ def check_settings(
             f"a new run with encoder.name = '{out}' begins with what this one has learned"
         )
     return Changes(moved, longer, allowed)
-
-
-def _is_unused(key: str, stored: RunConfig, config: RunConfig) -> bool:
-    """Whether a setting says something about a task on which the losses of neither run depend: that pairs are symmetric.
-
-    Declarations that ship say so since there is ``data.swap_pairs``; runs that began before do not.
-    """
-    name = re.fullmatch(r"tasks\[(\w+)\]\.symmetric", key)
-    if name is None:
-        return False
-    swaps = [{task.name: one.swaps_pairs(task) for task in one.tasks}.get(name[1]) for one in (stored, config)]
-    return swaps[0] == swaps[1]
 
 
 def _is_location(key: str, old: object, new: object) -> bool:
@@ -341,15 +327,22 @@ def longer_lines(changes: Changes, config: RunConfig, total: int) -> list[str]:
         config: The new settings.
         total: The new number of steps.
     """
-    if not changes.longer:
-        return []
+    longer, lines = dict(changes.longer), []
+    if config.stages and "train.epochs" in longer:
+        old, new = longer.pop("train.epochs")
+        lines.append(f"train.epochs {old} became {new}, which changes nothing: the stages say how long this run is")
+    if not longer:
+        return lines
+    return [*lines, _longer_line(longer, config, total)]
+
+
+def _longer_line(longer: Mapping[str, tuple[Any, Any]], config: RunConfig, total: int) -> str:
+    """Word settings that make a run longer, and what that means for its losses."""
     train = config.train
-    what = ", ".join(
-        f"{key} {old} became {'unlimited' if new is None else new}" for key, (old, new) in changes.longer.items()
-    )
+    what = ", ".join(f"{key} {old} became {'unlimited' if new is None else new}" for key, (old, new) in longer.items())
     line = f"this run becomes longer: {what}; it has {total} steps in all"
-    if changes.longer.keys() == {"train.patience"}:
-        return [line]
+    if longer.keys() == {"train.patience"}:
+        return line
     follows = []
     if train.schedule != "constant" or train.warmup:
         schedule = f"{train.schedule} schedule" if train.schedule != "constant" else "warm-up"
@@ -360,7 +353,5 @@ def longer_lines(changes: Changes, config: RunConfig, total: int) -> list[str]:
     if config.distillation.teachers and config.distillation.annealing:
         follows.append("the share of the teachers falls to 0 over all of them")
     if not follows:
-        return [f"{line}, and with a constant learning rate its losses are those of a run of that length"]
-    return [
-        f"{line}, and from here on {' and '.join(follows)}, so it differs from a run that had that length from the beginning"
-    ]
+        return f"{line}, and with a constant learning rate its losses are those of a run of that length"
+    return f"{line}, and from here on {' and '.join(follows)}, so it differs from a run that had that length from the beginning"

@@ -91,7 +91,7 @@ class TrainingStep:
     Attributes:
         optimizer: The optimizer of network and balancers.
         regulariser: What adds these terms; None without any.
-        average: The moving average of the weights; None without ``train.average``.
+        average: The moving average of the weights; None without ``train.ema``.
         modules: All modules with state, for checkpoints.
 
     Example::
@@ -124,7 +124,7 @@ class TrainingStep:
         self.regulariser: Regulariser | None = None
         if regularisation is not None and (regularisation.smoothness or regularisation.proximal):
             self.regulariser = Regulariser(network, regularisation, total, seed)
-        self.average = MovingAverage(network) if train.average is not None else None
+        self.average = MovingAverage(network) if train.ema is not None else None
         anchor = self.regulariser.anchor if self.regulariser else None
         followers = {name: one for name, one in (("anchor", anchor), ("average", self.average)) if one is not None}
         self.modules = nn.ModuleDict({"model": network, **methods, **followers})
@@ -205,8 +205,8 @@ class TrainingStep:
         """Move the averages of the weights towards the weights that the optimizer has left."""
         if self.regulariser is not None:
             self.regulariser.after_step(step)
-        if self.average is not None and self._train.average is not None:
-            self.average.update(self.network, average_decay(self._train.average, step))
+        if self.average is not None and self._train.ema is not None:
+            self.average.update(self.network, average_decay(self._train.ema, step))
 
     def _backward(
         self, step: int, batches: Iterable[tuple[str, PackedBatch]], rounds: int, gradients: TaskGradients | None
