@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from more_rows import MORE, PHRASES, mood, near, settings, write_rows
 
 from swissbert.config import RunConfig
@@ -15,11 +16,13 @@ from swissbert.data.passes import Passes
 from swissbert.data.tokens import Tokenizer
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
+from swissbert.model.heads.linear import LinearHead
 from swissbert.model_folder.description import without_paths
 from swissbert.tasks import make_task
 from swissbert.training import Prepared
 from swissbert.training.coverage import coverage_lines
 from swissbert.training.preparation import prepare
+from swissbert.training.split_rows import SplitRows
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 OWN = 40
@@ -282,3 +285,47 @@ def test_a_description_has_no_path_of_an_extra_file() -> None:
     task = make_task(mood(extra=[{**PHRASES, "file": "/home/me/phrases.tsv", "rows": 5}]), "here")
     clean = without_paths({"tasks": [task.model_dump(mode="json")]})
     assert clean["tasks"][0]["extra"][0]["file"] == "phrases.tsv"
+
+
+@pytest.mark.parametrize("cache", [False, True])
+def test_rows_that_are_left_out_count_as_usable_with_and_without_the_cache(
+    tiny: Path, folder: Path, cache: bool
+) -> None:
+    usable = [f"a {number} film\t0" for number in range(30)]
+    others = [f"a {number} plot\t1" for number in range(60)]
+    (folder / "phrases.tsv").write_text("\n".join(["phrase\tgrade", *usable, *others, *["\t0"] * 6]) + "\n")
+    extra = {**PHRASES, "labels": {"0": "bad", "1": ""}, "rows": 5}
+    for _ in range(2):  # the second time from the cache
+        prepared = prepare(settings(tiny, folder, [mood(extra=[extra])], data={"cache": cache}))
+        (rows,) = prepared.train["mood"].extra
+        assert (len(rows.data), len(rows.data.bad)) == (30, 6)  # 6 of 96 rows, which data.max_bad allows
+
+
+def test_labels_of_an_unlabelled_file_are_not_read(tiny: Path, folder: Path) -> None:
+    lines = (folder / "phrases.tsv").read_text().splitlines()
+    odd = [
+        f"{line.partition(chr(9))[0]}\t{('hidden', '', '?')[n % 3] if n else 'label'}" for n, line in enumerate(lines)
+    ]
+    (folder / "phrases.tsv").write_text("\n".join(odd) + "\n")
+    extra = {"file": "phrases.tsv", "columns": {"text": "phrase"}, "rows": 5, "unlabelled": True}
+    config = settings(tiny, folder, [mood(extra=[extra])], distillation={"teachers": ["teacher"]})
+    source = SplitRows(config, {}, Lines())
+    rows = source.load_extra(config.tasks[0], 0, Tokenizer(tiny), separate=False, max_length=24)
+    assert (len(rows), len(rows.bad), np.isnan(rows.labels).all()) == (60, 0, True)
+
+
+def test_weights_of_an_extra_file_need_losses_of_single_rows(tiny: Path, folder: Path) -> None:
+    lines = (folder / "phrases.tsv").read_text().splitlines()
+    (folder / "phrases.tsv").write_text("\n".join(f"{x}\t{3 if n else 'w'}" for n, x in enumerate(lines)) + "\n")
+    extra = {**PHRASES, "rows": 5, "columns": {**PHRASES["columns"], "weight": "w"}}
+    config = settings(tiny, folder, [mood(extra=[extra])])
+
+    class OwnLoss(LinearHead):
+        def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+            return super().loss(logits, labels) * 2
+
+    with pytest.raises(
+        SwissbertError, match=r"columns\.weight of extra file 'phrases\.tsv' of task 'mood' needs losses"
+    ):
+        prepare(config, heads={"mood": OwnLoss})
+    prepare(config)

@@ -228,3 +228,15 @@ def test_a_mistake_on_the_command_line_names_the_option(tmp_path: Path) -> None:
         "error: rules: 'negated' is not a rule of task 'sst'; they are contrast_reworded, negation_reworded "
         "(on the command line: --rules)\n"
     )
+
+
+def test_texts_of_test_rows_are_dropped_whatever_their_labels_are(tmp_path: Path) -> None:
+    write(tmp_path, "train.tsv", ("Why do cats purr at night?", "Is tea hot?"))
+    write(tmp_path, "dev.tsv", ("Where?", "When?"))
+    task = para(files={"train": "train.tsv", "dev": "dev.tsv", "test": "test.tsv"})
+    (tmp_path / "test.tsv").write_text(
+        "sentence1\tsentence2\tis_duplicate\nwhy don't cats purr at night\tWhen?\thidden\n", encoding="utf-8"
+    )
+    synthesis = synthesise(task, tmp_path, ["negated"])
+    assert (synthesis.made[0].rows, synthesis.made[0].shared) == ([], 1)
+    assert synthesis.checked == ["dev.tsv", "test.tsv"]
