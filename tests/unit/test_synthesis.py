@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from swissbert.analysis.buckets import buckets_for
-from swissbert.config import STARTER
+from swissbert.config import STARTER, make_config
 from swissbert.data.memory import MemoryRows
 from swissbert.data.splits import read_split
 from swissbert.data.synthesis import Synthesis, recipe_lines, rules_for, synthesise, write_rows
 from swissbert.data.synthesis.build import normalised
 from swissbert.errors import SwissbertError
+from swissbert.settings import parse_toml
 from swissbert.tasks import Task, find_task, make_task
 
 TASKS = ["para", "sts", "sst"]
@@ -175,6 +176,11 @@ def test_lines_of_a_recipe_share_a_tenth_of_the_rows(tmp_path: Path) -> None:
     assert sum(shares) == pytest.approx(0.1, abs=0.01)
     assert f'file = "{tmp_path}/para-negated.tsv"' in lines
     assert 'format = "cs224n"' in lines
+    config = make_config(parse_toml(lines, "lines"))
+    keys = {"extra", "stratify"}
+    assert config.tasks[0].model_dump(exclude=keys) == find_task("para").model_dump(exclude=keys)
+    assert len(config.tasks[0].extra) == len(synthesis.made)
+    assert 'base = "/here/my.toml"' in recipe_lines(synthesis, {}, "/here/my.toml")
 
 
 @pytest.mark.parametrize(

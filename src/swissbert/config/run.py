@@ -29,7 +29,8 @@ class RunConfig(Settings):
     Attributes:
         name: Name of the run; default name of its folder.
         seed: Seed of everything random.
-        tasks: The tasks; a recipe gives names of shipped tasks, paths of declarations (TOML) or declarations.
+        tasks: The tasks; a recipe gives names of shipped tasks, paths of declarations (TOML) or declarations, which may begin
+            with that of a task (``base``).
         data: Where rows come from.
         encoder: Which encoder.
         model: Heads.
