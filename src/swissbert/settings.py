@@ -98,6 +98,17 @@ USUAL_NAMES = {
 """Settings by the names that other programs have for them, and those that are often put into the wrong table."""
 
 
+EXAMPLES = {
+    "ExtraFile": '{ file = "more.tsv", share = 0.5 }',
+    "Stage": '{ name = "first", share = 0.5 }',
+    "Task": '{ base = "sst" }',
+    "Columns": '{ text = "text", label = "label" }',
+    "ExtraColumns": '{ text = "phrase" }',
+    "HubData": '{ dataset = "OWNER/NAME" }',
+}
+"""Tables of settings by the names of their classes, for messages about values that are no tables."""
+
+
 def _usual_name(model: type[BaseModel], path: Sequence[object]) -> str:
     """Return where a setting is that has another name in other programs, or stands in the wrong table; else nothing."""
     for name, others in USUAL_NAMES.items():
@@ -145,7 +156,7 @@ def explain(
         return SwissbertError(f"{where}: {key} is missing: name at least one")
     if message:
         return SwissbertError(f"{where}: {message if message.startswith(key) else f'{key}: {message}'}")
-    messages = [entry["msg"] for entry in errors if _locate(model, entry["loc"])[0] == path]  # several for a union
+    messages = [_in_words(entry) for entry in errors if _locate(model, entry["loc"])[0] == path]  # several for a union
     if first["type"] == "string_pattern_mismatch" and description:
         messages = [description]
     allowed = list(dict.fromkeys(text[0].lower() + text[1:] for text in messages))
@@ -153,6 +164,14 @@ def explain(
     return SwissbertError(
         f"{where}: '{key or 'the table'}' is {shown(first['input'])}; {', or '.join([allowed[0], *rest])}"
     )
+
+
+def _in_words(entry: Any) -> str:
+    """Return the message of an error of pydantic; where a table is expected with an example of it."""
+    if entry["type"] not in ("model_type", "dataclass_type"):
+        return str(entry["msg"])
+    example = EXAMPLES.get(entry.get("ctx", {}).get("class_name", ""))
+    return "a table is expected" + (f", such as {example}" if example else "")
 
 
 def shown(value: object) -> str:

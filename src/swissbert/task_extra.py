@@ -17,7 +17,8 @@ Guard = Literal["sentences", "rows"]
 
 
 class ExtraColumns(Settings):
-    """Columns of an extra file. What is left out is as in `swissbert.tasks.Columns` of the task; id and weight are not there.
+    """Columns of an extra file. What is left out is as in `swissbert.task_files.Columns` of the task; id and weight are
+    not inherited.
 
     Attributes:
         text: The text, or the first text of a pair.
