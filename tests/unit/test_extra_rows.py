@@ -396,3 +396,12 @@ def test_a_text_in_place_of_a_table_is_refused_with_an_example(table: dict[str, 
     with pytest.raises(SwissbertError) as error:
         make_config(table, "here")
     assert str(error.value).endswith(message)
+
+
+def test_test_files_are_compared_where_train_rows_are_in_memory(tiny: Path, folder: Path) -> None:
+    text = (folder / "phrases.tsv").read_text().splitlines()[5].partition("\t")[0]
+    (folder / "mood-test.tsv").write_text(f"text\n{text}\n")
+    rows = [(f"text {number}", ("bad", "good", "fine")[number % 3]) for number in range(12)]
+    config = settings(tiny, folder, [mood(extra=[{**PHRASES, "rows": 5}])])
+    prepared = prepare(config, data={"mood": (rows, rows[:2])})
+    assert prepared.counts()["mood.extra1"] == 59
