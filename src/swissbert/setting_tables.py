@@ -65,7 +65,26 @@ def anchor(table: dict[str, Any], base: Path) -> None:
     if isinstance(distillation, dict) and isinstance(names := distillation.get("teachers"), list):
         distillation["teachers"] = [absolute_model(n, base) if isinstance(n, str) else n for n in names]
     if isinstance(tasks, list):
-        table["tasks"] = [str(base / t) if isinstance(t, str) and t.endswith(".toml") else t for t in tasks]
+        table["tasks"] = [_anchored_task(task, base) for task in tasks]
+
+
+def _anchored_task(task: object, base: Path) -> object:
+    """Return an entry of ``tasks`` in which the path of a declaration is absolute."""
+    if isinstance(task, str) and task.endswith(".toml"):
+        return str(base / task)
+    if isinstance(task, dict) and isinstance(name := task.get("base"), str) and name.endswith(".toml"):
+        return {**task, "base": str(base / name)}
+    return task
+
+
+def merged(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return a table with other values for some keys. Where both values are tables, the keys of the new one are replaced."""
+    both = {key: {**table[key], **value} for key, value in changes.items() if _are_tables(table.get(key), value)}
+    return {**table, **changes, **both}
+
+
+def _are_tables(*values: object) -> bool:
+    return all(isinstance(value, dict) for value in values)
 
 
 def absolute_encoder(name: str, base: Path) -> str:

@@ -98,6 +98,17 @@ USUAL_NAMES = {
 """Settings by the names that other programs have for them, and those that are often put into the wrong table."""
 
 
+EXAMPLES = {
+    "ExtraFile": '{ file = "more.tsv", share = 0.5 }',
+    "Stage": '{ name = "first", share = 0.5 }',
+    "Task": '{ base = "sst" }',
+    "Columns": '{ text = "text", label = "label" }',
+    "ExtraColumns": '{ text = "phrase" }',
+    "HubData": '{ dataset = "OWNER/NAME" }',
+}
+"""Tables of settings by the names of their classes, for messages about values that are no tables."""
+
+
 def _usual_name(model: type[BaseModel], path: Sequence[object]) -> str:
     """Return where a setting is that has another name in other programs, or stands in the wrong table; else nothing."""
     for name, others in USUAL_NAMES.items():
@@ -146,15 +157,21 @@ def explain(
         return SwissbertError(f"{where}: {key} is missing: name at least one")
     if message:
         return SwissbertError(f"{where}: {message if message.startswith(key) else f'{key}: {message}'}")
-    messages = [entry["msg"] for entry in errors if _locate(model, entry["loc"])[0] == path]  # several for a union
-    if first["type"] == "model_type":
-        messages = [description or "a table is expected"]
+    messages = [_in_words(entry) for entry in errors if _locate(model, entry["loc"])[0] == path]  # several for a union
     if first["type"] == "string_pattern_mismatch" and description:
         messages = [description]
     allowed = list(dict.fromkeys(text[0].lower() + text[1:] for text in messages))
     rest = [text.removeprefix("input should be ") for text in allowed[1:]]
     given = str(value).lower() if isinstance(value := first["input"], bool) else shown(value)  # as TOML has it
     return SwissbertError(f"{where}: '{key or 'the table'}' is {given}; {', or '.join([allowed[0], *rest])}")
+
+
+def _in_words(entry: Any) -> str:
+    """Return the message of an error of pydantic; where a table is expected with an example of it."""
+    if entry["type"] not in ("model_type", "dataclass_type"):
+        return str(entry["msg"])
+    example = EXAMPLES.get(entry.get("ctx", {}).get("class_name", ""))
+    return "a table is expected" + (f", such as {example}" if example else "")
 
 
 def shown(value: object) -> str:

@@ -19,7 +19,8 @@ TaskGuard = Literal["sentences", "rows", "off"]
 
 
 class ExtraColumns(Settings):
-    """Columns of an extra file. What is left out is as in `swissbert.tasks.Columns` of the task; id and weight are not inherited.
+    """Columns of an extra file. What is left out is as in `swissbert.task_files.Columns` of the task; id and weight are
+    not inherited.
 
     Attributes:
         text: The text, or the first text of a pair.

@@ -119,9 +119,7 @@ class Task(Settings):
     separator: str | None = Field(default=None, min_length=1)
     files: dict[Split, Files] = {}
     label_files: dict[Split, Files] = {}
-    extra: list[ExtraFile] = Field(
-        default=[], description="a table is expected, such as { file = 'more.tsv', share = 0.5 }"
-    )
+    extra: list[ExtraFile] = []
     guard: TaskGuard = "off"
     symmetric: bool = Field(default=False, strict=True)
     format: Annotated[InstanceOf[Format] | Literal["auto"], PlainSerializer(str, return_type=str)] = "auto"
@@ -382,14 +380,19 @@ def find_task(name: str) -> Task:
     Raises:
         SwissbertError: If there is no such task, or the declaration is not valid.
     """
+    return make_task(*read_declaration(name))
+
+
+def read_declaration(name: str) -> tuple[dict[str, Any], str]:
+    """Return the declaration of a task as it is written, and its path in messages; arguments and errors as for `find_task`."""
     if name.endswith(".toml"):
-        return make_task(read_toml(Path(name)), name)
+        return read_toml(Path(name)), name
     if name not in shipped_tasks():
         raise SwissbertError(
             f"tasks: no shipped task {shown(name)} (there are {', '.join(shipped_tasks())}; a file of your own ends in .toml)"
         )
     path = SHIPPED / f"{name}.toml"
-    return make_task(read_toml(path), str(path))
+    return read_toml(path), str(path)
 
 
 def shipped_tasks() -> list[str]:

@@ -1,6 +1,7 @@
 """Extra train files of a task: how many rows an epoch draws, which ones, and that they are those of the file."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import pytest
 import torch
 from more_rows import MORE, PHRASES, mood, near, settings, write_rows
 
-from swissbert.config import RunConfig
+from swissbert.cli.tables import check_text
+from swissbert.config import RunConfig, make_config
 from swissbert.data.check import check_directory
 from swissbert.data.passes import Passes
 from swissbert.data.tokens import Tokenizer
@@ -22,6 +24,7 @@ from swissbert.tasks import make_task
 from swissbert.training import Prepared
 from swissbert.training.coverage import coverage_lines
 from swissbert.training.preparation import prepare
+from swissbert.training.split_rows import SplitRows
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 OWN = 40
@@ -273,7 +276,7 @@ def test_shares_leave_room_for_own_rows_and_scores_have_no_proportions() -> None
 
 
 def test_settings_with_extra_files_are_written_and_read_back(tiny: Path, folder: Path) -> None:
-    from swissbert.config import dump_config, make_config
+    from swissbert.config import dump_config
     from swissbert.setting_tables import differences
     from swissbert.settings import parse_toml
 
@@ -300,3 +303,121 @@ def test_a_description_has_no_extra_files() -> None:
     task = make_task(mood(extra=[{**PHRASES, "file": "/home/me/phrases.tsv", "rows": 5}]), "here")
     clean = without_paths({"tasks": [task.model_dump(mode="json")]})
     assert "extra" not in clean["tasks"][0]
+
+
+@pytest.mark.parametrize("cache", [False, True])
+def test_rows_that_are_left_out_count_as_usable_with_and_without_the_cache(
+    tiny: Path, folder: Path, cache: bool
+) -> None:
+    usable = [f"a {number} film\t0" for number in range(30)]
+    others = [f"a {number} plot\t1" for number in range(60)]
+    (folder / "phrases.tsv").write_text("\n".join(["phrase\tgrade", *usable, *others, *["\t0"] * 6]) + "\n")
+    extra = {**PHRASES, "labels": {"0": "bad", "1": ""}, "rows": 5}
+    for _ in range(2):  # the second time from the cache
+        prepared = prepare(settings(tiny, folder, [mood(extra=[extra])], data={"cache": cache}))
+        (rows,) = prepared.train["mood"].extra
+        assert (len(rows.data), len(rows.data.bad)) == (30, 6)  # 6 of 96 rows, which data.max_bad allows
+
+
+def test_labels_of_an_unlabelled_file_are_not_read(tiny: Path, folder: Path) -> None:
+    lines = (folder / "phrases.tsv").read_text().splitlines()
+    odd = [
+        f"{line.partition(chr(9))[0]}\t{('hidden', '', '?')[n % 3] if n else 'label'}" for n, line in enumerate(lines)
+    ]
+    (folder / "phrases.tsv").write_text("\n".join(odd) + "\n")
+    extra = {"file": "phrases.tsv", "columns": {"text": "phrase"}, "rows": 5, "unlabelled": True}
+    config = settings(tiny, folder, [mood(extra=[extra])], distillation={"teachers": ["teacher"]})
+    source = SplitRows(config, {}, Lines())
+    rows = source.load_extra(config.tasks[0], 0, Tokenizer(tiny), separate=False, max_length=24)
+    assert (len(rows), len(rows.bad), np.isnan(rows.labels).all()) == (60, 0, True)
+
+
+def test_weights_of_an_extra_file_need_losses_of_single_rows(tiny: Path, folder: Path) -> None:
+    lines = (folder / "phrases.tsv").read_text().splitlines()
+    (folder / "phrases.tsv").write_text("\n".join(f"{x}\t{3 if n else 'w'}" for n, x in enumerate(lines)) + "\n")
+    extra = {**PHRASES, "rows": 5, "columns": {**PHRASES["columns"], "weight": "w"}}
+    config = settings(tiny, folder, [mood(extra=[extra])])
+
+    class OwnLoss(LinearHead):
+        def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+            return super().loss(logits, labels) * 2
+
+    with pytest.raises(
+        SwissbertError, match=r"columns\.weight of extra file 'phrases\.tsv' of task 'mood' needs losses"
+    ):
+        prepare(config, heads={"mood": OwnLoss})
+    prepare(config)
+
+
+def test_a_file_is_not_read_twice(ready: Callable[..., Prepared], folder: Path) -> None:
+    own = {"file": "mood-tr*.tsv", "rows": 5}
+    with pytest.raises(
+        SwissbertError, match=r"extra file 'mood-tr\*\.tsv' .* mood-train\.tsv is among the own train files"
+    ):
+        ready(own)
+    twice = [{**PHRASES, "rows": 5}, {**PHRASES, "file": str(folder / "phr*.tsv"), "rows": 5}]
+    with pytest.raises(SwissbertError, match=r"phrases\.tsv is among those of extra file 'phrases\.tsv' already"):
+        ready(*twice)
+    (folder / "link.tsv").symlink_to("mood-train.tsv")
+    with pytest.raises(SwissbertError, match=r"link\.tsv is among the own train files"):
+        ready({"file": "link.tsv", "rows": 5})
+
+
+@pytest.mark.parametrize("data", [{}, {"bad_rows": "refuse"}])
+def test_labels_that_are_not_named_may_be_left_out_and_that_is_said(
+    ready: Callable[..., Prepared], data: dict[str, Any]
+) -> None:
+    with pytest.raises(SwissbertError, match=r"label '1' is not one of .* \"1\" = \"\" leaves its rows out"):
+        ready({**PHRASES, "labels": {"0": "bad", "2": "good"}, "rows": 5}, data=data)
+
+
+def test_each_extra_file_is_reported_with_the_rows_that_it_leaves_out(tiny: Path, folder: Path) -> None:
+    test_text = (folder / "mood-test.tsv").read_text().splitlines()[1]
+    with (folder / "phrases.tsv").open("a") as file:
+        file.write(f"{test_text} !\t1\n\t1\nodd\tno label\n")
+    wrong = {**MORE, "file": "more.tsv", "rows": 5, "columns": {"text": "x", "text_pair": "z"}}
+    tasks = [
+        make_task(mood(extra=[{**PHRASES, "rows": 5, "labels": {"0": "bad", "1": "fine", "2": ""}}]), "here"),
+        make_task(near(extra=[wrong]), "here"),
+    ]
+    report = check_directory(folder, tasks, Tokenizer(tiny))
+    assert [(split.task, split.split) for split in report.splits] == [
+        *(("mood", split) for split in ("train", "dev", "test", "extra")),
+        *(("near", split) for split in ("train", "dev")),
+    ]
+    extra = report.splits[3]
+    assert (extra.file, extra.rows, len(extra.bad), extra.left_out) == ("phrases.tsv", 40, 2, 21)
+    assert extra.balance == {"bad": 0.5, "fine": 0.5, "good": 0.0}
+    assert [line.partition(" of ")[0] for line in extra.source_notes] == ["20 rows", "1 row"]
+    assert "dev or test file of mood" in extra.source_notes[1]
+    (problem,) = report.problems
+    assert (problem.task, problem.split) == ("near", "extra")
+    assert "more.tsv: no column 'z'" in problem.sentence
+    assert re.search(r"extra +phrases\.tsv +40 +2 ", check_text(report))
+    assert "dev or test file of mood" in check_text(report)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (
+            {"tasks": [mood(extra=["f.tsv"])]},
+            "is 'f.tsv'; a table is expected, such as { file = \"more.tsv\", share = 0.5 }",
+        ),
+        ({"tasks": ["sst"], "stages": ["a"]}, "is 'a'; a table is expected, such as { name = \"first\", share = 0.5 }"),
+        ({"tasks": ["sst"], "train": 3}, "is 3; a table is expected"),
+    ],
+)
+def test_a_text_in_place_of_a_table_is_refused_with_an_example(table: dict[str, Any], message: str) -> None:
+    with pytest.raises(SwissbertError) as error:
+        make_config(table, "here")
+    assert str(error.value).endswith(message)
+
+
+def test_test_files_are_compared_where_train_rows_are_in_memory(tiny: Path, folder: Path) -> None:
+    text = (folder / "phrases.tsv").read_text().splitlines()[5].partition("\t")[0]
+    (folder / "mood-test.tsv").write_text(f"text\n{text}\n")
+    rows = [(f"text {number}", ("bad", "good", "fine")[number % 3]) for number in range(12)]
+    config = settings(tiny, folder, [mood(extra=[{**PHRASES, "rows": 5}])])
+    prepared = prepare(config, data={"mood": (rows, rows[:2])})
+    assert prepared.counts()["mood.extra1"] == 59

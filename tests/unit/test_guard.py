@@ -188,3 +188,35 @@ def test_a_file_of_which_no_row_is_left_is_refused(write: Writer) -> None:
 def test_a_folder_without_test_files_is_no_error(tmp_path: Path, write: Writer) -> None:
     write("text\tlabel\nIn dev\tgood\n")
     assert collected(declare(), tmp_path) == {("indev",)}
+
+
+def test_test_rows_without_the_column_of_texts_are_said_not_to_be_compared(write: Writer) -> None:
+    write("text\tlabel\nIn dev\tgood\n", "dev.tsv")
+    folder = write("body\nIn test\n", "test.tsv")
+    task = declare(files={"train": "dev.tsv", "dev": "dev.tsv", "test": "test.tsv"})
+    lines: list[str] = []
+    assert held_texts([task], lambda _: folder, lines.append).rows == {("indev",): "mood"}
+    assert lines == [
+        "mood: train rows are not compared with its test rows, which cannot be read (test.tsv: no column 'text', which task "
+        "'mood' reads (columns here: 'body'))"
+    ]
+
+
+def test_test_files_of_a_task_with_rows_in_memory_are_compared(write: Writer) -> None:
+    folder = write("text\nIn test\n", "test.tsv")
+    rows = MemoryRows([("In train", "good")], [("In memory", "good")])
+    task = declare(files={"train": "train.tsv", "dev": "dev.tsv", "test": "test.tsv"})
+    lines: list[str] = []
+    held = held_texts([task], lambda _: rows, lines.append, folder)
+    assert (set(held.rows), lines) == ({("inmemory",), ("intest",)}, [])
+    without = declare(files={"train": "train.tsv"})
+    assert set(held_texts([without], lambda _: rows, lines.append, folder).rows) == {("inmemory",)}
+
+
+def test_a_second_reading_begins_to_count_anew(write: Writer) -> None:
+    folder = write("text\tlabel\nWhat a film\tgood\nNew\tbad\n")
+    chosen = RowFilter(held(), "rows")
+    for _ in range(2):
+        reading = Reading(declare(), "train", folder, choose=chosen)
+        assert len(list(reading)) == reading.left_out == 1
+        assert reading.source_notes == ["1 row of rows.tsv left out: their text is in a dev or test file of sst"]

@@ -55,3 +55,12 @@ def test_a_key_may_be_missing_in_the_first_rows_of_json_lines(write: Writer) -> 
     assert complete_task(open_task, write(content, "rows.jsonl"), print).labels == ["bad", "good"]
     with pytest.raises(SwissbertError, match="no column 'label'"):
         read_split(declare("rows.jsonl"), "train", write('{"text": "first"}\n{"text": "second"}\n', "rows.jsonl"))
+
+
+def test_labels_that_are_not_wanted_are_not_read(write: Writer) -> None:
+    folder = write("text\tlabel\none\tgood\ntwo\thidden\nthree\t\n")
+    for split in ("train", "dev", "test"):
+        rows = read_split(declare(), split, folder, labelled=False)
+        assert [(row.text, row.label) for row in rows.rows] == [("one", None), ("two", None), ("three", None)]
+        assert not rows.bad
+    assert [number for number, _ in bad(read_split(declare(), "test", folder))] == [3]

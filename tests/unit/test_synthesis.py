@@ -11,12 +11,13 @@ import pytest
 
 from swissbert.analysis.buckets import buckets_for
 from swissbert.cli.synthesise import rules_table
-from swissbert.config import STARTER
+from swissbert.config import STARTER, make_config
 from swissbert.data.memory import MemoryRows
 from swissbert.data.splits import read_split
 from swissbert.data.synthesis import Synthesis, recipe_lines, rules_for, synthesise, write_rows
 from swissbert.data.synthesis.build import normalised
 from swissbert.errors import SwissbertError
+from swissbert.settings import parse_toml
 from swissbert.tasks import Task, find_task, make_task
 
 TASKS = ["para", "sts", "sst"]
@@ -177,6 +178,11 @@ def test_lines_of_a_recipe_share_a_tenth_of_the_rows(tmp_path: Path) -> None:
     assert sum(shares) == pytest.approx(0.1, abs=0.01)
     assert f'file = "{tmp_path}/para-negated.tsv"' in lines
     assert 'format = "cs224n"' in lines
+    config = make_config(parse_toml(lines, "lines"))
+    keys = {"extra", "stratify"}
+    assert config.tasks[0].model_dump(exclude=keys) == find_task("para").model_dump(exclude=keys)
+    assert len(config.tasks[0].extra) == len(synthesis.made)
+    assert 'base = "/here/my.toml"' in recipe_lines(synthesis, {}, "/here/my.toml")
 
 
 @pytest.mark.parametrize(
@@ -242,3 +248,15 @@ def test_a_mistake_on_the_command_line_names_the_option(tmp_path: Path) -> None:
         "error: rules: 'negated' is not a rule of task 'sst'; they are contrast_reworded, negation_reworded "
         "(on the command line: --rules)\n"
     )
+
+
+def test_texts_of_test_rows_are_dropped_whatever_their_labels_are(tmp_path: Path) -> None:
+    write(tmp_path, "train.tsv", ("Why do cats purr at night?", "Is tea hot?"))
+    write(tmp_path, "dev.tsv", ("Where?", "When?"))
+    task = para(files={"train": "train.tsv", "dev": "dev.tsv", "test": "test.tsv"})
+    (tmp_path / "test.tsv").write_text(
+        "sentence1\tsentence2\tis_duplicate\nwhy don't cats purr at night\tWhen?\thidden\n", encoding="utf-8"
+    )
+    synthesis = synthesise(task, tmp_path, ["negated"])
+    assert (synthesis.made[0].rows, synthesis.made[0].shared) == ([], 1)
+    assert synthesis.checked == ["dev.tsv", "test.tsv"]

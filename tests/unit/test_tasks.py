@@ -213,7 +213,10 @@ FILES_REFUSED: list[Any] = [3, "", [], ["a.tsv", 3], {"first_of": []}, {"first":
             )
             for value in FILES_REFUSED
         ),
-        ({"columns": "text"}, "'columns' is 'text'; a table is expected"),
+        (
+            {"columns": "text"},
+            "'columns' is 'text'; a table is expected, such as { text = \"text\", label = \"label\" }",
+        ),
     ],
 )
 def test_messages_say_what_is_allowed(changes: dict[str, Any], message: str) -> None:

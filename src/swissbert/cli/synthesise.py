@@ -34,7 +34,7 @@ def synthesise(
     """Make train rows for types of error.
 
     Rules change train rows so that the label of the new row is certain, or nearly so: another number, a negation, two
-    phrases exchanged. Writes a file TASK-RULE.tsv for each rule, and shows the line of a recipe that reads them.
+    phrases exchanged. Writes a file TASK-RULE.tsv for each rule, and shows the table of a recipe that reads them.
     """
     from swissbert.config import data_path
     from swissbert.data.synthesis import recipe_lines, write_rows
@@ -50,7 +50,8 @@ def synthesise(
     for made in synthesis.made:
         print(_examples(made))
     if paths:
-        print(f"\nin the table of task '{synthesis.task.name}' of a recipe:\n\n{recipe_lines(synthesis, paths)}")
+        name = synthesis.task.name
+        print(f"\nin a recipe, in place of the task '{name}':\n\n{recipe_lines(synthesis, paths, task)}")
 
 
 def rules_table(synthesis: "Synthesis") -> str:

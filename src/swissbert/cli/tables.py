@@ -180,7 +180,7 @@ def _shared_rows(report: Report) -> str:
     if report.shared:
         return _block("Rows shared with train", [_shared_line(shared) for shared in report.shared])
     trained = {split.task for split in report.splits if split.split == "train"}
-    others = {split.task for split in report.splits if split.split != "train"}
+    others = {split.task for split in report.splits if split.split in ("dev", "test")}
     return _block("Rows shared with train", ["none"]) if trained & others else ""
 
 

@@ -6,9 +6,9 @@ from typing import Any
 from swissbert.config.run import RunConfig
 from swissbert.data.formats import Format
 from swissbert.errors import SwissbertError, nearest
-from swissbert.setting_tables import anchor, apply_overrides
+from swissbert.setting_tables import anchor, apply_overrides, merged
 from swissbert.settings import read_toml, shown, validated
-from swissbert.tasks import Task, find_task, make_task
+from swissbert.tasks import Task, find_task, make_task, read_declaration, shipped_tasks
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 
@@ -61,7 +61,8 @@ def make_config(
     """Validate a table of settings.
 
     Args:
-        table: Nested dictionaries, as read from TOML; ``tasks`` may hold names, paths, tables and `Task` objects.
+        table: Nested dictionaries, as read from TOML; ``tasks`` may hold names, paths, tables and `Task` objects. A table with
+            the key ``base`` has the name or path of a task, and what differs from its declaration.
         where: Name of the table in messages, usually a path.
         overrides: Dotted keys that came from elsewhere, with the name of that source.
         like: Settings whose kinds and formats from outside the package may be named in the table.
@@ -82,7 +83,7 @@ def make_config(
         if isinstance(task, str):
             task = find_task(task)
         elif isinstance(task, dict):
-            task = make_task(task, f"{source}: tasks", kinds, formats)
+            task = make_task(_with_base(task, f"{source}: tasks"), f"{source}: tasks", kinds, formats)
         resolved.append(task)
         if not isinstance(task, Task):
             break  # an error of its own, one for all
@@ -90,6 +91,33 @@ def make_config(
             raise SwissbertError(f"{source}: tasks: the name '{task.name}' is used twice")
         names.add(task.name)
     return validated(RunConfig, {**table, "tasks": resolved}, where, overrides)
+
+
+def _with_base(table: dict[str, Any], where: str) -> dict[str, Any]:
+    """Return the declaration of a task that may begin with that of another, its ``base``.
+
+    Raises:
+        SwissbertError: If there is no such task.
+    """
+    if "base" not in table:
+        if "kind" not in table and (name := table.get("name")) in shipped_tasks():
+            raise SwissbertError(
+                f"{where}: 'kind' is missing and has no default; base = {shown(name)} instead of name begins with the "
+                "declaration that ships"
+            )
+        return table
+    if not isinstance(base := table["base"], str):
+        raise SwissbertError(
+            f"{where}: base is {shown(base)}, but it is the name of a shipped task ({', '.join(shipped_tasks())}) or the path of "
+            "a declaration (TOML)"
+        )
+    try:
+        declared, _ = read_declaration(base)
+    except SwissbertError as error:
+        raise SwissbertError(f"{where}: base: {str(error).removeprefix('tasks: ')}") from error
+    changes = {key: value for key, value in table.items() if key != "base"}
+    dropped = {"files", "label_files"} if "hub" in changes else {"hub"} if "files" in changes else set()
+    return merged({key: value for key, value in declared.items() if key not in dropped}, changes)
 
 
 def dump_config(config: RunConfig) -> str:

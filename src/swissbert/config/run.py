@@ -29,7 +29,8 @@ class RunConfig(Settings):
     Attributes:
         name: Name of the run; default name of its folder.
         seed: Seed of everything random.
-        tasks: The tasks; a recipe gives names of shipped tasks, paths of declarations (TOML) or declarations.
+        tasks: The tasks; a recipe gives names of shipped tasks, paths of declarations (TOML) or declarations, which may begin
+            with that of a task (``base``).
         data: Where rows come from.
         encoder: Which encoder.
         model: Heads.
@@ -60,7 +61,7 @@ class RunConfig(Settings):
     sampling: SamplingSettings = SamplingSettings()
     regularisation: RegularisationSettings = RegularisationSettings()
     train: TrainSettings = TrainSettings()
-    stages: list[Stage] = Field(default=[], description="a table is expected, such as { name = 'first', epochs = 1 }")
+    stages: list[Stage] = []
     distillation: DistillationSettings = DistillationSettings()
 
     @field_validator("encoder")

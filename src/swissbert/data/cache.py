@@ -39,7 +39,7 @@ from swissbert.kinds import KINDS
 from swissbert.reading import read_object, sha256
 from swissbert.tasks import Split, Task
 
-VERSION = 3
+VERSION = 4
 """Part of every key. Raise it with any change to how files are read, rows are checked, labels are parsed, dev rows are
 held out, texts are tokenized and cut, or entries are laid out: it makes entries of earlier versions unused."""
 ARRAYS = {
@@ -82,13 +82,13 @@ def cached_split(
         return load_split(task, split, source, tokenizer, **options)
     name = _key(source, task, split, tokenizer, options)
     entry = folder / name
-    data, is_damaged, problem = None, False, None
+    opened, is_damaged, problem = None, False, None
     try:
         if is_there(entry):
             make_private(folder)
-            data = _open(entry, task, tokenizer)
-            is_damaged = data is None
-        if data is None:
+            opened = _open(entry, task, tokenizer)
+            is_damaged = opened is None
+        if opened is None:
             parts = tokenizing(task, split, source, tokenizer, **options)
             prepare_folder(folder)
             with temporary_folder(folder, NEW) as new:
@@ -100,17 +100,18 @@ def cached_split(
                     with suppress(OSError):  # another process has created the same entry
                         new.rename(entry)
                         sync_folder(folder)
-            data = _open(entry, task, tokenizer)
+            opened = _open(entry, task, tokenizer)
     except OSError as error:
         problem = f"tokens are not kept: the cache {folder} cannot be used ({error.strerror or error})"
-    if data is None:
+    if opened is None:
         data = load_split(task, split, source, tokenizer, **options)
         if problem is not None:
             data.source_notes.append(problem)
         return data
+    data, left_out = opened
     if options.get("refuse"):
         refuse_bad(data.bad)
-    refuse_many_bad(data.bad, len(data), options.get("max_bad"), task.name)
+    refuse_many_bad(data.bad, len(data) + left_out, options.get("max_bad"), task.name)
     return data
 
 
@@ -168,6 +169,7 @@ def _write(entry: Path, parts: Tokenizing) -> None:
         "bytes": {name: (entry / f"{name}.bin").stat().st_size for name in ARRAYS},
         "bad": [bad._asdict() for bad in parts.reading.bad],
         "bad_rows": len(parts.reading.bad),
+        "left_out": parts.reading.left_out,
         "unlabelled": parts.reading.label_notes.unlabelled,
         "spellings": [[*pair, count] for pair, count in parts.reading.label_notes.spellings.items()],
         "source_notes": parts.reading.source_notes,
@@ -176,8 +178,8 @@ def _write(entry: Path, parts: Tokenizing) -> None:
     (entry / RECORD).write_text(json.dumps(with_sums), encoding="utf-8")
 
 
-def _open(entry: Path, task: Task, tokenizer: Tokenizer) -> TaskData | None:
-    """Map the data of an entry, or return None if it is missing or damaged."""
+def _open(entry: Path, task: Task, tokenizer: Tokenizer) -> tuple[TaskData, int] | None:
+    """Map the data of an entry, with the number of usable rows left out of it; None if it is missing or damaged."""
     try:
         check_all(entry / RECORD)
         record = read_object(entry / RECORD)
@@ -209,6 +211,7 @@ def _open(entry: Path, task: Task, tokenizer: Tokenizer) -> TaskData | None:
             label_notes=notes,
             source_notes=list(record["source_notes"]),
         )
+        left_out = int(record["left_out"])
         with suppress(OSError):
             os.utime(entry / RECORD)
     except (SwissbertError, OSError, ValueError, TypeError, LookupError, ArithmeticError) as error:
@@ -217,7 +220,7 @@ def _open(entry: Path, task: Task, tokenizer: Tokenizer) -> TaskData | None:
             named = reason if isinstance(error, SwissbertError) else f"{entry}: {reason}"
             warn(f"{named}; this entry of the token cache is made again")
         return None
-    return data
+    return data, left_out
 
 
 def _check_table(table: TokenTable, tokenizer: Tokenizer) -> None:

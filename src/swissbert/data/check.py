@@ -1,31 +1,38 @@
 """Inspection of a data directory: files, rows, bad rows, label balance, lengths, and rows shared between splits."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from swissbert.data.completion import complete_task
 from swissbert.data.dataset import tokenize
+from swissbert.data.extra_files import check_read_once, naming_labels
 from swissbert.data.formats import ENDINGS, ReadOptions, column_names, ending_of, head
+from swissbert.data.guard import HeldTexts, held_texts
 from swissbert.data.holdout import text_key
+from swissbert.data.row_filter import extra_filter
 from swissbert.data.rows import BadRow, Row, Rows
 from swissbert.data.source_files import has_split_files, label_files, split_files
-from swissbert.data.splits import read_split
+from swissbert.data.splits import Reading, read_split
 from swissbert.data.tokens import Tokenizer
 from swissbert.errors import SwissbertError
 from swissbert.kinds import Label
 from swissbert.tasks import SPLITS, Split, Task
 
+Part = Split | Literal["extra"]
+"""A split of a task, or train rows of one of its extra files."""
+
 
 @dataclass(frozen=True)
 class SplitReport:
-    """One split of one task.
+    """One split of one task, or one extra file.
 
     Attributes:
         task: Name of the task.
-        split: The split.
+        split: The split, or ``extra``.
         file: Names of its files.
         rows: Number of usable rows.
         bad: Rows that cannot be used, the first of them if there are very many.
@@ -37,10 +44,12 @@ class SplitReport:
         repeated: Rows whose texts occur in an earlier row.
         source_notes: Sentences about what was detected in the files rather than declared.
         more_bad: Number of further rows that cannot be used.
+        left_out: Of an extra file: usable rows that its declaration leaves out, for the reasons in `source_notes`: dev and
+            test rows have their texts, they are short, or their label stands for nothing.
     """
 
     task: str
-    split: Split
+    split: Part
     file: str
     rows: int
     bad: list[BadRow]
@@ -51,6 +60,7 @@ class SplitReport:
     repeated: int
     source_notes: list[str] = field(default_factory=list)
     more_bad: int = 0
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,10 +84,10 @@ class Shared:
 
 @dataclass(frozen=True)
 class Problem:
-    """A split that cannot be used, and a sentence that says why."""
+    """A split or an extra file that cannot be used, and a sentence that says why."""
 
     task: str
-    split: Split
+    split: Part
     sentence: str
 
 
@@ -101,6 +111,8 @@ class Report:
 def check_directory(directory: Path, tasks: list[Task], tokenizer: Tokenizer) -> Report:
     """Inspect every file of a directory that a task declares, and list the others.
 
+    Rows of extra files are compared with the dev and test rows of all tasks whose rows are there.
+
     Args:
         directory: The directory.
         tasks: The tasks.
@@ -113,12 +125,14 @@ def check_directory(directory: Path, tasks: list[Task], tokenizer: Tokenizer) ->
         raise SwissbertError(f"{directory}: there is no such directory")
     report = Report([], [], {})
     used: set[Path] = set()
+    completed: list[Task] = []
     for declared in tasks:
         try:
             task = _completed(declared, directory)
         except SwissbertError as error:
             report.problems.append(Problem(declared.name, "train", str(error)))
             continue
+        completed.append(task)
         train: dict[tuple[str, str], Label | None] = {}
         for split in SPLITS:
             if not has_split_files(task, split, directory):
@@ -133,23 +147,54 @@ def check_directory(directory: Path, tasks: list[Task], tokenizer: Tokenizer) ->
             keys = [text_key(row) for row in rows]
             report.splits.append(_split_report(task, split, result, keys, tokenizer))
             if split == "train":
-                used.update(_extra_files(task, directory, report))
                 train = {key: row.label for key, row in zip(keys, rows, strict=True)}
             else:
                 report.shared.extend(_shared(task, split, rows, keys, train))
+    _add_extra(completed, directory, tokenizer, report, used)
     report.other.update({path.name: _columns_of(path) for path in _unread(directory, used)})
     return report
 
 
-def _extra_files(task: Task, directory: Path, report: Report) -> list[Path]:
-    """Return the extra files of a task; one that is missing is a problem of its train split."""
-    paths: list[Path] = []
-    for number in range(len(task.extra)):
+def _add_extra(tasks: list[Task], directory: Path, tokenizer: Tokenizer, report: Report, used: set[Path]) -> None:
+    """Report on the extra files of tasks with train rows, each after the splits of its task."""
+    trained = {split.task for split in report.splits if split.split == "train"}
+    extended = [task for task in tasks if task.extra and task.name in trained]
+    if not extended:
+        return
+    held = _held(tasks, directory, report)
+    for task in extended:
         try:
-            paths += split_files(task.of_extra(number), "train", directory)
+            check_read_once(task, directory)
         except SwissbertError as error:
-            report.problems.append(Problem(task.name, "train", str(error)))
-    return paths
+            report.problems.append(Problem(task.name, "extra", str(error)))
+        for number in range(len(task.extra)):
+            try:
+                used.update(split_files(task.of_extra(number), "train", directory))
+                report.splits.append(_extra_report(task, number, directory, held, tokenizer))
+            except SwissbertError as error:
+                if all(problem.sentence != str(error) for problem in report.problems):
+                    report.problems.append(Problem(task.name, "extra", str(error)))
+    order = {task.name: number for number, task in enumerate(tasks)}
+    report.splits.sort(key=lambda split: order[split.task])
+
+
+def _held(tasks: list[Task], directory: Path, report: Report) -> HeldTexts:
+    """Read the dev and test texts of the tasks whose dev rows can be read; why others cannot is reported already."""
+    readable = {split.task for split in report.splits if split.split == "dev"}
+    return held_texts([task for task in tasks if task.name in readable], lambda _: directory, lambda line: None)
+
+
+def _extra_report(task: Task, number: int, directory: Path, held: HeldTexts, tokenizer: Tokenizer) -> SplitReport:
+    """Read an extra file as a run would."""
+    extra = task.extra[number]
+    labelled = False if extra.unlabelled else None
+    choose = extra_filter(task, extra, held)
+    with naming_labels(extra):
+        reading = Reading(task.of_extra(number), "train", directory, labelled=labelled, choose=choose)
+        rows = list(reading)
+    result = Rows(reading.source, rows, reading.bad, reading.label_notes, reading.source_notes)
+    report = _split_report(task, "extra", result, [text_key(row) for row in rows], tokenizer)
+    return replace(report, left_out=reading.left_out)
 
 
 def _completed(task: Task, directory: Path) -> Task:
@@ -160,7 +205,7 @@ def _completed(task: Task, directory: Path) -> Task:
 
 
 def _split_report(
-    task: Task, split: Split, result: Rows, keys: list[tuple[str, str]], tokenizer: Tokenizer
+    task: Task, split: Part, result: Rows, keys: list[tuple[str, str]], tokenizer: Tokenizer
 ) -> SplitReport:
     rows, notes = result.rows, result.label_notes
     lengths = tokenize(tokenizer, task, rows, separate=False, max_length=2**20).lengths

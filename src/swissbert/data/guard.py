@@ -9,8 +9,10 @@ import json
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from swissbert.data.memory import MemoryRows, plain
+from swissbert.data.row_checks import check_columns, with_late_columns
 from swissbert.data.rows import Row
 from swissbert.data.source_files import has_split_files
 from swissbert.data.splits import Source, open_cells, open_split
@@ -70,13 +72,19 @@ class HeldTexts:
         return hashlib.sha256(json.dumps(sorted([*key, task] for key, task in self.rows.items())).encode()).hexdigest()
 
 
-def held_texts(tasks: Iterable[Task], source_of: Callable[[Task], Source], log: Callable[[str], object]) -> HeldTexts:
+def held_texts(
+    tasks: Iterable[Task],
+    source_of: Callable[[Task], Source],
+    log: Callable[[str], object],
+    directory: Path | None = None,
+) -> HeldTexts:
     """Read the texts of the dev and test rows of all tasks. Of test rows nothing but the texts is read.
 
     Args:
         tasks: The tasks of a run.
         source_of: Returns where the rows of a task come from.
         log: Receives a line for each task whose test rows cannot be read.
+        directory: Data directory with the declared test files of tasks whose train and dev rows are in memory.
 
     Raises:
         SwissbertError: If dev rows cannot be read.
@@ -88,26 +96,33 @@ def held_texts(tasks: Iterable[Task], source_of: Callable[[Task], Source], log: 
             if isinstance(row, Row):
                 held.add(task.name, row.text, row.text_pair)
         try:
-            for text, pair in _test_texts(task, source):
+            for text, pair in _test_texts(task, directory if isinstance(source, MemoryRows) else source):
                 held.add(task.name, text, pair)
         except SwissbertError as error:
             log(f"{task.name}: train rows are not compared with its test rows, which cannot be read ({error})")
     return held
 
 
-def _test_texts(task: Task, source: Source) -> Iterator[tuple[str, str | None]]:
-    """Yield the texts of the test rows; none where there are no test rows."""
-    if isinstance(source, MemoryRows):
-        return
-    if task.hub is None and not has_split_files(task, "test", source):
+def _test_texts(task: Task, directory: Path | None) -> Iterator[tuple[str, str | None]]:
+    """Yield the texts of the test rows; none where there are no test rows.
+
+    Raises:
+        SwissbertError: If they cannot be read, or lack a column of texts.
+    """
+    if task.hub is None and not has_split_files(task, "test", directory):
         return
     if task.hub is not None and "test" not in task.hub.splits:
         return
     columns = task.columns
-    for _, raw in open_cells(task, "test", source)[1]:
-        for _, cells in raw:
+    needed = [name for name in (columns.text, columns.text_pair) if name]
+    for file, raw in open_cells(task, "test", directory)[1]:
+        is_first = True
+        for _, cells in with_late_columns(raw, needed):
             if isinstance(cells, str):
                 continue
+            if is_first:
+                check_columns(cells, needed, task, file)
+                is_first = False
             text, pair = (str(plain(cells.get(name or "")) or "") for name in (columns.text, columns.text_pair))
             if text.strip():
                 yield text, pair if task.is_pair else None

@@ -30,7 +30,13 @@ AHEAD = 1000
 
 
 def check_rows(
-    raw: Iterator[NumberedCells], task: Task, source: str, *, labelled: bool, weighted: bool = False
+    raw: Iterator[NumberedCells],
+    task: Task,
+    source: str,
+    *,
+    labelled: bool,
+    weighted: bool = False,
+    read_labels: bool = True,
 ) -> Iterator[Row | BadRow]:
     """Map cells to the roles of a task and check them.
 
@@ -40,6 +46,7 @@ def check_rows(
         source: Name of the file or other source in messages.
         labelled: Whether the label column has to be there. Cells without a label make rows whose label is None.
         weighted: Whether weights are read, if the task has a column of them.
+        read_labels: Whether label cells are read. Without it the label of every row is None, whatever its cell holds.
 
     Yields:
         A `Row` for every row that can be used and a `BadRow` for every other one, in order.
@@ -58,7 +65,7 @@ def check_rows(
             check_columns(cells, needed, task, source)
             columns_checked = True
         try:
-            row = _row(number, cells, task)
+            row = _row(number, cells, task, read_labels)
             if weighted and task.columns.weight and row.label is not None:
                 row = row._replace(weight=_weight(cells.get(task.columns.weight), task.columns.weight))
         except ValueError as error:
@@ -131,7 +138,7 @@ def columns_here(cells: Cells) -> str:
     return f"columns here: {shortened(names, COLUMNS_SHOWN)}"
 
 
-def _row(number: int, cells: Cells, task: Task) -> Row:
+def _row(number: int, cells: Cells, task: Task, read_labels: bool) -> Row:
     """Check the cells of one row.
 
     Raises:
@@ -140,7 +147,7 @@ def _row(number: int, cells: Cells, task: Task) -> Row:
     columns = task.columns
     text = _text(cells.get(columns.text), columns.text, task)
     pair = _text(cells.get(columns.text_pair), columns.text_pair, task) if columns.text_pair else None
-    label, spellings = _label(cells.get(columns.label), task)
+    label, spellings = _label(cells.get(columns.label) if read_labels else None, task)
     identity = str(number)
     if columns.id:
         cell = cells.get(columns.id)

@@ -40,10 +40,14 @@ class RowFilter:
     ) -> None:
         self._held, self._guard, self._min_words = held, guard, min_words
         self._labels, self._ranges = labels, ranges
-        self._owners: Counter[str] = Counter()
-        self._short = self._without_label = 0
+        self.begin()
         parts = [held.digest(), guard, min_words, labels, ranges]
         self.fingerprint = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    def begin(self) -> None:
+        """Forget what was counted: a reading of the rows begins."""
+        self._owners: Counter[str] = Counter()
+        self._short = self._without_label = 0
 
     def __call__(self, row: Row) -> Row | None:
         """Return a row with the label that it has in the task; None if it is left out."""

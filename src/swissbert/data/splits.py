@@ -36,6 +36,9 @@ class Chooses(Protocol):
     def fingerprint(self) -> str:
         """A checksum that changes with anything on which the choice depends."""
 
+    def begin(self) -> None:
+        """Forget what was counted: a reading of the rows begins."""
+
     def __call__(self, row: Row) -> Row | None:
         """Return a row as it is used; None if it is left out."""
 
@@ -53,7 +56,8 @@ class Reading:
         refuse: Whether the first bad row is an error.
         limit: Highest number of rows.
         max_bad: Largest share of bad rows among all rows that have a label, 0 to 1; None for any.
-        labelled: Whether rows without a label are left out and counted; if not given, in ``train`` and ``dev``.
+        labelled: Whether rows without a label are left out and counted; if not given, in ``train`` and ``dev``. False:
+            labels are not read either, as in `open_split`.
         choose: Which of the usable rows are taken; what it leaves out is in `source_notes`. All of them if left out.
 
     Attributes:
@@ -62,6 +66,7 @@ class Reading:
         is_weighted: Whether rows have weights of their own.
         label_notes: Rows without a label, and labels in other spellings; filled while iterating.
         source_notes: Sentences about what was detected rather than declared; filled while iterating.
+        left_out: Number of usable rows that `choose` left out; filled while iterating.
 
     Raises:
         SwissbertError: At once if there is no such file; while iterating if the rows are unreadable, lack a column,
@@ -84,22 +89,25 @@ class Reading:
         self.task, self.split, self.refuse, self.limit, self.max_bad = task, split, refuse, limit, max_bad
         self.labelled = split != "test" if labelled is None else labelled
         self.source_notes: list[str] = []
-        self.source, self._checked = open_split(task, split, source, self.source_notes.append, labelled=self.labelled)
+        self.source, self._checked = open_split(task, split, source, self.source_notes.append, labelled=labelled)
         self._held_out = split == "dev" and holds_out(task, source)
         self.is_weighted = split == "train" and task.columns.weight is not None
         self.bad = BadRows()
         self.label_notes = LabelNotes()
+        self.left_out = 0
 
     def __iter__(self) -> Iterator[Row]:
         """Yield the rows."""
-        count, left_out, has_first = 0, 0, False
+        count, has_first = 0, False
+        if self.choose is not None:
+            self.choose.begin()
         for row in self._checked:
             if isinstance(row, BadRow):
                 self.bad.append(row)
                 if self.refuse:
                     refuse_bad(self.bad)
-                if is_hopeless(len(self.bad), count + left_out):
-                    refuse_many_bad(self.bad, count + left_out, self.max_bad, self.task.name)
+                if is_hopeless(len(self.bad), count + self.left_out):
+                    refuse_many_bad(self.bad, count + self.left_out, self.max_bad, self.task.name)
                 continue
             self.label_notes.count(row)
             if self.labelled and row.label is None:
@@ -108,7 +116,7 @@ class Reading:
             has_first = has_first or row.label == 0 or (isinstance(row.label, tuple) and row.label[0] == 1)
             chosen = row if self.choose is None else self.choose(row)
             if chosen is None:
-                left_out += 1
+                self.left_out += 1
                 continue
             yield chosen
             count += 1
@@ -120,7 +128,7 @@ class Reading:
             raise SwissbertError(self._no_rows())
         if self.max_bad is not None and not has_first:
             refuse_counting_from_one(self.bad, self.task)
-        refuse_many_bad(self.bad, count + left_out, self.max_bad, self.task.name)
+        refuse_many_bad(self.bad, count + self.left_out, self.max_bad, self.task.name)
 
     def _no_rows(self) -> str:
         task = self.task
@@ -171,7 +179,8 @@ def open_split(
         source: Where its rows come from.
         on_note: Called with a sentence about anything that was detected rather than declared.
         labelled: Whether the label column has to be there; if not given, in ``train`` and ``dev``. Rows without a label
-            come with the label None in every case.
+            come with the label None in every case. False: labels are not read, so that every row comes with the label
+            None and no label makes a row bad, except where the dev rows are a share of the train rows.
 
     Returns:
         Name of the files, data set or rows, and an iterator over checked rows.
@@ -182,20 +191,27 @@ def open_split(
     held_out = split != "test" and holds_out(task, source)
     stored: Split = "train" if held_out else split
     needs_labels = split != "test" if labelled is None else labelled
-    name, rows = _open_stored(task, stored, source, needs_labels, on_note)
     if not held_out:
-        return name, rows
+        return _open_stored(task, stored, source, needs_labels, on_note, read_labels=labelled is not False)
+    name, rows = _open_stored(task, stored, source, needs_labels, on_note)
     return name, rows_of_side(rows, split, task, lambda: _open_stored(task, stored, source, needs_labels)[1])
 
 
 def _open_stored(
-    task: Task, stored: Split, source: Source, labelled: bool, on_note: OnNote = ignore_note
+    task: Task,
+    stored: Split,
+    source: Source,
+    labelled: bool,
+    on_note: OnNote = ignore_note,
+    *,
+    read_labels: bool = True,
 ) -> tuple[str, Iterator[Row | BadRow]]:
     """Open and check the rows that are stored as a split; see `open_split`."""
     name, parts = _open_parts(task, stored, source, on_note, only_columns=True)
     weighted = stored == "train"
     return name, chain.from_iterable(
-        check_rows(raw, task, part, labelled=labelled, weighted=weighted) for part, raw in parts
+        check_rows(raw, task, part, labelled=labelled, weighted=weighted, read_labels=read_labels)
+        for part, raw in parts
     )
 
 

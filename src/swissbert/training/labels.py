@@ -43,12 +43,12 @@ def weighted(train: TaskData, head: Head, display: Display) -> TaskData:
     for sentence in [] if counts is None else absent_labels(task, counts, "train row"):
         display.say(f"  {task.name}: {sentence}")
     weighting = make_weighting(task, train.labels, train.row_weights, train.source)
-    weighted_file = next((extra.file.file for extra in train.extra if extra.data.row_weights is not None), None)
-    if (weighting is not None or weighted_file is not None) and not head.has_row_losses:
+    extra = next((extra.file.file for extra in train.extra if extra.data.row_weights is not None), None)
+    if not head.has_row_losses and (weighting is not None or extra is not None):
         key = "class_weights" if task.class_weights is not None else "columns.weight"
-        where = "" if weighting is not None else f" of extra file '{weighted_file}'"
+        whose = f"task '{task.name}'" if weighting is not None else f"extra file '{extra}' of task '{task.name}'"
         raise SwissbertError(
-            f"{key}{where} of task '{task.name}' needs losses of single rows, but its head {type(head).__name__} has a loss of "
+            f"{key} of {whose} needs losses of single rows, but its head {type(head).__name__} has a loss of "
             "its own and no row_losses"
         )
     if weighting is None:

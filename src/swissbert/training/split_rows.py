@@ -8,6 +8,7 @@ import numpy as np
 from swissbert.config import RunConfig
 from swissbert.data.cache import cached_split
 from swissbert.data.dataset import SplitOptions, TaskData, load_split
+from swissbert.data.extra_files import check_read_once, naming_labels
 from swissbert.data.memory import MemoryRows
 from swissbert.data.row_filter import extra_filter
 from swissbert.data.splits import Chooses
@@ -54,15 +55,17 @@ class SplitRows:
         Rows of an unlabelled file have the label NaN.
 
         Raises:
-            SwissbertError: If the file is missing or unusable, or none of its rows is left.
+            SwissbertError: If the file is missing or unusable, is read already, or none of its rows is left.
         """
+        check_read_once(task, self._config.data.path, in_memory=task.name in self._memory)
         assert self._held is not None  # a task of the run has extra files
         choose = extra_filter(task, task.extra[number], self._held)
         options = self._options(separate, max_length, choose)
         is_unlabelled = task.extra[number].unlabelled
         if is_unlabelled:
             options["labelled"] = False
-        rows = self._from_files(task.of_extra(number), "train", tokenizer, options)
+        with naming_labels(task.extra[number]):
+            rows = self._from_files(task.of_extra(number), "train", tokenizer, options)
         labels = np.full(rows.labels.shape, np.nan) if is_unlabelled else rows.labels
         return replace(rows, task=task, labels=labels)
 

@@ -29,7 +29,7 @@ def held_of(config: RunConfig, memory: Mapping[str, MemoryRows], display: Displa
     def source_of(task: Task) -> Source:
         return memory.get(task.name, config.data.path)
 
-    return held_texts(config.tasks, source_of, display.say)
+    return held_texts(config.tasks, source_of, display.say, config.data.path)
 
 
 def guard_of(task: Task, held: HeldTexts | None) -> RowFilter | None:

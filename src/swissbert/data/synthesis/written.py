@@ -110,10 +110,15 @@ def _check(task: Task, made: Made, path: Path) -> None:
         )
 
 
-def recipe_lines(synthesis: Synthesis, paths: dict[str, Path]) -> str:
-    """Return the lines for the task's table in a recipe by which runs draw a share of their train rows from the files.
+def recipe_lines(synthesis: Synthesis, paths: dict[str, Path], base: str | None = None) -> str:
+    """Return the table of a task in a recipe by which runs draw a share of their train rows from the files.
 
     The files share `SHARE` of an epoch's rows in proportion to their rows.
+
+    Args:
+        synthesis: The rows.
+        paths: Path of each file, by the name of its rule.
+        base: What declares the task: the shipped task of its name if left out, or the path of a TOML file.
     """
     task, total = synthesis.task, sum(len(made.rows) for made in synthesis.made)
     settings = [] if task.format == "auto" else [f'format = "{task.format}"']
@@ -128,4 +133,5 @@ def recipe_lines(synthesis: Synthesis, paths: dict[str, Path]) -> str:
             share = max(0.001, round(SHARE * len(made.rows) / total, 3))
             file = json.dumps(str(paths[made.rule.name].absolute()), ensure_ascii=False)
             entries.append(f"    {{ {', '.join([f'file = {file}', f'share = {share}', *settings])} }},\n")
-    return "extra = [\n" + "".join(entries) + "]"
+    begin = json.dumps(str(Path(base).absolute()) if base and base.endswith(".toml") else task.name, ensure_ascii=False)
+    return f"[[tasks]]\nbase = {begin}\nextra = [\n{''.join(entries)}]"
