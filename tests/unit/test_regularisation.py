@@ -541,7 +541,7 @@ def test_small_perturbations_in_bfloat16_are_said(tiny: Path) -> None:
     network, bf16 = network_of("binary"), Hardware(torch.device("cpu"), torch.bfloat16, 1)
     small = PAPER
     kept, line = Regulariser(network, small, 10, seed=0).notes(bf16)
-    assert kept == "regularisation.smoothness 1: embeddings are perturbed by up to 1e-05, found in 1 step of ascent"
+    assert kept == "regularisation.smoothness 5: embeddings are perturbed by up to 1e-05, found in 1 step of ascent"
     assert line.startswith(
         "regularisation.epsilon is 1e-05, but bfloat16 rounds away what is below about 0.01 of a value"
     )
