@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# Three processes on two cores: tests often wait for commands and servers.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: quickstart test test-hardware check campaign bench lock clean
 
@@ -14,11 +15,11 @@ quickstart: $(VENV)/.ready
 test: $(VENV)/.ready-dev
 	$(PYTEST) $(TESTS)
 
-# The tests that train, as on a processor without bf16, as on one with it, and on two threads.
+# The tests that train, as on a processor without bf16, as on one with it, and on two threads; there also the quickstart.
 test-hardware: $(VENV)/.ready-dev
 	SWISSBERT_CPU=plain $(PYTEST) -m trains
 	SWISSBERT_CPU=bf16 $(PYTEST) -m trains
-	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -m trains
+	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -m 'trains or two_threads'
 
 check: $(VENV)/.ready-dev
 	$(BIN)/ruff check .

@@ -82,7 +82,6 @@ def streams(setting: Setting) -> Outcome:
         ("SB predict missing fine 2> /dev/full", (2,)),
         ("SB predict missing fine 2>&-", (2,)),
         (f"SB predict '{bench.run}' --task sst --input - <&-", (2,)),
-        (f"SB predict '{bench.run}' --task sst --input - < /tmp", (2,)),
         (f"SB predict '{bench.run}' --task sst --input /tmp", (2,)),
         (f"SB predict '{bench.run}' --task sst --input <(head -3 '{texts}') --format text", (0,)),
         (f"SB predict '{bench.run}' --task sst fine --output /tmp", (2,)),

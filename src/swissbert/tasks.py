@@ -119,7 +119,7 @@ class Task(Settings):
     separator: str | None = Field(default=None, min_length=1)
     files: dict[Split, Files] = {}
     label_files: dict[Split, Files] = {}
-    extra: list[ExtraFile] = []
+    extra: list[ExtraFile] = Field(default=[], max_length=100)
     guard: TaskGuard = "off"
     symmetric: bool = Field(default=False, strict=True)
     format: Annotated[InstanceOf[Format] | Literal["auto"], PlainSerializer(str, return_type=str)] = "auto"

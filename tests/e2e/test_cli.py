@@ -308,8 +308,15 @@ def test_evaluate_and_submit_report_bad_rows(run: Path, tmp_path: Path) -> None:
     assert len(lines) == 6
     assert all(re.match(r"  sst-dev\.tsv:\d+: label '99'", line) for line in lines[:5])
     assert lines[5] == "  and 2 more"
+    with (tmp_path / "sst-dev.tsv").open("a") as file:
+        file.write("\t".join({"id": "empty"}.get(name, "") for name in header) + "\n")
     submitted = swissbert("submit", run, "--data", tmp_path, "--out", tmp_path / "p")
-    assert submitted.stderr.splitlines() == ["sst-dev-output.csv: 7 bad row(s) left out", *lines]
+    first, *lines = submitted.stderr.splitlines()
+    assert first == "sst-dev-output.csv: 1 bad row(s) left out"
+    assert len(lines) == 1
+    answered = (tmp_path / "p" / "sst-dev-output.csv").read_text()
+    assert "b0 , " in answered  # labels are not read, so a wrong one keeps no row from its answer
+    assert "empty , " not in answered
 
 
 def test_data_check_reports_every_file_and_fails_if_one_cannot_be_used(tmp_path: Path) -> None:

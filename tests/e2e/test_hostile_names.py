@@ -3,14 +3,13 @@
 import copy
 import json
 import pickle
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from forked import swissbert
 from swissbert.display import Display, table
 from swissbert.errors import SwissbertError
 from swissbert.inference.model import Model, load
@@ -47,9 +46,8 @@ def controls(text: str) -> list[str]:
 
 
 def run(folder: Path, *arguments: object) -> str:
-    command = [sys.executable, "-m", "swissbert", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, cwd=folder, timeout=120, check=False)
-    output = (done.stdout + done.stderr).decode()
+    done = swissbert(*map(str, arguments), cwd=folder)
+    output = done.stdout + done.stderr
     assert done.returncode in (0, 1), output
     return output
 

@@ -49,6 +49,7 @@ def figures(program: str, *arguments: object) -> dict[str, object]:
     return line
 
 
+@pytest.mark.perf
 def test_training_steps_of_both_are_measured_alike(course: Path) -> None:
     options = ("--data", course, "--steps", 1, "--warmup", 1, "--threads", 1)
     ours = figures("train_step.py", *options, "--peak", 50)
@@ -59,6 +60,7 @@ def test_training_steps_of_both_are_measured_alike(course: Path) -> None:
         assert float(str(measured["sequences_per_s"])) > 0
 
 
+@pytest.mark.perf
 def test_scoring_of_both_is_measured_alike(course: Path) -> None:
     ours = figures("score.py", "--data", course, "--precision", "fp32", "--threads", 1)
     theirs = figures("peers/inference.py", "--data", course, "--peer", "pipeline", "--threads", 1, "--limit", 8)

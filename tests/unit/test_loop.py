@@ -755,6 +755,15 @@ def test_a_run_stopped_at_its_last_step_is_complete(
     assert train(make(tiny), tmp_path).progress.step == 6
 
 
+def test_checkpoints_that_a_killed_process_did_not_remove_are_removed(tiny: Path, tmp_path: Path) -> None:
+    """It may be killed between the last checkpoint and the removal of the one before, when the run is complete."""
+    config = make(tiny, train__max_steps=2, train__keep=1)
+    result = train(config, tmp_path)
+    shutil.copytree(tmp_path / "checkpoints" / "step-2", tmp_path / "checkpoints" / "step-1")
+    assert train(config, tmp_path, resume=True) == result
+    assert [path.name for path in (tmp_path / "checkpoints").glob("step-*")] == ["step-2"]
+
+
 def test_a_run_outside_the_main_thread_works_without_signals(tiny: Path, tmp_path: Path) -> None:
     results: list[Result] = []
     thread = threading.Thread(target=lambda: results.append(train(make(tiny, train__max_steps=2), tmp_path / "thread")))

@@ -59,6 +59,7 @@ from swissbert.training.state import (
     Progress,
     checkpoints,
     load_checkpoint,
+    remove_old_checkpoints,
     save_checkpoint,
     set_aside_damaged,
 )
@@ -293,6 +294,8 @@ class Run:
         progress = load_checkpoint(
             self._checkpoints, self.training_step.modules, self.training_step.optimizer, self._display.say
         )
+        with writing(self._checkpoints):
+            remove_old_checkpoints(self._checkpoints, self.config.train.keep)  # those that a killed process left
         run = str(self._record.get("run", ""))
         if progress.step and progress.run != run:
             raise SwissbertError(

@@ -101,10 +101,15 @@ def save_checkpoint(
         (new / layout.CHECKPOINT_PROGRESS).write_text(json.dumps(table), encoding="utf-8")
 
     write_folder(folder / f"step-{progress.step}", fill)
-    for step in checkpoints(folder)[:-keep]:
-        remove_folder(folder / f"step-{step}")
+    remove_old_checkpoints(folder, keep)
     for left in folder.glob(".step-*.damaged"):
         remove_folder(left)
+
+
+def remove_old_checkpoints(folder: Path, keep: int) -> None:
+    """Remove all but the last checkpoints. `keep` is the number of those that remain, from 1."""
+    for step in checkpoints(folder)[:-keep]:
+        remove_folder(folder / f"step-{step}")
 
 
 def checkpoints(folder: Path) -> list[int]:
