@@ -177,7 +177,12 @@ def _only_member(archive: zipfile.ZipFile, where: str) -> zipfile.ZipInfo:
     members = [
         info
         for info in archive.infolist()
-        if not (info.is_dir() or info.filename.startswith("__MACOSX/") or PurePath(info.filename).name.startswith("."))
+        if not (
+            not info.filename
+            or info.is_dir()
+            or info.filename.startswith("__MACOSX/")
+            or PurePath(info.filename).name.startswith(".")
+        )
     ]
     if len(members) != 1:
         files = shortened([info.filename for info in members], MEMBERS_SHOWN)
@@ -235,6 +240,8 @@ class _Source(io.RawIOBase):
         return self._raw.tell()
 
     def seek(self, position: int, whence: int = 0) -> int:
+        if whence == 0 and position < 0:
+            raise OSError(f"{position} is no place in a file")  # of a damaged archive; the system's error has a number
         return self._raw.seek(position, whence)
 
     def read(self, size: int | None = -1) -> bytes:

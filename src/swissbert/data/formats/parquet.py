@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from swissbert.data.formats.base import Cells, Format, NumberedCells, OnOpen, ReadOptions, check_columns
 from swissbert.data.formats.compression import compression_of, refuse_other_files
 from swissbert.data.formats.limits import COLUMNS, EXPANDED, LINE, TEXT_EXPANSION, many_columns
+from swissbert.data.formats.parquet_footer import read_chunks
 from swissbert.data.formats.parquet_sizes import batch_rows, refuse_expansion
 from swissbert.errors import SwissbertError, clipped
 from swissbert.reading import open_regular
@@ -42,10 +43,13 @@ class Parquet(Format):
                 raise many_columns(str(path), len(names))
             check_columns(names, str(path), options.columns)
             columns = _columns_read(names, options) if options.only_columns else names
-            refuse_expansion(file.metadata, size, columns, str(path))
+            chunks = read_chunks(path)
+            if len(chunks) != file.num_row_groups:
+                raise ValueError("its footer has two numbers of row groups")
+            refuse_expansion(file.metadata, chunks, size, columns, str(path))
             others = dict.fromkeys(names) if columns is not names else {}
             for group in range(file.num_row_groups):
-                rows = batch_rows(path, file.metadata, group, columns)
+                rows = batch_rows(path, file.metadata, chunks, group, columns)
                 for batch in file.iter_batches(rows, [group], columns):
                     decoded += batch.nbytes
                     if decoded > max(EXPANDED, TEXT_EXPANSION * size):
