@@ -18,13 +18,13 @@ from swissbert.data.cache_entries import (
     NEW,
     RECORD,
     cache_folder,
-    delete_entry,
     is_there,
     make_private,
+    place_entry,
     prepare_folder,
 )
 from swissbert.errors import SwissbertError
-from swissbert.files import settle, sync_folder, temporary_folder
+from swissbert.files import settle, temporary_folder
 from swissbert.kinds import Array
 from swissbert.reading import read_object
 
@@ -64,11 +64,7 @@ def keep_answers(key: Mapping[str, object], answers: Array) -> None:
         record = sealed({"shape": list(answers.shape)}, RECORD, [new / ARRAY])
         (new / RECORD).write_text(json.dumps(record), encoding="utf-8")
         settle(new, entry)
-        if is_there(entry):
-            delete_entry(entry)
-        with suppress(OSError):  # another process has created the same entry
-            new.rename(entry)
-            sync_folder(folder)
+        place_entry(new, entry, replaces=is_there(entry))
 
 
 def _entry(folder: Path, key: Mapping[str, object]) -> Path:

@@ -21,9 +21,9 @@ from swissbert.data.cache_entries import (
     NEW,
     RECORD,
     cache_folder,
-    delete_entry,
     is_there,
     make_private,
+    place_entry,
     prepare_folder,
 )
 from swissbert.data.dataset import SplitOptions, TaskData, Tokenizing, load_split, tokenizing
@@ -34,7 +34,7 @@ from swissbert.data.source_files import file_name, label_files, split_files
 from swissbert.data.splits import Source
 from swissbert.data.tokens import Tokenizer, TokenTable
 from swissbert.errors import SwissbertError
-from swissbert.files import settle, sync_folder, temporary_folder
+from swissbert.files import settle, temporary_folder
 from swissbert.kinds import KINDS
 from swissbert.reading import read_object, sha256
 from swissbert.tasks import Split, Task
@@ -95,11 +95,7 @@ def cached_split(
                 _write(new, parts)
                 settle(new, entry)
                 if _key(source, task, split, tokenizer, options) == name:  # the file did not change while it was read
-                    if is_damaged:
-                        delete_entry(entry)
-                    with suppress(OSError):  # another process has created the same entry
-                        new.rename(entry)
-                        sync_folder(folder)
+                    place_entry(new, entry, replaces=is_damaged)
             opened = _open(entry, task, tokenizer)
     except OSError as error:
         problem = f"tokens are not kept: the cache {folder} cannot be used ({error.strerror or error})"

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from swissbert.exclusive import discard_as, is_own
-from swissbert.files import make_folder
+from swissbert.files import make_folder, sync_folder
 
 RECORD = "about.json"
 """File of an entry with everything but arrays; its modification time is when the entry was last used."""
@@ -87,6 +87,21 @@ def make_private(folder: Path) -> None:
                 entry.chmod(0o700)
         if len(entries) == len(found) and is_own(folder) and not mode & (stat.S_ISVTX | stat.S_ISGID):
             folder.chmod(0o700)
+
+
+def place_entry(new: Path, entry: Path, *, replaces: bool) -> None:
+    """Give a new, complete folder the name of its entry, unless another process has created the same one.
+
+    Args:
+        new: The folder, beside the entry.
+        entry: The entry.
+        replaces: Whether what is there under its name is damaged, and deleted first.
+    """
+    if replaces:
+        delete_entry(entry)
+    with suppress(OSError):
+        new.rename(entry)
+        sync_folder(entry.parent)
 
 
 def delete_entry(entry: Path) -> None:
