@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from campaign.commands import warm_up
+from campaign.commands import wait_for, warm_up
 from campaign.frame import PARTS, Outcome, Setting, Trial
 from campaign.report import Line, write_report
 
@@ -96,12 +96,8 @@ def _run(part: str, name: str, trial: Trial, short: bool, seed: int) -> Line:
 
 def _wait(child: int) -> int | str:
     """Return the exit status of a process, which is killed after `LONGEST` seconds."""
-    end = time.monotonic() + LONGEST
-    while time.monotonic() < end:
-        pid, status = os.waitpid(child, os.WNOHANG)
-        if pid:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.02)
+    if (code := wait_for(child, LONGEST)) is not None:
+        return code
     os.killpg(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return f"no end after {LONGEST} s"

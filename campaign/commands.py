@@ -62,6 +62,29 @@ def warm_up(*more: str) -> None:
     torch.set_num_threads(1)
 
 
+def exit_status(run: Callable[[], object]) -> int:
+    """Call something as a program is run, and return its exit status; what it raises is printed."""
+    try:
+        run()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def wait_for(pid: int, seconds: float) -> int | None:
+    """Wait for a child process; return its exit status, or None if it still runs after so many seconds."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.002)
+    return None
+
+
 class Command:
     """A swissbert command in a forked process.
 
@@ -85,8 +108,8 @@ class Command:
         self.pid = os.fork()
         if self.pid:
             return
-        code = 1
-        try:
+
+        def run() -> None:
             out = os.open(self.output, os.O_CREAT | os.O_RDWR | os.O_TRUNC)
             null = os.open(os.devnull, os.O_RDONLY)
             for file, number in ((null, 0), (out, 1), (out, 2)):
@@ -101,11 +124,10 @@ class Command:
                 from swissbert.cli import main
 
                 main()
-            code = 0
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else int(end.code is not None)
-        except BaseException:
-            traceback.print_exc()
+
+        code = 1
+        try:
+            code = exit_status(run)
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -118,12 +140,9 @@ class Command:
 
     def wait(self, seconds: float = 120) -> int | str:
         """Return the exit status, or "hang" for a process that has to be killed after `seconds`."""
-        end = time.monotonic() + seconds
-        while (code := self.poll()) is None:
-            if time.monotonic() > end:
-                self.kill()
-                return "hang"
-            time.sleep(0.002)
+        if (code := wait_for(self.pid, seconds)) is None:
+            self.kill()
+            return "hang"
         return code
 
     def kill(self) -> int:

@@ -5,9 +5,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-import traceback
 from pathlib import Path
+
+from campaign.commands import exit_status, wait_for
 
 
 def swissbert(
@@ -30,7 +30,11 @@ def swissbert(
         pid = os.fork()
         if pid == 0:
             _become(command, cwd, [given.fileno(), out.fileno(), error.fileno()])
-        status = _wait(pid, timeout)
+        status = wait_for(pid, timeout)
+        if status is None:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise subprocess.TimeoutExpired(command, timeout)
         texts = []
         for file in (out, error):
             file.seek(0)
@@ -40,8 +44,8 @@ def swissbert(
 
 def _become(command: list[str], cwd: Path | None, streams: list[int]) -> None:
     """Run a command in this process, and end it."""
-    code = 1
-    try:
+
+    def run() -> None:
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
         for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
@@ -51,14 +55,13 @@ def _become(command: list[str], cwd: Path | None, streams: list[int]) -> None:
             os.chdir(cwd)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.argv = command
-        from swissbert.__main__ import run
+        from swissbert.__main__ import run as program
 
-        run()
-        code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else int(end.code is not None)
-    except BaseException:
-        traceback.print_exc()
+        program()
+
+    code = 1
+    try:
+        code = exit_status(run)
     finally:
         for file in (sys.stdout, sys.stderr):
             try:
@@ -66,16 +69,3 @@ def _become(command: list[str], cwd: Path | None, streams: list[int]) -> None:
             except (OSError, ValueError):
                 code = code or 120
         os._exit(code)
-
-
-def _wait(pid: int, timeout: float) -> int:
-    """Return the exit status of a process."""
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        ended, status = os.waitpid(pid, os.WNOHANG)
-        if ended:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.005)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    raise subprocess.TimeoutExpired(str(pid), timeout)

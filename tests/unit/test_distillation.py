@@ -16,13 +16,13 @@ import torch
 import torch.nn.functional as F
 
 import swissbert
+from lines import Lines
 from swissbert.cli import main
 from swissbert.config import RunConfig, make_config
 from swissbert.config.distillation import DistillationSettings
 from swissbert.data.batches import PackedBatch
 from swissbert.data.cache_entries import cache_folder
 from swissbert.data.splits import read_split
-from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import evaluate, table_answers
 from swissbert.evaluation.predictions import untuned_answers
@@ -71,17 +71,6 @@ def _own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
-
-
-class Lines(Display):
-    """A display that keeps its lines."""
-
-    def __init__(self) -> None:
-        super().__init__(quiet=True)
-        self.lines: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.lines.append(text)
 
 
 def declare(kind: str, name: str = "mine", **changes: Any) -> Task:

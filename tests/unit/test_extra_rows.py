@@ -11,6 +11,7 @@ import pytest
 import torch
 from more_rows import MORE, PHRASES, mood, near, settings, write_rows
 
+from lines import Lines
 from swissbert.cli.tables import check_text
 from swissbert.config import RunConfig, make_config
 from swissbert.data.check import check_directory
@@ -45,17 +46,6 @@ def ready(tiny: Path, folder: Path) -> Callable[..., Prepared]:
         return prepare(settings(tiny, folder, [mood(extra=list(extra))], **tables), display)
 
     return _ready
-
-
-class Lines(Display):
-    """A display that keeps its lines."""
-
-    def __init__(self) -> None:
-        super().__init__(quiet=True)
-        self.lines: list[str] = []
-
-    def say(self, line: str) -> None:
-        self.lines.append(line)
 
 
 def drawn(prepared: Prepared, epoch: int = 0, turn: int = 0, **options: Any) -> np.ndarray:

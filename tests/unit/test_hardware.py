@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from edited import rewrite, without_name
+from lines import Lines
 from swissbert.config import RunConfig, TrainSettings, dump_config, make_config
 from swissbert.device import Hardware, is_available, pick_device, processor_abilities, resolve_hardware
 from swissbert.display import Display
@@ -32,18 +33,8 @@ def _threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-class Lines(Display):
-    """A display that keeps its lines."""
-
-    def __init__(self) -> None:
-        super().__init__(quiet=True)
-        self.lines: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.lines.append(text)
-
-    def about_hardware(self) -> list[str]:
-        return [line for line in self.lines if "not the same run" in line or "no record" in line]
+HARDWARE = ("not the same run", "no record")
+"""Words of the lines about what differs in a resumed run."""
 
 
 def config(tiny: Path, **settings: Any) -> RunConfig:
@@ -177,7 +168,7 @@ def test_a_run_shows_and_records_its_hardware_and_a_resume_keeps_it(
     assert record["hardware"]["precision"] == precision
     resumed = Lines()
     resume(config(tiny), tmp_path / "run", resumed)
-    assert resumed.about_hardware() == []
+    assert resumed.about(*HARDWARE) == []
     assert losses(tmp_path / "run") == losses(tmp_path / "whole")
 
 
@@ -190,7 +181,7 @@ def test_a_run_that_began_in_fp32_stays_in_fp32_on_a_processor_with_bf16(
     monkeypatch.setenv("SWISSBERT_CPU", "bf16")
     display = Lines()
     resume(config(tiny), tmp_path / "run", display)
-    assert display.about_hardware() == []
+    assert display.about(*HARDWARE) == []
     assert losses(tmp_path / "run") == losses(tmp_path / "whole")
 
 
@@ -202,7 +193,7 @@ def test_the_number_of_threads_is_kept(tiny: Path, tmp_path: Path, monkeypatch: 
     display = Lines()
     resume(config(tiny, precision="fp32"), tmp_path / "run", display)
     assert torch.get_num_threads() == 1, "the caller's number of threads is restored"
-    assert display.about_hardware() == []
+    assert display.about(*HARDWARE) == []
     assert "resumed" not in json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
 
 
@@ -217,7 +208,7 @@ def test_a_bf16_run_continues_in_fp32_with_one_line_on_a_processor_without_bf16(
     monkeypatch.setenv("SWISSBERT_CPU", "plain")
     display = Lines()
     result = resume(config(tiny), tmp_path / "run", display)
-    (line,) = display.about_hardware()
+    (line,) = display.about(*HARDWARE)
     assert line == (
         "from step 3 on this is not the same run: the precision was bfloat16 and is float32; the gradient of the first step, "
         "which was computed again, differs; its losses may differ from those of an uninterrupted run "
@@ -241,7 +232,7 @@ def test_a_run_of_the_first_release_keeps_its_precision_on_a_processor_with_bf16
     display = Lines()
     resume(config(tiny), tmp_path / "run", display)
     unknown = ["list of the processor's instructions, choice of torch's kernels"]
-    assert [line.partition("compared: ")[2] for line in display.about_hardware()] == unknown
+    assert [line.partition("compared: ")[2] for line in display.about(*HARDWARE)] == unknown
     written = json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))
     assert written["resumed"][-1]["precision"] == "float32"
 
@@ -339,14 +330,14 @@ def test_an_old_run_without_a_record_of_its_hardware_resumes_with_one_line(
     without_name(tmp_path / "run")
     display = Lines()
     resume(config(tiny, **settings), tmp_path / "run", display)
-    (line,) = display.about_hardware()
+    (line,) = display.about(*HARDWARE)
     assert line.startswith("this run has no record of some things, which are not compared: ")
     assert ("device, precision, number of threads" in line) == (hardware is not None)  # 0.1.0 has it in words
     assert "list of the processor's instructions" in line
     assert losses(tmp_path / "run") == losses(tmp_path / "whole")
     again = Lines()
     resume(config(tiny, **settings), tmp_path / "run", again)
-    assert again.about_hardware() == [], "what was not known is recorded since"
+    assert again.about(*HARDWARE) == [], "what was not known is recorded since"
 
 
 def test_other_settings_that_differ_are_still_refused(tiny: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from ordinal import stars_task
 from torch import Tensor
 from torch.distributions import Bernoulli, Categorical, kl_divergence
 
+from fixed_balancer import Fixed
 from swissbert.config import RegularisationSettings, RunConfig, make_config
 from swissbert.data.batches import PackedBatch
 from swissbert.device import Hardware
@@ -20,7 +21,7 @@ from swissbert.encoder.attention import PaddedLayout
 from swissbert.errors import SwissbertError
 from swissbert.model.heads.linear import LinearHead
 from swissbert.model.multitask import MultitaskModel
-from swissbert.mtl import Balancer, Needs, StepView
+from swissbert.mtl import Balancer, StepView
 from swissbert.mtl.gram import weighted_gram
 from swissbert.mtl.methods import find_method
 from swissbert.tasks import Task, make_task
@@ -231,20 +232,6 @@ def test_the_default_sizes_give_a_term_that_counts_and_those_of_the_paper_a_smal
 
 
 # Steps
-
-
-class Fixed(Balancer):
-    """All losses: given coefficients, and a record of what the method saw."""
-
-    needs: ClassVar[Needs] = "all losses"
-
-    def __init__(self, values: Sequence[float]) -> None:
-        super().__init__()
-        self.values, self.views = list(values), list[StepView]()
-
-    def coefficients(self, step: StepView) -> Tensor:
-        self.views.append(step)
-        return torch.tensor(self.values, dtype=torch.float64)
 
 
 BOTH = {"smoothness": 5.0, "epsilon": 0.05, "noise": 0.03, "step_size": 0.04, "proximal": 2.0, "proximal_start": 0}

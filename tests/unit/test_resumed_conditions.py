@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from edited import rewrite
+from lines import Lines
 from swissbert import reading
 from swissbert.config import RunConfig, make_config
-from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.training import code_fingerprint, step
 from swissbert.training.code_fingerprint import code_fingerprints
@@ -31,18 +31,8 @@ def _threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-class Lines(Display):
-    """A display that keeps its lines."""
-
-    def __init__(self) -> None:
-        super().__init__(quiet=True)
-        self.lines: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.lines.append(text)
-
-    def about_changes(self) -> list[str]:
-        return [line for line in self.lines if "not the same run" in line or "not compared" in line]
+CHANGED = ("not the same run", "not compared")
+"""Words of the lines about what differs in a resumed run."""
 
 
 class Stopped(Exception):  # noqa: N818 (an exception of a user)
@@ -102,7 +92,7 @@ def resumed(settings: RunConfig, out: Path) -> list[str]:
     """Resume a run; return its lines about changes."""
     display = Lines()
     train(settings, out, resume=True, display=display, callbacks=[Stop()])
-    return display.about_changes()
+    return display.about(*CHANGED)
 
 
 def test_without_a_change_nothing_is_said(tiny: Path, run: Path) -> None:
@@ -250,7 +240,7 @@ def test_another_function_of_the_encoder_is_refused(tiny: Path, tmp_path: Path) 
 def test_other_callbacks_are_named(tiny: Path, run: Path) -> None:
     display = Lines()
     train(config(tiny), run, resume=True, display=display)
-    assert f"the list of callbacks lacks {__name__}.Stop" in display.about_changes()[0]
+    assert f"the list of callbacks lacks {__name__}.Stop" in display.about(*CHANGED)[0]
 
 
 def module_of(source: str) -> ModuleType:

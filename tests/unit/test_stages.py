@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from more_rows import MORE, PHRASES, mood, near, settings, write_rows
 
-from swissbert.display import Display
+from lines import Lines
 from swissbert.errors import SwissbertError
 from swissbert.mtl.sampling import sampled
 from swissbert.training import plan as plan_module
@@ -21,17 +21,6 @@ THREE: list[dict[str, Any]] = [
     {"name": "everything", "steps": 9},
     {"name": "own", "rows": "own", "epochs": 1},
 ]
-
-
-class Lines(Display):
-    """A display that keeps what it is told."""
-
-    def __init__(self) -> None:
-        super().__init__(quiet=True)
-        self.lines: list[str] = []
-
-    def say(self, line: str) -> None:
-        self.lines.append(line)
 
 
 @pytest.fixture

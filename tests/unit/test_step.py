@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from fixed_balancer import Fixed
 from swissbert.config import RunConfig, make_config
 from swissbert.errors import SwissbertError
-from swissbert.mtl import Balancer, Needs, StepView
+from swissbert.mtl import Balancer
 from swissbert.mtl.balancing import make_balancers
 from swissbert.mtl.methods.pcgrad import pcgrad_coefficients, random_orders
 from swissbert.training import Prepared, TrainingStep
@@ -21,20 +22,6 @@ from swissbert.training.step import BY_LAYER_EVERY
 TASKS = ["sst", "para", "sts"]
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-
-
-class Fixed(Balancer):
-    """All losses: given coefficients, and a record of what the method saw."""
-
-    needs: ClassVar[Needs] = "all losses"
-
-    def __init__(self, values: Sequence[float]) -> None:
-        super().__init__()
-        self.values, self.views = list(values), list[StepView]()
-
-    def coefficients(self, step: StepView) -> Tensor:
-        self.views.append(step)
-        return torch.tensor(self.values, dtype=torch.float64)
 
 
 class FixedGram(Fixed):

@@ -12,6 +12,7 @@ from ordinal import stars_task
 from torch import Tensor, nn
 
 import swissbert
+from lines import Lines
 from swissbert.config import RunConfig, dump_config, make_config
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
@@ -153,17 +154,6 @@ def test_train_rows_alone_hold_out_dev_rows(tiny: Path, tmp_path: Path) -> None:
     rows = [(f"{text} number {number}", label) for number, (text, label) in enumerate(SST * 5)]
     result = train(config(tiny), tmp_path / "run", data={"sst": rows})
     assert 0 <= result.scores["sst.accuracy"] <= 1
-
-
-class Lines(Display):
-    """A display that keeps its lines."""
-
-    def __init__(self) -> None:
-        super().__init__(quiet=True)
-        self.lines: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.lines.append(text)
 
 
 # --- heads
