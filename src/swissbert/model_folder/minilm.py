@@ -103,14 +103,11 @@ def _install(place: Path, advance: Callable[[float], None]) -> None:
     download.mkdir()
     environment = {**os.environ, "TMPDIR": str(download), "PIP_USER": "0"}
     done = 0
+    options = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--no-cache-dir"]
+    paths = ["--target", str(place / "installed"), "--requirement", str(place / "requirements.txt")]
     with TemporaryFile(dir=place) as log:
         process = subprocess.Popen(
-            [*_installer(), "--no-deps", "--require-hashes", "--only-binary", ":all:", "--no-cache-dir"]
-            + ["--target", str(place / "installed"), "--requirement", str(place / "requirements.txt")],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            [*_installer(), *options, *paths], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
         try:
             while process.poll() is None:
