@@ -110,8 +110,9 @@ for place in $(awk '$4 ~ /(^|,)rw(,|$)/ && $3 !~ /^(proc|sysfs|cgroup|cgroup2|de
     mount -o remount,bind,ro "$place" || true
 done
 mount -t tmpfs tmpfs {shlex.quote(str(temporary))}
-! touch {shlex.quote(str(tmp_path / "x"))} 2>/dev/null
-! touch "$HOME/x" 2>/dev/null
+for place in {shlex.quote(str(tmp_path))} /tmp /var/tmp /dev/shm "$PWD"; do
+    if touch "$place/written" 2>/dev/null; then echo "$place can be written" >&2; exit 3; fi
+done
 exec {shlex.quote(sys.executable)} -m swissbert "$@"
 """
     script = tmp_path / "read-only"
