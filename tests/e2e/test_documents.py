@@ -122,9 +122,11 @@ def test_the_first_example_of_the_readme_is_answered_right(place: Path) -> None:
 
 
 def test_the_readme_is_short_and_every_link_leads_somewhere() -> None:
-    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 130
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 120
     for document in [
         *DOCUMENTS,
+        "docs/deployment.md",
+        "docs/serving.md",
         "docs/architecture.md",
         "CONTRIBUTING.md",
         "results/README.md",

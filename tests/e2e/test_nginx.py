@@ -1,4 +1,4 @@
-"""The nginx example of the documents agrees with the server's bounds, and works."""
+"""The nginx examples of the documents and of deploy/ agree with the server's bounds, and work."""
 
 import http.client
 import json
@@ -8,10 +8,11 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from test_server import Server, one
+from test_server import KEY, Server, one
 
 from conftest import ROOT
 from swissbert.serving import connection, guard
@@ -19,6 +20,9 @@ from swissbert.serving import connection, guard
 EXAMPLE = re.findall(
     r"^```nginx\n(.*?)^```", (ROOT / "docs" / "serving.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
 )[0]
+IN_CONTAINERS = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
+OF_THE_PLACE = ("listen", "server_name", "ssl_", "proxy_pass", "location", "allow", "deny", "return", "#", "}")
+"""Beginnings of lines that say where nginx and the server are; all other lines are the same in both examples."""
 
 
 def number(directive: str) -> list[int]:
@@ -40,44 +44,59 @@ def test_the_example_has_the_bounds_of_the_server() -> None:
     assert f"{connection.MAX_HEADERS} headers" in text
 
 
-@pytest.fixture
-def port(tiny_run: Path, tmp_path: Path) -> Iterator[int]:
-    """The port of nginx with the example, without TLS, before a server."""
-    program = shutil.which("nginx")
-    if program is None:
+def test_both_examples_have_the_same_bounds() -> None:
+    documented, in_containers = (
+        {line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith(OF_THE_PLACE)}
+        for text in (EXAMPLE, IN_CONTAINERS)
+    )
+    assert documented == in_containers
+
+
+@pytest.fixture(scope="module")
+def server(tiny_run: Path) -> Iterator[Server]:
+    if shutil.which("nginx") is None:
         pytest.skip("nginx is not installed")
-    server = Server(tiny_run, "--allow-host", "nlp.example.org")
+    server = Server(tiny_run, "--allow-host", "nlp.example.org", key=KEY)
+    yield server
+    server.stop()
+
+
+@contextmanager
+def nginx(site: str, server: Server, folder: Path) -> Iterator[int]:
+    """Run nginx with an example, without TLS, before a server; yields its port."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    site = re.sub(r"^ *ssl_.*\n", "", EXAMPLE, flags=re.MULTILINE).replace("listen 443 ssl", f"listen 127.0.0.1:{port}")
-    site = site.replace("127.0.0.1:8000", server.url.removeprefix("http://"))
+    site = re.sub(r"^ *ssl_.*\n", "", site, flags=re.MULTILINE)
+    site = re.sub(r"^( *)listen .*;", rf"\1listen 127.0.0.1:{port};", site, flags=re.MULTILINE)
+    site = re.sub(r"proxy_pass http://(127.0.0.1|swissbert):8000", f"proxy_pass {server.url}", site)
     paths = "".join(
-        f"{name}_temp_path {tmp_path}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        f"{name}_temp_path {folder}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
-    settings = tmp_path / "nginx.conf"
+    settings = folder / "nginx.conf"
     settings.write_text(
-        f"daemon off;\nmaster_process off;\npid {tmp_path}/pid;\nerror_log stderr;\nevents {{}}\n"
+        f"daemon off;\nmaster_process off;\npid {folder}/pid;\nerror_log stderr;\nevents {{}}\n"
         f"http {{\naccess_log off;\n{paths}{site}}}\n"
     )
     process = subprocess.Popen(
-        [program, "-p", tmp_path, "-e", "stderr", "-c", settings], stderr=subprocess.PIPE, text=True
+        ["nginx", "-p", folder, "-e", "stderr", "-c", settings], stderr=subprocess.PIPE, text=True
     )
-    for _ in range(100):
-        with socket.socket() as client:
-            if client.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        assert process.poll() is None, process.stderr.read() if process.stderr else ""
-        time.sleep(0.05)
-    yield port
-    process.terminate()
-    process.communicate(timeout=10)
-    server.stop()
+    try:
+        for _ in range(100):
+            with socket.socket() as client:
+                if client.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            assert process.poll() is None, process.stderr.read() if process.stderr else ""
+            time.sleep(0.05)
+        yield port
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
 
 
 def ask(port: int, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:
     """Ask nginx under the name of the example."""
     client = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    named = {"host": "nlp.example.org", "content-type": "application/json", **headers}
+    named = {"host": "nlp.example.org", "content-type": "application/json", "authorization": f"Bearer {KEY}", **headers}
     client.request("GET" if body is None else "POST", path, body, named)
     response = client.getresponse()
     content = response.read()
@@ -85,11 +104,15 @@ def ask(port: int, path: str, body: bytes | None = None, **headers: str) -> tupl
     return response.status, content
 
 
-def test_the_example_works(port: int) -> None:
+@pytest.mark.parametrize(("site", "metrics"), [(EXAMPLE, 200), (IN_CONTAINERS, 404)], ids=["docs", "deploy"])
+def test_the_examples_work(server: Server, tmp_path: Path, site: str, metrics: int) -> None:
     body = json.dumps(one("a good film")).encode()
-    assert ask(port, "/v1/predict", body)[0] == 200
-    assert ask(port, "/v1/predict", body, origin="https://nlp.example.org")[0] == 200
-    assert ask(port, "/v1/predict", body, origin="https://evil.example")[0] == 403
-    assert ask(port, "/")[0] == ask(port, "/livez")[0] == ask(port, "/metrics")[0] == 200
-    assert ask(port, "/v1/predict", b" " * 600_000)[0] == 413
-    assert ask(port, "/", x="a" * 40_000)[0] == 400
+    with nginx(site, server, tmp_path) as port:
+        assert ask(port, "/v1/predict", body)[0] == 200
+        assert ask(port, "/v1/predict", body, authorization="")[0] == 401
+        assert ask(port, "/v1/predict", body, origin="https://nlp.example.org")[0] == 200
+        assert ask(port, "/v1/predict", body, origin="https://evil.example")[0] == 403
+        assert ask(port, "/")[0] == ask(port, "/livez")[0] == 200
+        assert ask(port, "/metrics")[0] == metrics
+        assert ask(port, "/v1/predict", b" " * 600_000)[0] == 413
+        assert ask(port, "/", x="a" * 40_000)[0] == 400

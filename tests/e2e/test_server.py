@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,16 @@ KEY = "a-key-of-more-than-sixteen-characters"
 class Server:
     """`swissbert serve` in a process of its own, on a free port."""
 
-    def __init__(self, model: Path, *arguments: str, key: str | None = None) -> None:
-        environment = {**ENVIRONMENT, "OMP_NUM_THREADS": "1"} | ({"SWISSBERT_API_KEY": key} if key else {})
-        command = [sys.executable, "-m", "swissbert", "serve", str(model), "--port", "0", *arguments]
+    def __init__(
+        self,
+        model: Path,
+        *arguments: str,
+        key: str | None = None,
+        program: Sequence[str] = (sys.executable, "-m", "swissbert"),
+        **more: str,
+    ) -> None:
+        environment = {**ENVIRONMENT, "OMP_NUM_THREADS": "1", **more} | ({"SWISSBERT_API_KEY": key} if key else {})
+        command = [*program, "serve", str(model), "--port", "0", *arguments]
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
         )

@@ -121,7 +121,7 @@ def test_messages_name_extras_that_exist() -> None:
         for path in SOURCE.rglob("*.py")
         for name in re.findall(r"pip install 'swissbert\[(\w+)\]'", path.read_text(encoding="utf-8"))
     }
-    assert named >= {"minilm", "int8", "track"}
+    assert named >= {"int8", "track"}
     assert named <= PROJECT["optional-dependencies"].keys()
 
 

@@ -261,7 +261,7 @@ def test_an_invalid_id_and_an_unreachable_hub_are_reported(tmp_path: Path) -> No
     down, wrong = ask([("org/bert", None), ("org/a..b", None)], tmp_path, f"http://127.0.0.1:{nowhere.server_port}")
     assert down.startswith("error: encoder 'org/bert': not in the local cache, and the hub cannot be reached (")
     assert "refused" in down
-    assert down.endswith("); connect once to download it, or use the encoder 'minilm', which needs no network")
+    assert down.endswith("); connect once to download it, or use the encoder 'minilm'")
     assert wrong.startswith("error: encoder 'org/a..b': it cannot be downloaded from the hub (")
     assert "org/a..b" in wrong.partition("(")[2]
 
@@ -271,40 +271,9 @@ def test_offline_mode_without_a_cache_is_reported_with_alternatives(hub: Hub, tm
     [answer] = ask([("org/bert", None)], tmp_path, hub.url, HF_HUB_OFFLINE="1")
     assert answer == (
         "error: encoder 'org/bert': not in the local cache, and offline mode is on (HF_HUB_OFFLINE);"
-        " unset it once to download it, or use the encoder 'minilm', which needs no network"
+        " unset it once to download it, or use the encoder 'minilm'"
     )
     assert len(hub.asked) == before
-
-
-def test_minilm_is_found_without_importing_its_package() -> None:
-    program = (
-        "import sys; from swissbert.model_folder.encoders import MINILM_PACKAGE, encoder_folder;"
-        " print((encoder_folder('minilm') / 'model.safetensors').is_file(), MINILM_PACKAGE in sys.modules)"
-    )
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
-    assert (result.stdout, result.stderr) == ("True False\n", "")
-
-
-def test_a_package_whose_import_fails_is_still_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = tmp_path / "carries_weights"
-    package.mkdir()
-    (package / "__init__.py").write_text("raise RuntimeError")
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(source, "MINILM_PACKAGE", "carries_weights")
-    assert encoder_folder("minilm") == package / "model"
-
-
-@pytest.mark.parametrize("package", ["not_installed_at_all", "folder_without_code"])
-def test_a_missing_package_is_named_with_the_command_that_installs_it(
-    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "folder_without_code").mkdir()
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(source, "MINILM_PACKAGE", package)
-    with pytest.raises(
-        SwissbertError, match=re.escape("encoder 'minilm' is not installed: pip install 'swissbert[minilm]'")
-    ):
-        encoder_folder("minilm")
 
 
 def test_a_local_folder_takes_precedence_over_a_hub_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,12 +27,16 @@ OTHERS = 0o077
 """Permissions of others than the owner."""
 
 
-def cache_folder() -> Path | None:
-    """Return the folder of entries: ``SWISSBERT_CACHE``, else in the user's cache folder; None without a home folder."""
+def cache_folder(beside: str = "") -> Path | None:
+    """Return the folder of entries: ``SWISSBERT_CACHE``, else in the user's cache folder; None without a home folder.
+
+    Args:
+        beside: Name of another folder, in ``SWISSBERT_CACHE`` or beside that of entries, which is returned instead.
+    """
     if chosen := os.environ.get("SWISSBERT_CACHE"):
-        return Path(chosen)
+        return Path(chosen) / beside
     try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "swissbert" / "tokens"
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "swissbert" / (beside or "tokens")
     except RuntimeError:  # there is no home folder
         return None
 

