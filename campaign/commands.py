@@ -172,7 +172,7 @@ def kill_at(number: int, counter: Path | None = None) -> Callable[[], None]:
             nonlocal left
             if event == "open":
                 is_change = isinstance(args[2], int) and bool(args[2] & (os.O_WRONLY | os.O_RDWR))
-                is_change = is_change and "output-" not in str(args[0]) and "/dev/" not in str(args[0])
+                is_change = is_change and "output-" not in str(args[0]) and not _is_device(str(args[0]))
             else:
                 is_change = event in CHANGES
             if not is_change:
@@ -186,6 +186,11 @@ def kill_at(number: int, counter: Path | None = None) -> Callable[[], None]:
         sys.addaudithook(audit)
 
     return install
+
+
+def _is_device(path: str) -> bool:
+    """Whether a path is a device; ``/dev/shm`` is a file system in memory."""
+    return path.startswith("/dev/") and not path.startswith("/dev/shm/")
 
 
 def count_changes(folder: Path, arguments: Sequence[object]) -> int:

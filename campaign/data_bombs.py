@@ -14,7 +14,7 @@ import struct
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ from swissbert.tasks import make_task
 
 SECONDS, MEGABYTES = 2.0, 200
 """Bounds: processor time, and memory beyond what the process began with."""
+TIMES = 3
+"""How much longer than a file of as many good rows one of bad rows may take, where that is more than the bound."""
 SHORT = 8
 """Of so many attempts one is made in the short form."""
 HANG = 60
@@ -79,7 +81,20 @@ class _Bombs:
         if self._number % self._every == 0:
             self._measure(name, work)
 
-    def _measure(self, name: str, work: Callable[[], object]) -> None:
+    def compare(self, name: str, bad: bytes, good: bytes, use: Callable[[Path], object], what: str) -> None:
+        """Measure what uses a file of bad rows, which may take `TIMES` as long as a file of as many good rows."""
+        self._number += 1
+        if self._number % self._every:
+            return
+        path = self.folder / name
+        path.write_bytes(good)
+        seconds = self._measure(f"{name} of good rows, {what}", functools.partial(use, path), HANG)
+        path.write_bytes(bad)
+        self._measure(f"{name}, {what}", functools.partial(use, path), max(SECONDS, TIMES * seconds))
+        path.unlink()
+
+    def _measure(self, name: str, work: Callable[[], object], bound: float = SECONDS) -> float:
+        """Try something in a process of its own; return the seconds that it took, 0 where it did not end."""
         result = self.folder / f"result-{time.time_ns()}"
 
         def measure() -> None:
@@ -99,17 +114,18 @@ class _Bombs:
         code = command.wait(HANG)
         if not result.exists():
             self.outcome.count(f"{name}: {f'no end after {HANG} s' if code == 'hang' else f'ended with {code}'}")
-            return
+            return 0.0
         fault, seconds, grown = json.loads(result.read_text(encoding="utf-8"))
         self._slowest, self._largest = max(self._slowest, seconds), max(self._largest, grown)
-        if not fault and (seconds > SECONDS or grown > MEGABYTES):
+        if not fault and (seconds > bound or grown > MEGABYTES):
             fault = f"{seconds:.1f} s and {grown:,} MB"
         self.outcome.count(f"{name}: {fault}" if fault else None)
+        return float(seconds)
 
 
-def _task(name: str) -> Any:
+def _task(name: str, more_labels: Sequence[str] = ()) -> Any:
     columns = {"text": "text", "label": "label"}
-    labels = ["low", "high"]
+    labels = ["low", "high", *more_labels]
     return make_task(
         {
             "name": "t",
@@ -122,8 +138,9 @@ def _task(name: str) -> Any:
     )
 
 
-def _train(path: Path) -> None:
-    for _ in chunks(Reading(_task(path.name), "train", path.parent, max_bad=0.1), CHUNK, text_size):
+def _train(path: Path, max_bad: float | None = 0.1, more_labels: Sequence[str] = ()) -> None:
+    task = _task(path.name, more_labels)
+    for _ in chunks(Reading(task, "train", path.parent, max_bad=max_bad), CHUNK, text_size):
         pass
 
 
@@ -388,22 +405,42 @@ def bad_rows(setting: Setting) -> Outcome:
     """Try files of bad rows only, of labels that are all different, and of long and odd labels."""
     bombs = _Bombs(setting, "bad rows and labels")
     number = setting.number(300_000, 50_000)
-    bombs.read("no label of the task.csv", _bytes(HEAD, b"fine,other\n" * number))
-    bombs.read("cells.csv", _bytes(HEAD, b"a,b,c,d\n" * number))
+    good = HEAD + b"fine,high\n" * number
+    others = b"".join(b"fine,hi%d\n" % row for row in range(number - 1))
+    words = [f"label {chr(97 + first)}{chr(97 + second)}" for first in range(22) for second in range(22)]
+    near = b"".join(
+        b"fine,label %c%c%c\n" % (97 + n % 26, 97 + n // 26 % 26, 97 + n // 676 % 26) for n in range(number)
+    )
+    for name, bad, labels in (
+        ("no label of the task.csv", HEAD + b"fine,other\n" * number, ()),
+        ("different labels.csv", HEAD + others, ()),
+        ("labels that are nearly known.csv", HEAD + near, words),
+        ("cells.csv", HEAD + b"a,b,c,d\n" * number, ()),
+        ("stray quotes.csv", HEAD + b'"a,high\n' * number, ()),
+        ("no texts.csv", HEAD + b",high\n" * number, ()),
+    ):
+        bombs.compare(name, bad, good, functools.partial(_train, more_labels=labels), "to train on")
+        everything = functools.partial(_train, max_bad=None, more_labels=labels)
+        bombs.compare(name, bad + ROW, good, everything, "to train on what is good")
+        bombs.compare(name, bad, good, _predict, "to predict")
+    texts = b"a sentence\n" * number
+    bombs.compare("blank lines after a text.txt", b"a\n" + b"\n" * (number - 1), texts, _predict, "to predict")
+    bombs.compare("lists.jsonl", b"[1]\n" * number, b'{"text": "fine"}\n' * number, _predict, "to predict")
     bombs.read("long labels.csv", _bytes(HEAD, (b"fine," + b"x" * MB + b"\n") * 100))
     bombs.read("odd labels.csv", _bytes(HEAD, (b"fine,\x1b]0;x\x07" + b"\xc2\x9b" * 999 + b"\n") * 1000))
 
     def check(name: str, text: bytes, **options: Any) -> None:
-        path = setting.folder / name
-        path.write_bytes(text)
-        bombs.call(f"labels of {name}", lambda: declare(path, "text", ["label"], options=options))
+        bombs.compare(
+            name, HEAD + text, good, lambda path: declare(path, "text", ["label"], options=options), "its labels"
+        )
 
-    different = b"".join(b"fine,label %d\n" % row for row in range(setting.number(200_000, 50_000)))
-    check("different.csv", HEAD + different)
-    check("different.csv", HEAD + different, kind="classification")
-    check("numbers.csv", HEAD + different.replace(b"label ", b""))
-    check("long.csv", HEAD + (b"fine," + b"x" * MB + b"\n") * 50)
-    check("digits.csv", HEAD + (b"fine," + b"9" * MB + b"\n") * 9)
+    different = b"".join(b"fine,label %d\n" % row for row in range(number))
+    good = HEAD + b"fine,high\nfine,low\n" * (number // 2)
+    check("different.csv", different)
+    check("different.csv", different, kind="classification")
+    check("numbers.csv", different.replace(b"label ", b""))
+    check("long.csv", (b"fine," + b"x" * MB + b"\n") * 50)
+    check("digits.csv", (b"fine," + b"9" * MB + b"\n") * 9)
     return bombs.end()
 
 

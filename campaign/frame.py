@@ -23,7 +23,9 @@ PARTS = (
     "server_load",
     "supply",
 )
-"""Modules of this package, each with a table ``TRIALS`` of name and function, in the order in which they run."""
+"""Modules of this package, each with a table ``TRIALS`` of name and function, in the order in which they begin."""
+ALONE = frozenset({"mutated_data", "mutated_models", "data_bombs", "model_bombs", "server", "server_load"})
+"""Parts that measure time, or use two cores themselves."""
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ def _readme(trials: Sequence[dict[str, Any]]) -> str:
         "# The fault campaign",
         "",
         f"`make campaign`, seed {', '.join(sorted({str(trial['seed']) for trial in trials}))}, {machines}; "
-        f"{minutes:.0f} minutes. `campaign/README.md` says what each part does.",
+        f"{minutes:.0f} minutes of trials. `campaign/README.md` says what each part does.",
         "",
         "| part | what was tried | tried | ended as it should | faults | figures | commit, date |",
         "|---|---|--:|--:|--:|---|---|",

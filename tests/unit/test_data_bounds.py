@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from swissbert.data import bad_rows, row_checks
 from swissbert.data import rows as rows_module
 from swissbert.data.check import Report, SplitReport
 from swissbert.data.declare import declare
@@ -34,6 +35,7 @@ from swissbert.data.rows import BadRow, BadRows, LabelNotes, Row
 from swissbert.data.splits import Reading
 from swissbert.errors import LONGEST_LINE, SwissbertError
 from swissbert.inference.inputs import read_inputs
+from swissbert.kinds import class_names
 from swissbert.kinds.label_names import names_in
 from swissbert.tasks import HubData, Task, make_task
 
@@ -114,14 +116,74 @@ def test_a_line_without_end_is_refused(tmp_path: Path, name: str) -> None:
         predict(path)
 
 
-@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.txt"])
 @pytest.mark.parametrize("line", ["\n", "   \n"])
-def test_very_many_blank_lines_at_the_start_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, line: str
-) -> None:
-    (tmp_path / name).write_text(line * 200_000)
+def test_very_many_blank_lines_at_the_start_are_refused(tmp_path: Path, name: str, line: str) -> None:
+    (tmp_path / name).write_text(line * 100_001)
     with pytest.raises(SwissbertError, match="the first 100,000 lines are blank"):
-        train(tmp_path / name)
+        predict(tmp_path / name)
+
+
+def test_blank_lines_of_a_text_keep_their_places_up_to_the_bound(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("\n" * limits.BLANK_LINES + "fine\n\n" * 2 + "\n")
+    rows = predict(tmp_path / "a.txt")
+    assert [row.number for row in rows] == list(range(1, limits.BLANK_LINES + 6))
+    assert [row.number for row in rows if isinstance(row, Row)] == [limits.BLANK_LINES + 1, limits.BLANK_LINES + 3]
+
+
+@pytest.fixture
+def searches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The unknown labels for which a similar one is searched for, with hints for three bad rows."""
+    monkeypatch.setattr(row_checks, "HINTED", 3)
+    searched: list[str] = []
+
+    def search(word: str, *args: Any, **options: Any) -> list[str]:
+        searched.append(word)
+        return original(word, *args, **options)
+
+    original = class_names.difflib.get_close_matches
+    monkeypatch.setattr(class_names.difflib, "get_close_matches", search)
+    return searched
+
+
+@pytest.mark.parametrize("kind", ["classification", "multilabel"])
+def test_what_may_be_meant_is_searched_for_a_few_bad_rows_only(tmp_path: Path, searches: list[str], kind: str) -> None:
+    wrong = [f"unknow{letter}" for letter in "abcdefghijk"]
+    (tmp_path / "a.csv").write_text(HEAD + "".join(f"fine,{label}\n" for label in wrong) + "fine,low\n")
+    task = task_of("a.csv", kind=kind, labels=["low", "unknown"])
+    reading = Reading(task, "train", tmp_path)
+    assert [row.text for row in reading] == ["fine"]
+    assert searches == wrong[:3]
+    hint = "; did you mean 'unknown'?"
+    assert [row.reason for row in reading.bad] == [
+        f"label {label!r} is not one of low, unknown or 0 to 1{hint if n < 3 else ''}" for n, label in enumerate(wrong)
+    ]
+
+
+def test_bad_rows_with_and_without_a_hint_are_counted_together(tmp_path: Path, searches: list[str]) -> None:
+    (tmp_path / "a.csv").write_text(HEAD + "fine,highh\n" * 5 + ",low\n" * 4)
+    with pytest.raises(SwissbertError, match=r"5 of them like row 2: label 'highh' .*; did you mean 'high'\?"):
+        train(tmp_path / "a.csv")
+
+
+def test_labels_counted_from_one_are_noticed_after_many_other_bad_rows(tmp_path: Path, searches: list[str]) -> None:
+    (tmp_path / "a.csv").write_text(HEAD + "fine,none of them\n" * 5 + "fine,1\nfine,2\n" * 9)
+    with pytest.raises(SwissbertError, match="seem to count from 1 to 2"):
+        list(Reading(task_of("a.csv"), "train", tmp_path, max_bad=0.9))
+
+
+def test_the_reason_of_many_rows_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    patterns: list[str] = []
+
+    def pattern(reason: str) -> str:
+        patterns.append(reason)
+        return "a reason"
+
+    monkeypatch.setattr(bad_rows, "_pattern", pattern)
+    bad = [BadRow("f", number, f"reason {number % 2}") for number in range(1000)]
+    with pytest.raises(SwissbertError, match="all like row 0: reason 0"):
+        bad_rows.refuse_many_bad(bad, 0, 0.1, "t")
+    assert patterns == ["reason 0", "reason 1"]
 
 
 def test_very_many_columns_are_refused(tmp_path: Path) -> None:

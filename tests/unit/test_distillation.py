@@ -27,7 +27,7 @@ from swissbert.errors import SwissbertError
 from swissbert.evaluation import evaluate, table_answers
 from swissbert.evaluation.predictions import untuned_answers
 from swissbert.inference import load
-from swissbert.kinds.base import softened
+from swissbert.kinds.soft_answers import softened
 from swissbert.tasks import Task, find_task, make_task
 from swissbert.training import distillation, teachers
 from swissbert.training.distillation import Ensemble, Teaching

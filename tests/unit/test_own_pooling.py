@@ -28,8 +28,8 @@ from swissbert.older_settings import with_pooler
 from swissbert.reading import read_object
 from swissbert.settings import read_toml
 from swissbert.training.automatic import adopt_choices
+from swissbert.training.building import build
 from swissbert.training.loop import train
-from swissbert.training.preparation import build
 from swissbert.training.record import write_record
 from swissbert.training.resume import resumable_config, stored_config
 

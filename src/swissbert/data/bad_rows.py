@@ -45,10 +45,10 @@ def refuse_many_bad(bad: Sequence["BadRow"], usable: int, largest: float | None,
     total = len(bad) + usable
     if largest is None or len(bad) <= max(TOLERATED if largest else 0, largest * total):
         return
-    _, rows = most_frequent(bad)
+    reason, rows = most_frequent(bad)
     many = f"{len(bad):,} of {total:,} rows read for task '{task}' cannot be used"
     raise SwissbertError(
-        f"{rows[0].file}: {many}, {most_frequent_in_words(bad)}; if the rest is enough, a data.max_bad above "
+        f"{rows[0].file}: {many}, {_in_words(reason, rows, bad)}; if the rest is enough, a data.max_bad above "
         f"{len(bad) / total:.2g} leaves them out (it is {largest:g}, the largest share of bad rows)",
         argument="max_bad",
     )
@@ -91,23 +91,33 @@ def _others(rows: Sequence["BadRow"]) -> str:
 
 
 def most_frequent(bad: Sequence["BadRow"]) -> tuple[str, list["BadRow"]]:
-    """Return the most frequent reason, in the words of its first row, and all rows with it; values may differ."""
+    """Return the most frequent reason, in the words of its first row, and all rows with it; values and hints may differ."""
     groups: dict[str, list[BadRow]] = {}
+    patterns: dict[str, str] = {}
     for row in bad:
-        groups.setdefault(_pattern(row.reason), []).append(row)
+        if row.reason not in patterns:
+            patterns[row.reason] = _pattern(row.reason)
+        groups.setdefault(patterns[row.reason], []).append(row)
     rows = max(groups.values(), key=len)
     return rows[0].reason, rows
 
 
 def most_frequent_in_words(bad: Sequence["BadRow"]) -> str:
     """Word the most frequent reason as a clause: how many rows have it, and the first of them."""
-    reason, rows = most_frequent(bad)
+    return _in_words(*most_frequent(bad), bad)
+
+
+def _in_words(reason: str, rows: Sequence["BadRow"], bad: Sequence["BadRow"]) -> str:
+    """Word the result of `most_frequent`."""
     same = "all" if len(rows) == len(bad) else f"{len(rows):,} of them"
     return f"{same} like row {rows[0].number}: {reason}"
 
 
 def _pattern(reason: str) -> str:
-    """Return a reason without the values that differ from row to row: cells and numbers; names of columns stay."""
+    """Return a reason without the values that differ from row to row, cells and numbers, and without the hint after it.
+
+    Names of columns stay.
+    """
     reason = re.sub(r"^(column '[^']*' is ).*(, (?:but a|not text))", r"\1\2", reason)
     reason = QUOTED.sub(lambda match: match[0] if match[0].startswith("column") else "", reason)
-    return re.sub(r"[\d.,-]+", "", reason)
+    return re.sub(r"[\d.,-]+", "", reason.partition("; ")[0])

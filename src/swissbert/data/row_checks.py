@@ -10,6 +10,7 @@ from swissbert.data.rows import BadRow, Row, bad_row
 from swissbert.errors import SwissbertError, clipped, nearest
 from swissbert.kinds import Label, is_missing
 from swissbert.kinds.cells import MISSING_WORDS, cell_text, is_no_label, number_of
+from swissbert.kinds.class_names import UnknownLabelError
 from swissbert.kinds.label_lists import is_list
 from swissbert.kinds.label_names import is_none
 from swissbert.tasks import Task
@@ -23,6 +24,8 @@ NAME_SHOWN = 60
 """Characters of a column's name that a message shows."""
 COLUMNS_SHOWN = 30
 """Columns of a file that a message lists."""
+HINTED = 1000
+"""Bad rows of a source whose reasons may end with a hint that is searched for among all labels."""
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = SHOWN
 AHEAD = 1000
@@ -49,12 +52,13 @@ def check_rows(
         read_labels: Whether label cells are read. Without it the label of every row is None, whatever its cell holds.
 
     Yields:
-        A `Row` for every row that can be used and a `BadRow` for every other one, in order.
+        A `Row` for every row that can be used and a `BadRow` for every other one, in order. Of unknown labels only the
+        first `HINTED` get a hint at what may be meant, so that a bad row costs little more than a good one.
 
     Raises:
         SwissbertError: If a column is missing; names it and those that are there.
     """
-    columns, columns_checked = task.columns, False
+    columns, columns_checked, unknown = task.columns, False, 0
     roles = [columns.text, columns.text_pair, columns.label if labelled else None, columns.id]
     needed = [name for name in (*roles, columns.weight if weighted else None) if name]
     for number, cells in with_late_columns(raw, needed):
@@ -68,6 +72,9 @@ def check_rows(
             row = _row(number, cells, task, read_labels)
             if weighted and task.columns.weight and row.label is not None:
                 row = row._replace(weight=_weight(cells.get(task.columns.weight), task.columns.weight))
+        except UnknownLabelError as error:
+            unknown += 1
+            yield bad_row(source, number, str(error) if unknown <= HINTED else error.brief())
         except ValueError as error:
             yield bad_row(source, number, str(error))
         except RecursionError:

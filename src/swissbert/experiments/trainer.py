@@ -11,9 +11,10 @@ from swissbert.display import Display
 from swissbert.model_folder.layout import CHECKPOINTS
 from swissbert.training.loop import train
 from swissbert.training.plan import plan_steps
-from swissbert.training.preparation import fingerprints, load_splits, prepare
+from swissbert.training.preparation import fingerprints, prepare
 from swissbert.training.record import recorded_rows
 from swissbert.training.resume import check_settings
+from swissbert.training.run_rows import load_splits
 from swissbert.training.state import checkpoints
 
 TIMED_STEPS = 2

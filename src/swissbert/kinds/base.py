@@ -7,14 +7,14 @@ Code outside `swissbert.kinds` does not ask which kind a task is of; only the co
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from swissbert.kinds.answer import Answer
-from swissbert.kinds.ordinal_targets import LARGEST, SMALLEST
+from swissbert.kinds.hf_head import HFHead
+from swissbert.kinds.weighting_checks import check_weighting
 from swissbert.metrics import metrics_of
 from swissbert.wording import shortened
 
@@ -30,26 +30,6 @@ Label = float | tuple[float, ...]
 
 DECLARED_SHOWN = 8
 """Labels that a line about a declaration names."""
-
-
-@dataclass(frozen=True)
-class HFHead:
-    """A head as ``transformers.AutoModelForSequenceClassification`` has it.
-
-    Attributes:
-        weight: Weight of the linear layer, ``[outputs, H]``.
-        bias: Bias of the linear layer, ``[outputs]``.
-        labels: Name of each output.
-        problem_type: The ``problem_type`` of the transformers configuration. The pipeline of transformers puts a
-            softmax on ``single_label_classification`` and a sigmoid on ``multi_label_classification``.
-        note: A sentence on how the pipeline's scores relate to swissBERT's answers, where they differ.
-    """
-
-    weight: "Tensor"
-    bias: "Tensor"
-    labels: list[str]
-    problem_type: str
-    note: str = ""
 
 
 class Kind(ABC):
@@ -352,98 +332,3 @@ def overrides_together(owner: type, first: str, second: str) -> bool:
     """Return whether a class has the method `second` from the same class as `first`, or from a subclass of it."""
     depth = {name: next(i for i, base in enumerate(owner.__mro__) if name in vars(base)) for name in (first, second)}
     return depth[second] <= depth[first]
-
-
-def bernoulli_divergence(logits: "Tensor", others: "Tensor") -> "Tensor":
-    """Return the symmetric Kullback-Leibler divergence of Bernoulli distributions, given by logits of any one shape.
-
-    With p = sigmoid(z) and q = sigmoid(w), KL(p, q) + KL(q, p) is (p - q) (z - w), which is finite for all finite logits.
-    """
-    return (logits.sigmoid() - others.sigmoid()) * (logits - others)
-
-
-def check_weighting(kind: Kind, task: "Task") -> None:
-    """Check ``class_weights``, ``label_smoothing``, ``ordinal_smoothing``, ``stratify`` and ``columns.weight`` of a declaration.
-
-    Raises:
-        ValueError: Names the key, the value and what is allowed.
-    """
-    given, column = task.class_weights, task.columns.weight
-    if given is not None and not kind.takes_class_weights:
-        raise ValueError(f"class_weights is given, but a {kind.name} task has no classes to weight")
-    if task.label_smoothing and not (kind.takes_smoothing and kind.has_row_losses):
-        raise ValueError(f"label_smoothing is {task.label_smoothing:g}, but a {kind.name} task takes none")
-    if task.ordinal_smoothing:
-        _check_ordinal(kind, task)
-    if task.stratify and not kind.can_stratify(task):
-        raise ValueError(f"stratify is true, but rows of a {kind.name} task do not have one label each")
-    if (given is not None or column is not None) and not kind.has_row_losses:
-        key = "class_weights" if given is not None else "columns.weight"
-        raise ValueError(f"{key} is given, but the kind '{kind.name}' has no row_losses, which weights need")
-    if not task.labels:
-        return  # checked once they are taken from the train rows
-    if isinstance(given, dict):
-        labels = set(task.labels)
-        for name in given:
-            if name not in labels:
-                raise ValueError(f"class_weights names '{name}', but the labels are {', '.join(task.labels)}")
-    if isinstance(given, list) and len(given) != len(task.labels):
-        raise ValueError(
-            f"class_weights has {len(given)} numbers, but the task has {len(task.labels)} labels; "
-            "a table { name = 2.0 } names those that differ from 1"
-        )
-    if (
-        isinstance(given, list | dict)
-        and (len(given) == len(task.labels))
-        and not any(given.values() if isinstance(given, dict) else given)
-    ):
-        raise ValueError("class_weights are all 0, but at least one must be greater")
-
-
-def _check_ordinal(kind: Kind, task: "Task") -> None:
-    """Check ``ordinal_smoothing`` of a declaration that has it; raise ValueError as `check_weighting`."""
-    value = f"ordinal_smoothing is {task.ordinal_smoothing:g}"
-    if not (kind.takes_ordinal_smoothing and kind.has_row_losses):
-        raise ValueError(
-            f"{value}, but a task of kind {kind.name} takes none; it is for more than two classes that are ordered"
-        )
-    if not SMALLEST <= task.ordinal_smoothing <= LARGEST:
-        raise ValueError(f"{value}, but it is 0 (off) or from {SMALLEST:g} to {LARGEST:g}")
-    if task.label_smoothing:
-        raise ValueError(
-            f"{value} and label_smoothing is {task.label_smoothing:g}, which exclude each other: both spread the targets, "
-            "the one by the order of the labels and the other evenly"
-        )
-    if not task.labels:
-        raise ValueError(f"{value}, which needs labels, given in their order")
-
-
-def softened(probabilities: Array, temperature: float) -> Array:
-    """Return probabilities ``[..., C]`` as they would be with logits divided by a temperature; their sum stays 1."""
-    if temperature == 1:
-        return probabilities
-    powers = probabilities.astype(np.float64) ** (1 / temperature)
-    shares: Array = powers / powers.sum(-1, keepdims=True)
-    return shares
-
-
-def count_classes(labels: Array, decisions: Array, classes: int) -> list[list[int]]:
-    """Count rows by ``[true class][predicted class]``; both arguments are class numbers ``[N]``."""
-    cells = labels.astype(int) * classes + decisions.astype(int)
-    table: list[list[int]] = np.bincount(cells, minlength=classes**2).reshape(classes, classes).tolist()
-    return table
-
-
-def logistic_answers(features: Any, labels: Array, others: Any, classes: int) -> Array | None:
-    """Fit a logistic regression and return probabilities of other rows, ``[M, classes]``.
-
-    Returns None if only one class occurs in `labels` ``[N]``, class numbers.
-    """
-    from sklearn.linear_model import LogisticRegression
-
-    if len(np.unique(labels)) < 2:
-        return None
-    model = LogisticRegression(C=10.0, max_iter=1000).fit(features, labels.astype(int))
-    answers = np.zeros((others.shape[0], classes))
-    answers[:, model.classes_] = model.predict_proba(others)
-    return answers

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swissbert.kinds.answer import Answer
-from swissbert.kinds.base import Array, HFHead, bernoulli_divergence, softened
+from swissbert.kinds.base import Array
 from swissbert.kinds.class_names import ALLOWED_SHOWN
 from swissbert.kinds.classification import Classification
+from swissbert.kinds.hf_head import HFHead
 from swissbert.kinds.label_names import names_in, negative_first, sorted_names
+from swissbert.kinds.soft_answers import bernoulli_divergence, softened
 from swissbert.wording import shortened
 
 if TYPE_CHECKING:

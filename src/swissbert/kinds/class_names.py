@@ -38,6 +38,8 @@ class ClassNames:
         values: Class number by the value of the name, for names that are different numbers.
         has_numbers: Whether a name is a number, so that numbers are names and not positions.
         truth: Class numbers of no and yes, if exactly one name stands for either; else empty.
+        keys: `alike` of each name.
+        allowed: The names and numbers that stand for a class, for messages.
     """
 
     labels: tuple[str, ...]
@@ -46,6 +48,8 @@ class ClassNames:
     values: dict[float, int]
     has_numbers: bool
     truth: dict[bool, int]
+    keys: tuple[str, ...]
+    allowed: str
 
     def match(self, cell: object) -> tuple[int, bool] | None:
         """Find the class of a cell.
@@ -81,18 +85,47 @@ class ClassNames:
 def _class_names(labels: tuple[str, ...]) -> ClassNames:
     numbers = [number_of(name) for name in labels]
     values = {float(value): i for value, i in _unique(labels, number_of).items() if value is not None}
+    has_numbers = any(number is not None for number in numbers)
     truths = [truth_of(name) for name in labels]
     is_pair = truths.count(True) == truths.count(False) == 1
-    if any(number is not None for number in numbers) and len(labels) > 2:  # 0, 1, 2 are classes, not no and yes
+    if has_numbers and len(labels) > 2:  # 0, 1, 2 are classes, not no and yes
         is_pair = False
+    allowed = shortened(labels, ALLOWED_SHOWN)
+    if not has_numbers:
+        allowed += f"{',' if len(labels) > ALLOWED_SHOWN else ''} or 0 to {len(labels) - 1}"
     return ClassNames(
         labels,
         {name: i for i, name in enumerate(labels)},
         _unique(labels, alike),
         values,
-        any(number is not None for number in numbers),
+        has_numbers,
         {bool(truth): i for i, truth in enumerate(truths) if truth is not None} if is_pair else {},
+        tuple(map(alike, labels)),
+        allowed,
     )
+
+
+class UnknownLabelError(ValueError):
+    """A text that is no label of a task.
+
+    The message ends with a hint at what may be meant, which is searched for when the message is read: with many labels
+    the search takes a thousand times as long as reading a row. `brief` is the message without it.
+    """
+
+    def __init__(self, names: ClassNames, text: str) -> None:
+        super().__init__(names, text)
+        self._names, self._text = names, text
+
+    def brief(self) -> str:
+        """Word why the text is no class, and what is allowed."""
+        names, text = self._names, self._text
+        from_zero = f"; {FROM_ZERO}" if not names.has_numbers and number_of(text) == len(names.labels) else ""
+        return f"label {text[:40]!r} is not one of {names.allowed}{from_zero}"
+
+    def __str__(self) -> str:
+        """Word why the text is no class, what is allowed, and what to do."""
+        brief = self.brief()
+        return brief if brief.endswith(FROM_ZERO) else brief + _hint(self._names, self._text)
 
 
 def class_number(labels: Sequence[str], cell: object, *, is_item: bool = False) -> int:
@@ -103,16 +136,17 @@ def class_number(labels: Sequence[str], cell: object, *, is_item: bool = False) 
     for either.
 
     Raises:
-        ValueError: If it is none of these; names the value and what is allowed.
+        UnknownLabelError: If it is none of these; names the value and what is allowed.
+        ValueError: If it is several labels, or may mean two.
     """
     names = _class_names(tuple(labels))
     match = names.match(cell)
     if match is not None:
         return match[0]
     text = cell_text(cell)
-    if not is_item and (words := several(labels, text)):
+    if not is_item and (words := several(names.exact, text)):
         raise ValueError(f"label {text[:40]!r} is several labels, but the task takes one; {words}")
-    raise ValueError(_explained(names, text))
+    raise UnknownLabelError(names, text)
 
 
 def other_spelling(labels: Sequence[str], cell: object) -> tuple[str, str] | None:
@@ -125,7 +159,8 @@ def other_spelling(labels: Sequence[str], cell: object) -> tuple[str, str] | Non
 
 def alike(text: str) -> str:
     """Return a text that is equal for names that differ in case, space, ``_``, invisible characters or the composition of letters alone."""
-    return " ".join(visible(text).casefold().replace("_", " ").split())
+    shown = text if text.isascii() else visible(text)
+    return " ".join(shown.casefold().replace("_", " ").split())
 
 
 def _unique(labels: Sequence[str], key: Callable[[str], K]) -> dict[K, int]:
@@ -142,25 +177,16 @@ def truth_of(text: str) -> bool | None:
     return True if word in TRUE else False if word in FALSE else None
 
 
-def _explained(names: ClassNames, text: str) -> str:
-    """Word why a text is no class, what is allowed, and what to do."""
-    labels = names.labels
-    allowed = shortened(labels, ALLOWED_SHOWN) + ("," if len(labels) > ALLOWED_SHOWN and not names.has_numbers else "")
-    number = "" if names.has_numbers else f" or 0 to {len(labels) - 1}"
-    return f"label {text[:40]!r} is not one of {allowed}{number}{_hint(names, text)}"
-
-
 def _hint(names: ClassNames, text: str) -> str:
-    key, labels = alike(text), names.labels
-    if same := [name for name in labels if alike(name) == key]:
+    """Word what to do about a text that is no class, as the end of a sentence; empty for nothing."""
+    key = alike(text)
+    if same := [name for name, other in zip(names.labels, names.keys, strict=True) if other == key]:
         return f"; {' and '.join(same)} differ in case or space alone, so one of them has to be written exactly"
-    if not names.has_numbers and number_of(text) == len(labels):
-        return f"; {FROM_ZERO}"
     if len(text) > 2 and text[0] == text[-1] and text[0] in "\"'" and names.match(text[1:-1].strip()):
         return "; quotes = true in the task reads quotes as syntax"
     if text.isprintable() and not re.search(r"\w", text):
         return f"; if it stands for no label, missing = {json.dumps([text[:40]])} in the task leaves such rows out"
-    near = difflib.get_close_matches(key, {alike(name): name for name in labels}, n=1, cutoff=NEAR)
-    if near and len(key) > 3 and not re.search(r"\d", key):
-        return f"; did you mean '{next(name for name in labels if alike(name) == near[0])}'?"
-    return ""
+    if len(key) <= 3 or re.search(r"\d", key):
+        return ""
+    near = difflib.get_close_matches(key, dict.fromkeys(names.keys), n=1, cutoff=NEAR)
+    return f"; did you mean '{names.labels[names.keys.index(near[0])]}'?" if near else ""

@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swissbert.kinds.answer import Answer
-from swissbert.kinds.base import Array, HFHead, Kind, Label, count_classes, logistic_answers, softened
+from swissbert.kinds.base import Array, Kind, Label
 from swissbert.kinds.class_names import class_number, other_spelling
+from swissbert.kinds.hf_head import HFHead
 from swissbert.kinds.label_names import names_in, sorted_names
+from swissbert.kinds.logistic import logistic_answers
 from swissbert.kinds.ordinal_targets import ordinal_targets
+from swissbert.kinds.soft_answers import softened
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -141,3 +144,10 @@ def _targets(task: "Task", labels: "Tensor") -> "Tensor":
     if task.ordinal_smoothing:
         return ordinal_targets(labels, len(task.labels), task.ordinal_smoothing)
     return labels if labels.dim() == 2 else labels.long()
+
+
+def count_classes(labels: Array, decisions: Array, classes: int) -> list[list[int]]:
+    """Count rows by ``[true class][predicted class]``; both arguments are class numbers ``[N]``."""
+    cells = labels.astype(int) * classes + decisions.astype(int)
+    table: list[list[int]] = np.bincount(cells, minlength=classes**2).reshape(classes, classes).tolist()
+    return table

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TypeGuard
 
 import numpy as np
@@ -62,19 +62,19 @@ def written_list(text: str) -> list[object] | None:
     return [re.sub(r"\\(.)", r"\1", item[1:-1]) if item[0] in "'\"" else item for item in re.findall(ITEM, body)]
 
 
-def several(labels: Sequence[str], text: str) -> str | None:
+def several(labels: Collection[str], text: str) -> str | None:
     """Return how to declare the labels of a cell that are several known ones, or None if they are not."""
     items = written_list(text)
-    if items and all(item in labels for item in items):
+    if items and all(isinstance(item, str) and item in labels for item in items):
         return 'kind = "multilabel" takes lists of labels'
     mark = separator_of(labels, text)
     return f'kind = "multilabel" with separator = {json.dumps(mark)} takes several of them' if mark else None
 
 
-def separator_of(labels: Sequence[str], text: str) -> str | None:
+def separator_of(labels: Collection[str], text: str) -> str | None:
     """Return what separates known labels in a text, or None if it is not known labels with a separator between."""
     for mark in (*SEPARATORS, *OTHER_SEPARATORS):
-        parts = _parts(text, mark)
+        parts = _parts(text, mark) if mark in text else []
         if len(parts) > 1 and all(part in labels for part in parts):
             return mark
     return None

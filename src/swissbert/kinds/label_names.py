@@ -88,7 +88,7 @@ def sorted_names(counts: Counter[str]) -> list[str]:
         )
     for name in counts:
         for mark in SEPARATORS:
-            parts = [part.strip() for part in name.split(mark)]
+            parts = [part.strip() for part in name.split(mark)] if mark in name else []
             if len(parts) > 1 and all(part in counts for part in parts):
                 raise ValueError(
                     f'label {name[:40]!r} is several labels; kind = "multilabel" with separator = "{mark}" takes '

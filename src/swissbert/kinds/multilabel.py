@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swissbert.kinds.answer import Answer
-from swissbert.kinds.base import Array, HFHead, Kind, Label, bernoulli_divergence, logistic_answers, softened
+from swissbert.kinds.base import Array, Kind, Label
 from swissbert.kinds.cells import cell_text, number_of
 from swissbert.kinds.class_names import ALLOWED_SHOWN, class_number, other_spelling
+from swissbert.kinds.hf_head import HFHead
 from swissbert.kinds.label_lists import label_items, separator_of
 from swissbert.kinds.label_names import names_in, sorted_names
+from swissbert.kinds.logistic import logistic_answers
+from swissbert.kinds.soft_answers import bernoulli_divergence, softened
 from swissbert.wording import shortened
 
 if TYPE_CHECKING:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swissbert.kinds.answer import Answer
-from swissbert.kinds.base import Array, HFHead, Kind, Label
+from swissbert.kinds.base import Array, Kind, Label
 from swissbert.kinds.cells import cell_text, number_of
+from swissbert.kinds.hf_head import HFHead
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from swissbert.training.building import build as build
     from swissbert.training.callbacks import Callback as Callback
     from swissbert.training.loop import Result as Result
     from swissbert.training.loop import Run as Run
@@ -11,9 +12,8 @@ if TYPE_CHECKING:
     from swissbert.training.loop import train as train
     from swissbert.training.plan import plan_steps as plan_steps
     from swissbert.training.preparation import Prepared as Prepared
-    from swissbert.training.preparation import build as build
-    from swissbert.training.preparation import load_splits as load_splits
     from swissbert.training.preparation import prepare as prepare
+    from swissbert.training.run_rows import load_splits as load_splits
     from swissbert.training.step import StepRecord as StepRecord
     from swissbert.training.step import TrainingStep as TrainingStep
 
@@ -25,8 +25,8 @@ _MODULES = {
     "StepRecord": "step",
     "Stopped": "loop",
     "TrainingStep": "step",
-    "build": "preparation",
-    "load_splits": "preparation",
+    "build": "building",
+    "load_splits": "run_rows",
     "plan_steps": "plan",
     "prepare": "preparation",
     "train": "loop",

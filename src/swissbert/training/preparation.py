@@ -4,60 +4,34 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import NamedTuple
 
 import torch
 
 from swissbert.config import RunConfig
-from swissbert.data.bad_rows import bad_lines
 from swissbert.data.completion import complete_tasks
-from swissbert.data.dataset import TaskData, TokenOptions
-from swissbert.data.memory import MemoryRows
+from swissbert.data.dataset import TaskData
 from swissbert.data.passes import Passes
 from swissbert.data.splits import Source
 from swissbert.data.tokens import Tokenizer
 from swissbert.device import Hardware, resolve_hardware
 from swissbert.display import Display
-from swissbert.encoder.bert import Bert
-from swissbert.encoder.checkpoint import read_pretrained
 from swissbert.environment import environment
-from swissbert.errors import SwissbertError, nearest
 from swissbert.model.heads.base import Head
 from swissbert.model.multitask import MultitaskModel
-from swissbert.model_folder.encoders import left_behind, read_encoder_folder
-from swissbert.model_folder.network import build_network
-from swissbert.model_folder.pooling import own_pooling
 from swissbert.mtl.balancing import Balancer, make_balancers
 from swissbert.mtl.sampling import Plan
 from swissbert.tasks import Split, Task
-from swissbert.training.automatic import choose_pooling, choose_settings, fit_length, unused_epochs
+from swissbert.training.automatic import choose_settings, fit_length, unused_epochs
+from swissbert.training.building import build
 from swissbert.training.distillation import Ensemble, Teaching
 from swissbert.training.labels import annotated, weighted
 from swissbert.training.loader import BatchLoader
 from swissbert.training.plan import plan_steps
-from swissbert.training.split_rows import SplitRows
+from swissbert.training.run_rows import Data as Data
+from swissbert.training.run_rows import in_memory as in_memory
+from swissbert.training.run_rows import load_rows, memory_rows, row_source
 from swissbert.training.step import TrainingStep
-from swissbert.training.train_rows import named_extra, swap_line, with_extra
-
-Data = Mapping[str, object]
-"""Rows in memory by task: train rows, or a tuple of train rows and dev rows; `MemoryRows` lists the accepted forms."""
-
-
-class Built(NamedTuple):
-    """A new network; result of `build`.
-
-    Attributes:
-        network: The network.
-        tokenizer: The encoder's tokenizer.
-        notes: Lines about what was decided about the encoder.
-        config: The settings, with the encoder's own ``model.pooling`` where they name none.
-    """
-
-    network: MultitaskModel
-    tokenizer: Tokenizer
-    notes: list[str]
-    config: RunConfig
+from swissbert.training.train_rows import named_extra, swap_line
 
 
 @dataclass(frozen=True)
@@ -214,7 +188,7 @@ def prepare(
     ensemble = None  # made before rows are read, so that a teacher that does not exist is reported at once
     if config.distillation.teachers:
         ensemble = Ensemble(config, network, hardware, display, source, recorded)
-    train, dev = _load(config, tokenizer, display, source)
+    train, dev = load_rows(config, tokenizer, display, source)
     train = {name: weighted(rows, network.head(name), display) for name, rows in train.items()}
     dev = [annotated(rows, train[rows.task.name]) for rows in dev]
     for rows in dev:
@@ -233,144 +207,6 @@ def prepare(
             display.say(ensemble.dev_line(dev))
         teaching = ensemble.teaching(train, len(plan.steps)) if answers else None
     return Prepared(config, tokenizer, network, train, dev, hardware, plan, teaching)
-
-
-def build(
-    config: RunConfig, device: torch.device | None = None, heads: Mapping[str, type[Head]] | None = None
-) -> Built:
-    """Read the encoder and put new heads on it; ``seed`` determines their parameters.
-
-    Args:
-        config: Encoder, tasks and heads.
-        device: Where the network is put; the CPU if left out.
-        heads: Head classes from outside the package, by task name.
-
-    Raises:
-        SwissbertError: If there is no such encoder, it does not fit the settings, or a name in `heads` is not a task.
-    """
-    _refuse_unknown("heads", heads or {}, config)
-
-    def read(folder: Path) -> tuple[Bert, Tokenizer, list[str], RunConfig]:
-        encoder, notes, has_new_pooler = read_pretrained(folder, config.encoder.dropout, seed=config.seed)
-        tokenizer = Tokenizer(folder, encoder.config.vocab_size)
-        own = None if config.model.pooling else own_pooling(folder, encoder, has_new_pooler)
-        resolved, pooling = choose_pooling(config, own)
-        notes += filter(None, [left_behind(folder), *tokenizer.notes, pooling])
-        return encoder, tokenizer, notes, resolved
-
-    encoder, tokenizer, notes, config = read_encoder_folder(config.encoder.name, config.encoder.revision, read)
-    limit = encoder.config.max_positions
-    if fit_length(config, limit)[0].encoder.max_length > limit:
-        raise SwissbertError(
-            f"encoder.max_length is {config.encoder.max_length}, but this encoder takes at most {limit} tokens"
-        )
-    pairs = [task.name for task in config.tasks if task.is_pair]
-    if config.model.pair_encoding and pairs and encoder.config.token_types < 2:
-        raise SwissbertError(
-            f"task '{pairs[0]}' has sentence pairs, but this encoder has one token type only; "
-            "model.pair_encoding = false encodes the two sentences separately"
-        )
-    if tokenizer.longest is not None and tokenizer.longest < config.encoder.max_length:
-        notes.append(
-            f"{tokenizer.folder}: made for texts of {tokenizer.longest} tokens (model_max_length); encoder.max_length = "
-            f"{config.encoder.max_length} is used"
-        )
-    torch.manual_seed(config.seed)  # for the parameters of heads
-    network = build_network(encoder, config.tasks, config.model, freeze=config.encoder.freeze, heads=heads)
-    return Built(network.to(device or torch.device("cpu")), tokenizer, notes, config)
-
-
-def load_splits(
-    config: RunConfig, tokenizer: Tokenizer, display: Display, data: Data | None = None
-) -> tuple[dict[str, TaskData], list[TaskData]]:
-    """Load and tokenize the train and dev rows of every task.
-
-    Args:
-        config: Tasks, data folder and truncation.
-        tokenizer: The encoder's tokenizer.
-        display: Receives a line per split, and the first bad rows.
-        data: Rows in memory by task; other tasks are read from ``data.dir``.
-
-    Returns:
-        Train rows by task, and the dev rows of every task.
-
-    Raises:
-        SwissbertError: If rows are missing or unusable, or a name in `data` is not a task.
-    """
-    return _load(config, tokenizer, display, row_source(config, display, data))
-
-
-def row_source(config: RunConfig, display: Display, data: Data | None) -> SplitRows:
-    """Return what reads the rows of a run; arguments and errors as for `load_splits`."""
-    _refuse_unknown("data", data or {}, config)
-    return SplitRows(config, in_memory(data), display)
-
-
-def _load(
-    config: RunConfig, tokenizer: Tokenizer, display: Display, source: SplitRows
-) -> tuple[dict[str, TaskData], list[TaskData]]:
-    """Load the rows of `load_splits` from what reads them."""
-    train: dict[str, TaskData] = {}
-    dev: list[TaskData] = []
-    notes: dict[str, None] = {}  # those of held-out rows are those of train rows again
-
-    def report(rows: TaskData, what: str) -> None:
-        for note in rows.source_notes:
-            if note not in notes:
-                display.say(f"  {note}")
-        notes.update(dict.fromkeys(rows.source_notes))
-        _report(rows, what, config.encoder.max_length, display)
-
-    for task in config.tasks:
-        options: TokenOptions = {
-            "separate": task.is_pair and not config.model.pair_encoding,
-            "max_length": config.encoder.max_length,
-        }
-        splits: tuple[Split, ...] = ("train", "dev")
-        for split in splits:
-            rows = source.load(task, split, tokenizer, **options)
-            report(rows, split)
-            if split == "train":
-                train[task.name] = rows
-            else:
-                dev.append(rows)
-        extra = [source.load_extra(task, number, tokenizer, **options) for number in range(len(task.extra))]
-        for rows in extra:
-            report(rows, "extra")
-        train[task.name] = with_extra(train[task.name], extra)
-    return train, dev
-
-
-def in_memory(data: Data | None) -> dict[str, MemoryRows]:
-    """Return rows in memory in their common form, so that they can be read more than once."""
-    return {name: memory_rows(rows) for name, rows in (data or {}).items()}
-
-
-def memory_rows(rows: object) -> MemoryRows:
-    """Return the rows of one task in `Data` in their common form."""
-    if isinstance(rows, MemoryRows):
-        return rows
-    return MemoryRows(*rows) if isinstance(rows, tuple) and len(rows) == 2 else MemoryRows(rows)
-
-
-def _refuse_unknown(argument: str, table: Mapping[str, object], config: RunConfig) -> None:
-    """Raise SwissbertError for a key that is not the name of a task."""
-    names = [task.name for task in config.tasks]
-    for name in table:
-        if name not in names:
-            raise SwissbertError(
-                f"{argument} has an entry for '{name}', but the tasks are {', '.join(names)}{nearest(name, names)}"
-            )
-
-
-def _report(data: TaskData, split: str, max_length: int, display: Display) -> None:
-    cut = int((data.table.lengths >= max_length * data.table.per_row).sum())
-    note = f", {cut} cut at {max_length} tokens" if cut else ""
-    unlabelled = f"{data.label_notes.without_label()}, " if data.label_notes.unlabelled else ""
-    rows = f"{len(data):,} rows from {data.source}"
-    display.say(f"{data.task.name} {split}: {rows}, {unlabelled}{len(data.bad)} bad{note}")
-    for line in [*bad_lines(data.bad, 5), *filter(None, [data.label_notes.other_spellings()])]:
-        display.say(f"  {line}")
 
 
 def provenance(prepared: Prepared) -> dict[str, object]:

@@ -43,7 +43,7 @@ def long_line(where: str, number: int) -> SwissbertError:
 
 def blank_start(where: str) -> SwissbertError:
     """Word the error for a file that begins with more than `BLANK_LINES` blank lines."""
-    return SwissbertError(f"{where}: the first {BLANK_LINES:,} lines are blank, so it is not read")
+    return SwissbertError(f"{where}: the first {BLANK_LINES:,} lines are blank, so it is not read; remove them")
 
 
 def many_columns(where: str, count: int) -> SwissbertError:

@@ -5,7 +5,7 @@ from typing import TextIO
 
 from swissbert.data.formats.base import NumberedCells, ReadOptions, TextFormat
 from swissbert.data.formats.encoding import unreadable
-from swissbert.data.formats.limits import LINE, lines_of, long_line
+from swissbert.data.formats.limits import BLANK_LINES, LINE, blank_start, lines_of, long_line
 
 
 class PlainText(TextFormat):
@@ -16,12 +16,20 @@ class PlainText(TextFormat):
     has_columns = False
 
     def parse(self, file: TextIO, where: str, options: ReadOptions) -> Iterator[NumberedCells]:
-        """Yield the text or the two texts of each line under the names in `options`."""
+        """Yield the text or the two texts of each line under the names in `options`.
+
+        Raises:
+            SwissbertError: If very many lines are blank before the first one that is not.
+        """
         pair = options.text_pair
         names = [options.text] if pair is None else [options.text, pair]
+        blank = True  # so far
         for number, line in enumerate(lines_of(file), 1):
             if len(line) > LINE:
                 raise long_line(where, number)
+            blank = blank and not line.strip()
+            if blank and number > BLANK_LINES:
+                raise blank_start(where)
             texts = [line.strip()] if pair is None else [part.strip() for part in line.rstrip("\r\n").split("\t")]
             if len(texts) != len(names):
                 yield number, f"{len(texts)} texts where a pair with a tab between is expected"
