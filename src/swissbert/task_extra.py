@@ -60,6 +60,7 @@ class ExtraFile(Settings):
             (``distillation.teachers``), the answers alone are their targets, whatever the share of the teachers.
         guard: ``sentences`` leaves out every row with a text that occurs in a dev or test row of any task of the run,
             alone or in a pair; ``rows`` leaves out rows whose whole text or pair is a dev or test row.
+        optional: Whether a run does without the file, and says so, if it does not exist.
     """
 
     file: FileName
@@ -77,6 +78,7 @@ class ExtraFile(Settings):
     header: bool = Field(default=True, strict=True)
     unlabelled: bool = Field(default=False, strict=True)
     guard: Guard = "sentences"
+    optional: bool = Field(default=False, strict=True)
 
     @field_validator("format")
     @classmethod

@@ -289,6 +289,22 @@ def test_extra_files_are_no_other_files_of_a_folder_and_a_missing_one_is_a_probl
     assert "did you mean 'phrases.tsv'" in problem.sentence
 
 
+def test_an_optional_file_may_be_missing_which_is_shown(
+    tiny: Path, folder: Path, ready: Callable[..., Prepared]
+) -> None:
+    absent = {**PHRASES, "file": "more/absent.tsv", "share": 0.5, "optional": True}
+    display = Lines()
+    prepared = ready(absent, {**PHRASES, "rows": 5, "optional": True}, display=display)
+    (line,) = display.about("optional")
+    assert "mood: the optional extra file more/absent.tsv does not exist" in line
+    assert [extra.file for extra in prepared.config.tasks[0].extra] == ["phrases.tsv"]
+    with pytest.raises(SwissbertError, match=r"more/absent\.tsv is not in"):
+        ready({**absent, "optional": False})
+    report = check_directory(folder, [make_task(mood(extra=[absent]), "here")], Tokenizer(tiny))
+    assert not report.problems
+    assert "more/absent.tsv does not exist" in check_text(report)
+
+
 def test_a_description_has_no_extra_files() -> None:
     task = make_task(mood(extra=[{**PHRASES, "file": "/home/me/phrases.tsv", "rows": 5}]), "here")
     clean = without_paths({"tasks": [task.model_dump(mode="json")]})

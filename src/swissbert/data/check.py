@@ -9,7 +9,7 @@ import numpy as np
 
 from swissbert.data.completion import complete_task
 from swissbert.data.dataset import tokenize
-from swissbert.data.extra_files import check_read_once, naming_labels
+from swissbert.data.extra_files import check_read_once, naming_labels, without_absent
 from swissbert.data.formats import ENDINGS, ReadOptions, column_names, ending_of, head
 from swissbert.data.guard import HeldTexts, held_texts
 from swissbert.data.holdout import text_key
@@ -127,8 +127,9 @@ def check_directory(directory: Path, tasks: list[Task], tokenizer: Tokenizer) ->
     used: set[Path] = set()
     completed: list[Task] = []
     for declared in tasks:
+        present, absent = without_absent(declared, directory)
         try:
-            task = _completed(declared, directory)
+            task = _completed(present, directory)
         except SwissbertError as error:
             report.problems.append(Problem(declared.name, "train", str(error)))
             continue
@@ -147,6 +148,7 @@ def check_directory(directory: Path, tasks: list[Task], tokenizer: Tokenizer) ->
             keys = [text_key(row) for row in rows]
             report.splits.append(_split_report(task, split, result, keys, tokenizer))
             if split == "train":
+                report.splits[-1].source_notes.extend(absent)
                 train = {key: row.label for key, row in zip(keys, rows, strict=True)}
             else:
                 report.shared.extend(_shared(task, split, rows, keys, train))

@@ -1,11 +1,11 @@
-"""Extra train files of a task: none is read twice, and what to do about labels that their declaration does not name."""
+"""Extra train files of a task: optional ones may be absent, none is read twice, and what to do about other labels."""
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from swissbert.data.source_files import file_name, split_files
+from swissbert.data.source_files import file_name, has_split_files, split_files
 from swissbert.errors import SwissbertError
 from swissbert.task_extra import ExtraFile
 from swissbert.tasks import Task
@@ -36,6 +36,28 @@ def check_read_once(task: Task, directory: Path | None, *, in_memory: bool = Fal
                     "each file is read once"
                 )
             known[path.resolve()] = f"those of extra file '{extra.file}'"
+
+
+def without_absent(task: Task, directory: Path | None) -> tuple[Task, list[str]]:
+    """Leave out the optional extra files of a task that do not exist.
+
+    Args:
+        task: The task.
+        directory: Its data directory; None for the current one.
+
+    Returns:
+        The task, the same object if nothing is left out, and a sentence about each file that is.
+    """
+    kept = [
+        extra
+        for number, extra in enumerate(task.extra)
+        if not extra.optional or has_split_files(task.of_extra(number), "train", directory)
+    ]
+    if len(kept) == len(task.extra):
+        return task, []
+    absent = [extra.file for extra in task.extra if extra not in kept]
+    notes = [f"{task.name}: the optional extra file {file} does not exist, so it is left out" for file in absent]
+    return task.model_copy(update={"extra": kept}), notes
 
 
 @contextmanager

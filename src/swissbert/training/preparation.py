@@ -10,6 +10,7 @@ import torch
 from swissbert.config import RunConfig
 from swissbert.data.completion import complete_tasks
 from swissbert.data.dataset import TaskData
+from swissbert.data.extra_files import without_absent
 from swissbert.data.passes import Passes
 from swissbert.data.splits import Source
 from swissbert.data.tokens import Tokenizer
@@ -128,23 +129,28 @@ def fingerprints(train: dict[str, TaskData], dev: list[TaskData]) -> dict[str, s
 
 
 def complete(config: RunConfig, display: Display, data: Data | None = None) -> RunConfig:
-    """Add the labels and ranges that declarations leave out, taken from the train rows.
+    """Complete the declarations of tasks from what is in the data directory.
+
+    Labels and ranges that a declaration leaves out are taken from the train rows, and optional extra files that do not
+    exist are left out.
 
     Args:
         config: The settings of a run.
-        display: Receives a line per task that is completed.
+        display: Receives a line about what is taken or left out.
         data: Rows in memory by task; iterators must have become `MemoryRows`, since rows are read again.
 
     Raises:
         SwissbertError: If rows are missing, or do not determine labels or range.
     """
-    if all(task.is_complete for task in config.tasks):
-        return config
+    present = [without_absent(task, config.data.path) for task in config.tasks]
+    for note in (note for _, notes in present for note in notes):
+        display.say(note)
+    tasks = [task for task, _ in present]
 
     def source(task: Task) -> Source:
         return memory_rows(data[task.name]) if data and task.name in data else config.data.path
 
-    return config.model_copy(update={"tasks": complete_tasks(config.tasks, source, display.say)})
+    return config.model_copy(update={"tasks": complete_tasks(tasks, source, display.say)})
 
 
 def prepare(
