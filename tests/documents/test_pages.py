@@ -4,13 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
-
 import reference_api
 import site_pages
-import swissbert
-from conftest import ROOT
 from pages import NOTEBOOKS, PAGES
 from reference_commands import commands
+
+import swissbert
+from conftest import ROOT
 from swissbert.config import RunConfig
 from swissbert.tasks import Task
 

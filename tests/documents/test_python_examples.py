@@ -4,12 +4,12 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from example_files import prepare
+from pages import PAGES, blocks, name_of
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
 from conftest import ROOT
-from example_files import prepare
-from pages import PAGES, blocks, name_of
 from swissbert.config import make_config
 
 EXAMPLES = Sybil(parsers=[PythonCodeBlockParser()], path=str(ROOT / "docs"), patterns=["**/*.md"])

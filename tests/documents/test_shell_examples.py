@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from example_files import prepare
+from pages import PAGES, commands, name_of
 
 from campaign.served import Server
-from example_files import prepare
 from forked import swissbert
-from pages import PAGES, commands, name_of
 
 SHORT = ["train.max_steps=2", "data.limit=48", "train.tensorboard=false", "train.baseline=false"]
 """Settings that are added to commands that train."""
