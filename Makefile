@@ -6,7 +6,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # Three processes on two cores: tests often wait for commands and servers.
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: quickstart test test-hardware check campaign bench lock clean
+.PHONY: quickstart test test-hardware check docs campaign bench lock clean
 
 quickstart: $(VENV)/.ready
 	$(BIN)/swissbert quickstart
@@ -25,6 +25,10 @@ check: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The documentation site, in build/docs: a warning or a link that leads nowhere is an error. Nothing is fetched.
+docs: $(VENV)/.ready-dev
+	$(BIN)/python -m sphinx --fail-on-warning --nitpicky --keep-going --quiet -c docs . build/docs
 
 # Kills, damage, hostile files and clients, in under 30 minutes; campaign/README.md says what is tried.
 campaign: $(VENV)/.ready-dev

@@ -5,11 +5,13 @@ The sources are the documents of the repository where they lie, so that their li
 fetched: there are no references to other projects' inventories, and fonts and scripts are those of the theme.
 """
 
+import os
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
+os.environ["PYTHONPATH"] = str(ROOT / "src")  # notebooks run this checkout
 
 import site_pages
 

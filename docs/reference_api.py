@@ -36,6 +36,6 @@ def _entry(module: str, name: str) -> str:
 
     target = getattr(import_module(module), name)
     if not inspect.isclass(target):
-        return f"### {name}\n\n```{{eval-rst}}\n.. autofunction:: {module}.{name}\n```"
+        return f"```{{eval-rst}}\n.. autofunction:: {module}.{name}\n```"
     members = "" if issubclass(target, (Settings, BaseException)) else "\n   :members:"
-    return f"### {name}\n\n```{{eval-rst}}\n.. autoclass:: {module}.{name}{members}\n```"
+    return f"```{{eval-rst}}\n.. autoclass:: {module}.{name}{members}\n```"

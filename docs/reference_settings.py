@@ -73,7 +73,8 @@ def _table(prefix: str, settings: type[Settings], title: str, without: Container
         key = f"{prefix}.{name}" if prefix else name
         default = "chosen when training starts if left out" if name in chosen_names else _default(field)
         facts = " · ".join(filter(None, [_allowed(key, field), default]))
-        entries.append(f"({key})=\n`{name}`\n: {facts}\n\n  {texts[name]}\n")
+        shown = name if prefix in {table for table, *_ in LISTS} else key
+        entries.append(f"({key})=\n`{shown}`\n: {facts}\n\n  {texts[name]}\n")
     intro = re.sub(r"\n{3,}", "\n\n", summary.strip())
     return f"## {title}\n\n{intro}\n\n" + "\n".join(entries)
 

@@ -1,4 +1,4 @@
-"""The commands and examples of README and documentation run as written."""
+"""The commands and examples of the README run as written; tests/documents has those of docs/."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import pytest
 
 from conftest import ROOT, SHARED
 
-DOCUMENTS = ["README.md", "docs/training.md", "docs/own-data.md", "docs/using.md"]
+DOCUMENTS = ["README.md"]
 SHORT = " ".join(
     f"--set {setting}"
     for setting in (
@@ -103,8 +103,6 @@ def test_every_command_runs_in_the_order_of_the_document(place: Path, tiny: Path
         assert run(command, place), f"{command} printed nothing"
     if runnable != lines:
         pytest.skip(f"ran {len(runnable)} of {len(lines)} commands; the others need {' and '.join(missing)}")
-    if document == "docs/training.md":
-        assert (place / "predictions" / "sst-test-output.csv").is_file()
 
 
 @pytest.mark.parametrize(
@@ -121,17 +119,5 @@ def test_the_first_example_of_the_readme_is_answered_right(place: Path) -> None:
     assert lines[-1].startswith("{'para': Answer(")
 
 
-def test_the_readme_is_short_and_every_link_leads_somewhere() -> None:
+def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 120
-    for document in [
-        *DOCUMENTS,
-        "docs/deployment.md",
-        "docs/serving.md",
-        "docs/architecture.md",
-        "CONTRIBUTING.md",
-        "results/README.md",
-        "benchmarks/README.md",
-    ]:
-        text = (ROOT / document).read_text(encoding="utf-8")
-        for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
-            assert link.startswith("http") or ((ROOT / document).parent / link).exists(), f"{document}: {link}"
