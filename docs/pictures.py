@@ -29,7 +29,7 @@ COMMANDS = [
 TERMINAL = """
 <style>
   body { margin: 0; background: #fff; }
-  pre { display: inline-block; margin: 0; padding: 20px; border-radius: 10px; background: #1b1f27; color: #e4e7ec;
+  pre { display: inline-block; width: 100ch; white-space: pre-wrap; margin: 0; padding: 20px; border-radius: 10px; background: #1b1f27; color: #e4e7ec;
         font: 15px/1.4 "DejaVu Sans Mono", monospace; }
   b { color: #7bd88f; }
 </style>
@@ -70,10 +70,11 @@ def save_terminal(rows: Path, browser: str, out: Path) -> None:
             parts.append(f"<b>$ {html.escape(command)}</b>\n{html.escape(done.stdout.decode())}")
     with sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=browser, args=["--no-sandbox"])
-        page = chromium.new_page(viewport={"width": 1000, "height": 900}, device_scale_factor=2)
+        page = chromium.new_page(viewport={"width": 1100, "height": 900}, device_scale_factor=1.5)
         page.set_content(TERMINAL % "\n".join(parts).rstrip())
         page.locator("pre").screenshot(path=out)
         chromium.close()
+    Image.open(out).quantize(32).save(out, optimize=True)
 
 
 def save_figures(report: Path, out: Path) -> None:
