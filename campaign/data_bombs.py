@@ -197,6 +197,7 @@ def lines(setting: Setting) -> Outcome:
         train = not name.endswith(".txt")
         bombs.read(f"words/{name}", _bytes(HEAD, b"word " * (size // 5)), train=train)
         bombs.read(f"zeros/{name}", functools.partial(_zeros, size), train=train)
+        bombs.read(f"no text/{name}", _bytes(HEAD * 99, (b"\xad\xe2\x82" * 999 + b"\n") * (size // 29980)), train=train)
         bombs.read(f"wide letters/{name}", _bytes(HEAD, "\U0001f600".encode() * (size // 4)), train=train)
         bombs.read(f"blank lines/{name}", _bytes(b"\n" * (size // 10)), train=train)
         bombs.read(f"lines of blanks/{name}", _bytes(b"   \n" * (size // 40)), train=train)
@@ -265,6 +266,8 @@ def compressed(setting: Setting) -> Outcome:
                 write = functools.partial(pack, piece, pieces)
                 bombs.read(f"{kind}/b.{ending}.{name}", write, train=kind != "equal rows")
     bombs.read("many files.zip", _many_members)
+    size = setting.number(30, 10) * MB
+    bombs.read("name without end.csv.gz", _bytes(b"\x1f\x8b\x08\x08" + b"\0" * 4 + b"\0\xff", b"a" * size))
     bombs.read("empty members.csv.gz", _bytes(gzip.compress(HEAD + ROW), gzip.compress(b"") * 20_000))
     return bombs.end()
 

@@ -1,12 +1,14 @@
 """Data files of any content cost time in proportion to their size and bounded memory, and end in one short sentence."""
 
 import bz2
+import codecs
 import gzip
 import io
 import itertools
 import json
 import lzma
 import os
+import random
 import signal
 import socket
 import struct
@@ -24,7 +26,7 @@ from swissbert.data import bad_rows, row_checks
 from swissbert.data import rows as rows_module
 from swissbert.data.check import Report, SplitReport
 from swissbert.data.declare import declare
-from swissbert.data.formats import compression, json_values, limits
+from swissbert.data.formats import compression, encoding, json_values, limits
 from swissbert.data.formats.limits import chunks, size_of
 from swissbert.data.formats.parquet_footer import read_chunks
 from swissbert.data.formats.parquet_sizes import batch_rows
@@ -276,6 +278,98 @@ def test_compressed_data_that_need_much_memory_are_refused(tmp_path: Path, monke
     (tmp_path / "a.csv.xz").write_bytes(lzma.compress(HEAD.encode()))
     with pytest.raises(SwissbertError, match="need more than 1 MB of memory"):
         train(tmp_path / "a.csv.xz")
+
+
+def test_a_name_without_end_in_a_gzip_header_is_read_in_large_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[int] = []
+
+    def read(self: Any, size: int | None = -1) -> bytes:
+        data = original(self, size)
+        reads.append(len(data))
+        return data
+
+    original = compression._Source.read
+    monkeypatch.setattr(compression._Source, "read", read)
+    header, name = struct.pack("<2sBBLBB", b"\x1f\x8b", 8, 8, 0, 0, 255), b"a" * 200_000
+    (tmp_path / "a.csv.gz").write_bytes(header + name)
+    with pytest.raises(SwissbertError, match="the gzip data are damaged or cut off"):
+        train(tmp_path / "a.csv.gz")
+    assert sum(reads) > len(name)
+    assert len(reads) < 100
+    whole = gzip.compress(b"text,label\nfine,low\n")
+    assert whole[3] == 0  # no name
+    (tmp_path / "a.csv.gz").write_bytes(header + name + b"\0" + whole[10:])
+    assert [row.text for row in train(tmp_path / "a.csv.gz")] == ["fine"]
+
+
+def test_several_streams_of_gzip_with_padding_are_one_file(tmp_path: Path) -> None:
+    parts = [gzip.compress(text) for text in (b"text,label\n", b"", b"fine,low\n", b"dull,high\n")]
+    (tmp_path / "a.csv.gz").write_bytes((b"\0" * 40_000).join(parts) + b"\0" * 3)
+    assert [row.text for row in train(tmp_path / "a.csv.gz")] == ["fine", "dull"]
+    (tmp_path / "a.csv.gz").write_bytes(parts[0] + parts[2] + b"no gzip")
+    with pytest.raises(SwissbertError, match="the gzip data are damaged or cut off"):
+        train(tmp_path / "a.csv.gz")
+
+
+INVALID = {
+    "utf-8": (
+        b"\xff",
+        b"\xad",
+        b"\xc3",
+        b"\xe2\x82",
+        b"\xed\xa0\x80",
+        b"\xe0\x80\x80",
+        b"\xf0\x9f\x98",
+        b"\xf4\x90\x80\x80",
+    ),
+    "utf-16-le": (b"\0\xd8", b"\0\xdc"),
+    "utf-16-be": (b"\xd8\0", b"\xdc\0"),
+    "utf-32-le": (b"\0\xd8\0\0", b"\0\0\x11\0", b"aaaa"),
+    "utf-32-be": (b"\0\0\xdf\0", b"\0\x11\0\0", b"aaaa"),
+}
+"""Bytes that cannot be decoded, by encoding."""
+
+
+@pytest.fixture
+def replacements() -> Iterator[list[UnicodeDecodeError]]:
+    """The calls that replace bytes that cannot be decoded. Another error handler, ``one``, replaces them one by one."""
+    calls: list[UnicodeDecodeError] = []
+
+    def counted(error: UnicodeError) -> tuple[str, int]:
+        assert isinstance(error, UnicodeDecodeError)
+        calls.append(error)
+        return encoding._undecoded(error)
+
+    def one(error: UnicodeError) -> tuple[str, int]:
+        assert isinstance(error, UnicodeDecodeError)
+        return "\udcff" * (error.end - error.start), error.end
+
+    codecs.register_error(encoding.UNDECODED, counted)
+    codecs.register_error("one", one)
+    yield calls
+    codecs.register_error(encoding.UNDECODED, encoding._undecoded)
+
+
+@pytest.mark.parametrize("name", INVALID)
+def test_bytes_that_cannot_be_decoded_are_replaced_together(name: str, replacements: list[UnicodeDecodeError]) -> None:
+    for unit in INVALID[name]:
+        replacements.clear()
+        assert set((unit * 1000 + "ab".encode(name)).decode(name, encoding.UNDECODED)) == {"\udcff", "a", "b"}
+        assert len(replacements) <= 2
+
+
+@pytest.mark.parametrize("name", INVALID)
+def test_what_can_be_decoded_beside_other_bytes_is_kept(name: str, replacements: list[UnicodeDecodeError]) -> None:
+    numbers = random.Random(1)
+    pieces = [*INVALID[name], *(mark.encode(name) for mark in "a\né中😀")]
+    for _ in range(500):
+        data = b"".join(numbers.choices(pieces, k=numbers.randrange(1, 12))) + bytes(numbers.randrange(4))
+        decoder = codecs.getincrementaldecoder(name)(encoding.UNDECODED)
+        cut = numbers.randrange(len(data) + 1)
+        parts = decoder.decode(data[:cut]) + decoder.decode(data[cut:], final=True)
+        assert parts == data.decode(name, encoding.UNDECODED) == data.decode(name, "one")
 
 
 def test_an_archive_that_lists_very_many_files_is_refused(tmp_path: Path) -> None:

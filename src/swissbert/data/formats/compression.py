@@ -4,15 +4,14 @@ Files that hold no rows at all (spreadsheets, documents, web pages) are recognis
 """
 
 import bz2
-import gzip
 import io
 import lzma
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
-from typing import IO, Any, NoReturn, cast
+from typing import IO, Any, NoReturn, Protocol, cast
 
 from swissbert.data.formats.limits import EXPANDED, EXPANSION
 from swissbert.errors import SwissbertError
@@ -149,13 +148,13 @@ def _decompressor(source: "_Source", name: str, where: str) -> Iterator[IO[bytes
     """Open a stream of decompressed bytes."""
     raw = cast(Any, source)
     if name == "gzip":
-        with gzip.GzipFile(fileobj=raw, mode="rb") as stream:
+        with _Streams(source, _Gzip) as stream:
             yield cast(IO[bytes], stream)
     elif name == "bzip2":
         with bz2.BZ2File(raw) as stream:
             yield cast(IO[bytes], stream)
     elif name == "xz":
-        with _Xz(source) as stream:
+        with _Streams(source, _xz) as stream:
             yield cast(IO[bytes], stream)
     elif name == "zstd":
         import pyarrow as pa
@@ -278,24 +277,68 @@ class _Bounded(io.RawIOBase):
         return len(data)
 
 
-class _Xz(io.RawIOBase):
-    """A decompressed xz file, in bounded memory, which `lzma.LZMAFile` has no argument for."""
+class _Decompressor(Protocol):
+    """A decompressor of one stream, as those of the modules bz2 and lzma."""
 
-    def __init__(self, source: _Source) -> None:
-        self._source, self._rest = source, b""
-        self._decompressor = self._new()
+    @property
+    def eof(self) -> bool:
+        """Whether the end of the stream was reached."""
 
-    @staticmethod
-    def _new() -> lzma.LZMADecompressor:
-        return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY)
+    @property
+    def needs_input(self) -> bool:
+        """Whether more output needs more input."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """What was given after the end of the stream."""
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        """Return what becomes of further bytes; what does not fit into `max_length` is kept."""
+
+
+class _Gzip:
+    """A decompressor of one gzip stream. The module gzip reads the file name in a header byte by byte, however long it is."""
+
+    def __init__(self) -> None:
+        self._stream = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+
+    @property
+    def eof(self) -> bool:
+        return self._stream.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._stream.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._stream.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        return self._stream.decompress(self._stream.unconsumed_tail + data, max(0, max_length))
+
+
+def _xz() -> lzma.LZMADecompressor:
+    """Return a decompressor of one xz stream in bounded memory, which `lzma.LZMAFile` has no argument for."""
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY)
+
+
+class _Streams(io.RawIOBase):
+    """Decompressed streams that follow each other in a file; bytes of zero between them and after them are padding."""
+
+    def __init__(self, source: _Source, new: Callable[[], _Decompressor]) -> None:
+        self._source, self._new, self._rest = source, new, b""
+        self._decompressor = new()
 
     def readable(self) -> bool:
         return True
 
     def read(self, size: int = -1) -> bytes:
         while True:
-            if self._decompressor.eof:  # perhaps another stream follows, after bytes of zero
-                self._rest = self._decompressor.unused_data.lstrip(b"\0") or self._source.read(2**16).lstrip(b"\0")
+            if self._decompressor.eof:
+                self._rest = self._decompressor.unused_data.lstrip(b"\0")
+                while not self._rest and (piece := self._source.read(2**16)):
+                    self._rest = piece.lstrip(b"\0")
                 if not self._rest:
                     return b""
                 self._decompressor = self._new()

@@ -7,6 +7,7 @@ likely name: decoded in the wrong one it would be read without an error, and wro
 
 import codecs
 import io
+import re
 from collections.abc import Callable
 from pathlib import PurePath
 from typing import cast
@@ -26,12 +27,27 @@ MARKS = (
 )
 UNDECODED = "swissbert.undecoded"
 """Error handler of codecs that puts a lone surrogate for bytes that cannot be decoded, so that they cost their rows only."""
+RUNS = {
+    "utf-8": re.compile(
+        rb"(?:[\x80-\xc1\xf5-\xff]"  # continues or begins nothing
+        rb"|[\xc2-\xf4](?=[^\x80-\xbf])|[\xe0-\xf4][\x80-\xbf](?=[^\x80-\xbf])|[\xf0-\xf4][\x80-\xbf]{2}(?=[^\x80-\xbf])"
+        rb"|\xe0[\x80-\x9f]|\xed[\xa0-\xbf]|\xf0[\x80-\x8f]|\xf4[\x90-\xbf])+"  # too short, or beyond the code points
+    ),
+    "utf-16-le": re.compile(rb"(?:.[\xdc-\xdf]|.[\xd8-\xdb](?=.[^\xdc-\xdf]))+", re.DOTALL),
+    "utf-16-be": re.compile(rb"(?:[\xdc-\xdf].|[\xd8-\xdb].(?=[^\xdc-\xdf]))+", re.DOTALL),
+    "utf-32-le": re.compile(rb"(?:...[^\0]|..[\x11-\xff]\0|.[\xd8-\xdf]\0\0)+", re.DOTALL),
+    "utf-32-be": re.compile(rb"(?:[^\0]...|\0[\x11-\xff]..|\0\0[\xd8-\xdf].)+", re.DOTALL),
+}
+"""By encoding: bytes that cannot be decoded, from the first of them on. Together they cost a thousandth of what each costs alone."""
 EXAMPLES = "utf-8, windows-1252, latin-1, utf-16, windows-1251, shift_jis, gb18030"
 
 
 def _undecoded(error: UnicodeError) -> tuple[str, int]:
     if isinstance(error, UnicodeDecodeError):
-        return "\udcff" * max(1, error.end - error.start), error.end
+        runs = RUNS.get(error.encoding)
+        run = runs.match(error.object, error.start) if runs else None
+        end = max(error.end, run.end() if run else 0)
+        return "\udcff" * max(1, end - error.start), end
     raise error
 
 
