@@ -46,6 +46,7 @@ TRAINING_TESTS = (
     "test_layer_decay.py",
     "test_loop.py",
     "test_own_pooling.py",
+    "test_own_table.py",
     "test_reproduce.py",
     "test_resume.py",
     "test_starter.py",

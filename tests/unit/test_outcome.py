@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from swissbert.experiments.declarations import Choices, ResultsTable, SmallBudget, TableRow, find_table
 from swissbert.experiments.outcome import outcome
 from swissbert.experiments.outcome_files import as_html, as_markdown, write_outcome
-from swissbert.experiments.paper import Choices, PaperTable, SmallBudget, TableRow, find_table
 from swissbert.experiments.records import Evaluation, RowRecord, RunRecord, anonymous, write_record
 
 RESULTS = Path(__file__).parents[2] / "results" / "minilm"
 SCORES = {"sst.accuracy": 0.5, "para.accuracy": 0.8, "sts.pearson": -0.1, "overall": 0.4}
 
 
-def finish(out: Path, table: PaperTable, row: TableRow, scores: dict[str, float], seed: int = 0) -> None:
+def finish(out: Path, table: ResultsTable, row: TableRow, scores: dict[str, float], seed: int = 0) -> None:
     runs = [
         RunRecord(
             config=anonymous(config),
@@ -97,7 +97,7 @@ class Text(HTMLParser):
 
 
 def test_html_is_escaped(tmp_path: Path) -> None:
-    table = PaperTable(
+    table = ResultsTable(
         title="<script>alert(1)</script>",
         columns={"sst.accuracy": "a & b"},
         settings={"tasks": ["sst"]},

@@ -10,6 +10,8 @@ from swissbert.files import write_text
 
 RUN_HEADER = ["row", "seed", "tasks", "steps", "best at", "tokens/s", "minutes in steps", "commit", "date", "machine"]
 """Columns of the table of runs."""
+SOUP_HEADER = ["row", "seed", "model", "its score", "mean with it", "kept"]
+"""Columns of the table of soups, whose rows are the models that were tried, in their order."""
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2430; --paper: #fff; --soft: #5b6675; --rule: #d5dbe3; --good: #0b6b3a; --bad: #9a3412; }
@@ -70,31 +72,63 @@ def _run_cells(result: Outcome) -> list[list[str]]:
     ]
 
 
+def _soup_cells(result: Outcome) -> list[list[str]]:
+    """Return the cells of the table of soups, in the order of `SOUP_HEADER`."""
+    return [
+        [
+            record.row,
+            str(record.seed),
+            model.name,
+            *("" if value is None else f"{value:.4f}".replace("-", "−") for value in (model.score, model.mean_score)),
+            "yes" if model.kept else "no",
+        ]
+        for record in result.records
+        if record.soup
+        for model in record.soup.models
+    ]
+
+
 def _short(commit: str) -> str:
     """Shorten a commit to ten digits, and keep the mark of uncommitted changes."""
     digits, plus, changes = commit.partition("+")
     return digits[:10] + plus + changes
 
 
+def own_header(result: Outcome) -> list[str]:
+    """Return the headings of the columns after the scores."""
+    header = ["95 % interval of overall"] if result.has_intervals else []
+    return header if result.has_paper else [*header, "seconds of training"]
+
+
+def own_cells(line: Line, result: Outcome) -> list[str]:
+    """Return the cells of a line below `own_header`."""
+    interval = "" if line.interval is None else f"{line.interval[0]:.3f} to {line.interval[1]:.3f}".replace("-", "−")
+    seconds = f"{statistics.fmean(line.seconds):,.0f}" if line.seconds else ""
+    cells = [interval] if result.has_intervals else []
+    return cells if result.has_paper else [*cells, seconds]
+
+
 def as_markdown(result: Outcome) -> str:
     """Format the outcome in Markdown with aligned columns."""
     best = _best(result)
-    header = ["", *(f"{title}{part}" for title in result.columns.values() for part in (" paper", " ours", " diff."))]
+    parts = (" paper", " ours", " diff.") if result.has_paper else ("",)
+    header = ["", *(f"{title}{part}" for title in result.columns.values() for part in parts), *own_header(result)]
     body = []
     for line in result.lines:
         cells = []
         for column in result.columns:
             paper, ours, difference, top = _cells(line, column, best)
-            cells += [paper, f"**{ours}**" if top else ours, difference]
-        body.append([line.title, *cells])
-    parts = [f"# {result.title}", " ".join(result.caption), _pipes(header, body)]
+            shown = f"**{ours}**" if top else ours
+            cells += [paper, shown, difference] if result.has_paper else [shown]
+        body.append([line.title, *cells, *own_cells(line, result)])
+    text = [f"# {result.title}", " ".join(result.caption), _pipes(header, body)]
     if result.records:
-        parts += [
-            "Bold: our best of a column.",
-            "## Runs",
-            _pipes(RUN_HEADER, _run_cells(result), left=(0, 2, 7, 8, 9)),
-        ]
-    return "\n\n".join(parts) + "\n"
+        text += ["Bold: our best of a column."]
+    if runs := _run_cells(result):
+        text += ["## Runs", _pipes(RUN_HEADER, runs, left=(0, 2, 7, 8, 9))]
+    if soups := _soup_cells(result):
+        text += ["## Soups", _pipes(SOUP_HEADER, soups, left=(0, 2, 5))]
+    return "\n\n".join(text) + "\n"
 
 
 def _pipes(header: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> str:
