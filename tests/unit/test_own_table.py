@@ -124,7 +124,7 @@ def test_the_table_has_intervals_and_time_and_no_paper(finished: Any) -> None:
         assert line.interval[0] <= np.mean(line.ours["overall"]) <= line.interval[1]
     assert cells["a soup"][3] == "0"
     assert "without those of these models" in text
-    assert "encoder.name" in text.partition("Other than declared: ")[2].partition(".")[0]
+    assert "encoder.name" in text.partition("Other than declared: ")[2].partition(". ")[0]
 
 
 def test_finished_rows_are_kept_and_rendered_again(finished: Any, tmp_path: Path) -> None:

@@ -78,7 +78,8 @@ def outcome(table: ResultsTable, out: Path) -> Outcome:
         note = "" if finished else "not run"
         lines.append(Line(row.title, row.paper, ours, note, _interval(finished), _seconds(finished)))
         if row.test:
-            written = any("-test-" in name for record in finished for name in record.predictions)
+            named = any("-test-" in name for record in finished for name in record.predictions)
+            written = named or any(out.glob(f"predictions/{row.name}/*/*-test-*"))  # early records do not name them
             note = "predictions written" if written else "no test rows" if finished else "not run"
             lines.append(Line(f"{row.title}: test rows", row.test, {}, note))
     return Outcome(table.title, table.columns, lines, _caption(table, records, lines), records, table.has_paper)
