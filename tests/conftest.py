@@ -44,6 +44,7 @@ TRAINING_TESTS = (
     "test_hardware.py",
     "test_kinds.py",
     "test_layer_decay.py",
+    "test_learning_curve.py",
     "test_loop.py",
     "test_own_pooling.py",
     "test_own_table.py",

@@ -107,7 +107,7 @@ def scatter_figure(answered: AnsweredSplit) -> Figure:
         figure.colorbar(density, label="rows", shrink=0.8, format="%g")
     else:
         label = f"{len(true):,} {answered.split} rows"
-        axes.scatter(true, predicted, s=14, alpha=0.5, linewidths=0, color=COLOURS[0], label=label)
+        axes.scatter(true, predicted, s=16, alpha=0.65, linewidths=0, color=COLOURS[0], label=label)
     axes.plot([low, high], [low, high], color=SOFT, linestyle="--", linewidth=1, label="predicted = true")
     if np.ptp(true) > 0:
         _regression_line(axes, true, predicted, np.array([low, high]))

@@ -8,7 +8,7 @@ from swissbert.analysis.calibration import calibration_bins, calibration_figure,
 from swissbert.analysis.label_figures import confusion_figure, label_figure, label_scores
 from swissbert.analysis.page import Part, Picture, Section, Table
 from swissbert.analysis.score_figures import MetricScore, scatter_figure, scores_figure
-from swissbert.analysis.threshold_curve import NAMES, has_threshold, threshold_figure, threshold_table
+from swissbert.analysis.thresholds import NAMES, has_threshold, threshold_figure, threshold_table
 from swissbert.evaluation import TaskScores, with_overall
 from swissbert.evaluation.confused import MANY_LABELS, most_confused
 from swissbert.metrics import higher_is_better, shown
@@ -62,7 +62,7 @@ def overall_sentence(splits: Mapping[str, AnsweredSplit], scores: Sequence[Metri
     result = with_overall(tasks, {name: answered.labels_reason for name, answered in splits.items()})
     if math.isnan(result.overall) and not any(higher_is_better(task.metric) for task in tasks.values()):
         return ""
-    value = f"The overall score, the mean of the metrics marked *, is {shown(result.overall)}."
+    value = f"The overall score, the mean of the declared metrics of the tasks, is {shown(result.overall)}."
     return " ".join([value, *(f"{note[0].upper()}{note[1:]}." for note in result.notes)])
 
 

@@ -84,7 +84,7 @@ def threshold_figure(answered: AnsweredSplit) -> Figure:
         )
     best = curve.best("F1")
     axes.axvline(CURRENT, color=INK, linewidth=1, label=f"current threshold, {CURRENT:g}")
-    axes.axvline(best, color=COLOURS[2], linewidth=1, linestyle="--", label=f"best F1, {best:.2f}")
+    axes.axvline(best, color=COLOURS[2], linewidth=1, linestyle="--", label=f"best F1, {best:.2g}")
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.02)
     axes.set_xlabel(f"probability from which a row is '{task.labels[1]}'")
