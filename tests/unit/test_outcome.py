@@ -8,7 +8,8 @@ import pytest
 
 from swissbert.experiments.declarations import Choices, ResultsTable, SmallBudget, TableRow, find_table
 from swissbert.experiments.outcome import outcome
-from swissbert.experiments.outcome_files import as_html, as_markdown, write_outcome
+from swissbert.experiments.outcome_files import as_markdown, write_outcome
+from swissbert.experiments.outcome_page import as_html
 from swissbert.experiments.records import Evaluation, RowRecord, RunRecord, anonymous, write_record
 
 RESULTS = Path(__file__).parents[2] / "results" / "minilm"

@@ -77,10 +77,15 @@ def threshold_figure(answered: AnsweredSplit) -> Figure:
     title = f"{task.name}: scores by threshold of '{task.labels[1]}'"
     figure, (axes,) = axes_row(title, 1, 8.4, 4)
     for i, name in enumerate(NAMES):
-        style = {"linewidth": 2.2} if name == "F1" else {"linewidth": 1.5}
+        width = 2.2 if name == "F1" else 1.5
         at = np.append(0.0, curve.thresholds)  # a step ends at its threshold
         axes.step(
-            at, np.append(curve.scores[0, i], curve.scores[:, i]), where="pre", color=COLOURS[i], label=name, **style
+            at,
+            np.append(curve.scores[0, i], curve.scores[:, i]),
+            where="pre",
+            color=COLOURS[i],
+            label=name,
+            linewidth=width,
         )
     best = curve.best("F1")
     axes.axvline(CURRENT, color=INK, linewidth=1, label=f"current threshold, {CURRENT:g}")
