@@ -1,12 +1,16 @@
-"""The report in a browser: figures, sorting of tables, no requests, escaped texts, light and dark."""
+"""The report in a browser: figures, sorting of tables, no requests, escaped texts, light and dark, accessibility."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
 import swissbert
+from axe import faults
+from conftest import ROOT
+from swissbert.analysis.page import LONG
 from swissbert.analysis.report import analyse
 from swissbert.inference.model import load
 
@@ -81,6 +85,7 @@ def test_tables_sort_by_mouse_and_keyboard(page: "Page") -> None:
         cells = [cell for cell in column.all_inner_texts() if cell != "undefined"]
         return [float(cell.replace("−", "-")) for cell in cells]
 
+    table.evaluate("table => { table.closest('details').open = true; }")  # it is long
     head = table.locator("thead th:nth-child(3)")
     head.locator("button").click()
     assert values() == sorted(values())
@@ -131,6 +136,39 @@ def _contrast(one: str, other: str) -> float:
 
     high, low = sorted((luminance(one), luminance(other)), reverse=True)
     return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_serious_fault_of_accessibility(page: "Page", scheme: Literal["light", "dark"]) -> None:
+    page.emulate_media(color_scheme=scheme)
+    assert faults(page) == []
+
+
+def test_it_opens_with_a_summary_and_long_tables_are_folded(page: "Page") -> None:
+    summary = page.locator("section").first
+    assert summary.locator("h2").inner_text() == "Summary"
+    said = summary.inner_text()
+    assert "words alone" in said
+    assert re.search(r"sst is (overconfident|underconfident|well calibrated): mean confidence \d+%", said)
+    assert re.search(r"onflict", said)
+    for table in page.locator("details").all():
+        is_long = table.locator("tbody tr").count() > LONG
+        assert (table.get_attribute("open") is None) == is_long
+
+
+def test_the_table_of_results_fits_a_wide_screen_and_a_phone(browser: "Browser") -> None:
+    opened = browser.new_page()
+    opened.goto((ROOT / "results" / "minilm" / "table2.html").as_uri())
+    for width in (1280, 390):
+        opened.set_viewport_size({"width": width, "height": 800})
+        assert opened.evaluate("document.documentElement.scrollWidth") <= width
+        overall = opened.locator(".scores").first.locator("td.score:nth-child(5)").first.bounding_box()
+        assert overall is not None
+        assert overall["x"] + overall["width"] <= width
+    for scheme in ("light", "dark"):
+        opened.emulate_media(color_scheme=scheme)
+        assert faults(opened) == []
+    opened.close()
 
 
 def test_narrow_screens_and_print(page: "Page") -> None:

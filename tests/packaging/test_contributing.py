@@ -12,7 +12,7 @@ import pytest
 
 from conftest import ROOT, STARTER
 from swissbert.config import make_config
-from swissbert.experiments.paper import PaperTable
+from swissbert.experiments.declarations import ResultsTable
 from swissbert.settings import validated
 from swissbert.tasks import make_task
 
@@ -47,7 +47,7 @@ def test_every_row_of_the_tables_has_a_section() -> None:
         "file format",
         "task",
         "recipe",
-        "table of the paper",
+        "table of results",
         "bucket of rows",
     }
 
@@ -96,9 +96,9 @@ def test_the_recipe_has_valid_settings() -> None:
     assert [task.name for task in config.tasks] == ["sst", "sts"]
 
 
-def test_the_table_of_the_paper_is_valid() -> None:
-    table = validated(PaperTable, tomllib.loads(block("table of the paper", "toml table")), "here")
-    assert [row.name for row in table.rows] == ["baseline", "pairs"]
+def test_the_table_of_results_is_valid() -> None:
+    table = validated(ResultsTable, tomllib.loads(block("table of results", "toml table")), "here")
+    assert [row.name for row in table.rows] == ["baseline", "pairs", "student", "mean"]
 
 
 def test_paths_that_are_named_exist() -> None:

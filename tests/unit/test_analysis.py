@@ -28,7 +28,9 @@ from swissbert.analysis import (
 )
 from swissbert.analysis.answered import AnsweredSplit, answer_split, in_words, read_rows
 from swissbert.analysis.buckets import SINGLE
+from swissbert.analysis.calibration import tendency
 from swissbert.analysis.style import render
+from swissbert.analysis.thresholds import CURRENT, threshold_curve, threshold_table
 from swissbert.data.dataset import load_split
 from swissbert.data.splits import read_split
 from swissbert.data.tokens import Tokenizer
@@ -100,6 +102,52 @@ def test_worst_and_best_rows_are_the_most_confident() -> None:
     assert in_words(far, 0) == ("0.00", "3.00")
     assert far.errors[0] == 3.0
     assert far.confidence is None
+
+
+def test_mistakes_on_a_scale_count_by_distance_and_others_by_probability() -> None:
+    near = [0.0, 0.9, 0.1, 0.0, 0.0]
+    far = [0.0, 0.0, 0.0, 0.45, 0.55]
+    answered = answers_to("sst", [0, 0], [near, far])
+    assert answered.severity == pytest.approx([0.9 + 0.2, 3 * 0.45 + 4 * 0.55])
+    assert answered.worst(9) == [1, 0], "less sure, but further away"
+    task = answered.task.model_copy(update={"labels": ["sport", "news", "art", "food", "pets"]})
+    assert task.kind.severity(task, answered.labels, answered.answers) == pytest.approx([1, 1])
+    assert "wrong labels" in task.kind.severity_rule(task)
+    grades = answered.task.model_copy(update={"labels": ["1", "2", "3", "4", "5"]})
+    assert grades.kind.severity(grades, answered.labels, answered.answers) == pytest.approx(answered.severity)
+
+
+def test_scores_by_threshold_equal_counting() -> None:
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 2, 40).astype(float)
+    positive = rng.choice([0.1, 0.3, 0.45, 0.55, 0.7, 0.95], 40)
+    answered = answers_to("para", labels.tolist(), np.stack([1 - positive, positive], 1).tolist())
+    curve = threshold_curve(answered)
+    for threshold in (0.05, 0.3, 0.4, 0.5, 0.94, 0.99):
+        decided = positive >= threshold
+        hits = int((decided & (labels == 1)).sum())
+        expected = [
+            hits / max(1, decided.sum()),
+            hits / labels.sum(),
+            2 * hits / (decided.sum() + labels.sum()),
+            float((decided == (labels == 1)).mean()),
+        ]
+        assert curve.at(threshold) == pytest.approx(expected)
+    best = curve.best("F1")
+    assert curve.at(best)[2] == pytest.approx(max(curve.at(value)[2] for value in np.linspace(0, 1, 201)))
+    assert curve.at(CURRENT)[3] == pytest.approx(1 - answered.errors.mean())
+    current, by_f1, _ = threshold_table(answered)
+    assert current[:2] == ["current", CURRENT]
+    assert by_f1[1] == best
+
+
+def test_confidence_above_accuracy_is_overconfident() -> None:
+    over = tendency(answers_to("para", [1, 0, 1, 0], [[0.9, 0.1], [0.1, 0.9], [0.1, 0.9], [0.9, 0.1]]))
+    assert (over.sign, over.accuracy) == ("over", 0.5)
+    assert over.confidence == pytest.approx(0.9)
+    assert over.error == pytest.approx(0.4)
+    assert tendency(answers_to("para", [1, 0], [[0.4, 0.6], [0.6, 0.4]])).sign == "under"
+    assert tendency(answers_to("para", [1, 0], [[0.0, 1.0], [1.0, 0.0]])).sign == ""
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 60))

@@ -6,16 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from swissbert.experiments.declarations import Choices, ResultsTable, SmallBudget, TableRow, find_table
 from swissbert.experiments.outcome import outcome
-from swissbert.experiments.outcome_files import as_html, as_markdown, write_outcome
-from swissbert.experiments.paper import Choices, PaperTable, SmallBudget, TableRow, find_table
+from swissbert.experiments.outcome_files import as_markdown, write_outcome
+from swissbert.experiments.outcome_page import as_html
 from swissbert.experiments.records import Evaluation, RowRecord, RunRecord, anonymous, write_record
 
 RESULTS = Path(__file__).parents[2] / "results" / "minilm"
 SCORES = {"sst.accuracy": 0.5, "para.accuracy": 0.8, "sts.pearson": -0.1, "overall": 0.4}
 
 
-def finish(out: Path, table: PaperTable, row: TableRow, scores: dict[str, float], seed: int = 0) -> None:
+def finish(out: Path, table: ResultsTable, row: TableRow, scores: dict[str, float], seed: int = 0) -> None:
     runs = [
         RunRecord(
             config=anonymous(config),
@@ -97,7 +98,7 @@ class Text(HTMLParser):
 
 
 def test_html_is_escaped(tmp_path: Path) -> None:
-    table = PaperTable(
+    table = ResultsTable(
         title="<script>alert(1)</script>",
         columns={"sst.accuracy": "a & b"},
         settings={"tasks": ["sst"]},
@@ -121,16 +122,28 @@ def test_a_table_without_records_has_the_papers_scores(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["table1", "table2", "table3", "table4"])
 def test_every_table_has_a_page(name: str, tmp_path: Path) -> None:
+    text = as_html(outcome(find_table(name), tmp_path))
     page = Text()
-    page.feed(as_html(outcome(find_table(name), tmp_path)))
-    assert page.tags.count("tr") == 2 + len(find_table(name).rows) + sum(
+    page.feed(text)
+    assert page.tags.count("tr") == 1 + len(find_table(name).rows) + sum(
         bool(row.test) for row in find_table(name).rows
     )
+    assert "<details open>" in text, "rows that are not run are not folded where there are no others"
 
 
-@pytest.mark.parametrize("name", ["table1", "table2", "table3"])
+def test_rows_that_are_not_run_are_folded(tmp_path: Path) -> None:
+    table = find_table("table2")
+    finish(tmp_path, table, table.pick(["pair"])[0], SCORES)
+    shown, _, folded = as_html(outcome(table, tmp_path)).partition("<details>")
+    assert folded.startswith(f"<summary>{len(table.rows) - 1} rows are not run</summary>")
+    assert '<th role="rowheader" scope="row">pair encoding</th>' in shown
+    assert '<th role="rowheader" scope="row">no extension</th>' in folded
+
+
+@pytest.mark.parametrize("name", ["table1", "table2", "table3", "table4"])
 def test_committed_records_give_the_committed_tables(name: str, tmp_path: Path) -> None:
     """Records that earlier versions wrote are still read, and their tables are the same to the byte."""
-    shutil.copytree(RESULTS / "rows", tmp_path / "rows")
+    for part in ("rows", "predictions"):
+        shutil.copytree(RESULTS / part, tmp_path / part)
     for path in write_outcome(name, outcome(find_table(name), tmp_path), tmp_path):
         assert path.read_bytes() == (RESULTS / path.name).read_bytes(), path.name

@@ -17,7 +17,7 @@ from swissbert.config import load_config, make_config
 from swissbert.display import Display
 from swissbert.encoder.checkpoint import read_pretrained, write_encoder
 from swissbert.errors import SwissbertError
-from swissbert.experiments.paper import find_table, paper_tables
+from swissbert.experiments.declarations import find_table, table_names
 from swissbert.experiments.records import read_record
 from swissbert.inference import load
 from swissbert.model_folder import layout
@@ -175,11 +175,13 @@ def test_minilm_is_pooled_by_the_mean_as_its_makers_did(minilm: Path) -> None:
 def test_recipes_of_the_paper_read_the_pooler_and_others_leave_it_to_the_encoder() -> None:
     poolings = {name: load_config(name).model.pooling for name in ("paper", "sentiment", "minilm", "quickstart")}
     assert poolings == {"paper": "pooler", "sentiment": "pooler", "minilm": None, "quickstart": None}
-    for name in paper_tables():
+    for name in table_names():
         table = find_table(name)
+        if not table.has_paper:
+            continue
         for row in table.rows:
             expected = "mean" if row.name.endswith("-mean") else "pooler"
-            assert table.paper_config(row).model.pooling == expected, row.name
+            assert table.declared_config(row).model.pooling == expected, row.name
 
 
 def test_a_pooling_that_is_named_is_taken_without_a_line(minilm: Path) -> None:

@@ -4,19 +4,20 @@ import pytest
 
 from swissbert.config import differences
 from swissbert.errors import SwissbertError
-from swissbert.experiments.paper import Choices, PaperTable, TableRow, find_table, paper_tables
+from swissbert.experiments.declarations import Choices, ResultsTable, TableRow, find_table, table_names
 
-ROWS = [(name, row.name) for name in paper_tables() for row in find_table(name).rows]
+TABLES = [name for name in table_names() if find_table(name).has_paper]
+ROWS = [(name, row.name) for name in TABLES for row in find_table(name).rows]
 
 
-def picked(table: str, row: str) -> tuple[PaperTable, TableRow]:
+def picked(table: str, row: str) -> tuple[ResultsTable, TableRow]:
     paper_table = find_table(table)
     return paper_table, paper_table.pick([row])[0]
 
 
 def test_the_tables_have_the_papers_rows() -> None:
-    assert paper_tables() == ["table1", "table2", "table3", "table4"]
-    counts = {name: sum(bool(row.paper) for row in find_table(name).rows) for name in paper_tables()}
+    assert TABLES == ["table1", "table2", "table3", "table4"]
+    counts = {name: sum(bool(row.paper) for row in find_table(name).rows) for name in TABLES}
     assert counts == {"table1": 2, "table2": 12, "table3": 7, "table4": 1}
     assert [row.name for row in find_table("table2").rows if not row.paper] == [
         "single-task",
@@ -44,8 +45,9 @@ def test_scores_have_a_column_and_overall_is_their_mean(table: str, row: str) ->
 def test_settings_of_every_row(table: str, row: str, small: bool) -> None:
     paper_table, one = picked(table, row)
     configs = paper_table.configs(one, 3, Choices(small=small))
-    paper = paper_table.paper_config(one)
+    paper = paper_table.declared_config(one)
     assert len(configs) == (len(paper.tasks) if one.apart else 1)
+    assert paper_table.small is not None
     for config in configs:
         assert config.seed == 3
         assert config.encoder.name == ("minilm" if small else "google-bert/bert-base-uncased")
@@ -55,10 +57,10 @@ def test_settings_of_every_row(table: str, row: str, small: bool) -> None:
 
 def test_the_settings_are_those_of_the_paper() -> None:
     table, frozen = picked("table1", "sentiment-frozen")
-    config = table.paper_config(frozen)
+    config = table.declared_config(frozen)
     assert (config.train.lr, config.train.epochs, config.train.batch_size, config.model.dropout) == (1e-3, 10, 64, 0.3)
     table, row = picked("table2", "pair-sampling-automatic")
-    config = table.paper_config(row)
+    config = table.declared_config(row)
     assert (config.train.lr, config.train.epochs, config.train.batch_size, config.train.weight_decay) == (
         1e-5,
         20,
@@ -66,11 +68,11 @@ def test_the_settings_are_those_of_the_paper() -> None:
         0,
     )
     assert config.sampling.weights == {"sst": 1.0, "para": 1.7, "sts": 1.0}
-    rates = [(r.name, table.paper_config(r).loss.lr) for r in table.rows if r.name.endswith("automatic")]
+    rates = [(r.name, table.declared_config(r).loss.lr) for r in table.rows if r.name.endswith("automatic")]
     assert [rate for _, rate in rates[:3]] == [1e-5, 1e-4, 1e-4]
     tuned = [
         (c.train.lr, c.model.dropout, c.train.weight_decay, c.loss.lr)
-        for c in map(find_table("table3").paper_config, find_table("table3").rows)
+        for c in map(find_table("table3").declared_config, find_table("table3").rows)
     ]
     assert tuned == [
         (1e-5, 0.3, 0, 1e-5),
@@ -91,7 +93,7 @@ def test_a_row_of_two_tables_is_one_run() -> None:
 
 
 def test_no_two_rows_of_a_table_are_the_same_run() -> None:
-    for name in paper_tables():
+    for name in table_names():
         table = find_table(name)
         dumps = [[c.model_copy(update={"name": "x"}) for c in table.configs(row, 0, Choices())] for row in table.rows]
         assert all(a != b for i, a in enumerate(dumps) for b in dumps[:i])

@@ -92,6 +92,7 @@ def test_all_sections_figures_and_titles(report: Path) -> None:
     text = report.read_text(encoding="utf-8")
     titles = re.findall(r"<h2>(.*?)</h2>", text)
     assert titles == [
+        "Summary",
         "Scores",
         "Two models",
         "Errors: sst",
@@ -101,11 +102,20 @@ def test_all_sections_figures_and_titles(report: Path) -> None:
         "Training",
         "Architecture",
         "Labels and lengths",
+        "Origin",
     ]
     names = {path.stem for path in report.parent.glob("figures/*.svg")}
     for task in ("sst", "para", "sts"):
         assert {f"labels-{task}", f"buckets-{task}", f"attention-{task}"} <= names
-    assert {"scores", "scatter-sts", "overlap-sts", "overlap-para", "confusion-sst", "calibration-para"} <= names
+    assert {
+        "thresholds-para",
+        "scores",
+        "scatter-sts",
+        "overlap-sts",
+        "overlap-para",
+        "confusion-sst",
+        "calibration-para",
+    } <= names
     assert {
         "training",
         "weights",

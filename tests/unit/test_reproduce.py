@@ -15,7 +15,7 @@ from swissbert.checksums import sealed
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.experiments import runner, trainer
-from swissbert.experiments.paper import Choices, find_table
+from swissbert.experiments.declarations import Choices, find_table
 from swissbert.experiments.records import read_record
 from swissbert.experiments.runner import reproduce
 

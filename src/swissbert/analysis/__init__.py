@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from swissbert.analysis.score_figures import scatter_figure as scatter_figure
     from swissbert.analysis.score_figures import scores_figure as scores_figure
     from swissbert.analysis.task_gradients import gradient_cosines as gradient_cosines
+    from swissbert.analysis.thresholds import threshold_curve as threshold_curve
+    from swissbert.analysis.thresholds import threshold_figure as threshold_figure
+    from swissbert.analysis.train_shares import curve_figure as curve_figure
+    from swissbert.analysis.train_shares import learning_curve as learning_curve
     from swissbert.analysis.versus import compare as compare
     from swissbert.analysis.versus import versus_figure as versus_figure
 
@@ -49,16 +53,20 @@ _MODULES = {
     "conflict_figure": "history",
     "confusion_figure": "label_figures",
     "count_splits": "distributions",
+    "curve_figure": "train_shares",
     "distribution_figure": "distributions",
     "gradient_cosines": "task_gradients",
     "label_figure": "label_figures",
     "layer_figure": "history",
+    "learning_curve": "train_shares",
     "metric_scores": "score_figures",
     "overlap_figure": "mistakes",
     "read_history": "history",
     "scatter_figure": "score_figures",
     "scores_figure": "score_figures",
     "shares_figure": "pair_attention",
+    "threshold_curve": "thresholds",
+    "threshold_figure": "thresholds",
     "training_figure": "history",
     "versus_figure": "versus",
     "weights_figure": "history",

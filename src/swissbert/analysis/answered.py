@@ -88,14 +88,19 @@ class AnsweredSplit:
         """Confidence of each answer, 0 to 1, ``[N]``; None for scores."""
         return self.task.kind.confidence(self.answers)
 
+    @cached_property
+    def severity(self) -> Array:
+        """How bad each answer is, float64 ``[N]`` (see `swissbert.kinds.Kind.severity`)."""
+        return self.task.kind.severity(self.task, self.labels, self.answers)
+
     @property
     def is_right_or_wrong(self) -> bool:
         """Whether the error of every row is 0 or 1, so that its mean is a proportion of rows."""
         return self.task.kind.error_is_share and bool(np.isin(self.errors, (0.0, 1.0)).all())
 
     def worst(self, count: int) -> list[int]:
-        """Return the rows with the largest errors, of equal ones those of higher confidence first."""
-        return self._ordered(-self.errors, self.errors > 0, count)
+        """Return the mistakes with the largest severity, of equal ones those of higher confidence first."""
+        return self._ordered(-self.severity, self.errors > 0, count)
 
     def best(self, count: int) -> list[int]:
         """Return right rows by confidence; of scores the rows with the smallest errors."""

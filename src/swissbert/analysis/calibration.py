@@ -1,5 +1,8 @@
 """Calibration: confidence of decisions against their accuracy (Guo et al., 2017)."""
 
+from dataclasses import dataclass
+from typing import Literal
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -50,6 +53,33 @@ def calibration_bins(answered: AnsweredSplit) -> tuple[list[tuple[float, float, 
     return bins, error
 
 
+@dataclass(frozen=True)
+class Tendency:
+    """How sure a model is beside how often it is right.
+
+    Attributes:
+        sign: ``over`` or ``under`` for a model that is overconfident or underconfident; empty below `SMALLEST_ERROR`.
+        confidence: Mean confidence.
+        accuracy: Share of right decisions.
+        error: Expected calibration error.
+    """
+
+    sign: Literal["", "over", "under"]
+    confidence: float
+    accuracy: float
+    error: float
+
+
+def tendency(answered: AnsweredSplit) -> Tendency:
+    """Compare the mean confidence of decisions with their accuracy."""
+    bins, error = calibration_bins(answered)
+    total = sum(count for *_, count in bins)
+    confidence = sum(mean * count for mean, _, count in bins) / total
+    accuracy = sum(share * count for _, share, count in bins) / total
+    sign: Literal["", "over", "under"] = "" if error < SMALLEST_ERROR else "over" if confidence > accuracy else "under"
+    return Tendency(sign, confidence, accuracy, error)
+
+
 def decisions_name(answered: AnsweredSplit) -> str:
     """Return what is counted: rows, or decisions where each row has one for each label."""
     return "decisions" if answered.task.kind.label_shape(answered.task) else "rows"
@@ -58,9 +88,9 @@ def decisions_name(answered: AnsweredSplit) -> str:
 @in_style
 def calibration_figure(answered: AnsweredSplit) -> Figure:
     """Draw accuracy against confidence, and the distribution of confidence."""
-    bins, error = calibration_bins(answered)
+    bins, _ = calibration_bins(answered)
     figure, (left, right) = axes_row(f"{answered.task.name}: calibration", 2, 9, 3.8)
-    _reliability(left, bins, error)
+    _reliability(left, bins, tendency(answered))
     confidence, _, counts = (np.array(column) for column in zip(*bins, strict=True))
     centres = (np.minimum((confidence * BINS).astype(int), BINS - 1) + 0.5) / BINS
     right.bar(centres, counts / counts.sum(), 0.09, color=COLOURS[0])
@@ -74,16 +104,15 @@ def calibration_figure(answered: AnsweredSplit) -> Figure:
     return figure
 
 
-def _reliability(axes: Axes, bins: list[tuple[float, float, int]], error: float) -> None:
+def _reliability(axes: Axes, bins: list[tuple[float, float, int]], result: Tendency) -> None:
     """Draw accuracy against mean confidence of each bin."""
-    confidence, accuracy, counts = (np.array(column) for column in zip(*bins, strict=True))
-    tendency = "overconfident" if (confidence * counts).sum() > (accuracy * counts).sum() else "underconfident"
-    suffix = "" if error < SMALLEST_ERROR else f", {tendency}"
+    confidence, accuracy, _ = (np.array(column) for column in zip(*bins, strict=True))
+    suffix = f", {result.sign}confident" if result.sign else ""
     axes.plot([0, 1], [0, 1], color=SOFT, linestyle="--", linewidth=1, label="perfect calibration")
     axes.plot(confidence, accuracy, "o-", color=COLOURS[1], label="model")
     axes.set_xlabel("mean confidence")
     axes.set_ylabel("accuracy")
-    axes.set_title(f"expected calibration error {error:.1%}{suffix}")
+    axes.set_title(f"expected calibration error {result.error:.1%}{suffix}")
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     percent(axes.xaxis)

@@ -36,7 +36,7 @@ def attention_figure(
         axes.set_title(f"layer {layer + 1}, head {head + 1}")
         _label_tokens(axes, attention)
     row[0].set_ylabel("query token")
-    row[0].set_xlabel("key token; weight 0 white, 1 dark")
+    row[0].set_xlabel("key token; the darker, the larger the weight")
     return figure
 
 

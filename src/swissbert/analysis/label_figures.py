@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from swissbert.analysis.answered import AnsweredSplit
-from swissbert.analysis.style import COLOURS, HEAT, axes_row, hide_grid, in_style, percent
+from swissbert.analysis.style import COLOURS, FULL, HEAT, INK, axes_row, hide_grid, in_style, percent
 from swissbert.kinds import Array
 
 MOST_NAMED = 24
@@ -64,7 +64,7 @@ def _matrix(axes: Axes, counts: Array, labels: list[str]) -> None:
     axes.imshow(shares, cmap=HEAT, vmin=0, vmax=1, aspect="auto")
     if len(labels) <= MOST_NAMED:
         for (i, j), count in np.ndenumerate(counts):
-            colour = "#ffffff" if shares[i, j] > 0.5 else "#1b2330"
+            colour = "#ffffff" if shares[i, j] > FULL else INK
             axes.text(j, i, f"{shares[i, j]:.0%}\n{count}", ha="center", va="center", fontsize=8, color=colour)
         axes.set_xticks(range(len(labels)), labels, rotation=30, ha="right")
         axes.set_yticks(range(len(labels)), labels)

@@ -51,6 +51,8 @@ class Table:
     digits: int = 3
 
 
+LONG = 12
+"""Rows from which a table is folded."""
 Part = Picture | Table
 
 
@@ -63,12 +65,14 @@ class Section:
         title: Heading.
         text: Text below the heading.
         parts: Figures and tables, in order.
+        points: Sentences in a list below the text.
     """
 
     anchor: str
     title: str
     text: str
     parts: list[Part] = field(default_factory=list)
+    points: list[str] = field(default_factory=list)
 
 
 def inline_svg(name: str, file: bytes) -> str:
@@ -115,7 +119,7 @@ def write_page(out: Path, title: str, facts: Sequence[tuple[str, str]], sections
     parts = [part for section in sections for part in section.parts]
     svg = {part.name: render(part.figure, "svg") for part in parts if isinstance(part, Picture)}
     pictures = {name: Markup(inline_svg(name, file)) for name, file in svg.items()}
-    page = template.render(title=title, facts=facts, sections=sections, pictures=pictures, cell=cell)
+    page = template.render(title=title, facts=facts, sections=sections, pictures=pictures, cell=cell, long=LONG)
 
     def fill(folder: Path) -> None:
         (folder / "figures").mkdir()

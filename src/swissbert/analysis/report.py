@@ -6,6 +6,7 @@ from swissbert.analysis.answered import answer_split
 from swissbert.analysis.distributions import Distribution, count_splits
 from swissbert.analysis.history import History, read_history
 from swissbert.analysis.page import check_out, write_page
+from swissbert.analysis.score_figures import metric_scores
 from swissbert.analysis.sections import (
     architecture_section,
     attention_section,
@@ -13,8 +14,12 @@ from swissbert.analysis.sections import (
     errors_section,
     gradient_work,
     labels_section,
+    overall_sentence,
     scores_section,
+    summary_section,
+    task_cosines,
     training_section,
+    word_scores,
 )
 from swissbert.analysis.sections.attention_plots import PAIRS, joint_pairs
 from swissbert.display import Display
@@ -70,7 +75,12 @@ def analyse(
         answered = {
             task.name: answer_split(model, task, split, directory, on_progress) for task in model.tasks.values()
         }
-        sections = [scores_section(answered, split)]
+        scores = [score for task_answers in answered.values() for score in metric_scores(task_answers)]
+        gradients = task_cosines(model, history, directory, on_progress)
+        words = {name: word_scores(model, task_answers, directory) for name, task_answers in answered.items()}
+        overall = overall_sentence(answered, scores)
+        sections = [summary_section(answered, scores, words, overall, gradients.cosines, split)]
+        sections.append(scores_section(answered, scores, split))
         if against:
             pairs = [
                 (first, answer_split(against, first.task, split, directory, on_progress)) for first in answered.values()
@@ -79,7 +89,7 @@ def analyse(
         sections += [errors_section(task_answers, directory) for task_answers in answered.values()]
         sections += [
             attention_section(model, directory, split, on_progress),
-            training_section(model, history, directory, on_progress),
+            training_section(model, history, gradients),
             architecture_section(model),
             labels_section(model.tasks.values(), counts, problems),
         ]

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from swissbert.analysis.answered import AnsweredSplit
-from swissbert.analysis.style import COLOURS, HEAT, INK, SOFT, axes_row, hide_grid, in_style
+from swissbert.analysis.style import COLOURS, DENSITY, INK, SOFT, axes_row, hide_grid, in_style
 from swissbert.evaluation import intervals, task_scores
 from swissbert.kinds import Array
 from swissbert.metrics import METRICS, higher_is_better, pearson, shown
@@ -103,11 +103,11 @@ def scatter_figure(answered: AnsweredSplit) -> Figure:
     figure, (axes,) = axes_row(f"{task.name}: predicted against true score, Pearson r {shown(r)}", 1, 8.4, 5)
     if len(true) > MOST_POINTS:
         box = (low, high, low, high)
-        density = axes.hexbin(true, predicted, gridsize=40, bins="log", cmap=HEAT, extent=box, mincnt=1)
+        density = axes.hexbin(true, predicted, gridsize=40, bins="log", cmap=DENSITY, extent=box, mincnt=1)
         figure.colorbar(density, label="rows", shrink=0.8, format="%g")
     else:
         label = f"{len(true):,} {answered.split} rows"
-        axes.scatter(true, predicted, s=14, alpha=0.5, linewidths=0, color=COLOURS[0], label=label)
+        axes.scatter(true, predicted, s=16, alpha=0.65, linewidths=0, color=COLOURS[0], label=label)
     axes.plot([low, high], [low, high], color=SOFT, linestyle="--", linewidth=1, label="predicted = true")
     if np.ptp(true) > 0:
         _regression_line(axes, true, predicted, np.array([low, high]))

@@ -11,14 +11,20 @@ from typing import Any, Literal, ParamSpec
 import matplotlib as mpl
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 INK, SOFT, RULE = "#1c2431", "#5b6676", "#d4dae2"
 """Colours of text, secondary text and grid. The report replaces them by variables of its page."""
 COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7f7f7f"]
 """Colours of tasks or series, in this order (after Okabe and Ito)."""
-HEAT = "Blues"
-"""Colour map of heat maps."""
+_HEAT_RGB = (0.0, 0.36, 0.6)
+HEAT = LinearSegmentedColormap.from_list("heat", [(*_HEAT_RGB, 0.0), (*_HEAT_RGB, 1.0)])
+"""Colour map of heat maps: from transparent, which is the background of the page whether light or dark, to blue."""
+DENSITY = LinearSegmentedColormap.from_list("density", [(0.35, 0.7, 0.95, 0.3), (*_HEAT_RGB, 1.0)])
+"""Colour map of counts above 0, which are visible however few."""
+FULL = 0.72
+"""Share of `HEAT` from which text on it is white in light and dark."""
 
 RC: dict[str, Any] = {
     "axes.axisbelow": True,

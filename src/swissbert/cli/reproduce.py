@@ -1,4 +1,4 @@
-"""The command ``reproduce``: repeat a table of the paper."""
+"""The command ``reproduce``: train the rows of a table of results."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,40 +10,53 @@ from swissbert.cli.train import data_argument
 
 
 def reproduce(
-    table: Annotated[str, typer.Argument(metavar="TABLE", help="table1, table2, table3 or table4.")],
+    table: Annotated[
+        str,
+        typer.Argument(metavar="TABLE", help="A table that ships, as table1 to table4 of the paper, or a TOML file."),
+    ],
     data: DataOption = None,
     out: Annotated[Path, typer.Option(help="Folder of rows, runs and tables; several tables may share it.")] = Path(
         "runs/reproduce"
     ),
     rows: Annotated[
-        list[str] | None, typer.Option("--rows", metavar="NAME,...", help="Only these rows. Repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--rows", metavar="NAME,...", help="Only these rows, and those whose models they take. Repeatable."
+        ),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, max=100, help="Number of seeds, from 0.")] = 1,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=100, help="Number of seeds, from 0, of rows that name none themselves.")
+    ] = 1,
     small: Annotated[bool, typer.Option("--small", help="Small budget: MiniLM encoder, few epochs.")] = False,
     encoder: Annotated[str | None, typer.Option(help="Another encoder: minilm, a folder or a hub id.")] = None,
     settings: SetOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the rows and how long they take; train nothing.")
     ] = False,
+    render: Annotated[
+        bool, typer.Option("--render", help="Write the table of the records in --out again; train nothing.")
+    ] = False,
 ) -> None:
-    """Repeat a table of the paper, row by row.
+    """Train the rows of a table of the paper, or of one of your own.
 
-    Finished rows are kept, and an interrupted one is resumed. Markdown and HTML with the paper's figures beside those of
-    this machine are written after each row.
+    Finished rows are kept, and an interrupted one is resumed. Markdown and HTML with the scores of this machine, beside
+    the paper's if it has the row, are written after each row.
     """
     from swissbert.display import Display
-    from swissbert.experiments.paper import Choices, find_table
+    from swissbert.experiments.declarations import Choices, find_table
+    from swissbert.experiments.runner import render as write
     from swissbert.experiments.runner import reproduce as run
     from swissbert.training.loop import Stopped
 
     names = [name.strip() for text in rows or [] for name in text.split(",")]
     choices = Choices(small=small, encoder=encoder, overrides=settings or [], data=data_argument(data))
     display = Display()
-    paper_table = find_table(table)
+    declared, name = find_table(table), Path(table).stem
+    if render:
+        print(write(name, declared, out, display))
+        return
     try:
-        text = run(
-            table, paper_table, paper_table.pick(names), list(range(seeds)), choices, out, display, dry_run=dry_run
-        )
+        text = run(name, declared, declared.pick(names), list(range(seeds)), choices, out, display, dry_run=dry_run)
     except Stopped as stopped:
         display.say(f"{stopped} of {stopped.out}; the same command resumes it")
         raise typer.Exit(130) from stopped

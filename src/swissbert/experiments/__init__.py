@@ -1,1 +1,1 @@
-"""Reproduction of the paper's tables: declarations, planning, training, records, and tables beside the paper's scores."""
+"""Tables of results, of the paper and of our own: declarations, planning, training, records, Markdown and pages."""

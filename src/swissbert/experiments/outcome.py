@@ -1,11 +1,14 @@
-"""Results of a table so far: our scores beside the paper's, and how the settings differ."""
+"""Results of a table so far: our scores, those of the paper if it has any, and how the settings differ."""
 
-from dataclasses import dataclass
+import statistics
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from swissbert.config import RunConfig, differences
-from swissbert.experiments.paper import Figures, PaperTable, TableRow
+from swissbert.evaluation import percentiles
+from swissbert.experiments.declarations import SEED_MARK, Figures, ResultsTable, TableRow
 from swissbert.experiments.records import RowRecord, anonymous, read_record, recorded_seeds
+from swissbert.wording import joined
 
 
 @dataclass(frozen=True)
@@ -17,12 +20,16 @@ class Line:
         paper: Scores of the paper, by column.
         ours: Our score of each seed, by column; empty if there is none.
         note: Why there is no score.
+        interval: 95 % bootstrap interval of the mean of ``overall`` over the seeds, if there is one.
+        seconds: Time in optimizer steps of each seed.
     """
 
     title: str
     paper: Figures
     ours: dict[str, list[float]]
     note: str
+    interval: tuple[float, float] | None = None
+    seconds: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -33,8 +40,9 @@ class Outcome:
         title: Title of the table.
         columns: Score to heading.
         lines: Lines, in the order of the table.
-        caption: Sentences on how our runs differ from the paper's.
+        caption: Sentences on what the scores are, and how settings differ from the declared ones.
         records: Records of finished rows.
+        has_paper: Whether there are scores of the paper.
     """
 
     title: str
@@ -42,9 +50,15 @@ class Outcome:
     lines: list[Line]
     caption: list[str]
     records: list[RowRecord]
+    has_paper: bool
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether a line has a bootstrap interval of ``overall``."""
+        return any(line.interval for line in self.lines)
 
 
-def outcome(table: PaperTable, out: Path) -> Outcome:
+def outcome(table: ResultsTable, out: Path) -> Outcome:
     """Read the records of all rows of a table.
 
     Args:
@@ -61,20 +75,69 @@ def outcome(table: PaperTable, out: Path) -> Outcome:
         finished = [record for seed in seeds if (record := read_record(out, row.name, seed))]
         records += finished
         ours = {name: [record.scores[name] for record in finished if name in record.scores] for name in table.columns}
-        lines.append(Line(row.title, row.paper, ours, "" if finished else "not run"))
+        note = "" if finished else "not run"
+        lines.append(Line(row.title, row.paper, ours, note, _interval(finished), _seconds(finished)))
         if row.test:
-            written = any("-test-" in name for record in finished for name in record.predictions)
+            named = any("-test-" in name for record in finished for name in record.predictions)
+            written = named or any(out.glob(f"predictions/{row.name}/*/*-test-*"))  # early records do not name them
             note = "predictions written" if written else "no test rows" if finished else "not run"
             lines.append(Line(f"{row.title}: test rows", row.test, {}, note))
-    return Outcome(table.title, table.columns, lines, _caption(table, records), records)
+    return Outcome(table.title, table.columns, lines, _caption(table, records, lines), records, table.has_paper)
 
 
-def _caption(table: PaperTable, records: list[RowRecord]) -> list[str]:
-    sentences = [
-        "Scores are on dev rows, of each run's best evaluation by overall dev score; the difference is ours less the paper's."
-    ]
+def _interval(records: list[RowRecord]) -> tuple[float, float] | None:
+    """Return the bootstrap interval of the mean over the seeds of a row; None if a seed has no samples."""
+    samples = [record.overall_samples for record in records]
+    if not samples or not all(samples) or len(set(map(len, samples))) > 1:
+        return None
+    return percentiles([statistics.fmean(values) for values in zip(*samples, strict=True)])
+
+
+def _seconds(records: list[RowRecord]) -> list[float]:
+    """Return the time in optimizer steps of each seed of a row."""
+    return [sum(run.seconds for run in record.runs) for record in records]
+
+
+def _caption(table: ResultsTable, records: list[RowRecord], lines: list[Line]) -> list[str]:
+    sentences = ["Scores are on dev rows, of each run's best evaluation by overall dev score."]
+    if table.has_paper:
+        sentences[0] = f"{sentences[0][:-1]}; the difference is ours less the paper's."
     if not records:
         return sentences
+    sentences += _different_settings(table, records)
+    sizes = {name: count for record in records for run in record.runs for name, count in run.train_rows.items()}
+    if sizes:
+        sentences.append(f"Train rows: {', '.join(f'{name} {count:,}' for name, count in sizes.items())}.")
+    seeds = sorted({record.seed for record in records})
+    sentences.append(
+        f"Seeds {', '.join(map(str, seeds))}: mean ± standard deviation where a row has several."
+        if len(seeds) > 1
+        else f"One seed ({seeds[0]}), so differences of a point or two between rows are within chance."
+    )
+    if any(line.interval for line in lines):
+        sentences.append(
+            "The interval of overall (95 %, bootstrap over the dev rows, of the mean over the seeds) shows what other dev "
+            "rows would change, not what other seeds would."
+        )
+    sentences += _rows_with_models(table, {record.row for record in records}, with_time=not table.has_paper)
+    return sentences
+
+
+def _rows_with_models(table: ResultsTable, finished: set[str], *, with_time: bool) -> list[str]:
+    """Say which finished rows take the models of other rows."""
+    sentences = []
+    for row in table.rows:
+        if row.name in finished and row.models:
+            titles = dict.fromkeys(f"'{table.row(name.partition(SEED_MARK)[0]).title}'" for name in row.models)
+            how = "averages weights of" if row.soup else "learns from"
+            sentences.append(f"'{row.title}' {how} the models of {joined(list(titles))}.")
+    if sentences and with_time:
+        sentences.append("Their seconds of training are without those of these models.")
+    return sentences
+
+
+def _different_settings(table: ResultsTable, records: list[RowRecord]) -> list[str]:
+    """Return a sentence on the settings of finished rows that are not the declared ones; none if all are."""
     changed: dict[str, list[str]] = {}
     rows = {row.name: row for row in table.rows}
     for record in records:
@@ -84,27 +147,25 @@ def _caption(table: PaperTable, records: list[RowRecord]) -> list[str]:
     names = list(dict.fromkeys(record.row for record in records))
     everywhere = [change for change, where in changed.items() if where == names]
     elsewhere = [f"{change} in {', '.join(where)}" for change, where in changed.items() if where != names]
-    if everywhere or elsewhere:
-        sentences.append(f"Other than in the paper: {'; '.join(everywhere + elsewhere)}.")
-    sizes = {name: count for record in records for run in record.runs for name, count in run.train_rows.items()}
-    sentences.append(f"Train rows: {', '.join(f'{name} {count:,}' for name, count in sizes.items())}.")
-    seeds = sorted({record.seed for record in records})
-    sentences.append(
-        f"Seeds {', '.join(map(str, seeds))}: mean ± standard deviation where a row has several."
-        if len(seeds) > 1
-        else f"One seed ({seeds[0]}), so differences of a point or two between rows are within chance."
-    )
-    return sentences
+    if not everywhere and not elsewhere:
+        return []
+    first = "Other than in the paper" if table.has_paper else "Other than declared"
+    return [f"{first}: {'; '.join(everywhere + elsewhere)}."]
 
 
-def _changes(row: TableRow, record: RowRecord, table: PaperTable) -> list[str]:
-    """List the settings of a record that differ from the paper's, except those that do not affect results."""
-    paper = anonymous(table.paper_config(row))
+def _changes(row: TableRow, record: RowRecord, table: ResultsTable) -> list[str]:
+    """List the settings of a record that differ from the declared ones, except those that do not affect results."""
+    if row.soup:
+        return []
+    declared = anonymous(table.declared_config(row))
     changes = []
     for run in record.runs:
-        update: dict[str, object] = {"tasks": paper.tasks, "seed": paper.seed}
+        update: dict[str, object] = {"tasks": declared.tasks, "seed": declared.seed}
+        if row.teachers:
+            teachers = declared.distillation.teachers  # by row; a record has the seed too
+            update["distillation"] = run.config.distillation.model_copy(update={"teachers": teachers})
         ours = run.config.model_copy(update=update)
-        changes += [text for text in differences(_plain(paper), _plain(ours)) if text not in changes]
+        changes += [text for text in differences(_plain(declared), _plain(ours)) if text not in changes]
     return [text.replace(" became ", " → ").replace("'", "") for text in changes]
 
 

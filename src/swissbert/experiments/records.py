@@ -1,10 +1,11 @@
 """Records of finished rows: one JSON file for each row and seed, from which the tables are made."""
 
 import json
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from swissbert.checksums import sealed, unsealed
 from swissbert.config import RunConfig, meaning_differences
@@ -13,6 +14,8 @@ from swissbert.files import make_folder, write_text, writing
 from swissbert.older_settings import upgraded_tasks, with_pooler
 from swissbert.settings import Settings, validated
 
+_NUMBERS = re.compile(r'(?<="overall_samples": )\[[^]]*\]')
+"""The list of samples, which is written on one line."""
 RECORD_FORMAT = 3
 """Version of the settings in records that are written now; see `swissbert.older_settings`."""
 
@@ -61,14 +64,49 @@ class RunRecord(Settings):
     provenance: dict[str, str | int]
 
 
+class SoupModel(Settings):
+    """A model that was tried as a part of a soup.
+
+    Attributes:
+        name: Name of its row and its seed, ``pair.seed-0``.
+        score: Its own score; None if it is undefined.
+        mean_score: Score of the mean of it and the models kept before it; None if it is undefined.
+        kept: Whether it is a part of the soup.
+    """
+
+    name: str
+    score: float | None = None
+    mean_score: float | None = None
+    kept: bool
+
+
+class SoupRecord(Settings):
+    """How the soup of a row was made.
+
+    Attributes:
+        best_by: The score that decided.
+        models: All models, in the order in which they were tried.
+        wall_seconds: Time that it took.
+        provenance: Versions, machine, device and date.
+    """
+
+    best_by: str
+    models: list[SoupModel] = Field(min_length=2)
+    wall_seconds: float
+    provenance: dict[str, str | int]
+
+
 class RowRecord(Settings):
     """A finished row with one seed.
 
     Attributes:
         row: Name of the row.
         seed: The seed.
-        scores: Scores of all its runs.
-        runs: Its runs.
+        scores: Scores of all its runs, or of its soup.
+        runs: Its runs; none of a soup.
+        soup: How its soup was made.
+        overall_samples: ``overall`` on bootstrap samples of the dev rows, which are the same samples for every row of
+            a table with the same dev rows; empty if they were not computed or one of them is undefined.
         predictions: Names of the prediction files that were written.
         format: Version of the settings in it; 1 is that of swissbert 0.1.0, which had no such key. Runs of formats 1 and
             2 read the pooler where they name no ``model.pooling``.
@@ -77,9 +115,17 @@ class RowRecord(Settings):
     row: str
     seed: int
     scores: dict[str, float]
-    runs: list[RunRecord] = Field(min_length=1)
+    runs: list[RunRecord] = Field(default=[])
+    soup: SoupRecord | None = None
+    overall_samples: list[float] = Field(default=[])
     predictions: list[str] = Field(default=[])
     format: int = 1
+
+    @model_validator(mode="after")
+    def _is_runs_or_soup(self) -> Self:
+        if bool(self.runs) == bool(self.soup):
+            raise ValueError("runs and soup: a record has either of them")
+        return self
 
 
 def record_path(out: Path, row: str, seed: int) -> Path:
@@ -102,8 +148,10 @@ def write_record(out: Path, record: RowRecord) -> None:
     path = record_path(out, record.row, record.seed)
     with writing(path):
         make_folder(path.parent)
-    table = sealed(record.model_dump(mode="json", exclude_none=True), path.name)
-    write_text(path, json.dumps(table, indent=1, ensure_ascii=False) + "\n")
+    empty = {name for name in ("runs", "overall_samples") if not getattr(record, name)}
+    table = sealed(record.model_dump(mode="json", exclude_none=True, exclude=empty), path.name)
+    text = json.dumps(table, indent=1, ensure_ascii=False)
+    write_text(path, _NUMBERS.sub(lambda match: " ".join(match[0].split()), text) + "\n")
 
 
 def read_record(out: Path, row: str, seed: int) -> RowRecord | None:
@@ -156,7 +204,7 @@ def check_record(path: Path, record: RowRecord, configs: list[RunConfig], rows: 
     Args:
         path: Path of the record.
         record: The record.
-        configs: Planned settings of each run.
+        configs: Planned settings of each run, as records have them.
         rows: Checksums of the splits of each planned run.
 
     Raises:
@@ -167,7 +215,7 @@ def check_record(path: Path, record: RowRecord, configs: list[RunConfig], rows: 
             f"{path}: holds {len(record.runs)} runs instead of {len(configs)}; choose another folder", argument="out"
         )
     for run, config, checksums in zip(record.runs, configs, rows, strict=True):
-        changed = meaning_differences(run.config, anonymous(config))
+        changed = meaning_differences(run.config, config)
         if changed:
             raise SwissbertError(
                 f"{path}: finished with other settings: {'; '.join(changed)}; choose another folder to keep both",
@@ -180,3 +228,23 @@ def check_record(path: Path, record: RowRecord, configs: list[RunConfig], rows: 
                 f"{path}: finished with other rows of {', '.join(other)}; choose another folder to keep both",
                 argument="out",
             )
+
+
+def check_soup(path: Path, record: RowRecord, models: list[str]) -> None:
+    """Check that a finished soup is of the planned models, and a finished row without them no soup.
+
+    Args:
+        path: Path of the record.
+        record: The record.
+        models: Names of the planned models.
+
+    Raises:
+        SwissbertError: If they differ.
+    """
+    recorded = sorted(model.name for model in record.soup.models) if record.soup else []
+    if recorded != sorted(models):
+        raise SwissbertError(
+            f"{path}: is a mean of {', '.join(recorded) or 'no models'}, not of {', '.join(models) or 'none'}; choose another "
+            "folder to keep both",
+            argument="out",
+        )

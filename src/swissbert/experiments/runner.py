@@ -1,4 +1,4 @@
-"""Reproduction of a table, row by row. Finished rows are kept, interrupted ones resumed."""
+"""Training of a table, row by row. Finished rows are kept, interrupted ones resumed."""
 
 import time
 from contextlib import suppress
@@ -9,19 +9,19 @@ from pydantic import ValidationError
 
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
+from swissbert.experiments.declarations import Choices, ResultsTable, TableRow
 from swissbert.experiments.outcome import Outcome, outcome
 from swissbert.experiments.outcome_files import as_markdown, write_outcome
-from swissbert.experiments.paper import Choices, PaperTable, TableRow
 from swissbert.experiments.records import (
     RECORD_FORMAT,
     Evaluation,
     RowRecord,
     RunRecord,
-    anonymous,
     read_record,
     write_record,
 )
 from swissbert.experiments.row_plan import Job, PlannedRow, plan_rows, plan_text
+from swissbert.experiments.row_scores import average, dev_samples
 from swissbert.experiments.trainer import tokens_per_second, train_run
 from swissbert.files import locked, make_folder, only_writer, remove_folder, sweep, writing
 from swissbert.inference.model import load
@@ -37,7 +37,7 @@ NOT_OF_THE_RUN = ("data", "seed", "step", "train_seconds")
 
 def reproduce(
     name: str,
-    table: PaperTable,
+    table: ResultsTable,
     rows: list[TableRow],
     seeds: list[int],
     choices: Choices,
@@ -51,8 +51,8 @@ def reproduce(
     Args:
         name: Name of the table.
         table: The table.
-        rows: Rows to train.
-        seeds: Seeds of each row.
+        rows: Rows to train, with those whose models they take.
+        seeds: Seeds of rows that have none of their own.
         choices: Choices beside the table.
         out: Folder of records, runs and tables.
         display: Shows plan and progress.
@@ -87,12 +87,21 @@ def reproduce(
             _write_table(name, table, out)
     if failures:
         raise SwissbertError(f"{len(failures)} of {len(unfinished)} rows failed; the first was {failures[0]}")
+    return render(name, table, out, display)
+
+
+def render(name: str, table: ResultsTable, out: Path, display: Display) -> str:
+    """Write ``NAME.md`` and ``NAME.html`` of the records in a folder, and return the table in Markdown.
+
+    Raises:
+        SwissbertError: If a record cannot be read, or a file cannot be written.
+    """
     result, paths = _write_table(name, table, out)
     display.say(f"\nwritten: {', '.join(map(str, paths))}")
     return as_markdown(result)
 
 
-def _write_table(name: str, table: PaperTable, out: Path) -> tuple[Outcome, list[Path]]:
+def _write_table(name: str, table: ResultsTable, out: Path) -> tuple[Outcome, list[Path]]:
     """Write the table of all records, and return it with the paths of its files.
 
     Records are read under the lock, so that of two processes the later one writes what both have recorded.
@@ -107,7 +116,8 @@ def _rate(unfinished: list[PlannedRow], display: Display) -> float | None:
     jobs = [job for row in unfinished for job in row.jobs]
     if not jobs:
         return None
-    job = next((job for job in jobs if not job.config.encoder.freeze), jobs[0])
+    ordinary = (job for job in jobs if not job.config.encoder.freeze and not job.config.distillation.teachers)
+    job = next(ordinary, jobs[0])
     return tokens_per_second(job.config, display) / (3 if job.config.encoder.freeze else 1)
 
 
@@ -121,7 +131,7 @@ def _run_unless_finished(planned: PlannedRow, out: Path, display: Display) -> No
 
 
 def run_row(planned: PlannedRow, out: Path, display: Display) -> RowRecord:
-    """Train every run of a row, write its record, and remove its checkpoints.
+    """Train every run of a row or average its models, write its record, and remove its checkpoints.
 
     Args:
         planned: The row.
@@ -132,12 +142,19 @@ def run_row(planned: PlannedRow, out: Path, display: Display) -> RowRecord:
         Stopped: After Ctrl-C, SIGTERM or SIGHUP, when the state is saved.
         SwissbertError: If a run cannot be trained.
     """
+    for model in planned.models:
+        model.check(planned.row.name)
     runs = [_run_job(job, display) for job in planned.jobs]
+    soup = average(planned, display) if planned.row.soup else None
+    display.say("bootstrap samples of overall ...")
+    scores, samples = dev_samples(planned)
     record = RowRecord(
         row=planned.row.name,
         seed=planned.seed,
-        scores=_row_scores(planned.row, runs),
+        scores=scores if soup else _row_scores(planned.row, runs),
         runs=runs,
+        soup=soup,
+        overall_samples=samples,
         predictions=_submit(planned, out, display) if planned.row.test else [],
         format=RECORD_FORMAT,
     )
@@ -158,7 +175,7 @@ def _run_job(job: Job, display: Display) -> RunRecord:
         evaluations = sorted([*evaluations, Evaluation(step=run.best_step, scores=scores)], key=lambda one: one.step)
         display.say(f"{job.folder / METRICS_LOG}: lacks evaluations, so the record takes the best one from the model")
     return RunRecord(
-        config=anonymous(job.config),
+        config=job.recorded,
         rows=run.checksums,
         train_rows=job.train_rows,
         steps=run.steps,
@@ -219,8 +236,8 @@ def _submit(planned: PlannedRow, out: Path, display: Display) -> list[str]:
     with writing(folder):
         make_folder(folder)
     names = []
-    for job in planned.jobs:
-        for path, rows, bad in submission(load(job.folder), job.config.data.path, folder):
+    for model in planned.model_folders:
+        for path, rows, bad in submission(load(model), planned.splits_of.data.path, folder):
             names.append(path.name)
             display.say(f"{path}: {rows:,} rows, {len(bad)} bad")
             for row in bad[:5]:

@@ -1,13 +1,17 @@
-"""Calls of the experiments to `swissbert.training`: load splits, plan steps, time steps, train."""
+"""Calls of the experiments to `swissbert.training`: load splits, plan steps, time steps, train, score."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from swissbert.config import RunConfig
+from swissbert.config.distillation import DistillationSettings
 from swissbert.data.dataset import TaskData
 from swissbert.data.tokens import Tokenizer
 from swissbert.display import Display
+from swissbert.evaluation import table_answers
+from swissbert.inference.model import load
+from swissbert.kinds import Array
 from swissbert.model_folder.layout import CHECKPOINTS
 from swissbert.training.loop import train
 from swissbert.training.plan import plan_steps
@@ -101,12 +105,40 @@ def last_checkpoint(folder: Path) -> int:
 
 def tokens_per_second(config: RunConfig, display: Display) -> float:
     """Measure how fast the first steps of a run are. The network is discarded."""
-    prepared = prepare(config, Display(quiet=True))
+    prepared = prepare(_without_teachers(config), Display(quiet=True))
     display.say("timing a few steps ...")
     step, batches, rounds = prepared.training_step(), prepared.batches(), prepared.plan.rounds
     step(0, batches(0), rounds(0))  # warm-up
     records = [step(number, batches(number), rounds(number)) for number in range(min(TIMED_STEPS, prepared.total))]
     return sum(record.tokens for record in records) / sum(record.seconds for record in records)
+
+
+def _without_teachers(config: RunConfig) -> RunConfig:
+    """Return settings of the same work in a step for which no teacher is asked, whose models may not be trained yet."""
+    if not config.distillation.teachers:
+        return config
+    tasks = [
+        task.model_copy(update={"extra": [file for file in task.extra if not file.unlabelled]}) for task in config.tasks
+    ]
+    return config.model_copy(update={"tasks": tasks, "stages": [], "distillation": DistillationSettings()})
+
+
+def dev_answers(folder: Path, config: RunConfig) -> tuple[list[TaskData], dict[str, Array]]:
+    """Answer the dev rows of a run.
+
+    Args:
+        folder: Folder of the run or model.
+        config: Settings of the run, which say where the rows are.
+
+    Returns:
+        The dev rows of each task, and the answers by task.
+
+    Raises:
+        SwissbertError: If the model or the rows cannot be read.
+    """
+    model = load(folder, config.train.device)
+    dev = read_splits(config, model.tokenizer, Display(quiet=True)).dev
+    return dev, {rows.task.name: table_answers(model.network, rows.task, rows.table) for rows in dev}
 
 
 def train_run(config: RunConfig, folder: Path, display: Display) -> TrainedRun:

@@ -274,6 +274,23 @@ class Kind(ABC):
     def error(self, labels: Array, decisions: Array) -> Array:
         """Return how wrong each row is, float ``[N]``; 0 is right. See `error_is_share`."""
 
+    def severity(self, task: "Task", labels: Array, answers: Array) -> Array:
+        """Return how bad the answer to each row is, float ``[N]``, by which reports order mistakes.
+
+        It is the error here. Kinds with probabilities take the error that is expected of a label drawn by them, which grows
+        with both how sure and how far off an answer is.
+
+        Args:
+            task: The task.
+            labels: ``[N]`` or ``[N, C]``.
+            answers: Probabilities ``[N, C]`` or scores ``[N]``.
+        """
+        return self.error(labels, self.decide(answers))
+
+    def severity_rule(self, task: "Task") -> str:
+        """Word what `severity` is."""
+        return f"the {self.error_name.removeprefix('mean ')} of the row"
+
     @abstractmethod
     def baseline(self, task: "Task", labels: Array) -> Array | None:
         """Return the best constant answers ``[N, C]`` or ``[N]`` for these labels: what chance gives; None for none."""

@@ -100,6 +100,21 @@ class Classification(Kind):
         wrong: Array = (labels.astype(int) != decisions.astype(int)).astype(float)
         return wrong
 
+    def severity(self, task: "Task", labels: Array, answers: Array) -> Array:
+        """Probability of all wrong classes; where classes are a scale, each times its distance from the right one."""
+        severity: Array = np.zeros(len(labels))
+        for number in range(answers.shape[1]):
+            same = np.full(len(labels), number)
+            far = np.abs(labels - number) if is_scale(task) else self.error(labels, same)
+            severity += answers[:, number] * far
+        return severity
+
+    def severity_rule(self, task: "Task") -> str:
+        """Say how wrong classes count."""
+        if is_scale(task):
+            return "the distance of each class from the right one, in the order of the labels, times its probability"
+        return "the probability that the model gives to wrong labels"
+
     def baseline(self, task: "Task", labels: Array) -> Array | None:
         """Always the most frequent class."""
         counts = np.bincount(labels.astype(int))
@@ -151,3 +166,21 @@ def count_classes(labels: Array, decisions: Array, classes: int) -> list[list[in
     cells = labels.astype(int) * classes + decisions.astype(int)
     table: list[list[int]] = np.bincount(cells, minlength=classes**2).reshape(classes, classes).tolist()
     return table
+
+
+def is_scale(task: "Task") -> bool:
+    """Return whether the labels of a task are an order, such as grades.
+
+    They are if the task says so by ``ordinal_smoothing``, if they are ascending numbers, or if they lead from 'negative' to
+    'positive' over others.
+    """
+    labels = task.labels
+    if task.ordinal_smoothing:
+        return True
+    if len(labels) < 3:
+        return False
+    try:
+        numbers = [float(label) for label in labels]
+    except ValueError:
+        return (labels[0], labels[-1]) == ("negative", "positive")
+    return numbers == sorted(numbers)

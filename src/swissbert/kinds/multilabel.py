@@ -141,6 +141,15 @@ class Multilabel(Kind):
         share: Array = (labels.astype(int) != decisions.astype(int)).mean(1)
         return share
 
+    def severity(self, task: "Task", labels: Array, answers: Array) -> Array:
+        """Mean over labels of the probability of what is wrong."""
+        distance: Array = np.abs(answers.astype(float) - labels).mean(1)
+        return distance
+
+    def severity_rule(self, task: "Task") -> str:
+        """Say how wrong labels count."""
+        return "the probability that the model gives to what is wrong, averaged over labels"
+
     def baseline(self, task: "Task", labels: Array) -> Array | None:
         """The labels that at least half of the rows have; the most frequent one if none is that frequent."""
         share = labels.mean(0)

@@ -40,6 +40,7 @@ class Trial:
 
     Attributes:
         name: The model.
+        given: The name or path that it was given by.
         score: Its own score on dev rows.
         mean_score: The score of the mean of it and the models kept before it.
         kept: Whether it is a part of the soup.
@@ -48,6 +49,7 @@ class Trial:
     """
 
     name: str
+    given: str
     score: float
     mean_score: float
     kept: bool
@@ -181,7 +183,15 @@ def _greedy(
         outcomes.append((mean_score, keeps))
     network.load_state_dict(kept_weights)
     trials = [
-        Trial(one.name, own.by_name(judge.best_by), mean_score, kept, kept / average.count, one.fingerprint)
+        Trial(
+            one.name,
+            str(one.given),
+            own.by_name(judge.best_by),
+            mean_score,
+            kept,
+            kept / average.count,
+            one.fingerprint,
+        )
         for (one, own), (mean_score, kept) in zip(candidates, outcomes, strict=True)
     ]
     return trials, scores

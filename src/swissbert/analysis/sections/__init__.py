@@ -5,8 +5,9 @@ from swissbert.analysis.sections.comparison import comparison_section
 from swissbert.analysis.sections.error_analysis import errors_section
 from swissbert.analysis.sections.label_balance import labels_section
 from swissbert.analysis.sections.model_parts import architecture_section
-from swissbert.analysis.sections.quality import scores_section
-from swissbert.analysis.sections.training_curves import gradient_work, training_section
+from swissbert.analysis.sections.quality import overall_sentence, scores_section
+from swissbert.analysis.sections.summary import summary_section, word_scores
+from swissbert.analysis.sections.training_curves import gradient_work, task_cosines, training_section
 
 __all__ = [
     "architecture_section",
@@ -15,6 +16,10 @@ __all__ = [
     "errors_section",
     "gradient_work",
     "labels_section",
+    "overall_sentence",
     "scores_section",
+    "summary_section",
+    "task_cosines",
     "training_section",
+    "word_scores",
 ]

@@ -41,7 +41,7 @@ def _bucket_parts(answered: AnsweredSplit) -> list[Part]:
 def _example_parts(answered: AnsweredSplit, directory: Path | None) -> list[Part]:
     """Return tables of the worst and the best rows, those that are not empty."""
     task = answered.task
-    worst = "most confident errors" if answered.is_right_or_wrong else "largest errors"
+    worst = f"worst mistakes, by {task.kind.severity_rule(task)}"
     best = "most confident correct answers" if task.kind.error_is_share else "smallest errors"
     chosen = {("mistakes", worst): answered.worst(SHOWN), ("successes", best): answered.best(SHOWN)}
     texts = read_rows(answered, [number for numbers in chosen.values() for number in numbers], directory)
@@ -59,11 +59,10 @@ def _example_parts(answered: AnsweredSplit, directory: Path | None) -> list[Part
 
 
 def _strength_header(answered: AnsweredSplit) -> list[str]:
-    error = [] if answered.is_right_or_wrong else ["error"]
-    return [*error, *([] if answered.confidence is None else ["confidence"])]
+    return ["severity", *([] if answered.confidence is None else ["confidence"])]
 
 
 def _strengths(answered: AnsweredSplit, number: int) -> list[float]:
-    """Return the error of a row unless it is 0 or 1 for all rows, and the confidence if there is one."""
-    error = [] if answered.is_right_or_wrong else [float(answered.errors[number])]
-    return [*error, *([] if answered.confidence is None else [float(answered.confidence[number])])]
+    """Return the severity of a row, and the confidence if there is one."""
+    confidence = [] if answered.confidence is None else [float(answered.confidence[number])]
+    return [float(answered.severity[number]), *confidence]

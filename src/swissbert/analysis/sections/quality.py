@@ -7,21 +7,22 @@ from swissbert.analysis.answered import AnsweredSplit
 from swissbert.analysis.calibration import calibration_bins, calibration_figure, decisions_name
 from swissbert.analysis.label_figures import confusion_figure, label_figure, label_scores
 from swissbert.analysis.page import Part, Picture, Section, Table
-from swissbert.analysis.score_figures import MetricScore, metric_scores, scatter_figure, scores_figure
+from swissbert.analysis.score_figures import MetricScore, scatter_figure, scores_figure
+from swissbert.analysis.thresholds import NAMES, has_threshold, threshold_figure, threshold_table
 from swissbert.evaluation import TaskScores, with_overall
 from swissbert.evaluation.confused import MANY_LABELS, most_confused
 from swissbert.metrics import higher_is_better, shown
 from swissbert.tasks import Split
 
 
-def scores_section(splits: Mapping[str, AnsweredSplit], split: Split) -> Section:
+def scores_section(splits: Mapping[str, AnsweredSplit], scores: Sequence[MetricScore], split: Split) -> Section:
     """Build the section.
 
     Args:
         splits: Answers to a split of each task, by name of the task.
+        scores: Every metric of every task.
         split: Name of that split.
     """
-    scores = [score for answered in splits.values() for score in metric_scores(answered)]
     header = ["task", "metric", "score", "from", "to", "chance", "rows"]
     rows = [
         [
@@ -44,7 +45,7 @@ def scores_section(splits: Mapping[str, AnsweredSplit], split: Split) -> Section
     if bad:
         reasons = [[row.file, row.number, row.reason] for answered in splits.values() for row in answered.bad]
         parts.append(Table("left-out", "Bad rows (the first of each task)", ["file", "row", "reason"], reasons))
-    sentences = [f"On the {split} rows.", _overall_sentence(splits, scores)]
+    sentences = [f"On the {split} rows.", overall_sentence(splits, scores)]
     sentences += [f"{name}: {note}." for name, answered in splits.items() for note in answered.notes]
     sentences += [f"{bad:,} bad row(s) were left out."] if bad else []
     unlabelled = sum(answered.unlabelled for answered in splits.values())
@@ -52,7 +53,7 @@ def scores_section(splits: Mapping[str, AnsweredSplit], split: Split) -> Section
     return Section("scores", "Scores", " ".join(filter(None, sentences)), parts)
 
 
-def _overall_sentence(splits: Mapping[str, AnsweredSplit], scores: Sequence[MetricScore]) -> str:
+def overall_sentence(splits: Mapping[str, AnsweredSplit], scores: Sequence[MetricScore]) -> str:
     """Word the overall score and which tasks it leaves out; empty if no task counts."""
     tasks = {
         name: TaskScores(answered.task.metric, len(answered.labels), answered.bad_count, _values(name, scores))
@@ -61,7 +62,7 @@ def _overall_sentence(splits: Mapping[str, AnsweredSplit], scores: Sequence[Metr
     result = with_overall(tasks, {name: answered.labels_reason for name, answered in splits.items()})
     if math.isnan(result.overall) and not any(higher_is_better(task.metric) for task in tasks.values()):
         return ""
-    value = f"The overall score, the mean of the metrics marked *, is {shown(result.overall)}."
+    value = f"The overall score, the mean of the declared metrics of the tasks, is {shown(result.overall)}."
     return " ".join([value, *(f"{note[0].upper()}{note[1:]}." for note in result.notes)])
 
 
@@ -78,6 +79,8 @@ def _task_parts(answered: AnsweredSplit) -> list[Part]:
         parts.append(Picture(f"scatter-{name}", scatter_figure(answered), description))
     else:
         parts += _label_parts(answered)
+    if has_threshold(answered):
+        parts += _threshold_parts(answered)
     if answered.confidence is not None:
         parts += _calibration_parts(answered)
     return parts
@@ -98,6 +101,13 @@ def _label_parts(answered: AnsweredSplit) -> list[Part]:
         title = f"{name}: labels that are most often confused"
         parts.append(Table(f"confused-{name}", title, ["true", "predicted", "rows"], pairs))
     return parts
+
+
+def _threshold_parts(answered: AnsweredSplit) -> list[Part]:
+    name, label = answered.task.name, answered.task.labels[1]
+    title = f"{name}: thresholds of '{label}', chosen on the {len(answered.labels):,} {answered.split} rows that they are scored on"
+    picture = Picture(f"thresholds-{name}", threshold_figure(answered), f"Scores of {name} by threshold")
+    return [picture, Table(f"thresholds-{name}", title, ["", "threshold", *NAMES], threshold_table(answered))]
 
 
 def _calibration_parts(answered: AnsweredSplit) -> list[Part]:

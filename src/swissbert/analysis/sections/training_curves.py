@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,34 +27,53 @@ def gradient_work(model: Model, history: History | None) -> int:
     return 0 if logged or len(model.tasks) < 2 else BATCH_WORK * BATCHES * len(model.tasks)
 
 
-def training_section(
+class TaskCosines(NamedTuple):
+    """Cosines of task gradients.
+
+    Attributes:
+        cosines: The cosines; empty if they are not known.
+        note: Where they are from.
+        problem: Why they are not known, if there are several tasks.
+    """
+
+    cosines: Cosines
+    note: str = ""
+    problem: str = ""
+
+
+def task_cosines(
     model: Model, history: History | None, directory: Path | None, on_progress: Callable[[int], None]
-) -> Section:
+) -> TaskCosines:
+    """Take the cosines of task gradients from the log of a run, or compute some; arguments as for `training_section`."""
+    if history and history.by_layer:
+        cosines = {part: {pair: v for pair, (_, v) in series.items()} for part, series in history.by_layer.items()}
+        return TaskCosines(cosines, "sampled during the run; bars are interquartile ranges")
+    if len(model.tasks) < 2:
+        return TaskCosines({})
+    try:
+        cosines = gradient_cosines(model, directory, BATCHES, on_progress=lambda n: on_progress(BATCH_WORK * n))
+    except SwissbertError as error:
+        return TaskCosines({}, problem=str(error))
+    return TaskCosines(cosines, f"{BATCHES} batches of train rows after training; bars are interquartile ranges")
+
+
+def training_section(model: Model, history: History | None, gradients: TaskCosines) -> Section:
     """Build the section.
 
     Args:
         model: The model.
         history: Log of the run that trained it, if there is one.
-        directory: Directory of the data files.
-        on_progress: Called with the work done, in answered rows.
+        gradients: Cosines of task gradients.
     """
     parts: list[Part] = []
     text = "There is no metrics.jsonl beside this model, so its training curves are not known."
     if history and history.loss:
         parts += _curves(model, history)
         text = "From the metrics.jsonl of the run."
-    cosines: Cosines = {}
-    if history and history.by_layer:
-        cosines = {part: {pair: v for pair, (_, v) in series.items()} for part, series in history.by_layer.items()}
-        note = "sampled during the run; bars are interquartile ranges"
-    elif len(model.tasks) > 1:
-        note = f"{BATCHES} batches of train rows after training; bars are interquartile ranges"
-        try:
-            cosines = gradient_cosines(model, directory, BATCHES, on_progress=lambda n: on_progress(BATCH_WORK * n))
-        except SwissbertError as error:
-            text += f" The gradients of the tasks cannot be compared: {error}."
-    if cosines:
-        parts += _cosine_parts(cosines, note)
+    if gradients.problem:
+        text += f" The gradients of the tasks cannot be compared: {gradients.problem}."
+    if gradients.cosines:
+        parts += _cosine_parts(gradients.cosines, gradients.note)
     return Section("training", "Training", text, parts)
 
 

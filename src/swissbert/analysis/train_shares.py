@@ -1,0 +1,284 @@
+"""Learning curve: dev scores of a run that is trained again on shares of its train rows."""
+
+import hashlib
+import json
+import statistics
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from pydantic import Field
+
+from swissbert.analysis.page import Picture, Section, Table, check_out, write_page
+from swissbert.analysis.style import COLOURS, axes_row, hide_grid, in_style
+from swissbert.config import RunConfig
+from swissbert.data.holdout import row_hash
+from swissbert.data.rows import Row
+from swissbert.data.splits import open_split
+from swissbert.display import Display
+from swissbert.errors import SwissbertError
+from swissbert.files import locked, remove_folder, write_text
+from swissbert.model_folder.layout import CHECKPOINTS
+from swissbert.reading import read_object
+from swissbert.settings import Settings, validated
+from swissbert.tasks import Split, Task
+from swissbert.training.loop import train
+
+POINTS = "points.json"
+"""File of the finished points in the folder of a curve."""
+REPORT = "report"
+"""Folder of the page in the folder of a curve."""
+
+
+class Point(Settings):
+    """Scores of one run on a share of the train rows.
+
+    Attributes:
+        fraction: The share.
+        seed: The seed, which chooses rows, first weights and order.
+        rows: Number of train rows by task.
+        scores: Best dev scores by dotted name.
+    """
+
+    fraction: float = Field(gt=0, le=1)
+    seed: int
+    rows: dict[str, int]
+    scores: dict[str, float]
+
+
+class Curve(Settings):
+    """Finished points of a learning curve.
+
+    Attributes:
+        settings: Checksum of the settings and rows of the run.
+        points: The points.
+    """
+
+    settings: str
+    points: list[Point]
+
+
+def learning_curve(
+    config: RunConfig,
+    fractions: Sequence[float],
+    seeds: Sequence[int],
+    out: Path,
+    *,
+    name: str = "",
+    display: Display | None = None,
+) -> Path:
+    """Train a run on shares of its train rows, and write dev scores by number of rows as a page.
+
+    The rows of a smaller share are among those of a larger one with the same seed; dev rows are the same for all. Finished
+    points are kept, and an interrupted one is resumed.
+
+    Args:
+        config: Settings of the run.
+        fractions: Shares of the train rows of every task, above 0 to 1.
+        seeds: Seeds of each share.
+        out: Folder of the points, runs and page.
+        name: Name of the run in the title of the page; that of the settings if left out.
+        display: Shows progress.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        Stopped: After Ctrl-C, SIGTERM or SIGHUP, when the state is saved.
+        SwissbertError: If rows are missing, a share is out of range or leaves a task without rows, or `out` holds another
+            curve.
+    """
+    display = display or Display(quiet=True)
+    for fraction in fractions:
+        if not 0 < fraction <= 1:
+            raise SwissbertError(
+                f"fractions has {fraction:g}, but a share is above 0 and at most 1", argument="fractions"
+            )
+    check_out(out / REPORT)
+    rows = {task.name: _rows(task, "train", config) for task in config.tasks}
+    dev = {task.name: _rows(task, "dev", config) for task in config.tasks}
+    with locked(out):
+        curve = _stored(out, _checksum(config, rows, dev))
+        planned = [(fraction, seed) for fraction in sorted(set(fractions)) for seed in dict.fromkeys(seeds)]
+        for number, (fraction, seed) in enumerate(planned, 1):
+            if any((point.fraction, point.seed) == (fraction, seed) for point in curve.points):
+                continue
+            display.say(f"\nrun {number} of {len(planned)}: {fraction:.0%} of the train rows, seed {seed}")
+            point = _train(config, fraction, seed, rows, dev, out / "runs", display)
+            curve = curve.model_copy(update={"points": [*curve.points, point]})
+            write_text(out / POINTS, curve.model_dump_json(indent=1) + "\n")
+        return _page(config, curve.points, name or config.name, out / REPORT)
+
+
+def _rows(task: Task, split: Split, config: RunConfig) -> list[Row]:
+    """Read the usable rows of a split that have a label."""
+    _, rows = open_split(task, split, config.data.path)
+    usable = [row for row in rows if isinstance(row, Row) and row.label is not None]
+    return usable[: config.data.limit]
+
+
+def _checksum(config: RunConfig, *splits: dict[str, list[Row]]) -> str:
+    """Return a checksum of all that the scores of a curve depend on but the seed."""
+    digest = hashlib.sha256()
+    plain = config.model_dump(mode="json", exclude={"name", "seed"})
+    plain["data"]["dir"] = None
+    digest.update(json.dumps(plain, sort_keys=True).encode())
+    for split in splits:
+        for rows in split.values():
+            for row in rows:
+                digest.update(row.digested())
+    return digest.hexdigest()
+
+
+def _stored(out: Path, settings: str) -> Curve:
+    path = out / POINTS
+    if not path.exists():
+        return Curve(settings=settings, points=[])
+    curve = validated(Curve, read_object(path), str(path))
+    if curve.settings != settings:
+        raise SwissbertError(
+            f"{path}: is of other settings or rows; choose another folder to keep both", argument="out"
+        )
+    return curve
+
+
+def _train(
+    config: RunConfig,
+    fraction: float,
+    seed: int,
+    rows: dict[str, list[Row]],
+    dev: dict[str, list[Row]],
+    runs: Path,
+    display: Display,
+) -> Point:
+    """Train a point of the curve; its checkpoints are removed at the end."""
+    chosen = {task.name: _share(rows[task.name], fraction, seed, task.name) for task in config.tasks}
+    data = {t.name: (list(_cells(t, chosen[t.name])), list(_cells(t, dev[t.name]))) for t in config.tasks}
+    folder = runs / f"{fraction:g}.seed-{seed}"
+    result = train(
+        config.model_copy(update={"name": folder.name.replace(".seed", "-seed"), "seed": seed}),
+        folder,
+        resume=True,
+        data=data,
+        display=display,
+    )
+    remove_folder(folder / CHECKPOINTS)
+    counts = {name: len(some) for name, some in chosen.items()}
+    return Point(fraction=fraction, seed=seed, rows=counts, scores=_defined(result.scores))
+
+
+def _defined(scores: Any) -> dict[str, float]:
+    return {name: float(value) for name, value in scores.items() if value == value}
+
+
+def _share(rows: list[Row], fraction: float, seed: int, task: str) -> list[Row]:
+    """Return a share of rows, in their order; which ones depends on the seed and the texts."""
+    count = round(fraction * len(rows))
+    if not count:
+        raise SwissbertError(
+            f"{fraction:g} of the {len(rows)} train rows of task '{task}' is no row; a larger share is needed",
+            argument="fractions",
+        )
+    keys = np.array([row_hash(row) for row in rows], np.uint64)
+    order = np.random.default_rng(seed).permutation(len(rows))[np.argsort(np.argsort(keys, kind="stable"))]
+    return [rows[number] for number in sorted(np.argsort(order, kind="stable")[:count].tolist())]
+
+
+def _cells(task: Task, rows: Sequence[Row]) -> Iterator[dict[str, object]]:
+    """Turn checked rows back into cells by column name, for `swissbert.training.train`."""
+    columns = task.columns
+    for row in rows:
+        cells: dict[str, object] = {str(columns.text): row.text, str(columns.label): _label_cell(task, row.label)}
+        if row.text_pair is not None:
+            cells[str(columns.text_pair)] = row.text_pair
+        if columns.id is not None:
+            cells[str(columns.id)] = row.id
+        if columns.weight is not None:
+            cells[str(columns.weight)] = row.weight
+        yield cells
+
+
+def _label_cell(task: Task, label: Any) -> object:
+    if isinstance(label, tuple):
+        return [name for name, has in zip(task.labels, label, strict=True) if has]
+    return task.labels[int(label)] if task.labels else float(label)
+
+
+def curve_table(config: RunConfig, points: Sequence[Point]) -> list[list[object]]:
+    """Return share, rows, number of seeds, and mean and deviation of each task's metric and of overall."""
+    table: list[list[object]] = []
+    for fraction in sorted({point.fraction for point in points}):
+        same = [point for point in points if point.fraction == fraction]
+        row: list[object] = [fraction, sum(same[0].rows.values()), len(same)]
+        for name in score_names(config):
+            values = [point.scores[name] for point in same if name in point.scores]
+            row.append(statistics.fmean(values) if values else float("nan"))
+            row.append(statistics.stdev(values) if len(values) > 1 else float("nan"))
+        table.append(row)
+    return table
+
+
+def score_names(config: RunConfig) -> list[str]:
+    """Return the scores of a curve: the metric of each task, and overall for several tasks."""
+    names = [f"{task.name}.{task.metric}" for task in config.tasks]
+    return [*names, "overall"] if len(names) > 1 else names
+
+
+@in_style
+def curve_figure(config: RunConfig, points: Sequence[Point]) -> Figure:
+    """Draw the mean score over the seeds, and each seed as a point, against the number of train rows of the task."""
+    figure, (axes,) = axes_row("Dev scores by number of train rows", 1, 8.4, 4.2)
+    for i, name in enumerate(score_names(config)):
+        task = name.partition(".")[0]
+        has_task = any(task in point.rows for point in points)
+        at = [point.rows[task] if has_task else sum(point.rows.values()) for point in points]
+        values = [point.scores.get(name, float("nan")) for point in points]
+        colour = COLOURS[i % len(COLOURS)]
+        axes.plot(at, values, "o", color=colour, alpha=0.5, markersize=5)
+        counts = sorted(set(at))
+        means = [np.mean([v for a, v in zip(at, values, strict=True) if a == count]) for count in counts]
+        axes.plot(counts, means, "-", color=colour, linewidth=1.8, label=name.replace("_", " "))
+    axes.set_xscale("log")
+    axes.set_xlabel("train rows (of the task; of all tasks for overall), logarithmic")
+    axes.set_title("line: mean over seeds; points: single runs")
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    hide_grid(axes, keep="both")
+    return figure
+
+
+def _page(config: RunConfig, points: Sequence[Point], name: str, out: Path) -> Path:
+    parts = [part for score in score_names(config) for part in (score, "±")]
+    header = ["share", "train rows", "seeds", *parts]
+    rows = curve_table(config, points)
+    sections = [
+        Section(
+            "curve",
+            "Learning curve",
+            "Every point is a run of its own with the settings of the run and a share of the train rows of every task; the rows "
+            "of a smaller share are among those of a larger one with the same seed. Dev rows are the same for all. Extra files "
+            "of tasks are read whole, so that an epoch takes the same share of them.",
+            [
+                Picture("learning-curve", curve_figure(config, points), "Dev scores by number of train rows"),
+                Table("learning-curve", "Mean over seeds and standard deviation", header, rows),
+            ],
+            _reading(config, rows),
+        )
+    ]
+    return write_page(out, f"Learning curve: {name}", [("tasks", ", ".join(t.name for t in config.tasks))], sections)
+
+
+def _reading(config: RunConfig, rows: Sequence[Sequence[object]]) -> list[str]:
+    """Say what the last step of the curve gained."""
+    if len(rows) < 2:
+        return []
+    before, last = rows[-2], rows[-1]
+    sentences = []
+    for number, name in enumerate(score_names(config)):
+        column = 3 + 2 * number
+        gain = float(str(last[column])) - float(str(before[column]))
+        if gain == gain:
+            figure = f"{gain:+.3f}".replace("-", "−")
+            sentences.append(f"{name}: from {before[1]:,} to {last[1]:,} train rows it changes by {figure}.")
+    return sentences

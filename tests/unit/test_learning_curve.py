@@ -1,0 +1,63 @@
+"""Learning curves: shares of train rows, points that are kept, the page."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from swissbert.analysis import train_shares as module
+from swissbert.analysis.train_shares import POINTS, learning_curve
+from swissbert.config import make_config
+from swissbert.data.rows import Row
+from swissbert.errors import SwissbertError
+from swissbert.reading import read_object
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def config_of(tiny: Path, **train: Any) -> Any:
+    settings = {"epochs": 1, "batch_size": 8, "device": "cpu", "precision": "fp32", "threads": 1, "tensorboard": False}
+    table = {"tasks": ["sst", "sts"], "data": {"dir": "starter", "limit": 32}, "encoder": {"name": str(tiny)}}
+    return make_config({**table, "train": {**settings, "baseline": False, **train}})
+
+
+def test_points_are_trained_on_shares_and_kept(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "curve"
+    page = learning_curve(config_of(tiny), [1.0, 0.5], [0, 1], out)
+    points = read_object(out / POINTS)["points"]
+    assert [(point["fraction"], point["seed"]) for point in points] == [(0.5, 0), (0.5, 1), (1.0, 0), (1.0, 1)]
+    assert [point["rows"] for point in points[::2]] == [{"sst": 16, "sts": 16}, {"sst": 32, "sts": 32}]
+    assert not list(out.glob("runs/*/checkpoints"))
+    with (page.parent / "tables" / "learning-curve.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["train rows"] for row in rows] == ["32", "64"]
+    mean = sum(point["scores"]["overall"] for point in points[2:]) / 2
+    assert float(rows[1]["overall"]) == pytest.approx(mean)
+    assert "from 32 to 64 train rows it changes by" in page.read_text(encoding="utf-8")
+
+    def no_train(*_: Any, **__: Any) -> None:
+        raise AssertionError("a finished point was trained again")
+
+    monkeypatch.setattr(module, "train", no_train)
+    assert learning_curve(config_of(tiny), [0.5, 1.0], [1, 0], out) == page
+    with pytest.raises(SwissbertError, match=r"points\.json: is of other settings or rows; choose another folder"):
+        learning_curve(config_of(tiny, lr=1e-4), [1.0], [0], out)
+
+
+def test_smaller_shares_are_among_larger_ones_and_seeds_differ() -> None:
+    rows = [Row(number, str(number), f"text {number}", None, 1.0) for number in range(40)]
+    half, most = (module._share(rows, share, 3, "t") for share in (0.5, 0.8))
+    assert (len(half), len(most)) == (20, 32)
+    assert set(half) < set(most)
+    assert half == sorted(half, key=lambda row: row.number)
+    assert set(half) != set(module._share(rows, 0.5, 4, "t"))
+    with pytest.raises(SwissbertError, match=r"0\.01 of the 40 train rows of task 't' is no row"):
+        module._share(rows, 0.01, 0, "t")
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.5, float("nan")])
+def test_shares_out_of_range_are_refused(tiny: Path, tmp_path: Path, fraction: float) -> None:
+    with pytest.raises(SwissbertError, match="but a share is above 0 and at most 1"):
+        learning_curve(config_of(tiny), [fraction], [0], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
