@@ -38,17 +38,17 @@ TERMINAL = """
 
 
 def save_page(url: str, browser: str, out: Path) -> None:
-    """Save a screenshot of the page with a pair of sentences."""
+    """Save a screenshot of the page as it opens, with its words and attention."""
     with sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=browser, args=["--no-sandbox"])
-        page = chromium.new_page(viewport={"width": 1000, "height": 900}, color_scheme="light")
+        page = chromium.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
         page.goto(url)
-        page.get_by_label("Sentence", exact=True).fill("How do I keep basil alive indoors?")
-        page.get_by_label("Second sentence").fill("What helps a basil plant survive in a kitchen?")
         page.wait_for_selector("#lines svg")
-        page.wait_for_timeout(1000)
+        page.wait_for_selector(".answer .word")
+        page.wait_for_timeout(500)
         page.screenshot(path=out, full_page=True)
         chromium.close()
+    Image.open(out).convert("RGB").quantize(256).save(out, optimize=True)
 
 
 def save_terminal(rows: Path, browser: str, out: Path) -> None:

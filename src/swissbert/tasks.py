@@ -27,6 +27,7 @@ from swissbert.kinds.cells import cell_text
 from swissbert.settings import Settings, read_toml, shown, validated
 from swissbert.task_extra import ExtraFile, TaskGuard, check_extra
 from swissbert.task_files import Columns, Files, FirstOf
+from swissbert.task_words import MOST_EXAMPLES, End, Example, Help, Title, check_words
 
 Split = Literal["train", "dev", "test"]
 Weight = Annotated[float, Field(ge=0, strict=True)]
@@ -57,6 +58,13 @@ class Task(Settings):
 
     Attributes:
         name: Up to 40 small letters, digits and ``_``, a letter first.
+        title: What the task is called for people, up to 80 characters, such as ``Sentiment of a film review``; its name if
+            left out. No answer depends on it, nor on `help`, `ends` and `examples`: they are for the page of
+            ``swissbert serve`` and the model card.
+        help: One sentence or two about what is asked and for which texts.
+        ends: Of a regression: words for the lowest and the highest score, such as ``["unrelated", "same meaning"]``.
+        examples: Up to 20 tables ``{ text = "...", text_pair = "...", label = "..." }``, which the page offers. They are
+            stored in the model folder, for anyone who gets it.
         kind: A kind by name (see `swissbert.kinds`), or in Python a `Kind` object.
         columns: Which column holds the text, the second text of a pair, the label and an id.
         labels: Label names, or numbers, which become text; of a binary task the negative one first. Left out, they are
@@ -107,6 +115,10 @@ class Task(Settings):
         pattern=r"^[a-z][a-z0-9_]{0,39}$",
         description="up to 40 small letters, digits and '_' are expected, a letter first",
     )
+    title: Title = ""
+    help: Help = ""
+    ends: tuple[End, End] | None = None
+    examples: list[Example] = Field(default=[], max_length=MOST_EXAMPLES)
     kind: Annotated[InstanceOf[Kind], PlainSerializer(lambda kind: kind.name, return_type=str)]
     columns: Columns
     labels: Annotated[list[str], FailFast()] = []
@@ -236,6 +248,7 @@ class Task(Settings):
             raise ValueError(f"label_files.{unknown[0]} is given, but there is no files.{unknown[0]} with the texts")
         if self.symmetric and not self.is_pair:
             raise ValueError("symmetric is true, but the task takes single texts, which have no order")
+        check_words(self)
         check_extra(self)
         for number in range(len(self.extra)):
             self.of_extra(number)

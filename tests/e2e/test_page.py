@@ -1,5 +1,6 @@
 """The page in a browser: typing, pairs, attention, hostile text, and a server that restarts."""
 
+import ast
 import json
 import os
 import re
@@ -8,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.request import urlopen
 
 import pytest
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
 
 
-def start(model: Path | str, port: int, key: str | None = None) -> subprocess.Popen[str]:
+def start(model: Path | str, port: int, *arguments: str, key: str | None = None) -> subprocess.Popen[str]:
     """Start `swissbert serve` and wait until it listens."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"} | ({"SWISSBERT_API_KEY": key} if key else {})
-    command = [sys.executable, "-m", "swissbert", "serve", str(model), "--port", str(port)]
+    command = [sys.executable, "-m", "swissbert", "serve", str(model), "--port", str(port), *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     assert process.stdout is not None
     with process.stdout:
@@ -66,40 +67,146 @@ def answers(page: "Page") -> list[str]:
     return [card.get_attribute("data-task") or "" for card in page.locator(".answer").all()]
 
 
+def left(page: "Page", selector: str) -> float:
+    return float(page.locator(selector).first.evaluate("node => node.getBoundingClientRect().left"))
+
+
+def top(page: "Page", selector: str) -> float:
+    return float(page.locator(selector).first.evaluate("node => node.getBoundingClientRect().top + scrollY"))
+
+
 def write(page: "Page", first: str, second: str = "") -> None:
     page.get_by_label("Sentence", exact=True).fill(first)
     page.get_by_label("Second sentence").fill(second)
 
 
 def test_typing_a_sentence_shows_five_bars_that_change(page: "Page") -> None:
+    write(page, "")
     page.get_by_label("Sentence", exact=True).press_sequentially("a good film")
-    page.locator(".answer").wait_for()
+    page.locator(".answer .text", has_text="a good film").wait_for()
     assert answers(page) == ["sst"]
     values = page.locator(".answer .value")
     assert values.count() == 5
     shares = [int(text.removesuffix(" %")) for text in values.all_inner_texts()]
     assert 97 <= sum(shares) <= 103
-    assert page.locator("#summary").inner_text().startswith("sst: ")
+    assert page.locator("#summary").inner_text().startswith("Sentiment of a film review: ")
     page.get_by_label("Sentence", exact=True).press_sequentially(" is bad")
     page.locator("#lines .token", has_text="bad").first.wait_for()
-    assert "bad" in page.locator(".answer .of").inner_text()
+    assert "bad" in page.locator(".answer .text").inner_text()
+
+
+def test_the_page_opens_with_an_example_that_is_answered_right(page: "Page") -> None:
+    page.locator(".answer .word").first.wait_for()
+    assert answers(page) == ["para", "sts", "sst", "sst"]
+    titles = page.locator(".answer h3").all_inner_texts()
+    assert titles[:3] == [
+        "Do these say or ask the same?",
+        "Similarity of meaning, 0 to 5",
+        "Sentiment of a film review",
+    ]
+    assert page.locator(".answer[data-task=para] .labelled").inner_text() == "Example, labelled “paraphrase” ✓"
+    assert left(page, "#answers") > left(page, "#first") + 200, "answers are beside the texts"
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert top(page, ".answer .result") < 600, "the first answer is above the fold of a phone"
+    page.get_by_text("Scores and limits").click()
+    assert page.locator("#scores li").count() == 3
+    assert "Languages other than English." in page.locator("#not-for").inner_text()
+
+
+def test_words_that_made_an_answer_are_marked_and_told(page: "Page") -> None:
+    write(page, "A wonderful film, but it is not for children.")
+    word = page.locator(".answer .word", has_text="wonderful")
+    word.wait_for()
+    assert page.locator(".answer .text").inner_text() == "A wonderful film, but it is not for children."
+    why = page.locator(".answer .why")
+    assert why.inner_text().startswith("For “")
+    assert "“wonderful” (" in why.inner_text()
+    strength = word.evaluate("node => parseFloat(node.style.getPropertyValue('--strength'))")
+    others = page.locator(".answer .word", has_text="film").evaluate(
+        "node => parseFloat(node.style.getPropertyValue('--strength'))"
+    )
+    assert strength > others
+    word.hover()
+    assert re.fullmatch(r"Without “wonderful”: “.*” is \d+ % instead of \d+ %\.", why.inner_text())
+    page.get_by_text("Effect of each word").click()
+    rows = page.locator(".effects tbody tr").all_inner_texts()
+    assert [row.split("\t")[0] for row in rows][:3] == ["A", "wonderful", "film"]
+    assert re.search(r"wonderful\t\d+ %\t\+\d+ points", rows[1])
+
+
+def test_the_calls_of_a_program_give_the_answers_of_the_page(page: "Page") -> None:
+    write(page, 'It isn\'t "good" — a $HOME `film` \\ 🎈', "it's a film")
+    page.locator(".answer[data-task=sts] .text", has_text="HOME").wait_for()
+    score = page.locator(".answer[data-task=sts] .result").inner_text().split()[0]
+    shell = page.locator("#curl").inner_text()
+    given = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True, timeout=60).stdout
+    python = page.locator("#python").inner_text()
+    printed = subprocess.run([sys.executable, "-c", python], capture_output=True, text=True, check=True, timeout=60)
+    content = json.loads(given)["answers"]
+    assert f"{content[0]['sts']['score']:.2f}" == score
+    assert ast.literal_eval(printed.stdout) == content
+
+
+def faults(page: "Page", scheme: Literal["light", "dark"]) -> list[str]:
+    """Serious faults that axe-core finds."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    page.emulate_media(color_scheme=scheme)
+    violations = axe.Axe().run(page).response["violations"]
+    serious = [fault for fault in violations if fault["impact"] in ("serious", "critical")]
+    return [f"{fault['id']} at {node['target']}" for fault in serious for node in fault["nodes"]]
+
+
+def test_axe_finds_no_serious_fault(page: "Page", url: str) -> None:
+    page.locator(".answer .word").first.wait_for()
+    for summary in page.locator("summary").all():
+        summary.click()
+    page.get_by_label("[CLS] and [SEP]").check()
+    assert faults(page, "light") == []
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert faults(page, "dark") == []
+    page.route("**/v1/predict", reject)
+    write(page, "a cat")
+    page.locator("#problem", has_text="No good").wait_for()
+    assert faults(page, "light") == []
+    page.goto(f"{url}docs")
+    page.locator(".route").first.wait_for()
+    assert faults(page, "dark") == []
+
+
+def test_heat_maps_have_the_colours_of_the_page(page: "Page") -> None:
+    page.locator("#overview canvas").first.wait_for()
+
+    def lightest(number: int) -> int:
+        canvas = page.locator("#overview canvas").nth(number)
+        pixels = "node => [...node.getContext('2d').getImageData(0, 0, 9, 9).data]"
+        return max(red for i, red in enumerate(canvas.evaluate(pixels)) if i % 4 == 0)
+
+    assert lightest(0) > 150
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_timeout(100)
+    assert lightest(1) < 120  # of another one, because the browser warns of repeated reading
 
 
 def test_a_pair_shows_all_tasks(page: "Page") -> None:
     write(page, "a dog runs", "the dog runs in the park")
-    page.locator(".answer[data-task=sts]").wait_for()
-    assert answers(page) == ["sst", "sst", "para", "sts"]
-    assert re.fullmatch(r"[0-5]\.\d\d", page.locator(".gauge .score").text_content() or "")
-    assert page.locator(".gauge").get_attribute("aria-label") in [
-        f"{page.locator('.gauge .score').text_content()} on a scale from 0 to 5"
-    ]
+    page.locator(".answer[data-task=sts] .text", has_text="in the park").wait_for()
+    assert answers(page) == ["para", "sts", "sst", "sst"]
+    score = page.locator(".answer[data-task=sts] .result").inner_text().split()[0]
+    assert re.fullmatch(r"[0-5]\.\d\d", score)
+    label = page.locator(".scale").get_attribute("aria-label")
+    assert label == f"{score} on a scale from 0 (unrelated) to 5 (same meaning)"
+    assert page.locator(".scale .ends").inner_text().split("\n") == ["0 unrelated", "5 same meaning"]
     assert page.locator(".answer[data-task=para] .value").count() == 2
 
 
 def test_answers_to_a_text_that_was_cut_are_marked(page: "Page") -> None:
     write(page, "film " * 520)
     page.locator(".answer .cut").wait_for()
-    assert page.locator(".answer .cut").inner_text() == "The text is too long: its end was not read."
+    assert page.locator(".answer .cut").inner_text().startswith("The text is too long: its end was not read.")
+    page.locator(".answer s.unread").wait_for(timeout=15_000)
+    read = page.locator(".answer .word").count()
+    assert 20 < read < 100, "neighbouring words of a long text are left out together"
+    assert page.locator(".answer s.unread").inner_text().split() == ["film"] * 10
     write(page, "film")
     page.locator(".answer .cut").wait_for(state="detached")
 
@@ -109,7 +216,7 @@ def test_the_api_page_shows_routes_and_limits(page: "Page", url: str) -> None:
     page.locator(".route[data-path='/v1/predict']").wait_for()
     assert page.url == f"{url}docs"
     names = [route.get_attribute("data-path") for route in page.locator(".route").all()]
-    assert names[:2] == ["/v1/predict", "/v1/attention"]
+    assert names[:3] == ["/v1/predict", "/v1/attention", "/v1/explain"]
     body = page.locator(".route[data-path='/v1/predict'] pre").all_inner_texts()
     assert body[0].startswith(f"curl -s {url}v1/predict")
     assert "inputs: string" in body[1]
@@ -118,11 +225,14 @@ def test_the_api_page_shows_routes_and_limits(page: "Page", url: str) -> None:
 
 def test_attention_has_lines_a_boundary_and_an_overview(page: "Page") -> None:
     write(page, "a dog runs", "it is good")
-    page.locator("#lines .boundary").wait_for(state="attached")
-    tokens = page.locator("#lines .token text").all_text_contents()
+    page.locator("#lines .token", has_text="dog").first.wait_for()
+    tokens = page.locator("#lines .token:not(.to) text").all_text_contents()
     assert tokens == ["[CLS]", "a", "dog", "runs", "[SEP]", "it", "is", "good", "[SEP]"]
-    assert page.locator("#lines line").count() > 20
+    assert page.locator("#lines .boundary").count() == 1
+    assert page.locator("#attention-note").inner_text().startswith("Shown: layer ")
     assert page.locator("#overview button").count() == 6 * 12
+    heads = page.locator("#overview .name").all_inner_texts()
+    assert heads == ["", *map(str, range(1, 13)), *map(str, range(1, 7))]
     before = page.locator("#lines").inner_html()
     page.get_by_role("button", name="layer 2, head 3").click()
     assert page.locator("#overview button[aria-pressed=true]").get_attribute("aria-label") == "layer 2, head 3"
@@ -131,9 +241,20 @@ def test_attention_has_lines_a_boundary_and_an_overview(page: "Page") -> None:
     page.get_by_label("Head", exact=True).select_option("4")
     assert "head=4" in page.url
     count = page.locator("#lines line").count()
-    page.locator("#lines .token").nth(2).focus()
-    assert page.locator("#lines line").count() < count
-    assert "dog attends to" in (page.locator("#lines .token").nth(2).get_attribute("aria-label") or "")
+    page.get_by_label("[CLS] and [SEP]").check()
+    assert page.locator("#lines line").count() > count
+    page.locator("#lines .token").first.focus()
+    for key in ("ArrowDown", "ArrowDown"):
+        page.keyboard.press(key)
+    assert page.locator("#attention-words").inner_text().startswith("dog attends to ")
+    assert {line.get_attribute("y1") for line in page.locator("#lines line:not(.boundary)").all()} == {"64"}
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#attention-words").inner_text().startswith("dog is attended to by ")
+    assert {line.get_attribute("y2") for line in page.locator("#lines line:not(.boundary)").all()} == {"64"}
+    page.get_by_label("Layer", exact=True).select_option("mean")
+    assert "layer=mean" in page.url
+    page.get_by_role("button", name="Most linking head").click()
+    assert "layer" not in page.url
 
 
 def test_a_link_restores_the_state(page: "Page", url: str) -> None:
@@ -152,10 +273,12 @@ def test_a_link_restores_the_state(page: "Page", url: str) -> None:
 def test_markup_in_texts_is_shown_as_text(page: "Page", url: str) -> None:
     hostile = "<img src=x onerror=window.hit=1><script>window.hit=1</script> שלום 🎈"
     write(page, hostile, '"><svg onload=window.hit=1>')
-    page.locator(".answer[data-task=sts]").wait_for()
+    page.locator(".answer[data-task=sts] .text", has_text="שלום").wait_for()
     assert page.evaluate("window.hit") is None
     assert page.locator("main img, main script").count() == 0
-    assert page.locator(".answer .of").first.inner_text() == hostile
+    assert page.locator(".answer .text").first.inner_text() == hostile
+    page.locator(".answer .word", has_text="שלום").first.wait_for()
+    assert page.locator(".answer .text").first.inner_text() == hostile
     page.goto(f"{url}#a=%3Cscript%3Ewindow.hit%3D1%3C%2Fscript%3E&layer=999&head=x")
     page.reload()
     page.locator(".answer").wait_for()
@@ -168,10 +291,11 @@ def test_markup_in_texts_is_shown_as_text(page: "Page", url: str) -> None:
 
 def test_errors_are_shown_until_corrected(page: "Page") -> None:
     write(page, "a dog", " ".join(["film"] * 100))
-    page.locator("#lines", has_text="No attention to show").wait_for()
+    page.locator("#attention-note", has_text="No attention to show").wait_for()
     page.route("**/v1/predict", reject)
     write(page, "a cat")
-    page.locator("#problem", has_text="inputs.0.text: no good").wait_for()
+    page.locator("#problem", has_text="No good").wait_for()
+    assert page.locator(".answer").count() == 0, "the answers to an earlier text are gone"
     page.unroute("**/v1/predict")
     write(page, "a cat runs")
     page.locator("#lines .token", has_text="runs").first.wait_for()
@@ -185,11 +309,12 @@ def reject(route: "Route") -> None:
 
 def test_examples_keyboard_and_small_screens(page: "Page") -> None:
     page.set_viewport_size({"width": 360, "height": 700})
-    button = page.locator("#examples button").nth(2)
+    button = page.locator("#examples button", has_text="Welsh")
     button.focus()
     page.keyboard.press("Enter")
-    page.locator("#lines .boundary").wait_for(state="attached")
-    assert answers(page) == ["sst", "sst", "para", "sts"]
+    page.locator(".answer[data-task=para] .text", has_text="Welsh").wait_for()
+    assert answers(page) == ["para", "sts", "sst", "sst"]
+    assert page.locator(".answer[data-task=para] .labelled").inner_text() == "Example, labelled “different” ✓"
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     page.emulate_media(color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 30)"
@@ -206,8 +331,9 @@ def test_the_page_reconnects_to_a_restarted_server(browser: "Browser", tiny_run:
     page = browser.new_page()
     try:
         page.goto(f"http://127.0.0.1:{port}/")
+        page.locator(".answer[data-task=sts]").wait_for()
         write(page, "a good film")
-        page.locator(".answer").wait_for()
+        page.locator(".answer .text", has_text="a good film").wait_for()
         process.kill()
         process.wait(30)
         write(page, "a dog runs")
@@ -215,7 +341,7 @@ def test_the_page_reconnects_to_a_restarted_server(browser: "Browser", tiny_run:
         process = start(tiny_run, port)
         page.locator("#lines .token", has_text="runs").first.wait_for(timeout=15_000)
         assert page.locator("#status").is_hidden()
-        assert "a dog runs" in page.locator(".answer .of").inner_text()
+        assert "a dog runs" in page.locator(".answer .text").inner_text()
     finally:
         page.close()
         process.kill()
@@ -224,7 +350,7 @@ def test_the_page_reconnects_to_a_restarted_server(browser: "Browser", tiny_run:
 
 def test_the_page_asks_for_an_api_key(browser: "Browser", tiny_run: Path) -> None:
     port, key = free_port(), "a-key-of-sixteen-characters"
-    process = start(tiny_run, port, key)
+    process = start(tiny_run, port, "--data", "starter", key=key)
     page = browser.new_page()
     try:
         page.goto(f"http://127.0.0.1:{port}/#a=a+good+film")
@@ -232,6 +358,9 @@ def test_the_page_asks_for_an_api_key(browser: "Browser", tiny_run: Path) -> Non
         page.get_by_role("button", name="Use key").click()
         page.locator(".answer").wait_for()
         assert key not in page.url
+        assert "$SWISSBERT_API_KEY" in page.locator("#curl").inner_text()
+        assert page.locator("#examples-title").inner_text() == "Examples, dev rows of its data"
+        assert page.locator("#examples button").count() > 3
         assert page.locator("#problem").is_hidden()
     finally:
         page.close()

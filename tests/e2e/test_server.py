@@ -118,6 +118,41 @@ def test_tasks_attention_health_and_metrics(server: Server) -> None:
     assert server.get("/openapi.json")[1]["paths"].keys() >= {"/v1/predict", "/v1/attention", "/v1/tasks"}
 
 
+def test_an_explanation_is_about_words_and_agrees_with_predictions(server: Server) -> None:
+    texts = {"text": "A good film 🎈 isn't dull", "text_pair": "It is good."}
+    status, content, _ = server.ask("/v1/explain", texts)
+    assert status == 200
+    assert set(content["tasks"]) == {"para", "sts"}
+    for word in content["words"]:
+        assert texts[word["field"]][word["start"] : word["end"]] == word["text"]
+    assert [word["text"] for word in content["words"]][:5] == ["A", "good", "film", "🎈", "isn't"]
+    whole = server.ask("/v1/predict", {"inputs": texts})[1]["answers"][0]["sts"]["score"]
+    assert content["tasks"]["sts"]["value"] == pytest.approx(whole, abs=2e-4)
+    changed = {**texts, "text": "A good   🎈 isn't dull"}
+    score = server.ask("/v1/predict", {"inputs": changed})[1]["answers"][0]["sts"]["score"]
+    assert content["tasks"]["sts"]["without"][2] == pytest.approx(score, abs=2e-4)
+    assert content["tasks"]["sts"]["label"] is None
+    status, content, _ = server.ask("/v1/explain", {**texts, "tasks": "sst"})
+    assert (status, content["error"]) == (422, "text: task 'sst' takes one text, not a pair; leave out text_pair")
+    status, content, _ = server.ask("/v1/explain", {"text": "a " * 4000, "tasks": ["sst"]})
+    assert status == 200
+    assert content["tasks"]["sst"]["answer"]["cut"]
+    assert len(content["words"]) == 46, "tokens that are read"
+
+
+def test_the_model_and_its_examples(server: Server) -> None:
+    status, content, _ = server.get("/v1/model")
+    assert status == 200
+    assert content["name"] == "run"
+    assert content["max_tokens"] == 48
+    assert {example["task"] for example in content["examples"]} == {"sst", "para", "sts"}
+    assert not any(example["is_row"] for example in content["examples"])
+    assert "/" not in content["encoder"]
+    tasks = {task["name"]: task for task in server.get("/v1/tasks")[1]}
+    assert tasks["sts"]["ends"] == ["unrelated", "same meaning"]
+    assert tasks["sst"]["title"] == "Sentiment of a film review"
+
+
 INVALID: list[tuple[Any, int, str]] = [
     (one(""), 422, "inputs.text: "),
     (one("   "), 422, "inputs.text: the text is empty"),

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -173,6 +174,8 @@ def test_page_of_a_multilabel_model(browser: "Browser", single: Path, single_url
         ]
         assert page.locator(".answer .assigned").count() == 2
         assert page.locator("#summary").inner_text() == f"topics: {', '.join(assigned)}"
+        page.locator(".answer .word").first.wait_for()
+        assert re.match(f"For “({'|'.join(NAMES)})”: ", page.locator(".answer .why").inner_text())
         assert all("|" not in text for text in page.locator("#examples button").all_inner_texts())
         page.get_by_label("Sentence", exact=True).fill(texts[0])
         page.locator(".answer .result", has_text="none").wait_for()
@@ -182,11 +185,13 @@ def test_page_of_a_multilabel_model(browser: "Browser", single: Path, single_url
 
 def test_page_of_a_model_with_pair_tasks_only(browser: "Browser", pairs: Path) -> None:
     with serving(pairs) as url, opened(browser, url) as page:
+        page.locator(".answer[data-task=sts]").wait_for()
+        page.get_by_label("Second sentence").fill("")
         page.get_by_label("First sentence").fill("a dog runs")
         page.locator("#answers", has_text="The tasks of this model compare two sentences. Type both.").wait_for()
         assert page.locator("#problem").is_hidden()
         page.get_by_label("Second sentence").fill("the dog runs")
-        page.locator(".answer[data-task=sts] .gauge").wait_for()
+        page.locator(".answer[data-task=sts] .scale").wait_for()
         page.locator("#lines .boundary").wait_for(state="attached")
         assert page.locator(".answer").count() == 1
         assert all("|" in text for text in page.locator("#examples button").all_inner_texts())

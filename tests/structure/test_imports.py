@@ -25,7 +25,7 @@ LAYERS = [
     {"metrics"},
     {"kinds", "data.formats"},
     {"task_files"},
-    {"task_extra"},
+    {"task_extra", "task_words"},
     {"tasks"},
     {"selection"},
     {"encoder"},

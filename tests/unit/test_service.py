@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from fastapi import Request
 
+from swissbert.data.tokens import TokenTable
 from swissbert.inference.model import Model, load
 from swissbert.serving import service as service_module
 from swissbert.serving.api_errors import ApiError
 from swissbert.serving.batcher import MAX_CUSTOM_JOBS
 from swissbert.serving.jobs import Job
-from swissbert.serving.schemas import AttentionBody, Input
-from swissbert.serving.service import INLINE_CHARACTERS, Service
+from swissbert.serving.schemas import AttentionBody, ExplainBody, Input
+from swissbert.serving.service import INLINE_CHARACTERS, PART_JOBS, Service
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -44,14 +45,16 @@ class Encoding:
         self.threads: list[threading.Thread] = []
         self.open = threading.Event()
         self.open.set()
-        encode = model.tokenizer.encode
+        for name in ("encode", "encode_with_places"):
+            monkeypatch.setattr(model.tokenizer, name, self._recorded(getattr(model.tokenizer, name)))
 
+    def _recorded(self, encode: Callable[..., Any]) -> Callable[..., Any]:
         def recorded(*args: Any, **options: Any) -> Any:
             self.threads.append(threading.current_thread())
             assert threading.current_thread() is threading.main_thread() or self.open.wait(10)
             return encode(*args, **options)
 
-        monkeypatch.setattr(model.tokenizer, "encode", recorded)
+        return recorded
 
 
 @pytest.fixture
@@ -216,3 +219,52 @@ def test_work_of_clients_that_closed_their_side_makes_room(model: Model) -> None
         service.batcher.close()
 
     run(scenario)
+
+
+def test_an_explanation_waits_in_parts_like_other_texts_and_is_tokenized_once(
+    service: Service, encoding: Encoding, model: Model
+) -> None:
+    text = " ".join(["good", "film"] * 20)
+    body = ExplainBody(text=text)
+    queued: list[int] = []
+    submit = service.batcher.submit
+
+    def counted(jobs: list[Job]) -> None:
+        queued.append(len(jobs))
+        submit(jobs)
+
+    service.batcher.submit = counted  # type: ignore[method-assign]
+
+    async def scenario() -> None:
+        content = json.loads(await service.explain(connected(), body, [model.tasks["sst"]]))
+        assert [word["text"] for word in content["words"]] == text.split()
+        effects = content["tasks"]["sst"]
+        assert len(effects["without"]) == 40
+        assert effects["answer"]["probabilities"][effects["label"]] == pytest.approx(effects["value"], abs=1e-4)
+
+    run(scenario)
+    assert sum(queued) == 41
+    assert max(queued) <= PART_JOBS
+    assert len(encoding.threads) == 1
+    assert encoding.threads[0] is not threading.main_thread()
+
+
+def test_without_room_an_explanation_is_refused_before_it_is_tokenized(service: Service, encoding: Encoding) -> None:
+    service.batcher.max_jobs = 4
+
+    async def scenario() -> None:
+        table = _table(service)
+        waiting = [Job(table, ["sst"], asyncio.get_running_loop().create_future()) for _ in range(4)]
+        service.batcher._queue.extend(waiting)  # without telling the model thread
+        with pytest.raises(ApiError) as error:
+            await service.explain(connected(), ExplainBody(text="a good film"), [service.model.tasks["sst"]])
+        assert error.value.status == 429
+        service.batcher._queue.clear()
+
+    before = len(encoding.threads)
+    run(scenario)
+    assert len(encoding.threads) == before + 1, "that of the waiting job"
+
+
+def _table(service: Service) -> TokenTable:
+    return service.model.tokenizer.encode(["a film"], None, together=False, max_length=8)

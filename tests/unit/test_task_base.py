@@ -63,3 +63,12 @@ def test_a_base_may_be_a_file_beside_the_recipe_and_settings_are_written_in_full
 def test_mistakes_are_named(keys: dict[str, Any], message: str) -> None:
     with pytest.raises(SwissbertError, match=message):
         task(**keys)
+
+
+def test_words_of_the_base_are_taken_over_while_it_asks_the_same() -> None:
+    shipped = find_task("sst")
+    assert task(base="sst", guard="rows").title == shipped.title
+    assert task(base="sst", title="Mood").examples == shipped.examples
+    assert task(base="sst", labels=["no", "yes"]).title == ""
+    assert task(base="sst", labels=["no", "yes"], title="Mood").title == "Mood"
+    assert task(base="sst", columns={"text_pair": "other"}).examples == []

@@ -25,6 +25,13 @@ def serve(
         typer.Option(metavar="NAME", help="Name under which clients may ask, as nlp.example.org. Repeatable."),
     ] = None,
     root_path: Annotated[str, typer.Option(help="Prefix under which a proxy serves this server, as /nlp.")] = "",
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="Directory with the tasks' files, or starter: examples on the page are dev rows from there. Anyone who may "
+            "ask the server sees them."
+        ),
+    ] = None,
     precision: PrecisionOption = "auto",
 ) -> None:
     """Serve a model over HTTP.
@@ -32,21 +39,26 @@ def serve(
     Requests of different clients and tasks share encoder passes. /docs describes the API, /openapi.json for programs.
     """
     need("fastapi", "uvicorn", "httptools", "prometheus_client", extra="serve")
+    from swissbert.config import data_path
     from swissbert.inference import load
+    from swissbert.serving.about import drawn_examples, public_name
     from swissbert.serving.app import make_app
     from swissbert.serving.hosts import names_for
     from swissbert.serving.server import key_for
     from swissbert.serving.server import serve as run
 
     key = key_for(host)
+    loaded = load(model, precision=precision)
     run(
         make_app(
-            load(model, precision=precision),
+            loaded,
             key=key,
             deadline=deadline,
             cors_origins=cors_origin or (),
             hosts=names_for(host, allow_host or ()),
             root_path=root_path,
+            name=public_name(model),
+            examples=None if data is None else drawn_examples(loaded, data_path(data)),
         ),
         host,
         port,

@@ -5,6 +5,10 @@ from typing import Any
 
 from swissbert.config.run import RunConfig
 from swissbert.setting_tables import changed_settings, shown_change
+from swissbert.task_words import WORDS
+
+_TASK_KEY = re.compile(r"tasks\[\w+\]\.(\w+)")
+"""A key of a declaration, or a key below it."""
 
 
 def changed_meaning(stored: RunConfig, config: RunConfig) -> dict[str, tuple[Any, Any]]:
@@ -26,10 +30,13 @@ def meaning_differences(stored: RunConfig, config: RunConfig) -> list[str]:
 
 
 def _is_unused(key: str, stored: RunConfig, config: RunConfig) -> bool:
-    """Whether a setting says something about a task on which the losses of neither run depend: that pairs are symmetric.
+    """Whether a setting says something about a task on which the losses of neither run depend.
 
-    Declarations that ship say so since there is ``data.swap_pairs``; runs that began before do not.
+    These are words for people, and that pairs are symmetric. Declarations that ship say so since there is
+    ``data.swap_pairs``, and have words since the page shows them; runs that began before do not.
     """
+    if (words := _TASK_KEY.match(key)) is not None and words[1] in WORDS:
+        return True
     name = re.fullmatch(r"tasks\[(\w+)\]\.symmetric", key)
     if name is None:
         return False

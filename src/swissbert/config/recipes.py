@@ -8,9 +8,12 @@ from swissbert.data.formats import Format
 from swissbert.errors import SwissbertError, nearest
 from swissbert.setting_tables import anchor, apply_overrides, merged
 from swissbert.settings import read_toml, shown, validated
+from swissbert.task_words import WORDS
 from swissbert.tasks import Task, find_task, make_task, read_declaration, shipped_tasks
 
 RECIPES = Path(__file__).parents[1] / "recipes"
+ASKED = {"kind", "labels", "range"}
+"""Keys that say what a task asks; where one differs from those of the base, its words for people do not fit."""
 
 
 def recipes() -> dict[str, str]:
@@ -117,6 +120,9 @@ def _with_base(table: dict[str, Any], where: str) -> dict[str, Any]:
         raise SwissbertError(f"{where}: base: {str(error).removeprefix('tasks: ')}") from error
     changes = {key: value for key, value in table.items() if key != "base"}
     dropped = {"files", "label_files"} if "hub" in changes else {"hub"} if "files" in changes else set()
+    columns = changes.get("columns")
+    if ASKED & changes.keys() or (isinstance(columns, dict) and "text_pair" in columns):
+        dropped |= WORDS  # they are about another question
     return merged({key: value for key, value in declared.items() if key not in dropped}, changes)
 
 

@@ -37,6 +37,7 @@ from swissbert.errors import SwissbertError
 from swissbert.files import settle, temporary_folder
 from swissbert.kinds import KINDS
 from swissbert.reading import read_object, sha256
+from swissbert.task_words import WORDS
 from swissbert.tasks import Split, Task
 
 VERSION = 4
@@ -51,7 +52,7 @@ ARRAYS = {
     "weights": np.float64,
 }
 """Files of an entry, ``NAME.bin``, and their types. Labels are ``[N]`` or ``[N, C]``; weights are empty without any."""
-UNREAD = {"extra", "guard", "symmetric"}
+UNREAD = {"extra", "guard", "symmetric", *WORDS}
 """Keys of a declaration that decide nothing about the content of an entry."""
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -127,6 +127,37 @@ class Tokenizer:
             together: Whether a pair is one sequence, ``[CLS] a [SEP] b [SEP]``, or two.
             max_length: Longest sequence in tokens; longer ones are cut, a pair at its longer text first.
         """
+        encoded = self._encodings(texts, pairs, together, max_length, self._fast.encode_batch_fast)
+        return _table(encoded, 2 if pairs is not None and not together else 1)
+
+    def encode_with_places(
+        self, texts: list[str], pairs: list[str] | None, *, together: bool, max_length: int
+    ) -> tuple[TokenTable, np.ndarray]:
+        """Tokenize texts or pairs of texts, and find the characters that each token is made from; arguments as for `encode`.
+
+        Returns:
+            The table, and int64 ``[T, 3]``: for each token the number of its text (0, or 1 for the second text of a pair),
+            and where the word begins and ends there, in characters, that it is or is a piece of, as far as that word was
+            read; -1, 0 and 0 for special tokens.
+        """
+        encoded = self._encodings(texts, pairs, together, max_length, self._fast.encode_batch)
+        per_row = 2 if pairs is not None and not together else 1
+        places = [
+            (-1, 0, 0) if part is None else (part if per_row == 1 else number % 2, *place)
+            for number, item in enumerate(encoded)
+            for part, place in zip(item.sequence_ids, _word_places(item), strict=True)
+        ]
+        return _table(encoded, per_row), np.array(places, np.int64).reshape(-1, 3)
+
+    def _encodings(
+        self,
+        texts: list[str],
+        pairs: list[str] | None,
+        together: bool,
+        max_length: int,
+        encode: Callable[[list[Any]], list[Any]],
+    ) -> list[Any]:
+        """Return what the library gives for each sequence; `encode` is its method for a list of inputs."""
         inputs: list[Any] = texts
         if pairs is not None:
             both = zip(texts, pairs, strict=True)
@@ -136,13 +167,7 @@ class Tokenizer:
             if self._parts.truncation_side == "right":
                 inputs = [self._cut(item, max_length) for item in inputs]
             with engine_errors(self.folder):
-                encoded = self._fast.encode_batch_fast(inputs)
-        offsets = np.zeros(len(encoded) + 1, np.int64)
-        np.cumsum([len(item) for item in encoded], out=offsets[1:])
-        ids = np.fromiter((i for item in encoded for i in item.ids), np.int32, int(offsets[-1]))
-        first = np.array([len(item) - sum(item.type_ids) for item in encoded], np.int32)
-        cut = np.array([bool(item.overflowing) for item in encoded], bool)
-        return TokenTable(ids, first, offsets, 2 if pairs is not None and not together else 1, cut)
+                return encode(inputs)
 
     def _cut(self, item: Any, max_length: int) -> Any:
         """Cut a very long text or pair to what decides its tokens."""
@@ -198,3 +223,23 @@ def _one_thread() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_one_thread)
+
+
+def _word_places(item: Any) -> list[tuple[int, int]]:
+    """Return for each token of a sequence where the tokens of its word begin and end, in characters."""
+    words = list(zip(item.sequence_ids, item.word_ids, strict=True))
+    places: dict[tuple[int | None, int | None], tuple[int, int]] = {}
+    for word, (start, end) in zip(words, item.offsets, strict=True):
+        before = places.get(word, (start, end))
+        places[word] = min(start, before[0]), max(end, before[1])
+    return [places[word] for word in words]
+
+
+def _table(encoded: list[Any], per_row: int) -> TokenTable:
+    """Lay the sequences of the library tokenizers end to end."""
+    offsets = np.zeros(len(encoded) + 1, np.int64)
+    np.cumsum([len(item) for item in encoded], out=offsets[1:])
+    ids = np.fromiter((i for item in encoded for i in item.ids), np.int32, int(offsets[-1]))
+    first = np.array([len(item) - sum(item.type_ids) for item in encoded], np.int32)
+    cut = np.array([bool(item.overflowing) for item in encoded], bool)
+    return TokenTable(ids, first, offsets, per_row, cut)

@@ -18,6 +18,7 @@ from swissbert.device import pick_device
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import Scores, table_answers, tables_answers
 from swissbert.evaluation import evaluate as score_splits
+from swissbert.inference.explanation import Explanation, explain
 from swissbert.inference.inputs import Text, rows_of
 from swissbert.inference.int8 import has_int8, to_int8
 from swissbert.inference.texts import check_threshold, given_texts
@@ -280,6 +281,19 @@ class Model:
             SwissbertError: For an input that is empty, unreadable or no text.
         """
         return encode(self, texts, normalise=normalise)
+
+    def explain(self, task: str, text: Text, text_pair: str | None = None) -> Explanation:
+        """Find which words made the answer of a task: how it changes when each word is left out.
+
+        Args:
+            task: Name of the task.
+            text: A text, or a pair of texts as a tuple.
+            text_pair: The second text.
+
+        Raises:
+            SwissbertError: As `predict`, and for several texts.
+        """
+        return explain(self, task, text, text_pair)
 
     def evaluate(
         self,

@@ -68,8 +68,19 @@ def _table(description: Description) -> str:
         complete = len(counted) == len(description.tasks) and all(map(higher_is_better, counted))
         which = "the metrics above" if complete else "those metrics above that are defined and where higher is better"
         lines += ["", f"Overall on dev rows: {description.scores['overall']:.3f} (mean of {which})."]
+    lines += _words(description)
     lines += _notes(description)
     return "\n".join(lines)
+
+
+def _words(description: Description) -> list[str]:
+    """Return what the tasks are called and ask, as a list."""
+    words = [
+        f"- {task.name}: {': '.join(_line(text) for text in (task.title, task.help) if text)}"
+        for task in description.tasks
+        if task.title or task.help
+    ]
+    return ["", "What is asked:", "", *words] if words else []
 
 
 def _notes(description: Description) -> list[str]:

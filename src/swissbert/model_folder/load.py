@@ -5,7 +5,7 @@ import math
 import os.path
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from swissbert.checksums import Digest, check_files, checksum, warn
 from swissbert.data.tokens import Tokenizer
@@ -22,6 +22,7 @@ from swissbert.model_folder.network import build_network, outside_encoder
 from swissbert.model_folder.origin import base_folder
 from swissbert.model_folder.steady import read_steadily
 from swissbert.paths import check_path
+from swissbert.task_words import WORDS
 
 
 class Stored(NamedTuple):
@@ -166,9 +167,8 @@ def _fingerprint(folder: Path, description: Description) -> str:
         if name not in sums and (folder / name).is_file():
             sums[name] = checksum(folder / name)
     digest = Digest()
-    digest.update(
-        json.dumps([description.model_dump(mode="json", exclude={"checksums"}), sorted(sums.items())]).encode()
-    )
+    unread: Any = {"checksums": True, "tasks": {"__all__": set(WORDS)}}
+    digest.update(json.dumps([description.model_dump(mode="json", exclude=unread), sorted(sums.items())]).encode())
     return digest.checksum
 
 

@@ -27,6 +27,7 @@ ERROR_RESPONSES: dict[int | str, dict[str, Any]] = {
 FORMS = {
     "predict": '{"inputs": ["a text", "another text"], "tasks": ["a task"]}',
     "attention": '{"text": "a text"}',
+    "explain": '{"text": "a text", "tasks": "a task"}',
 }
 """A valid body of each POST route, by the end of its path."""
 _LENGTHS = {

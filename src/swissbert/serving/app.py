@@ -11,26 +11,23 @@ from starlette.middleware.cors import CORSMiddleware
 
 from swissbert.errors import SwissbertError
 from swissbert.inference.model import Model
+from swissbert.serving.about import declared_examples, public_name
 from swissbert.serving.api_errors import add_error_handlers
 from swissbert.serving.front import PREFIX, Front, public_prefix
 from swissbert.serving.guard import Guard
 from swissbert.serving.hosts import ORIGIN, Hosts
 from swissbert.serving.routes import router
+from swissbert.serving.schemas import ExampleShape
 from swissbert.serving.service import Service
 from swissbert.settings import shown
 from swissbert.version import __version__
 
 PAGE = Path(__file__).parent / "page"
-PAGE_FILES = {
-    "/": ("index.html", "text/html"),
-    "/page/page.css": ("page.css", "text/css"),
-    "/page/page.js": ("page.js", "text/javascript"),
-    "/docs": ("docs.html", "text/html"),
-    "/page/docs.css": ("docs.css", "text/css"),
-    "/page/docs.js": ("docs.js", "text/javascript"),
-}
+MEDIA_TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+PATHS = {"index.html": "/", "docs.html": "/docs"}
+"""Paths of the pages; all other files have their own names below ``/page/``."""
 DESCRIPTION = "/openapi.json"
-ROUTES = ("predict", "attention", "tasks", "limits", "livez", "readyz", "metrics")
+ROUTES = ("predict", "attention", "explain", "model", "tasks", "limits", "livez", "readyz", "metrics")
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -46,6 +43,8 @@ def make_app(
     cors_origins: Sequence[str] = (),
     hosts: Sequence[str] | None = None,
     root_path: str = "",
+    name: str | None = None,
+    examples: Sequence[ExampleShape] | None = None,
     **limits: int,
 ) -> FastAPI:
     """Create the application.
@@ -57,6 +56,8 @@ def make_app(
         cors_origins: Origins (``https://a.example``) whose pages may call the server from a browser.
         hosts: Names under which the server may be asked, besides ``localhost`` and loopback addresses; None for any.
         root_path: Prefix under which a proxy serves the application, for instance ``/nlp``.
+        name: Name of the model that the page shows; that of its folder if left out.
+        examples: Examples that the page offers; those that the tasks declare if left out.
         limits: ``token_budget``, ``max_jobs`` and ``max_tokens`` of the `Batcher`.
 
     Raises:
@@ -65,7 +66,9 @@ def make_app(
     origins, root_path = [valid_origin(origin) for origin in cors_origins], valid_prefix(root_path)
     for task in model.tasks.values():  # fails early, and is the warm-up
         model.numbers(task.name, [("a", "b") if task.is_pair else "a"])
-    service = Service(model, deadline, **limits)
+    shown_name = public_name(model.folder) if name is None else name
+    shown_examples = declared_examples(model) if examples is None else examples
+    service = Service(model, deadline, shown_name, shown_examples, **limits)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -86,8 +89,8 @@ def make_app(
     add_error_handlers(app)
     app.include_router(router)
     _add_description(app, root_path)
-    for path, (name, media_type) in PAGE_FILES.items():
-        _add_file(app, path, (PAGE / name).read_bytes(), media_type)
+    for file in sorted(path for path in PAGE.iterdir() if path.suffix in MEDIA_TYPES):
+        _add_file(app, PATHS.get(file.name, f"/page/{file.name}"), file.read_bytes(), MEDIA_TYPES[file.suffix])
     paths = {str(app.url_path_for(route)) for route in ROUTES}
     app.add_middleware(
         Guard,

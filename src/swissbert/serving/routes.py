@@ -5,6 +5,8 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
+from swissbert.inference.explanation import MAX_TOKENS as MAX_EXPLAIN_TOKENS
+from swissbert.serving.about import not_for
 from swissbert.serving.api_errors import ERROR_RESPONSES
 from swissbert.serving.guard import MAX_BODY_BYTES
 from swissbert.serving.schemas import (
@@ -15,7 +17,10 @@ from swissbert.serving.schemas import (
     MAX_TOTAL_TOKENS,
     AttentionBody,
     AttentionShape,
+    ExplainBody,
+    ExplainShape,
     LimitsShape,
+    ModelShape,
     PredictBody,
     PredictShape,
     TaskShape,
@@ -53,21 +58,50 @@ async def attention(request: Request, body: AttentionBody) -> Response:
     return Response(await _service(request).attention(request, body), media_type="application/json")
 
 
+@router.post("/v1/explain", responses=ERROR_RESPONSES, response_model=ExplainShape)
+async def explain(request: Request, body: ExplainBody) -> Response:
+    """Find which words made the answers: how they change when each word is left out of the text."""
+    service = _service(request)
+    names = [body.tasks] if isinstance(body.tasks, str) else body.tasks
+    content = await service.explain(request, body, service.tasks_for(body, names, "text"))
+    return Response(content, media_type="application/json")
+
+
+@router.get("/v1/model", responses=_KEY_RESPONSES)
+async def model(request: Request) -> ModelShape:
+    """Return what the model is, what it is not for, and examples."""
+    service = _service(request)
+    description = service.model.description
+    date = description.provenance.get("date")
+    return ModelShape(
+        name=service.name,
+        encoder=description.encoder.name,
+        date=date[:10] if isinstance(date, str) else None,
+        max_tokens=description.encoder.max_length,
+        not_for=not_for(service.model),
+        examples=service.examples,
+    )
+
+
 @router.get("/v1/tasks", responses=_KEY_RESPONSES)
 async def tasks(request: Request) -> list[TaskShape]:
     """List the tasks of this model."""
-    model = _service(request).model
+    service = _service(request)
+    scores = service.model.description.scores
     return [
         TaskShape(
             name=task.name,
+            title=task.title or task.name,
+            help=task.help,
             kind=task.kind.name,
             pair=task.is_pair,
             labels=task.labels,
             range=task.range,
+            ends=task.ends,
             metric=task.metric,
-            score=model.description.scores.get(f"{task.name}.{task.metric}"),
+            score=scores.get(f"{task.name}.{task.metric}"),
         )
-        for task in model.tasks.values()
+        for task in service.worded
     ]
 
 
@@ -82,6 +116,7 @@ async def limits(request: Request) -> LimitsShape:
         tokens=MAX_TOTAL_TOKENS,
         tokens_per_text=service.model.description.encoder.max_length,
         attention_tokens=MAX_ATTENTION_TOKENS,
+        explain_tokens=MAX_EXPLAIN_TOKENS,
         body_bytes=MAX_BODY_BYTES,
         seconds=service.deadline,
     )

@@ -33,6 +33,8 @@ def _readable(text: str) -> str:
 
 Text = Annotated[str, Field(max_length=MAX_CHARACTERS), AfterValidator(_readable)]
 Name = Annotated[str, Field(min_length=1, max_length=80)]
+Tasks = Name | Annotated[list[Name], Field(min_length=1, max_length=64, fail_fast=True)]
+"""One task or several, by name."""
 
 
 class Body(BaseModel):
@@ -107,7 +109,7 @@ class PredictBody(Body):
     """
 
     inputs: Inputs
-    tasks: Name | Annotated[list[Name], Field(min_length=1, max_length=64, fail_fast=True)] | None = None
+    tasks: Tasks | None = None
 
 
 class AttentionBody(Input):
@@ -115,6 +117,12 @@ class AttentionBody(Input):
 
     layer: Annotated[int, Field(ge=0, le=1000)] | None = None
     head: Annotated[int, Field(ge=0, le=1000)] | None = None
+
+
+class ExplainBody(Input):
+    """A text or a pair, and one task or several; without `tasks`, all tasks that read such input."""
+
+    tasks: Tasks | None = None
 
 
 class AnswerShape(BaseModel):
@@ -148,14 +156,70 @@ class AttentionShape(BaseModel):
     weights: list[list[list[list[float]]]]
 
 
-class TaskShape(BaseModel):
-    """The declaration of a task, and the model's score on its dev rows."""
+class SpanShape(BaseModel):
+    """A word that is left out, or several neighbouring ones of a long text: its place in ``text`` or ``text_pair``, in characters."""
+
+    field: str
+    start: int
+    end: int
+    text: str
+
+
+class EffectsShape(BaseModel):
+    """The answer to one task, and how it depends on each word.
+
+    `value` is the probability of the label number `label` (the one that is assigned, of several the most probable one), or the
+    score of a regression, where `label` is null. `without` has the same number for the text without each of the words.
+    """
+
+    answer: AnswerShape
+    label: int | None
+    value: float
+    without: list[float]
+
+
+class ExplainShape(BaseModel):
+    """The words that were left out, and their effects by task name. Words that are not read, because the text is cut, are no words here."""
+
+    words: list[SpanShape]
+    tasks: dict[str, EffectsShape]
+
+
+class ExampleShape(BaseModel):
+    """An example for a task: a text or pair, and the right answer in words.
+
+    `is_row` tells whether it is a dev row of the data that the server was given, else the declaration of the task has it.
+    """
+
+    task: str
+    text: str
+    text_pair: str | None
+    label: str | None
+    is_row: bool
+
+
+class ModelShape(BaseModel):
+    """The model: its name, encoder, date of training and longest text, what it is not for, and examples."""
 
     name: str
+    encoder: str
+    date: str | None
+    max_tokens: int
+    not_for: list[str]
+    examples: list[ExampleShape]
+
+
+class TaskShape(BaseModel):
+    """The declaration of a task, and the model's score on its dev rows. `ends` are words for the ends of `range`."""
+
+    name: str
+    title: str
+    help: str
     kind: str
     pair: bool
     labels: list[str]
     range: tuple[float, float] | None
+    ends: tuple[str, str] | None
     metric: str
     score: float | None
 
@@ -169,6 +233,7 @@ class LimitsShape(BaseModel):
     tokens: int
     tokens_per_text: int
     attention_tokens: int
+    explain_tokens: int
     body_bytes: int
     seconds: float
 
@@ -180,5 +245,5 @@ class ErrorShape(BaseModel):
     field: str | None
 
 
-BODY_FIELDS = frozenset(name for body in (Input, PredictBody, AttentionBody) for name in body.model_fields)
+BODY_FIELDS = frozenset(name for body in (Input, PredictBody, AttentionBody, ExplainBody) for name in body.model_fields)
 """Names of all fields of request bodies."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,8 +13,10 @@ from swissbert.data.rows import Row
 from swissbert.data.tokens import TokenTable
 from swissbert.errors import SwissbertError, nearest
 from swissbert.inference.attention import attention_table, table_attention
+from swissbert.inference.explanation import Variants, decisive, leave_out
 from swissbert.inference.model import Model
 from swissbert.kinds import Answer
+from swissbert.serving.about import worded
 from swissbert.serving.api_errors import CLIENT_CLOSED, ApiError
 from swissbert.serving.batcher import Batcher
 from swissbert.serving.jobs import Answers, Job, QueueFull
@@ -23,6 +25,8 @@ from swissbert.serving.schemas import (
     MAX_TOTAL_CHARACTERS,
     MAX_TOTAL_TOKENS,
     AttentionBody,
+    ExampleShape,
+    ExplainBody,
     Input,
 )
 from swissbert.serving.telemetry import ServerMetrics
@@ -45,14 +49,20 @@ class Service:
     Args:
         model: The model.
         deadline: Seconds that a request may wait for its results.
+        name: Name of the model for people.
+        examples: Examples that the page offers.
         limits: Keyword arguments of `Batcher`.
 
     Attributes:
         draining: Whether the server is shutting down.
+        worded: The tasks of the model, with words for people.
     """
 
-    def __init__(self, model: Model, deadline: float, **limits: int) -> None:
-        self.model, self.deadline = model, deadline
+    def __init__(
+        self, model: Model, deadline: float, name: str = "", examples: Sequence[ExampleShape] = (), **limits: int
+    ) -> None:
+        self.model, self.deadline, self.name, self.examples = model, deadline, name, list(examples)
+        self.worded = [worded(task) for task in model.tasks.values()]
         self.metrics = ServerMetrics()
         self.batcher = Batcher(model.network, on_batch=self.metrics.observe_batch, **limits)
         self.metrics.watch_queue(lambda: self.batcher.queued)
@@ -140,6 +150,35 @@ class Service:
         )
         (content,) = await self._results(request, [job])
         return bytes(content)
+
+    async def explain(self, request: Request, body: ExplainBody, tasks: list[Task]) -> bytes:
+        """Return the JSON response of a request for an explanation.
+
+        The variants of the input are jobs like any others: queued in parts, counted in the limits of the queue, and dropped
+        if the client disconnects.
+
+        Args:
+            request: The HTTP request.
+            body: Its body.
+            tasks: The tasks, all of single texts or all of pairs.
+
+        Raises:
+            ApiError: 429 if the queue is full or the deadline passes.
+        """
+        words = len(body.text.split()) + len((body.text_pair or "").split())
+        variants = await self._tokenize(
+            body.characters,
+            min(1 + words, PART_JOBS),
+            lambda: leave_out(self.model, tasks[0], body.text, body.text_pair),
+        )
+        loop = asyncio.get_running_loop()
+        names = [task.name for task in tasks]
+        tables = [variants.whole, *variants.without]
+        jobs = [Job(table, names, loop.create_future()) for table in tables]
+        results: list[Answers] = await self._results(request, jobs)
+        if len(jobs) * len(tasks) <= INLINE_INPUTS:
+            return explanation_json(body, tasks, variants, results)
+        return await asyncio.to_thread(explanation_json, body, tasks, variants, results)
 
     async def _tokenize(
         self, characters: int, jobs: int, make: Callable[[], Result], is_custom: bool = False
@@ -316,3 +355,28 @@ def attention_json(model: Model, table: TokenTable, body: AttentionBody) -> byte
     rows = (f"[{','.join(json.dumps(head.tolist()) for head in layer)}]" for layer in weights)
     start = json.dumps({"tokens": result.tokens, "boundary": boundary})[:-1]
     return f'{start}, "weights": [{",".join(rows)}]}}'.encode()
+
+
+def explanation_json(body: ExplainBody, tasks: list[Task], variants: Variants, results: list[Answers]) -> bytes:
+    """Write the effects of words as JSON.
+
+    Args:
+        body: The request.
+        tasks: The tasks.
+        variants: The input and its variants.
+        results: What the model gave for the input and for each variant.
+    """
+    fields = {"text": body.text, "text_pair": body.text_pair or ""}
+    words = [
+        {"field": name, "start": span.start, "end": span.end, "text": fields[name][span.start : span.end]}
+        for span in variants.spans
+        for name in [list(fields)[span.part]]
+    ]
+    rows = []
+    for task in tasks:
+        label, numbers = decisive(task, [result[task.name] for result in results])
+        value, *without = (round(float(number), 5) for number in numbers)
+        effects = {"label": label, "value": value, "without": without}
+        rows.append({"answer": _answer(task, results[0], variants.whole).as_json(), **effects})
+    by_task = dict(zip((task.name for task in tasks), rows, strict=True))
+    return json.dumps({"words": words, "tasks": by_task}, ensure_ascii=False, allow_nan=False).encode()

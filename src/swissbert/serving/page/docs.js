@@ -1,21 +1,16 @@
 // The API page: shows the server's own OpenAPI document. It loads nothing from other servers, and inserts text as text
 // nodes only.
 
+import { byId, element } from "./elements.js";
+
 const EXAMPLES = {
   "/v1/predict": { inputs: ["A fine day.", { text: "A dog runs.", text_pair: "A dog is running." }] },
   "/v1/attention": { text: "A fine day.", layer: 0, head: 0 },
+  "/v1/explain": { text: "A dog runs.", text_pair: "A dog is running." },
 };
 const MAX_DEPTH = 4; // levels of a type that are written out
 
-const byId = id => document.getElementById(id);
 let apiKey = "";
-
-function element(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  node.append(...children);
-  return node;
-}
 
 async function read(path) {
   const response = await fetch(path, { headers: apiKey ? { authorization: `Bearer ${apiKey}` } : {} });
@@ -60,6 +55,9 @@ function command(path, method) {
   return lines.join(" \\\n  ");
 }
 
+// Code that can be scrolled with the keys.
+const block = (label, text) => element("pre", { tabindex: 0, role: "group", "aria-label": label }, text);
+
 function route(path, method, operation, document) {
   const json = part => part?.content?.["application/json"]?.schema;
   const body = json(operation.requestBody), answer = json(operation.responses["200"]);
@@ -69,9 +67,9 @@ function route(path, method, operation, document) {
     element("h2", {}, element("span", { class: "method" }, method.toUpperCase()), path),
     element("p", {}, operation.description ?? operation.summary ?? ""),
     ...(described ? [element("p", { class: "soft" }, described)] : []),
-    element("pre", {}, command(path, method)),
-    ...(body ? [element("h3", {}, "Body"), element("pre", {}, typeOf(body, document))] : []),
-    ...(answer && Object.keys(answer).length ? [element("h3", {}, "Answer"), element("pre", {}, typeOf(answer, document))] : []),
+    block("call", command(path, method)),
+    ...(body ? [element("h3", {}, "Body"), block("body", typeOf(body, document))] : []),
+    ...(answer && Object.keys(answer).length ? [element("h3", {}, "Answer"), block("answer", typeOf(answer, document))] : []),
     ...(errors.length ? [element("h3", {}, "Errors"), element("table", {}, ...errors.map(([status, part]) => element("tr", {}, element("td", {}, status), element("td", {}, part.description))))] : []));
 }
 
