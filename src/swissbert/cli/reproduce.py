@@ -1,12 +1,16 @@
 """The command ``reproduce``: repeat a table of the paper."""
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from swissbert.cli.program import DataOption, SetOption
+from swissbert.cli.results import next_lines, next_steps, waiting
 from swissbert.cli.train import data_argument
+from swissbert.terminal import has_colour, width_of
 
 
 def reproduce(
@@ -32,9 +36,11 @@ def reproduce(
     this machine are written after each row.
     """
     from swissbert.display import Display
-    from swissbert.experiments.paper import Choices, find_table
-    from swissbert.experiments.runner import reproduce as run
-    from swissbert.training.loop import Stopped
+
+    with waiting("starting"):
+        from swissbert.experiments.paper import Choices, find_table
+        from swissbert.experiments.runner import reproduce as run
+        from swissbert.training.loop import Stopped
 
     names = [name.strip() for text in rows or [] for name in text.split(",")]
     choices = Choices(small=small, encoder=encoder, overrides=settings or [], data=data_argument(data))
@@ -42,9 +48,23 @@ def reproduce(
     paper_table = find_table(table)
     try:
         text = run(
-            table, paper_table, paper_table.pick(names), list(range(seeds)), choices, out, display, dry_run=dry_run
+            table,
+            paper_table,
+            paper_table.pick(names),
+            list(range(seeds)),
+            choices,
+            out,
+            display,
+            dry_run=dry_run,
+            width=width_of(sys.stdout),
+            colour=has_colour(sys.stdout),
         )
     except Stopped as stopped:
         display.say(f"{stopped} of {stopped.out}; the same command resumes it")
         raise typer.Exit(130) from stopped
     print(text)
+    if dry_run:
+        next_steps("reproduce", again=[word for word in sys.argv[1:] if word not in ("--dry-run", "--debug")])
+    else:
+        page = (out / f"{table}.html").absolute().as_uri()
+        next_lines([("look at it", f"python -m webbrowser {shlex.quote(page)}")])

@@ -27,7 +27,7 @@ thead th { color: var(--soft); } tbody th, .left { text-align: left; }
 """
 
 
-def _cells(line: Line, column: str, best: dict[str, float]) -> tuple[str, str, str, bool]:
+def cells_of(line: Line, column: str, best: dict[str, float]) -> tuple[str, str, str, bool]:
     """Format a column of a line: the paper's score, ours and the difference; and whether ours is the best."""
     paper = line.paper.get(column)
     values = line.ours.get(column, [])
@@ -40,7 +40,7 @@ def _cells(line: Line, column: str, best: dict[str, float]) -> tuple[str, str, s
     return shown, f"{mean:.3f}{spread}".replace("-", "−"), difference, mean == best.get(column)
 
 
-def _best(result: Outcome) -> dict[str, float]:
+def best_of(result: Outcome) -> dict[str, float]:
     """Return our highest mean score of each column that has several."""
     best: dict[str, float] = {}
     for column in result.columns:
@@ -78,13 +78,13 @@ def _short(commit: str) -> str:
 
 def as_markdown(result: Outcome) -> str:
     """Format the outcome in Markdown with aligned columns."""
-    best = _best(result)
+    best = best_of(result)
     header = ["", *(f"{title}{part}" for title in result.columns.values() for part in (" paper", " ours", " diff."))]
     body = []
     for line in result.lines:
         cells = []
         for column in result.columns:
-            paper, ours, difference, top = _cells(line, column, best)
+            paper, ours, difference, top = cells_of(line, column, best)
             cells += [paper, f"**{ours}**" if top else ours, difference]
         body.append([line.title, *cells])
     parts = [f"# {result.title}", " ".join(result.caption), _pipes(header, body)]
@@ -128,11 +128,11 @@ def as_html(result: Outcome) -> str:
 
 
 def _html_lines(result: Outcome) -> Iterator[str]:
-    best = _best(result)
+    best = best_of(result)
     for line in result.lines:
         cells = []
         for column in result.columns:
-            paper, ours, difference, top = _cells(line, column, best)
+            paper, ours, difference, top = cells_of(line, column, best)
             kind = "best" if top else "" if line.ours.get(column) else "note"
             way = "up" if difference.startswith("+") else "down"
             cells.append(

@@ -8,7 +8,7 @@ import numpy as np
 
 from swissbert.config import RunConfig
 from swissbert.data.tokens import Tokenizer
-from swissbert.display import Display, table
+from swissbert.display import Display
 from swissbert.experiments.paper import Choices, PaperTable, TableRow
 from swissbert.experiments.records import RowRecord, check_record, read_record, record_path
 from swissbert.experiments.trainer import Splits, count_steps, last_checkpoint, read_splits
@@ -153,8 +153,8 @@ def _job(config: RunConfig, folder: Path, splits: Splits) -> Job:
     )
 
 
-def plan_text(planned: list[PlannedRow], rate: float | None) -> str:
-    """Format the plan of all rows.
+def plan_cells(planned: list[PlannedRow], rate: float | None) -> tuple[str, list[str], list[list[str]], int]:
+    """Return the plan of all rows: title, heads and cells of a table, and its number of columns with text.
 
     Args:
         planned: The rows.
@@ -168,7 +168,7 @@ def plan_text(planned: list[PlannedRow], rate: float | None) -> str:
     if rate:
         left = _duration(sum(row.work for row in planned) / rate)
         lines.append(["all", "", "", "", "", "", left])
-    return table("Rows", ["row", "description", "state", "seed", "steps", "tokens", "time left"], lines, left=3)
+    return "Rows", ["row", "description", "state", "seed", "steps", "tokens", "time left"], lines, 3
 
 
 def _duration(seconds: float) -> str:
