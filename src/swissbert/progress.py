@@ -135,6 +135,7 @@ class Steps:
         self._recent.append((now, step, self._tokens))
         rate = f"{(self._tokens - before) / max(now - then, 1e-9):,.0f} tokens/s"
         left = f"{clock((now - then) / max(1, step - first) * (self._total - step) + self._evaluating(step))} left"
+        left = "done" if step == self._total and self._bar is not None else left
         if self._bar is not None:
             self._update(left, rate)
         elif now - self._shown >= LINE_EVERY or step == self._total:

@@ -43,7 +43,8 @@ def evaluate(
     from swissbert.cli.tables import scores_table
 
     print(json.dumps(scores.as_json()) if as_json else scores_table(scores))
-    next_steps("evaluate", model=model, report="report")
+    if not as_json:
+        next_steps("evaluate", model=model, report="report")
 
 
 def score(model: "Model", split: "Split", data: str | None, max_bad: float = MAX_BAD) -> "Scores":

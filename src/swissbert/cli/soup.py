@@ -39,4 +39,5 @@ def soup(
 
     result = make_soup(models, out, data, best_by=best_by, display=Display())
     print(json.dumps(result.as_json()) if as_json else f"{soup_table(result)}\n\n{result.model}")
-    next_steps("soup", model=result.model)
+    if not as_json:
+        next_steps("soup", model=result.model)

@@ -187,9 +187,11 @@ def show_plan(config: "RunConfig", *, toml: bool) -> None:
     from swissbert.cli.plan import plan_summary, plan_toml
     from swissbert.display import Display
 
-    with waiting("loading the encoder"):
+    display = Display()
+    with display.waiting("preparing the run"):
         from swissbert.training.preparation import prepare
-    prepared = prepare(config, Display(), answers=False)
+
+        prepared = prepare(config, display, answers=False)
     if toml:
         print(printable(plan_toml(prepared)))
         return

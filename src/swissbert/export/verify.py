@@ -43,9 +43,7 @@ def padded_inputs(batch: PackedBatch) -> dict[str, Array]:
     }
 
 
-def file_answers(
-    session: "InferenceSession", task: Task, table: TokenTable, on_batch: OnBatch | None = None
-) -> Array:
+def file_answers(session: "InferenceSession", task: Task, table: TokenTable, on_batch: OnBatch | None = None) -> Array:
     """Answer every row of a table with a file; the counterpart of `swissbert.evaluation.table_answers`."""
     batches = batches_by_tokens(table.lengths, TOKEN_BUDGET)
     parts = []

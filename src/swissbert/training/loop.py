@@ -161,11 +161,12 @@ def train(
             whole_steps = record.get("format", 1) == 1
             for line in moved_lines(changes, record):
                 display.say(line)
-        prepared = prepare(
-            config, display, hardware=hardware, data=data, heads=heads, whole_steps=whole_steps, recorded=record
-        )
-        run = Run(prepared, out, display, balancer=balancer, heads=heads, callbacks=callbacks)
-        run.start(record, changes, step)
+        with display.waiting("preparing the run"):
+            prepared = prepare(
+                config, display, hardware=hardware, data=data, heads=heads, whole_steps=whole_steps, recorded=record
+            )
+            run = Run(prepared, out, display, balancer=balancer, heads=heads, callbacks=callbacks)
+            run.start(record, changes, step)
         for line in longer_lines(changes, prepared.config, prepared.total):
             display.say(line)
         return run.complete()
