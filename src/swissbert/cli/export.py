@@ -66,11 +66,13 @@ def _export(
 
         if task:
             raise SwissbertError("--task is given, but sentence vectors belong to no task")
-        print(export_sentence_vectors(loaded, out))
+        with display.waiting("writing the encoder"):
+            folder = export_sentence_vectors(loaded, out)
+        print(folder)
     elif format == "compact":
         if task:
             raise SwissbertError("--task is given, but a compact folder has all tasks of its model")
-        _compact(loaded, out)
+        _compact(loaded, out, display)
     elif format == "onnx":
         with display.waiting(STARTING):
             from swissbert.export.onnx import export_onnx
@@ -101,14 +103,15 @@ def _how_to_load(model: "Model", format: str, out: Path, names: list[str] | None
     next_lines([("load it in Python", loads.get(format, f"onnxruntime.InferenceSession({str(out / 'model.onnx')!r})"))])
 
 
-def _compact(model: "Model", out: Path) -> None:
+def _compact(model: "Model", out: Path, display: "Display") -> None:
     """Write a compact folder, and report where its base encoder must be if that is a folder."""
     from swissbert.model_folder.encoders import is_local
     from swissbert.model_folder.origin import base_folder
     from swissbert.model_folder.save import save_model
 
     base = base_folder(model.folder)
-    save_model(out, model.network, model.tokenizer, model.description, base=base)
+    with display.waiting("writing the difference from the base encoder"):
+        save_model(out, model.network, model.tokenizer, model.description, base=base)
     name = model.description.encoder.name
     if is_local(name) and not (out.parent / name).is_dir():
         print(f"{out}: to load it, copy or link the encoder {base} to {out.parent / name}", file=sys.stderr)
