@@ -29,7 +29,7 @@ def swissbert(
         sys.stderr.flush()
         pid = os.fork()
         if pid == 0:
-            _become(command, cwd, [given.fileno(), out.fileno(), error.fileno()])
+            become(command, cwd, [given.fileno(), out.fileno(), error.fileno()])
         status = wait_for(pid, timeout)
         if status is None:
             os.kill(pid, signal.SIGKILL)
@@ -42,7 +42,12 @@ def swissbert(
     return subprocess.CompletedProcess(command, status, *texts)
 
 
-def _become(command: list[str], cwd: Path | None, streams: list[int]) -> None:
+def exit_status_of(pid: int) -> int:
+    """Wait for a child process; return its exit status, negative for the signal that ended it."""
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def become(command: list[str], cwd: Path | None, streams: list[int]) -> None:
     """Run a command in this process, and end it."""
 
     def run() -> None:

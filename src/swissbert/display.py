@@ -1,15 +1,18 @@
-"""Progress on standard error, as bars on a terminal and as occasional lines elsewhere; tables as text."""
+"""Messages and progress on standard error: bars on a terminal, occasional lines elsewhere."""
 
 import contextlib
 import io
 import sys
-import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from io import StringIO
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from swissbert.wording import one_line, printable
+from swissbert.progress import LINE_EVERY, RowProgress, Steps, Work
+from swissbert.terminal import can_redraw, has_colour, width_of
+from swissbert.text_table import folded, styled, table
+from swissbert.wording import printable
+
+if TYPE_CHECKING:
+    from swissbert.bars import Bars
 
 
 class Display:
@@ -21,74 +24,109 @@ class Display:
     """
 
     def __init__(self, *, quiet: bool = False, stream: TextIO | None = None) -> None:
-        from rich.console import Console
-
         self._stream = stream or sys.stderr
         if self._stream is sys.__stderr__:
             self._stream = never_failing(sys.stderr)
         self._quiet = quiet
-        self._console = Console(file=self._stream, quiet=quiet, highlight=False, soft_wrap=True, emoji=False)
+        self._width, self._colour = width_of(self._stream), has_colour(self._stream)
+        self._bars = None if quiet or not can_redraw(self._stream) else _bars(self._stream, colour=self._colour)
 
     def say(self, text: str) -> None:
-        """Print a line, without control characters."""
-        self._console.print(printable(text), markup=False)
+        """Print a text, without control characters; on a terminal its lines are wrapped at spaces."""
+        lines = printable(text).split("\n")
+        if self._width is not None:
+            lines = [part for line in lines for part in folded(line, self._width)]
+        self._write("\n".join(lines))
 
-    @contextlib.contextmanager
-    def steps(self, total: int, done: int) -> Iterator["Steps"]:
-        """Show the progress of `total` optimizer steps, of which `done` are done."""
-        if self._quiet or not self._console.is_terminal:
-            yield Steps(self, total, done)
-            return
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (
-            TextColumn("training"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[losses]}  {task.fields[rate]}"),
-            TimeRemainingColumn(),
+    def command(self, why: str, command: str) -> None:
+        """Print a command that a person may type, on a line of its own where it is not cut: ``why: command``."""
+        text = f"{printable(why)}:"
+        room = self._width is None or len(text) + len(command) + 2 <= self._width
+        self._write(
+            f"{styled(text, 'dim', colour=self._colour)}{' ' if room else chr(10) + '  '}"
+            f"{styled(printable(command), 'cyan', colour=self._colour)}"
         )
-        with Progress(*columns, console=self._console) as bar:
-            number = bar.add_task("training", total=total, completed=done, losses="", rate="")
-            yield Steps(
-                self,
-                total,
-                done,
-                lambda step, losses, rate: bar.update(number, completed=step, losses=losses, rate=rate),
-            )
 
-    @contextlib.contextmanager
-    def work(self, label: str, total: float) -> Iterator[Callable[[float], None]]:
-        """Show the progress of `total` units of work; yields a function to call with the units just done."""
-        if self._quiet or not self._console.is_terminal:
-            self.say(f"{label} ...")
-            yield lambda done: None
+    def table(self, title: str, header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> None:
+        """Print a table as wide as the terminal; arguments as for `swissbert.text_table.table`."""
+        self._write(table(title, header, rows, left, width=self._width, colour=self._colour))
+
+    def _write(self, text: str) -> None:
+        if self._quiet:
             return
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
-
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TaskProgressColumn(),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=self._console) as bar:
-            number = bar.add_task(label, total=total)
-            yield lambda done: bar.update(number, advance=done)
-            bar.update(number, completed=total)
+        if self._bars is None:
+            print(text, file=self._stream, flush=True)
+        else:
+            self._bars.write(text)
 
     @contextlib.contextmanager
-    def rows(self, label: str, share: Callable[[int], float]) -> Iterator["RowProgress"]:
+    def steps(self, total: int, done: int, ends: Sequence[int] = ()) -> Iterator[Steps]:
+        """Show the progress of `total` optimizer steps, of which `done` are done; evaluations follow those in `ends`."""
+        if self._bars is None:
+            yield Steps(self, total, done, ends=ends)
+            return
+        with self._bars.bar("training") as bar:
+            yield Steps(self, total, done, bar, ends)
+
+    @contextlib.contextmanager
+    def work(self, label: str, total: float, *, announce: bool = True) -> Iterator[Callable[[float], None]]:
+        """Show the progress of work; yields a function to call, from any thread, with the units just done.
+
+        Args:
+            label: What is done.
+            total: Units of work.
+            announce: Print a line at the beginning where there is no bar.
+        """
+        if self._bars is None:
+            if announce:
+                self.say(f"{label} ...")
+            yield Work(label, total, None, self.say)
+            return
+        with self._bars.bar(label) as bar:
+            yield Work(label, total, bar, self.say)
+
+    @contextlib.contextmanager
+    def rows(self, label: str, share: Callable[[int], float] = lambda rows: 0.0) -> Iterator[RowProgress]:
         """Show the progress of an unknown number of rows; `share` maps rows done to the share of the work, 0 to 1."""
-        if self._quiet or not self._console.is_terminal:
-            yield RowProgress(share, lambda done, text: self.say(f"{label}: {text}"), every=10)
-            return
-        from rich.progress import BarColumn, Progress, TextColumn
+        if self._bars is None:
 
-        columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[text]}"))
-        with Progress(*columns, console=self._console) as bar:
-            number = bar.add_task(label, total=1.0, text="")
-            yield RowProgress(share, lambda done, text: bar.update(number, completed=done, text=text), every=0.2)
+            def show_line(done: float, rows: str, rate: str, left: str) -> None:
+                self.say("  ".join(filter(None, [f"{label}: {rows}", rate, left])))
+
+            yield RowProgress(share, show_line, every=LINE_EVERY)
+            return
+        with self._bars.bar(label) as bar:
+
+            def show(done: float, rows: str, rate: str, left: str) -> None:
+                bar.share, bar.count, bar.rate, bar.left = done or None, rows, rate, left or None
+
+            yield RowProgress(share, show, every=0.2)
+
+    @contextlib.contextmanager
+    def waiting(self, label: str) -> Iterator[None]:
+        """Show on a terminal that something is done which takes a while, and for how long."""
+        if self._bars is None:
+            yield
+            return
+        with self._bars.bar(label):
+            yield
+
+
+def _bars(stream: TextIO, *, colour: bool) -> "Bars":
+    """Return the bars of a terminal."""
+    from rich.console import Console
+
+    from swissbert.bars import Bars
+
+    class Terminal(Console):
+        """A console that leaves the cursor visible, so that it is there whatever ends the program."""
+
+        def show_cursor(self, show: bool = True) -> bool:
+            """Do nothing."""
+            return False
+
+    system: Any = "auto" if colour else None
+    return Bars(Terminal(file=stream, force_terminal=True, color_system=system, highlight=False, emoji=False))
 
 
 class _NeverFailing(io.FileIO):
@@ -117,118 +155,3 @@ def never_failing(stream: TextIO) -> TextIO:
         return stream
     buffer = io.BufferedWriter(file)
     return io.TextIOWrapper(buffer, stream.encoding, "backslashreplace", line_buffering=True)
-
-
-class RowProgress:
-    """Rows done, rows per second and time left.
-
-    Args:
-        share: Maps rows done to the share of the work, 0 to 1.
-        show: Shows a share and a text.
-        every: Seconds between two calls of `show`.
-    """
-
-    def __init__(self, share: Callable[[int], float], show: Callable[[float, str], None], *, every: float) -> None:
-        self._share, self._show, self._every = share, show, every
-        self._done = 0
-        self._restart()
-
-    def _restart(self) -> None:
-        self._start = self._shown = time.perf_counter()
-        self._first, self._before = self._done, self._share(self._done)
-
-    def skip(self, rows: int) -> None:
-        """Count rows that took no work; they do not count for the rate."""
-        self._done += rows
-        self._restart()
-
-    def advance(self) -> None:
-        """Count one row."""
-        self._done += 1
-        now = time.perf_counter()
-        if now - self._shown < self._every:
-            return
-        self._shown = now
-        share, seconds = self._share(self._done), now - self._start
-        rate = f"{(self._done - self._first) / seconds:,.0f} rows/s"
-        gained = share - self._before
-        left = f"  {_clock(seconds * (1 - share) / gained)} left" if gained > 0 else ""
-        self._show(share, f"{self._done:,} rows  {rate}{left}")
-
-
-class Steps:
-    """Smoothed losses, tokens per second and time left.
-
-    Args:
-        display: Where lines are printed, without `update`.
-        total: Number of steps.
-        done: Steps done before.
-        update: Shows step, losses and rate on a bar.
-    """
-
-    def __init__(self, display: Display, total: int, done: int, update: object = None) -> None:
-        self._display, self._total, self._done, self._update = display, total, done, update
-        self._losses: dict[str, float] = {}
-        self._recent: deque[tuple[float, int, int]] = deque([(time.perf_counter(), done, 0)], maxlen=50)
-        self._shown = time.perf_counter()
-        self._tokens = 0
-
-    def pause(self) -> None:
-        """Restart the measurement of the rate, after an evaluation or checkpoint took time."""
-        self._recent.clear()
-        self._recent.append((time.perf_counter(), self._done, self._tokens))
-
-    def advance(self, step: int, losses: dict[str, float], tokens: int) -> None:
-        """Count a step.
-
-        Args:
-            step: Its number, from 1.
-            losses: Loss of each task.
-            tokens: Number of tokens read.
-        """
-        for task, loss in losses.items():
-            self._losses[task] = 0.9 * self._losses.get(task, loss) + 0.1 * loss
-        self._done = step
-        self._tokens += tokens
-        now = time.perf_counter()
-        then, first, before = self._recent[0]
-        self._recent.append((now, step, self._tokens))
-        rate = f"{(self._tokens - before) / max(now - then, 1e-9):,.0f} tokens/s"
-        text = "  ".join(f"{task} {loss:.3f}" for task, loss in self._losses.items())
-        if callable(self._update):
-            self._update(step, text, rate)
-        elif now - self._shown >= 10 or step == self._total:
-            self._shown = now
-            left = (now - then) / max(1, step - first) * (self._total - step)
-            self._display.say(f"step {step}/{self._total}  {text}  {rate}  {_clock(left)} left")
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """Format a plain-text table. Cells are one line each, without control characters.
-
-    Args:
-        title: Line above the table.
-        header: Column heads.
-        rows: Cells, as many in each row as there are heads.
-        left: Number of leading columns that are aligned left; the others are aligned right.
-    """
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for i, name in enumerate(header):
-        grid.add_column(Text(one_line(name)), justify="left" if i < left else "right", no_wrap=True)
-    for row in rows:
-        grid.add_row(*(Text(one_line(cell)) for cell in row))
-    out = StringIO()
-    Console(file=out, width=10_000, force_terminal=False).print(grid)  # cells are never cut
-    lines = [line.rstrip() for line in out.getvalue().splitlines()]
-    return "\n".join([one_line(title), *(line for line in lines if line)])

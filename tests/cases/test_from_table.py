@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from case_runner import Command
-from swissbert.cli.from_table import FEW_PAIRS, declared_recipe, declared_table
+from swissbert.cli.from_table import FEW_PAIRS, declared_notes, declared_recipe
 
 TEXTS = {
     "low": "please send the invoice when you can",
@@ -155,7 +155,7 @@ def test_few_pairs_are_compared_by_their_vectors(
     path = tmp_path / "pairs.csv"
     path.write_text("\n".join(["a,b,number,two,three", *lines, ""]), encoding="utf-8")
     table, declared = declared_recipe(path, "a", "b", labels, {})
-    shown = declared_table(path, declared)
+    shown = "\n".join(declared_notes(declared))
     if head is None:
         assert "model" not in table
         assert "pair_head" not in shown

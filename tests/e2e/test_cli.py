@@ -6,6 +6,7 @@ import resource
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -185,12 +186,18 @@ def test_predict_with_a_bad_file_leaves_no_half_written_output(run: Path, tmp_pa
     assert list(tmp_path.iterdir()) == [source]
 
 
-def test_dry_run_shows_settings_and_steps_and_writes_nothing(tiny: Path, tmp_path: Path) -> None:
-    settings = ["--set", f'encoder.name="{tiny}"', "--set", "encoder.max_length=64"]
-    done = swissbert("train", "quickstart", "--dry-run", *settings, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert 'weighting = "sum"' in done.stdout
-    assert "steps" in done.stdout
+def test_dry_run_shows_a_summary_or_all_settings_and_writes_nothing(tiny: Path, tmp_path: Path) -> None:
+    settings = ["--set", f'encoder.name="{tiny}"', "--set", "encoder.max_length=64", "--set", "data.limit=48"]
+    short = swissbert("train", "quickstart", "--dry-run", *settings, cwd=tmp_path)
+    assert short.returncode == 0, short.stderr
+    assert "trainable parameters" in short.stdout
+    assert "  encoder.dropout = 0.0" in short.stdout
+    assert "weighting" not in short.stdout, "only settings that are not the defaults"
+    full = swissbert("train", "quickstart", "--dry-run", "--toml", *settings, cwd=tmp_path)
+    assert full.returncode == 0, full.stderr
+    assert tomllib.loads(full.stdout)["loss"]["weighting"] == "sum"
+    assert "# 130 steps" in full.stdout or " steps in " in full.stdout
+    assert swissbert("train", "quickstart", "--toml", cwd=tmp_path).returncode == 2
     assert list(tmp_path.iterdir()) == []
 
 

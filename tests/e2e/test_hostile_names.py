@@ -10,9 +10,10 @@ from typing import Any, cast
 import pytest
 
 from forked import swissbert
-from swissbert.display import Display, table
+from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.inference.model import Model, load
+from swissbert.text_table import table
 
 ODD = ["esc\x1b[31mred\x1b[0m", "\x9b31m", "line\nbreak", "\u202egnp", "tab\tbed"]
 

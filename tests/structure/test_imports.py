@@ -13,9 +13,9 @@ import swissbert
 PACKAGE = Path(swissbert.__file__).parent
 
 LAYERS = [
-    {"forking", "version", "wording"},
-    {"errors"},
-    {"paths"},
+    {"forking", "terminal", "version", "wording"},
+    {"bars", "errors", "text_table"},
+    {"paths", "progress"},
     {"locks"},
     {"exclusive"},
     {"reading"},

@@ -1,11 +1,13 @@
 """The command ``analyse``: a report about a model."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from swissbert.cli.program import DataOption, ModelArgument, directory_of, need
+from swissbert.cli.results import load_model, next_lines, waiting
 
 
 def analyse(
@@ -23,13 +25,15 @@ def analyse(
     PNG and SVG and every table as CSV.
     """
     need("matplotlib", "jinja2", extra="report")
-    from swissbert.analysis.report import analyse as write_report
     from swissbert.display import Display
     from swissbert.files import need_name, only_writer
-    from swissbert.inference import load
 
     need_name(out, "report")
     with only_writer(out, creates_parents=True):
-        loaded = load(model)
-        other = load(against) if against else None
-        print(write_report(loaded, directory_of(loaded, data), out, split=split, against=other, display=Display()))
+        loaded = load_model(model)
+        other = load_model(against) if against else None
+        with waiting("loading the libraries for figures"):
+            from swissbert.analysis.report import analyse as write_report
+        page = write_report(loaded, directory_of(loaded, data), out, split=split, against=other, display=Display())
+        print(page)
+    next_lines([("look at it", f"python -m webbrowser {shlex.quote(page.absolute().as_uri())}")])

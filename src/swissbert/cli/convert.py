@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from swissbert.cli.results import next_steps
+
 
 def convert(
     folder: Annotated[
@@ -20,6 +22,11 @@ def convert(
     by reading it as an encoder.
     """
     from swissbert.display import Display
-    from swissbert.model_folder.convert import convert_weights
 
-    print(convert_weights(folder, out, log=Display().say))
+    display = Display()
+    with display.waiting(f"converting {folder}"):
+        from swissbert.model_folder.convert import convert_weights
+
+        target = convert_weights(folder, out, log=display.say)
+    print(target)
+    next_steps("convert", recipe="minilm", folder=target)

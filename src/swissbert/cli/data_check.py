@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from swissbert.cli.program import JsonOption
+from swissbert.cli.results import next_steps
 
 if TYPE_CHECKING:
+    from swissbert.data.check import Report
     from swissbert.tasks import Task
 
 
@@ -32,17 +34,36 @@ def data_check(
     """
     from dataclasses import asdict
 
-    from swissbert.cli.tables import check_text
-    from swissbert.config import data_path
-    from swissbert.data.check import check_directory
-    from swissbert.data.tokens import Tokenizer
-    from swissbert.model_folder.encoders import read_encoder_folder
+    from swissbert.display import Display
 
-    folder = data_path(directory) or Path(directory)
-    report = check_directory(folder, _declared(tasks or []), read_encoder_folder(encoder, None, Tokenizer))
+    display = Display()
+    with display.waiting(f"looking at {directory}"):
+        from swissbert.cli.tables import check_text
+        from swissbert.config import data_path
+        from swissbert.data.check import check_directory
+        from swissbert.data.tokens import Tokenizer
+        from swissbert.model_folder.encoders import read_encoder_folder
+
+        folder = data_path(directory) or Path(directory)
+        declared, tokenizer = _declared(tasks or []), read_encoder_folder(encoder, None, Tokenizer)
+    report = check_directory(folder, declared, tokenizer, display)
     print(json.dumps(asdict(report)) if as_json else check_text(report))
     if report.problems:
         raise typer.Exit(1)
+    if not as_json:
+        _next(report, directory, tasks or [])
+
+
+def _next(report: "Report", directory: str, sources: list[str]) -> None:
+    """Print the command that trains on what was found, or that declares a file that belongs to no task."""
+    trained = {split.task for split in report.splits if split.split == "train"}
+    own = [source for source in sources if source.endswith(".toml")]
+    if own:
+        next_steps("data check", recipe=own[0], folder=directory)
+    elif trained >= {"sst", "para", "sts"}:
+        next_steps("data check", recipe="quickstart" if directory == "starter" else "minilm", folder=directory)
+    elif report.other:
+        next_steps("data check of other files", file=Path(directory) / next(iter(report.other)))
 
 
 def _declared(sources: list[str]) -> "list[Task]":

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from swissbert.cli.program import DataOption, SetOption
-from swissbert.cli.train import data_argument, run, show_plan
+from swissbert.cli.results import next_steps, waiting
+from swissbert.cli.train import TomlOption, data_argument, need_dry_run, run, show_plan
 
 
 def distill(
@@ -29,6 +30,7 @@ def distill(
         bool,
         typer.Option("--dry-run", help="Check everything and show the plan; write nothing but tokens to the cache."),
     ] = False,
+    toml: TomlOption = False,
 ) -> None:
     """Train one model on the answers of others.
 
@@ -39,12 +41,16 @@ def distill(
     Targets begin as the answers of the teachers and end as the labels (teacher annealing); distillation.annealing,
     distillation.weight and distillation.temperature change that. 'swissbert train --resume --out RUN' goes on with a run.
     """
-    from swissbert.config import load_config
+    need_dry_run(toml, dry_run)
+    with waiting("reading the recipe"):
+        from swissbert.config import load_config
 
     overrides = [f"distillation.teachers={json.dumps(teacher, ensure_ascii=False)}", *(settings or [])]
     overrides += [] if epochs is None else [f"train.epochs={epochs}"]
     config = load_config(recipe, overrides, data_argument(data))
     if dry_run:
-        show_plan(config)
+        show_plan(config, toml=toml)
         return
-    print(run(config, out or Path("runs") / config.name, resume=False))
+    folder = out or Path("runs") / config.name
+    print(run(config, folder, resume=False))
+    next_steps("distill", run=folder)

@@ -3,11 +3,13 @@
 import json
 
 from swissbert.cli.program import JsonOption
+from swissbert.cli.results import waiting
 
 
 def env(as_json: JsonOption = False) -> None:
     """Show versions, machine, device and precision."""
-    from swissbert.environment import environment
+    with waiting("looking at the machine"):
+        from swissbert.environment import environment
 
-    rows = environment()
+        rows = environment()
     print(json.dumps(rows) if as_json else "\n".join(f"{key:12} {value}" for key, value in rows.items()))

@@ -15,6 +15,7 @@ from swissbert.cli.program import (
     report_bad_rows,
     report_labels,
 )
+from swissbert.cli.results import load_model, next_steps
 from swissbert.data.bad_rows import MAX_BAD
 
 if TYPE_CHECKING:
@@ -38,21 +39,25 @@ def evaluate(
 
     Prints every metric with its 95 % interval, and a confusion matrix for classes.
     """
+    scores = score(load_model(model, precision=precision), split, data, max_bad)
     from swissbert.cli.tables import scores_table
-    from swissbert.inference import load
 
-    scores = score(load(model, precision=precision), split, data, max_bad)
     print(json.dumps(scores.as_json()) if as_json else scores_table(scores))
+    if not as_json:
+        next_steps("evaluate", model=model, report="report")
 
 
 def score(model: "Model", split: "Split", data: str | None, max_bad: float = MAX_BAD) -> "Scores":
     """Score a split, after reporting the rows that are left out of it."""
+    from swissbert.display import Display
     from swissbert.evaluation import evaluate as score_splits
 
+    display = Display()
+
     def splits() -> "Iterator[TaskData]":
-        for rows in model.labelled_splits(split, directory_of(model, data), max_bad=max_bad):
+        for rows in model.labelled_splits(split, directory_of(model, data), max_bad=max_bad, display=display):
             report_bad_rows(f"{rows.task.name} {split}", rows.bad)
             report_labels(f"{rows.task.name} {split}", rows.label_notes)
             yield rows
 
-    return score_splits(model.network, splits(), full=True)
+    return score_splits(model.network, splits(), full=True, display=display)

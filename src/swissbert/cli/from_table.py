@@ -115,10 +115,8 @@ def vector_head(declared: "Sequence[Declared]") -> str | None:
     return "similarity" if all(one.task.kind.name == "regression" for one in declared) else "bi_encoder"
 
 
-def declared_table(path: Path, declared: "Sequence[Declared]") -> str:
-    """Format what was inferred and why."""
-    from swissbert.display import table
-
+def declared_cells(path: Path, declared: "Sequence[Declared]") -> tuple[str, list[str], list[list[str]], int]:
+    """Return what was inferred and why: title, heads and cells of a table, and its number of columns with text."""
     rows = [
         [
             one.task.name,
@@ -126,23 +124,25 @@ def declared_table(path: Path, declared: "Sequence[Declared]") -> str:
             one.task.kind.name,
             one.task.kind.declared_in_words(one.task),
             one.task.metric,
-            f"{one.rows:,}",
             one.why,
+            f"{one.rows:,}",
         ]
         for one in declared
     ]
     columns = declared[0].task.columns
     texts = " and ".join(repr(name) for name in (columns.text, columns.text_pair) if name)
-    header = ["task", "label column", "kind", "labels or range", "metric", "rows", "reason"]
-    lines = table(
-        f"{path.name}: texts from {'columns' if columns.text_pair else 'column'} {texts}", header, rows, left=5
-    )
+    header = ["task", "label column", "kind", "labels or range", "metric", "reason", "rows"]
+    return f"{path.name}: texts from {'columns' if columns.text_pair else 'column'} {texts}", header, rows, 6
+
+
+def declared_notes(declared: "Sequence[Declared]") -> list[str]:
+    """Return sentences about what was decided for all tasks together."""
     if head := vector_head(declared):
-        lines += (
-            f"\nFewer than {FEW_PAIRS:,} pairs: they are answered by a comparison of two sentence vectors, model.pair_head = "
+        return [
+            f"Fewer than {FEW_PAIRS:,} pairs: they are answered by a comparison of two sentence vectors, model.pair_head = "
             f"'{head}' (model.pair_head and model.pair_encoding choose otherwise)"
-        )
-    return lines
+        ]
+    return []
 
 
 def recipe_text(table: dict[str, Any], path: Path, target: Path) -> str:

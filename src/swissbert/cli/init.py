@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from swissbert.cli.from_table import declared_recipe, declared_table, file_options, recipe_text
-from swissbert.cli.program import program_name
+from swissbert.cli.from_table import declared_cells, declared_notes, declared_recipe, file_options, recipe_text
+from swissbert.cli.results import fitted, next_steps, result_table
 from swissbert.errors import SwissbertError
 
 TextOption = Annotated[
@@ -70,5 +70,8 @@ def init(
             raise SwissbertError(f"{target}: exists already; choose another name", argument="out")
         table["data"]["dir"] = os.path.relpath(table["data"]["dir"], target.absolute().parent)
         write_text(target, recipe_text(table, file, target))
-    print(declared_table(file, declared))
-    print(f"\n{target}: written; look it over, then: {program_name()} train {target}")
+    print(result_table(*declared_cells(file, declared)))
+    for note in declared_notes(declared):
+        print(fitted(note))
+    print(f"\n{target}: written")
+    next_steps("init", recipe=target)

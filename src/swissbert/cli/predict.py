@@ -1,5 +1,6 @@
 """The command ``predict``: answers to a text, a file or standard input."""
 
+import io
 import shlex
 import signal
 import sys
@@ -11,11 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from swissbert.cli.answers import RowLines, one_text
 from swissbert.cli.program import ModelArgument, PrecisionOption, program_name, without_garbage_collector
+from swissbert.cli.results import heading, load_model, next_steps, waiting
 from swissbert.data.formats import FORMATS, unknown_format
+from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.files import only_writer
-from swissbert.wording import printable
+from swissbert.terminal import width_of
 
 if TYPE_CHECKING:
     from swissbert.inference.input_columns import InputColumns
@@ -90,20 +94,24 @@ def predict(
         int | None, typer.Option(min=1, help="Rows of each shard in --output-dir, 100,000 if not given.")
     ] = None,
     precision: PrecisionOption = "fp32",
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="JSON lines also on a terminal, which shows a table otherwise; as --output -."),
+    ] = False,
 ) -> None:
     """Predict a text, a file or standard input.
 
-    Writes one JSON object per line, in input order, or a table (see --output). With --output-dir, writes part-00000.jsonl
+    On a terminal, shows a table of answers, probabilities and texts. Into a pipe or a file, writes one JSON object per line, in
+    input order, or a table (see --output). With --output-dir, writes part-00000.jsonl
     and so on, each complete or absent; the same command resumes after an interrupt. The exit status is 1 if no row can
     be used.
     """
-    with without_garbage_collector():
+    with waiting("starting"), without_garbage_collector():
         from swissbert.inference.input_columns import InputColumns
         from swissbert.inference.inputs import is_stream
-        from swissbert.inference.model import load
         from swissbert.inference.output import is_table
 
-    output = None if output == Path("-") else output  # standard output, as - is standard input
+    as_json, output = as_json or output == Path("-"), None if output == Path("-") else output
     columns = InputColumns(text_column, text_pair_column, id_column)
     if (text is None) == (source is None):
         raise SwissbertError("predict takes either a text or --input")
@@ -132,18 +140,27 @@ def predict(
             "--probabilities adds columns to --output NAME.csv, .tsv or .parquet; JSON lines have them"
         )
     with only_writer(output) if output is not None else nullcontext():
-        loaded = load(model, precision=precision)
+        loaded = load_model(model, precision=precision)
+        width = None if as_json or output is not None else width_of(sys.stdout)
         if text is not None:
-            _predict_text(loaded, asked, text, text_pair, output, probabilities)
+            _predict_text(loaded, asked, text, text_pair, output, probabilities, width)
         else:
             assert source is not None
-            _predict_source(loaded, asked, source, output, probabilities)
+            _predict_source(loaded, asked, source, output, probabilities, width)
+    if text is not None and width is not None:
+        next_steps("predict", model=model)
 
 
 def _predict_text(
-    model: "Model", asked: Asked, text: str, text_pair: str | None, output: Path | None, probabilities: bool
+    model: "Model",
+    asked: Asked,
+    text: str,
+    text_pair: str | None,
+    output: Path | None,
+    probabilities: bool,
+    width: int | None,
 ) -> None:
-    """Answer a text or a pair."""
+    """Answer a text or a pair; as a table of at most `width` columns, if there is one."""
     from swissbert.inference.input_rows import InputRow
     from swissbert.inference.inputs import rows_of
     from swissbert.inference.output import AnswerTable, is_table, json_output, table_output
@@ -159,43 +176,68 @@ def _predict_text(
         assert output is not None
         with table_output(output, AnswerTable(list(cells), tasks, probabilities)) as write:
             write(answered)
+    elif width is not None:
+        print(one_text(answered, tasks))
     else:
         with json_output(output, sys.stdout, tasks, body) as write:
             write(answered)
     _report_cut(1, int(answered.is_cut), model)
 
 
-def _predict_source(model: "Model", asked: Asked, source: str, output: Path | None, probabilities: bool) -> None:
+def _predict_source(
+    model: "Model", asked: Asked, source: str, output: Path | None, probabilities: bool, width: int | None
+) -> None:
     """Answer a file or standard input. Exits with status 1 if it has rows and none can be used."""
-    from swissbert.inference.inputs import open_inputs
+    from swissbert.inference.bulk import share_done
+    from swissbert.inference.inputs import is_stream, open_inputs
     from swissbert.inference.output import is_table
     from swissbert.inference.stream import Tally, check_names, stream
     from swissbert.inference.texts import check_threshold
 
+    files: list[io.BufferedReader] = []
     inputs = open_inputs(
-        source, asked.tasks(model), asked.format, is_choice=asked.names is None, columns=asked.columns, on_note=_say
+        source,
+        asked.tasks(model),
+        asked.format,
+        is_choice=asked.names is None,
+        columns=asked.columns,
+        on_open=files.append,
+        on_note=_say,
     )
     check_names(inputs.tasks)
     check_threshold(inputs.tasks, asked.threshold)
     for note in filter(None, (inputs.choice_note, "" if is_table(output) else inputs.id_note)):
         _say(note)
     tally = Tally()
-    with _output(output, inputs, source, probabilities) as write:
+    share = (lambda rows: 0.0) if is_stream(source) else share_done(Path(source), files, inputs.format)
+    with (
+        _output(output, inputs, source, probabilities, width) as write,
+        Display(quiet=width is not None).rows("predicting", share) as bar,  # rows on a terminal are progress enough
+    ):
         for answered in stream(model, inputs.groups, inputs, asked.threshold, tally):
             write(answered)
+            bar.advance()
     _report(tally, model)
 
 
 def _say(note: str) -> None:
     """Print a sentence about how the input is read."""
-    print(printable(note), file=sys.stderr)
+    Display().say(note)
 
 
 @contextmanager
-def _output(output: Path | None, inputs: "Inputs", source: str, probabilities: bool) -> "Iterator[Write]":
+def _output(
+    output: Path | None, inputs: "Inputs", source: str, probabilities: bool, width: int | None
+) -> "Iterator[Write]":
     """Open the output for the rows of a file or standard input."""
     from swissbert.inference.output import AnswerTable, arrow_schema, is_table, json_output, keeps_quotes, table_output
 
+    if width is not None:
+        shown = RowLines(inputs.tasks, width)
+        if head := shown.head():
+            print(heading(head))
+        yield lambda answered: print(shown.lines(answered))
+        return
     if not is_table(output):
         with json_output(output, sys.stdout, inputs.tasks) as write:
             yield write
@@ -241,15 +283,13 @@ def _predict_shards(
     model: Path, precision: "Precision", asked: Asked, source: Path, folder: Path, shard_rows: int | None
 ) -> None:
     """Answer a file into a folder of shards; after an interrupt, print how to resume."""
-    from swissbert.display import Display
     from swissbert.inference.bulk import SHARD_ROWS, answer_file
-    from swissbert.inference.model import load
     from swissbert.inference.stream import Tally
 
     display = Display()
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # handle SIGTERM like Ctrl-C
     try:
-        loaded = load(model, precision=precision)
+        loaded = load_model(model, precision=precision)
         done = answer_file(
             loaded,
             asked.tasks(loaded),
@@ -265,7 +305,7 @@ def _predict_shards(
     except KeyboardInterrupt as interrupt:
         shards = len(list(folder.glob("part-*.jsonl")))
         command = f"{program_name()} {shlex.join(sys.argv[1:])}"
-        display.say(f"stopped; {shards:,} shards are complete; resume with: {command}")
+        display.command(f"stopped; {shards:,} shards are complete; resume with", command)
         raise typer.Exit(130) from interrupt
     finally:
         signal.signal(signal.SIGTERM, before)

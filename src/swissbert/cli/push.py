@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from swissbert.cli.program import ModelArgument
+from swissbert.cli.results import load_model, next_steps
 
 
 def push(
@@ -18,8 +19,13 @@ def push(
     'hf auth login', or set HF_TOKEN.
     """
     from swissbert.display import Display
-    from swissbert.inference import load
-    from swissbert.model_folder.push import push as upload
 
-    loaded = load(model, "cpu")  # a model that does not load is not uploaded
-    print(upload(loaded.folder, name, private, Display().say))
+    loaded = load_model(model, "cpu")  # a model that does not load is not uploaded
+    display = Display()
+    with display.waiting(f"uploading to {name}"):
+        from swissbert.model_folder.push import push as upload
+
+        url = upload(loaded.folder, name, private, display.say)
+    print(url)
+    pair = all(task.is_pair for task in loaded.tasks.values())
+    next_steps("push", name=name, texts=["TEXT", "SECOND_TEXT"] if pair else ["TEXT"])

@@ -1,13 +1,12 @@
 """The command ``quickstart``: train, score and predict on the corpus that ships."""
 
-import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from swissbert.cli.evaluate import score
-from swissbert.cli.program import program_name
+from swissbert.cli.results import load_model, next_steps, result_table, waiting
 from swissbert.cli.train import run
 
 EXAMPLES: list[tuple[str, str | tuple[str, str]]] = [
@@ -24,21 +23,25 @@ def quickstart(
 
     Three tasks at once, on a small corpus written for this: about two minutes on two cores.
     """
-    from swissbert.cli.tables import scores_table
-    from swissbert.config import load_config
     from swissbert.files import need_name
-    from swissbert.inference import load
+
+    with waiting("reading the recipe"):
+        from swissbert.config import load_config
 
     need_name(out, "runs/quickstart")
     config = load_config("quickstart")
     folder, number = out, 2
     while folder.exists():
         folder, number = out.with_name(f"{out.name}-{number}"), number + 1
-    model = load(run(config, folder, resume=False))
+    run(config, folder, resume=False)
+    from swissbert.cli.tables import scores_table
+
+    model = load_model(folder)
     print(scores_table(score(model, "dev", None)))
-    print("\nPredictions")
+    rows = []
     for name, text in EXAMPLES:
         answer = model.predict(name, text)
         words = answer.label_name or f"{answer.score:.2f} of 5"
-        print(f"  {name:5} {words:18} {text if isinstance(text, str) else ' | '.join(text)}")
-    print(f'\nYour own text:  {program_name()} predict {shlex.quote(str(folder))} --task sst "Not bad at all."')
+        rows.append([name, words, text if isinstance(text, str) else " | ".join(text)])
+    print(f"\n{result_table('Predictions', ['task', 'answer', 'text'], rows, left=3)}")
+    next_steps("quickstart", run=folder)

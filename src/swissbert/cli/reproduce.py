@@ -1,12 +1,16 @@
 """The command ``reproduce``: train the rows of a table of results."""
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from swissbert.cli.program import DataOption, SetOption
+from swissbert.cli.results import next_lines, next_steps, waiting
 from swissbert.cli.train import data_argument
+from swissbert.terminal import has_colour, width_of
 
 
 def reproduce(
@@ -43,21 +47,39 @@ def reproduce(
     the paper's if it has the row, are written after each row.
     """
     from swissbert.display import Display
-    from swissbert.experiments.declarations import Choices, find_table
-    from swissbert.experiments.runner import render as write
-    from swissbert.experiments.runner import reproduce as run
-    from swissbert.training.loop import Stopped
+
+    with waiting("starting"):
+        from swissbert.experiments.declarations import Choices, find_table
+        from swissbert.experiments.runner import render as write
+        from swissbert.experiments.runner import reproduce as run
+        from swissbert.training.loop import Stopped
 
     names = [name.strip() for text in rows or [] for name in text.split(",")]
     choices = Choices(small=small, encoder=encoder, overrides=settings or [], data=data_argument(data))
     display = Display()
     declared, name = find_table(table), Path(table).stem
     if render:
-        print(write(name, declared, out, display))
+        print(write(name, declared, out, display, width=width_of(sys.stdout), colour=has_colour(sys.stdout)))
         return
     try:
-        text = run(name, declared, declared.pick(names), list(range(seeds)), choices, out, display, dry_run=dry_run)
+        text = run(
+            name,
+            declared,
+            declared.pick(names),
+            list(range(seeds)),
+            choices,
+            out,
+            display,
+            dry_run=dry_run,
+            width=width_of(sys.stdout),
+            colour=has_colour(sys.stdout),
+        )
     except Stopped as stopped:
         display.say(f"{stopped} of {stopped.out}; the same command resumes it")
         raise typer.Exit(130) from stopped
     print(text)
+    if dry_run:
+        next_steps("reproduce", again=[word for word in sys.argv[1:] if word not in ("--dry-run", "--debug")])
+    else:
+        page = (out / f"{table}.html").absolute().as_uri()
+        next_lines([("look at it", f"python -m webbrowser {shlex.quote(page)}")])

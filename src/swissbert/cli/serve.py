@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from swissbert.cli.program import ModelArgument, PrecisionOption, need
+from swissbert.cli.results import load_model, next_lines, waiting
 
 
 def serve(
@@ -39,16 +40,17 @@ def serve(
     Requests of different clients and tasks share encoder passes. /docs describes the API, /openapi.json for programs.
     """
     need("fastapi", "uvicorn", "httptools", "prometheus_client", extra="serve")
-    from swissbert.config import data_path
-    from swissbert.inference import load
-    from swissbert.serving.about import drawn_examples, public_name
-    from swissbert.serving.app import make_app
-    from swissbert.serving.hosts import names_for
-    from swissbert.serving.server import key_for
-    from swissbert.serving.server import serve as run
+
+    with waiting("starting"):
+        from swissbert.config import data_path
+        from swissbert.serving.about import drawn_examples, public_name
+        from swissbert.serving.app import make_app
+        from swissbert.serving.hosts import names_for
+        from swissbert.serving.server import key_for
+        from swissbert.serving.server import serve as run
 
     key = key_for(host)
-    loaded = load(model, precision=precision)
+    loaded = load_model(model, precision=precision)
     run(
         make_app(
             loaded,
@@ -62,5 +64,11 @@ def serve(
         ),
         host,
         port,
-        lambda url: print(f"serving on {url}", flush=True),
+        _listening,
     )
+
+
+def _listening(url: str) -> None:
+    """Print the address of the server, and what is there."""
+    print(f"serving on {url}", flush=True)
+    next_lines([("a page to try it", f"{url}/"), ("its API", f"{url}/docs"), ("to end it", "Ctrl-C")])

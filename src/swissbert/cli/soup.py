@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from swissbert.cli.program import JsonOption
+from swissbert.cli.results import next_steps, waiting
 
 
 def soup(
@@ -30,9 +31,13 @@ def soup(
     The runs should have begun with the same weights. Models are tried from the highest score on dev rows to the lowest, and each is kept if the score of the mean does not
     fall (greedy soup, Wortsman et al., 2022). The result is one model of the same size.
     """
-    from swissbert.cli.tables import soup_table
     from swissbert.display import Display
-    from swissbert.training.soup import soup as make_soup
+
+    with waiting("starting"):
+        from swissbert.cli.tables import soup_table
+        from swissbert.training.soup import soup as make_soup
 
     result = make_soup(models, out, data, best_by=best_by, display=Display())
     print(json.dumps(result.as_json()) if as_json else f"{soup_table(result)}\n\n{result.model}")
+    if not as_json:
+        next_steps("soup", model=result.model)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from swissbert.cli.program import DataOption, ModelArgument, directory_of, report_bad_rows
+from swissbert.cli.results import load_model, next_steps
 
 
 def submit(
@@ -17,12 +18,15 @@ def submit(
 
     TASK-dev-output.csv and TASK-test-output.csv of every task that has such rows.
     """
+    from swissbert.display import Display
     from swissbert.files import locked
-    from swissbert.inference import load
-    from swissbert.inference.submission import submission
 
     with locked(out):
-        loaded = load(model)
-        for path, rows, bad in submission(loaded, directory_of(loaded, data), out):
+        loaded = load_model(model)
+        from swissbert.inference.submission import submission
+
+        display = Display()
+        for path, rows, bad in submission(loaded, directory_of(loaded, data), out, display):
             print(f"{path}  {rows:,} rows")
             report_bad_rows(path.name, bad)
+    next_steps("submit", model=model)

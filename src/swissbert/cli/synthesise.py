@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from swissbert.cli.program import report_bad_rows
+from swissbert.cli.results import fitted, waiting
 
 if TYPE_CHECKING:
     from swissbert.data.synthesis import Made, Synthesis
@@ -36,13 +37,15 @@ def synthesise(
     Rules change train rows so that the label of the new row is certain, or nearly so: another number, a negation, two
     phrases exchanged. Writes a file TASK-RULE.tsv for each rule, and shows the table of a recipe that reads them.
     """
-    from swissbert.config import data_path
-    from swissbert.data.synthesis import recipe_lines, write_rows
-    from swissbert.data.synthesis import synthesise as make
+    with waiting("starting"):
+        from swissbert.config import data_path
+        from swissbert.data.synthesis import recipe_lines, write_rows
+        from swissbert.data.synthesis import synthesise as make
     from swissbert.files import locked
 
     names = None if rules is None else [name.strip() for name in rules.split(",") if name.strip()]
-    synthesis = make(task, data_path(data) or Path(data), names, rows, seed)
+    with waiting(f"making rows for {task}"):
+        synthesis = make(task, data_path(data) or Path(data), names, rows, seed)
     with locked(out):
         paths = write_rows(synthesis, out)
     report_bad_rows(synthesis.source, synthesis.bad)
@@ -56,7 +59,7 @@ def synthesise(
 
 def rules_table(synthesis: "Synthesis") -> str:
     """Return the table of the rules: bucket, label, and numbers of rows and dropped rows; it is at most 80 wide."""
-    from swissbert.display import table
+    from swissbert.cli.results import result_table
     from swissbert.wording import joined
 
     task = synthesis.task
@@ -67,7 +70,7 @@ def rules_table(synthesis: "Synthesis") -> str:
         label = "as before" if rule.label is None else f"{rule.label:g}" if is_score else task.labels[int(rule.label)]
         cells.append([rule.name, rule.bucket, label, f"{len(made.rows):,}", f"{made.shared:,}"])
     checked = joined(synthesis.checked) if synthesis.checked else "no other split, as there is none"
-    made_rows = table(f"{task.name}: rows made of {synthesis.source}", HEADER, cells, left=3)
+    made_rows = result_table(f"{task.name}: rows made of {synthesis.source}", HEADER, cells, left=3)
     return f"{made_rows}\n'dropped': rows with a text of {checked}"
 
 
@@ -82,4 +85,4 @@ def _examples(made: "Made") -> str:
         lines.append(f"  {one_line(' | '.join(texts))}")
     if made.real:
         lines.append(f"  of the train rows that are like this, {made.agreeing:,} of {made.real:,} have this label")
-    return "\n".join(lines if made.rows else [*lines, "  no train row fits"])
+    return "\n".join(map(fitted, lines if made.rows else [*lines, "  no train row fits"]))

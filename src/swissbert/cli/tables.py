@@ -1,15 +1,18 @@
 """Tables of scores and data checks for the terminal."""
 
 import math
+import sys
 from typing import TYPE_CHECKING
 
+from swissbert.cli.results import fitted, heading, result_table
 from swissbert.data.check import Report, Shared
 from swissbert.data.row_checks import COLUMNS_SHOWN, NAME_SHOWN
-from swissbert.display import table
 from swissbert.errors import LONGEST_LINE, clipped
 from swissbert.evaluation import Scores, TaskScores
 from swissbert.evaluation.confused import MANY_LABELS, most_confused, worst_labels
 from swissbert.metrics import METRICS, higher_is_better, shown, shown_as
+from swissbert.terminal import width_of
+from swissbert.text_table import least_width
 from swissbert.wording import one_line
 
 if TYPE_CHECKING:
@@ -42,7 +45,7 @@ def scores_table(scores: Scores) -> str:
     if any(higher_is_better(task.metric) for task in scores.tasks.values()):
         rows.append(["overall", "mean of *", shown(scores.overall), "", "", ""])
         rows.append(["overall_normalised", "mean of *, r as (r+1)/2", shown(scores.overall_normalised), "", "", ""])
-    parts = [table("Scores", ["task", "metric", "score", "95 % interval", "chance", "rows"], rows, left=2)]
+    parts = [result_table("Scores", ["task", "metric", "score", "95 % interval", "chance", "rows"], rows, left=2)]
     parts += [_block("On these scores", scores.all_notes())]
     parts += [confusion_table(name, task) for name, task in scores.tasks.items() if task.confusion]
     return "\n\n".join(part for part in parts if part)
@@ -60,10 +63,13 @@ def confusion_table(name: str, task: TaskScores) -> str:
     """Format counts of true (rows) against predicted (columns) labels; of many labels those that are most confused."""
     assert task.confusion is not None
     assert task.labels is not None
-    if len(task.labels) > MANY_LABELS or sum(map(len, task.labels)) > MATRIX_WIDTH:
-        return _confused(name, task.labels, task.confusion)
     rows = [[label, *map(str, counts)] for label, counts in zip(task.labels, task.confusion, strict=True)]
-    return table(f"{name}: true label by row, predicted by column", ["", *task.labels], rows)
+    header = ["", *task.labels]
+    limit = width_of(sys.stdout)
+    is_too_wide = sum(map(len, task.labels)) > MATRIX_WIDTH if limit is None else least_width(header, rows) > limit
+    if len(task.labels) > MANY_LABELS or is_too_wide:
+        return _confused(name, task.labels, task.confusion)
+    return result_table(f"{name}: true label by row, predicted by column", header, rows)
 
 
 def _confused(name: str, labels: list[str], confusion: list[list[int]]) -> str:
@@ -71,13 +77,13 @@ def _confused(name: str, labels: list[str], confusion: list[list[int]]) -> str:
     pairs = most_confused(labels, confusion)
     worst = worst_labels(labels, confusion)
     count = f"{len(labels)} labels; the JSON has the whole table"
-    confused = table(
+    confused = result_table(
         f"{name}: labels most often confused ({count})",
         ["true", "predicted", "rows"],
         [[true, predicted, str(rows)] for true, predicted, rows in pairs],
         left=2,
     )
-    fewest = table(
+    fewest = result_table(
         f"{name}: labels with the smallest share of right rows",
         ["label", "rows", "right", "share"],
         [[label, str(rows), str(right), f"{share:.3f}"] for label, rows, right, share in worst],
@@ -98,7 +104,7 @@ def soup_table(soup: "Soup") -> str:
     ]
     kept = sum(trial.kept for trial in soup.trials)
     title = f"Mean of {kept} of {len(rows)} models, by {soup.best_by} on dev rows"
-    return table(title, ["model", "its score", "mean with it", ""], rows)
+    return result_table(title, ["model", "its score", "mean with it", ""], rows)
 
 
 def check_text(report: Report) -> str:
@@ -140,12 +146,12 @@ def _files(report: Report) -> str:
         for split in report.splits
     ]
     header = ["task", "split", "file", "rows", "bad", "no label", "repeated", "tokens: median / 95 % / longest"]
-    return table("Data", header, rows, left=3) if rows else ""
+    return result_table("Data", header, rows, left=3) if rows else ""
 
 
 def _balances(report: Report) -> str:
     rows = [[split.task, split.split, _shares(split.balance)] for split in report.splits if split.balance]
-    return table("Labels", ["task", "split", "share of rows"], rows, left=3) if rows else ""
+    return result_table("Labels", ["task", "split", "share of rows"], rows, left=3) if rows else ""
 
 
 def _shares(balance: dict[str, float]) -> str:
@@ -191,4 +197,6 @@ def _shared_line(shared: Shared) -> str:
 
 def _block(title: str, lines: list[str]) -> str:
     """Format lines, which may quote a file of any content, below a title."""
-    return "\n".join([title, *(f"  {clipped(one_line(line), LONGEST_LINE)}" for line in lines)]) if lines else ""
+    return "\n".join(
+        [heading(title), *(fitted(f"  {clipped(one_line(line), LONGEST_LINE)}") for line in lines)]
+    ) * bool(lines)

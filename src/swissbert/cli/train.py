@@ -1,14 +1,16 @@
 """The command ``train``: train an encoder on the tasks of a recipe."""
 
 import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from swissbert.cli.from_table import (
+    declared_cells,
+    declared_notes,
     declared_recipe,
-    declared_table,
     file_options,
     is_data_file,
     recipe_text,
@@ -24,12 +26,17 @@ from swissbert.cli.init import (
     TextOption,
 )
 from swissbert.cli.program import DataOption, SetOption, program_name
+from swissbert.cli.results import load_model, next_steps, waiting
 from swissbert.errors import SwissbertError
 from swissbert.wording import printable
 
 if TYPE_CHECKING:
     from swissbert.config import RunConfig
     from swissbert.data.declare import Declared
+
+TomlOption = Annotated[
+    bool, typer.Option("--toml", help="With --dry-run: print all effective settings as TOML instead of a summary.")
+]
 
 
 def train(
@@ -55,19 +62,21 @@ def train(
     delimiter: DelimiterOption = None,
     encoding: EncodingOption = None,
     no_header: NoHeaderOption = False,
+    toml: TomlOption = False,
 ) -> None:
     """Train one encoder on the tasks of a recipe, or on the label columns of a data file.
 
     Of a data file such as messages.csv the declaration is inferred, shown, and written as recipe.toml into the run
     folder; with --dry-run that is all that is written.
     """
+    need_dry_run(toml, dry_run)
     overrides = [*(settings or []), *([] if epochs is None else [f"train.epochs={epochs}"])]
     if recipe is not None and is_data_file(recipe):
         if data is not None:
             raise SwissbertError(f"--data is given, but {recipe} is the data; --data goes with a recipe")
         options = file_options(kind, delimiter, encoding, no_header)
         table, declared = declared_recipe(Path(recipe), text, text_pair, label or [], options)
-        _train_table(Path(recipe), table, declared, out, overrides, resume=resume, dry_run=dry_run)
+        _train_table(Path(recipe), table, declared, out, overrides, resume=resume, dry_run=dry_run, toml=toml)
         return
     refuse_options(
         {
@@ -82,9 +91,11 @@ def train(
     )
     config = _config(recipe, data, out, overrides, resume)
     if dry_run:
-        show_plan(config)
+        show_plan(config, toml=toml)
         return
-    print(run(config, out or Path("runs") / config.name, resume=resume))
+    folder = out or Path("runs") / config.name
+    print(run(config, folder, resume=resume))
+    next_steps("train", run=folder, report="report")
 
 
 def _train_table(
@@ -96,21 +107,23 @@ def _train_table(
     *,
     resume: bool,
     dry_run: bool,
+    toml: bool,
 ) -> None:
     """Train a recipe that was inferred from a data file, and show its scores on held-out rows."""
     from swissbert.cli.evaluate import score
-    from swissbert.cli.tables import scores_table
     from swissbert.config import make_config
     from swissbert.display import Display
     from swissbert.files import locked, write_text
-    from swissbert.inference import load
     from swissbert.model_folder.layout import RUN_CONFIG, RUN_RECIPE
     from swissbert.setting_tables import apply_overrides
 
     sources = apply_overrides(table, settings)
     if "data.dir" in sources:
         raise SwissbertError(f"{sources['data.dir']} is given, but {path} is the data; data.dir goes with a recipe")
-    Display().say(f"{declared_table(path, declared)}\n")
+    display = Display()
+    display.table(*declared_cells(path, declared))
+    for note in declared_notes(declared):
+        display.say(note)
     folder = out or Path("runs") / table["name"]
     target = folder / RUN_RECIPE
     config = make_config(table, str(path), sources)
@@ -129,21 +142,23 @@ def _train_table(
                     f"{shlex.quote(str(target))} --out {shlex.quote(str(folder))}), or remove it"
                 )
             write_text(target, recipe_file)
-        Display().say(f"{target}: the declaration, to look over and train again")
+        display.say(f"{target}: the declaration, to look over and train again")
     if dry_run:
-        show_plan(config)
+        show_plan(config, toml=toml)
         return
-    model = load(run(config, folder, resume=resume))
+    model = load_model(run(config, folder, resume=resume))
+    from swissbert.cli.tables import scores_table
+
     print(scores_table(score(model, "dev", None)))
-    example = "TEXT SECOND_TEXT" if declared[0].task.is_pair else "TEXT"
-    print(f"\nYour own text:  {program_name()} predict {shlex.quote(str(folder))} {example}")
+    next_steps("train a table", run=folder, texts=["TEXT", "SECOND_TEXT"] if declared[0].task.is_pair else ["TEXT"])
 
 
 def _config(
     recipe: str | None, data: str | None, out: Path | None, settings: list[str] | None, resume: bool
 ) -> "RunConfig":
     """Return the settings of a recipe, or without one those of the run that is resumed."""
-    from swissbert.config import load_config
+    with waiting("reading the recipe"):
+        from swissbert.config import load_config
 
     if recipe is not None:
         return load_config(recipe, settings, data_argument(data))
@@ -154,40 +169,51 @@ def _config(
     return resumable_config(out, settings, data_argument(data))
 
 
+def need_dry_run(toml: bool, dry_run: bool) -> None:
+    """Raise SwissbertError if the settings are asked for, but not what a run would do."""
+    if toml and not dry_run:
+        raise SwissbertError(
+            "--toml is given, but only --dry-run prints settings; config.toml in a run folder has them"
+        )
+
+
 def data_argument(data: str | None) -> str | None:
     """Return a data directory as an absolute path without symbolic links; ``starter`` stays."""
     return data if data is None or data == "starter" else str(Path(data).resolve())
 
 
-def show_plan(config: "RunConfig") -> None:
-    """Print the effective settings, steps and parameters of a run."""
-    from swissbert.config import dump_config
+def show_plan(config: "RunConfig", *, toml: bool) -> None:
+    """Print a summary of a run, or its effective settings as TOML."""
+    from swissbert.cli.plan import plan_summary, plan_toml
     from swissbert.display import Display
-    from swissbert.training.coverage import coverage_lines
-    from swissbert.training.preparation import prepare
-    from swissbert.wording import counted
 
-    prepared = prepare(config, Display(), answers=False)
-    trainable = sum(p.numel() for p in prepared.network.parameters() if p.requires_grad)
-    print(printable(dump_config(prepared.config)))
-    length = f"{counted(prepared.total, 'step')} in {counted(len(prepared.plan.ends), 'epoch')}"
-    print(f"# {length}; {trainable:,} trainable parameters")
-    for line in coverage_lines(prepared.config, prepared.train, prepared.plan):
-        print(printable(f"# {line}"))
+    display = Display()
+    with display.waiting("preparing the run"):
+        from swissbert.training.preparation import prepare
+
+        prepared = prepare(config, display, answers=False)
+    if toml:
+        print(printable(plan_toml(prepared)))
+        return
+    print(plan_summary(prepared))
+    again = [word for word in sys.argv[1:] if word != "--debug"]
+    next_steps("dry run", again=again)
 
 
 def run(config: "RunConfig", out: Path, *, resume: bool) -> Path:
     """Train and return the model folder; after an interrupt, print how to resume."""
     from swissbert.display import Display
-    from swissbert.training.loop import Stopped
-    from swissbert.training.loop import train as fit
 
     display = Display()
+    with display.waiting("starting"):
+        from swissbert.training.loop import Stopped
+        from swissbert.training.loop import train as fit
+
     try:
         result = fit(config, out, resume=resume, display=display)
     except Stopped as stopped:
         command = f"{program_name()} train --resume --out {shlex.quote(str(stopped.out))}"
-        display.say(f"{stopped}; resume with: {command}")
+        display.command(f"{stopped}; resume with", command)
         raise typer.Exit(130) from stopped
     progress = result.progress
     display.say(

@@ -8,16 +8,18 @@ from typing import Literal
 import numpy as np
 
 from swissbert.data.completion import complete_task
-from swissbert.data.dataset import tokenize
+from swissbert.data.dataset import CHUNK, tokenize
 from swissbert.data.extra_files import check_read_once, naming_labels, without_absent
 from swissbert.data.formats import ENDINGS, ReadOptions, column_names, ending_of, head
 from swissbert.data.guard import HeldTexts, held_texts
 from swissbert.data.holdout import text_key
+from swissbert.data.row_counts import share_read
 from swissbert.data.row_filter import extra_filter
 from swissbert.data.rows import BadRow, Row, Rows
 from swissbert.data.source_files import has_split_files, label_files, split_files
 from swissbert.data.splits import Reading, read_split
 from swissbert.data.tokens import Tokenizer
+from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.kinds import Label
 from swissbert.tasks import SPLITS, Split, Task
@@ -108,7 +110,7 @@ class Report:
     problems: list[Problem] = field(default_factory=list)
 
 
-def check_directory(directory: Path, tasks: list[Task], tokenizer: Tokenizer) -> Report:
+def check_directory(directory: Path, tasks: list[Task], tokenizer: Tokenizer, display: Display | None = None) -> Report:
     """Inspect every file of a directory that a task declares, and list the others.
 
     Rows of extra files are compared with the dev and test rows of all tasks whose rows are there.
@@ -117,12 +119,14 @@ def check_directory(directory: Path, tasks: list[Task], tokenizer: Tokenizer) ->
         directory: The directory.
         tasks: The tasks.
         tokenizer: Counts lengths.
+        display: Shows progress; nothing is shown if left out.
 
     Raises:
         SwissbertError: If there is no such directory.
     """
     if not directory.is_dir():
         raise SwissbertError(f"{directory}: there is no such directory")
+    display = display or Display(quiet=True)
     report = Report([], [], {})
     used: set[Path] = set()
     completed: list[Task] = []
@@ -140,24 +144,27 @@ def check_directory(directory: Path, tasks: list[Task], tokenizer: Tokenizer) ->
                 continue
             try:
                 used.update(split_files(task, split, directory), label_files(task, split, directory))
-                result = read_split(task, split, directory)
+                with display.rows(f"reading {task.name} {split}", share_read(task, split, directory)) as bar:
+                    result = read_split(task, split, directory, on_row=bar.advance)
             except SwissbertError as error:
                 report.problems.append(Problem(task.name, split, str(error)))
                 continue
             rows = result.rows
             keys = [text_key(row) for row in rows]
-            report.splits.append(_split_report(task, split, result, keys, tokenizer))
+            report.splits.append(_split_report(task, split, result, keys, tokenizer, display))
             if split == "train":
                 report.splits[-1].source_notes.extend(absent)
                 train = {key: row.label for key, row in zip(keys, rows, strict=True)}
             else:
                 report.shared.extend(_shared(task, split, rows, keys, train))
-    _add_extra(completed, directory, tokenizer, report, used)
+    _add_extra(completed, directory, tokenizer, report, used, display)
     report.other.update({path.name: _columns_of(path) for path in _unread(directory, used)})
     return report
 
 
-def _add_extra(tasks: list[Task], directory: Path, tokenizer: Tokenizer, report: Report, used: set[Path]) -> None:
+def _add_extra(
+    tasks: list[Task], directory: Path, tokenizer: Tokenizer, report: Report, used: set[Path], display: Display
+) -> None:
     """Report on the extra files of tasks with train rows, each after the splits of its task."""
     trained = {split.task for split in report.splits if split.split == "train"}
     extended = [task for task in tasks if task.extra and task.name in trained]
@@ -172,7 +179,7 @@ def _add_extra(tasks: list[Task], directory: Path, tokenizer: Tokenizer, report:
         for number in range(len(task.extra)):
             try:
                 used.update(split_files(task.of_extra(number), "train", directory))
-                report.splits.append(_extra_report(task, number, directory, held, tokenizer))
+                report.splits.append(_extra_report(task, number, directory, held, tokenizer, display))
             except SwissbertError as error:
                 if all(problem.sentence != str(error) for problem in report.problems):
                     report.problems.append(Problem(task.name, "extra", str(error)))
@@ -186,16 +193,20 @@ def _held(tasks: list[Task], directory: Path, report: Report) -> HeldTexts:
     return held_texts([task for task in tasks if task.name in readable], lambda _: directory, lambda line: None)
 
 
-def _extra_report(task: Task, number: int, directory: Path, held: HeldTexts, tokenizer: Tokenizer) -> SplitReport:
+def _extra_report(
+    task: Task, number: int, directory: Path, held: HeldTexts, tokenizer: Tokenizer, display: Display
+) -> SplitReport:
     """Read an extra file as a run would."""
     extra = task.extra[number]
     labelled = False if extra.unlabelled else None
     choose = extra_filter(task, extra, held)
     with naming_labels(extra):
-        reading = Reading(task.of_extra(number), "train", directory, labelled=labelled, choose=choose)
-        rows = list(reading)
+        part = task.of_extra(number)
+        with display.rows(f"reading {task.name} extra", share_read(part, "train", directory)) as bar:
+            reading = Reading(part, "train", directory, labelled=labelled, choose=choose, on_row=bar.advance)
+            rows = list(reading)
     result = Rows(reading.source, rows, reading.bad, reading.label_notes, reading.source_notes)
-    report = _split_report(task, "extra", result, [text_key(row) for row in rows], tokenizer)
+    report = _split_report(task, "extra", result, [text_key(row) for row in rows], tokenizer, display)
     return replace(report, left_out=reading.left_out)
 
 
@@ -207,10 +218,16 @@ def _completed(task: Task, directory: Path) -> Task:
 
 
 def _split_report(
-    task: Task, split: Part, result: Rows, keys: list[tuple[str, str]], tokenizer: Tokenizer
+    task: Task, split: Part, result: Rows, keys: list[tuple[str, str]], tokenizer: Tokenizer, display: Display
 ) -> SplitReport:
     rows, notes = result.rows, result.label_notes
-    lengths = tokenize(tokenizer, task, rows, separate=False, max_length=2**20).lengths
+    lengths = np.empty(len(rows), np.int64)
+    with display.work(f"counting tokens of {task.name} {split}", len(rows), announce=False) as on_progress:
+        for start in range(0, len(rows), CHUNK):
+            chunk = rows[start : start + CHUNK]
+            table = tokenize(tokenizer, task, chunk, separate=False, max_length=2**20)
+            lengths[start : start + CHUNK] = table.lengths
+            on_progress(len(chunk))
     median, most, longest = (int(value) for value in np.quantile(lengths, [0.5, 0.95, 1.0]))
     return SplitReport(
         task=task.name,

@@ -11,7 +11,7 @@ from swissbert.data.batches import PackedBatch, pack, shuffled_batches, take
 from swissbert.data.formats.limits import chunks
 from swissbert.data.holdout import row_hash
 from swissbert.data.rows import BadRow, LabelNotes, Row, labels_of, text_size
-from swissbert.data.splits import Chooses, Reading, Source
+from swissbert.data.splits import Chooses, OnRow, Reading, Source
 from swissbert.data.tokens import Tokenizer, TokenTable
 from swissbert.data.weighting import Weighting
 from swissbert.errors import SwissbertError
@@ -135,6 +135,7 @@ class SplitOptions(TokenOptions, total=False):
     max_bad: float | None
     labelled: bool | None
     choose: Chooses | None
+    on_row: OnRow | None
 
 
 class Chunk(NamedTuple):
@@ -204,6 +205,7 @@ def tokenizing(
         max_bad=options.get("max_bad"),
         labelled=options.get("labelled"),
         choose=options.get("choose"),
+        on_row=options.get("on_row"),
     )
     return Tokenizing(reading, tokenizer, separate=options["separate"], max_length=options["max_length"])
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from swissbert.data.holdout import row_hash
 from swissbert.data.rows import Row
-from swissbert.data.splits import Source, holds_out, open_split
+from swissbert.data.splits import OnRow, Source, holds_out, open_split
 from swissbert.errors import SwissbertError
 from swissbert.kinds import Array
 from swissbert.tasks import Split, Task
@@ -20,7 +20,9 @@ def overlap_note(shared: int, rows: int, split: Split) -> list[str]:
     return [f"{which} {split} rows are train rows, so the scores do not show what the model does with new texts"]
 
 
-def overlap_notes(task: Task, split: Split, source: Source, keys: Array | Sequence[int]) -> list[str]:
+def overlap_notes(
+    task: Task, split: Split, source: Source, keys: Array | Sequence[int], on_row: OnRow | None = None
+) -> list[str]:
     """Count the rows of a split that are train rows, reading the train rows once; empty if none is.
 
     Nothing is said where the train rows are not there, or were chosen so that none is shared.
@@ -30,13 +32,14 @@ def overlap_notes(task: Task, split: Split, source: Source, keys: Array | Sequen
         split: The split.
         source: Where its rows come from.
         keys: Hash of the texts of each row of the split, uint64 ``[N]``.
+        on_row: Called after each train row.
     """
     if split == "train" or (split == "dev" and holds_out(task, source)):
         return []
     keys = np.asarray(keys, np.uint64)
     wanted, is_shared = set(keys.tolist()), set()
     try:
-        for row in open_split(task, "train", source)[1]:
+        for row in open_split(task, "train", source, on_row=on_row)[1]:
             if isinstance(row, Row) and (key := row_hash(row)) in wanted:
                 is_shared.add(key)
     except SwissbertError:

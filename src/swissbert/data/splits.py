@@ -1,6 +1,6 @@
 """Splits of tasks: where their rows are (files, a hub data set, or rows in memory), and reading them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +22,8 @@ from swissbert.data.source_files import read_files, source_name, split_files
 from swissbert.errors import SwissbertError
 from swissbert.tasks import Split, Task
 
+OnRow = Callable[[], object]
+"""Called after each row that is read."""
 Source = Path | MemoryRows | None
 """Origin of the rows of a task: a directory with its files (None: the current one), or rows in memory.
 
@@ -59,6 +61,7 @@ class Reading:
         labelled: Whether rows without a label are left out and counted; if not given, in ``train`` and ``dev``. False:
             labels are not read either, as in `open_split`.
         choose: Which of the usable rows are taken; what it leaves out is in `source_notes`. All of them if left out.
+        on_row: Called after each row of the files, also one that belongs to another split or cannot be used.
 
     Attributes:
         source: Name of the file, data set or rows.
@@ -84,12 +87,15 @@ class Reading:
         max_bad: float | None = None,
         labelled: bool | None = None,
         choose: Chooses | None = None,
+        on_row: OnRow | None = None,
     ) -> None:
         self.choose = choose
         self.task, self.split, self.refuse, self.limit, self.max_bad = task, split, refuse, limit, max_bad
         self.labelled = split != "test" if labelled is None else labelled
         self.source_notes: list[str] = []
-        self.source, self._checked = open_split(task, split, source, self.source_notes.append, labelled=labelled)
+        self.source, self._checked = open_split(
+            task, split, source, self.source_notes.append, labelled=labelled, on_row=on_row
+        )
         self._held_out = split == "dev" and holds_out(task, source)
         self.is_weighted = split == "train" and task.columns.weight is not None
         self.bad = BadRows()
@@ -157,9 +163,10 @@ def read_split(
     refuse: bool = False,
     limit: int | None = None,
     labelled: bool | None = None,
+    on_row: OnRow | None = None,
 ) -> Rows:
     """Read all rows of a split at once; arguments and errors as for `Reading`."""
-    reading = Reading(task, split, source, refuse=refuse, limit=limit, labelled=labelled)
+    reading = Reading(task, split, source, refuse=refuse, limit=limit, labelled=labelled, on_row=on_row)
     return Rows(reading.source, list(reading), reading.bad, reading.label_notes, reading.source_notes)
 
 
@@ -170,6 +177,7 @@ def open_split(
     on_note: OnNote = ignore_note,
     *,
     labelled: bool | None = None,
+    on_row: OnRow | None = None,
 ) -> tuple[str, Iterator[Row | BadRow]]:
     """Open a split.
 
@@ -181,6 +189,8 @@ def open_split(
         labelled: Whether the label column has to be there; if not given, in ``train`` and ``dev``. Rows without a label
             come with the label None in every case. False: labels are not read, so that every row comes with the label
             None and no label makes a row bad, except where the dev rows are a share of the train rows.
+        on_row: Called after each row of the files, also one of the other side where the dev rows are a share of the train
+            rows.
 
     Returns:
         Name of the files, data set or rows, and an iterator over checked rows.
@@ -192,9 +202,20 @@ def open_split(
     stored: Split = "train" if held_out else split
     needs_labels = split != "test" if labelled is None else labelled
     if not held_out:
-        return _open_stored(task, stored, source, needs_labels, on_note, read_labels=labelled is not False)
+        name, rows = _open_stored(task, stored, source, needs_labels, on_note, read_labels=labelled is not False)
+        return name, _counted(rows, on_row)
     name, rows = _open_stored(task, stored, source, needs_labels, on_note)
-    return name, rows_of_side(rows, split, task, lambda: _open_stored(task, stored, source, needs_labels)[1])
+    return name, rows_of_side(
+        _counted(rows, on_row), split, task, lambda: _open_stored(task, stored, source, needs_labels)[1]
+    )
+
+
+def _counted(rows: Iterator[Row | BadRow], on_row: OnRow | None) -> Iterator[Row | BadRow]:
+    """Call `on_row` after each row."""
+    for row in rows:
+        yield row
+        if on_row is not None:
+            on_row()
 
 
 def _open_stored(

@@ -1,13 +1,16 @@
 """Bootstrap intervals of metrics."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from swissbert.kinds import Array
 from swissbert.metrics import METRICS, Metric
 from swissbert.tasks import Task
+
+RESAMPLES = 1000
+"""Bootstrap samples of an interval."""
 
 
 def intervals(
@@ -16,8 +19,9 @@ def intervals(
     answers: Array,
     *,
     metrics: Sequence[Metric] = (),
-    resamples: int = 1000,
+    resamples: int = RESAMPLES,
     seed: int = 0,
+    on_resample: Callable[[], object] | None = None,
 ) -> dict[str, tuple[float, float]]:
     """Compute 95 % percentile bootstrap intervals of every metric of a task; rows are drawn with replacement.
 
@@ -31,6 +35,7 @@ def intervals(
         metrics: Further metrics, from outside the table.
         resamples: Number of bootstrap samples.
         seed: Seed of the random generator.
+        on_resample: Called after each bootstrap sample.
     """
     rng = np.random.default_rng(seed)
     decisions = task.kind.decide(answers)
@@ -42,6 +47,8 @@ def intervals(
         drawn = labels[rows], decisions[rows], answers[rows] if needs_answers else answers
         for metric in metrics:
             values[metric.name].append(metric.compute(*drawn))
+        if on_resample is not None:
+            on_resample()
     defined = {metric.name for metric in metrics if not math.isnan(metric.compute(labels, decisions, answers))}
     return {name: percentiles(column) for name, column in values.items() if name in defined}
 

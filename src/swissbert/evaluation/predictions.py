@@ -63,7 +63,9 @@ def untuned_answers(model: MultitaskModel, task: Task, table: TokenTable, on_bat
     return answers
 
 
-def answers_and_logits(model: MultitaskModel, task: Task, table: TokenTable) -> tuple[Array, Array]:
+def answers_and_logits(
+    model: MultitaskModel, task: Task, table: TokenTable, on_batch: OnBatch | None = None
+) -> tuple[Array, Array]:
     """Answer every row of a table, with one encoder pass.
 
     Returns:
@@ -77,7 +79,7 @@ def answers_and_logits(model: MultitaskModel, task: Task, table: TokenTable) -> 
         with torch.inference_mode():
             return [model.answers_of(pooled, task.name), model.logits(pooled, task.name)]
 
-    answers, logits = _each_row(model, table, both)
+    answers, logits = _each_row(model, table, both, on_batch)
     _refuse_infinite(task.name, answers)
     return answers, logits
 

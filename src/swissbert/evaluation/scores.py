@@ -1,13 +1,14 @@
 """Scores of a model on labelled rows."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
 from swissbert.data.dataset import TaskData
-from swissbert.evaluation.intervals import intervals
+from swissbert.display import Display
+from swissbert.evaluation.intervals import RESAMPLES, intervals
 from swissbert.evaluation.losses import dev_loss
 from swissbert.evaluation.notes import labels_reason, notes_on
 from swissbert.evaluation.predictions import answers_and_logits, table_answers
@@ -16,6 +17,9 @@ from swissbert.metrics import METRICS, Metric, higher_is_better
 from swissbert.model.multitask import MultitaskModel
 from swissbert.tasks import Task
 from swissbert.wording import joined
+
+RESAMPLING = 0.3
+"""Time that the intervals of a task take, as a share of the time in which its rows are answered, about."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +153,7 @@ def evaluate(
     full: bool = False,
     metrics: Sequence[Metric] = (),
     loss_scale: Mapping[str, float] | None = None,
+    display: Display | None = None,
 ) -> Scores:
     """Score a model on labelled splits, one per task.
 
@@ -162,16 +167,22 @@ def evaluate(
         full: Add 95 % intervals (1000 bootstrap resamples), confusion matrices and baselines.
         metrics: Further metrics, computed for the kinds that they name.
         loss_scale: Add losses; the factors of the tasks in their sum, 1 for tasks that are not named.
+        display: Shows progress; nothing is shown if left out.
 
     Raises:
         SwissbertError: If answers contain NaN or infinity.
     """
     scores: dict[str, TaskScores] = {}
     reasons: dict[str, str | None] = {}
-    for data in splits:
-        extra = [metric for metric in metrics if data.task.kind.name in metric.kinds]
-        scores[data.task.name] = _score(model, data, extra, full=full, with_loss=loss_scale is not None)
-        reasons[data.task.name] = labels_reason(data.task, data.labels)
+    display, splits = display or Display(quiet=True), list(splits)
+    work = sum(int(data.table.lengths.sum()) * (1 + full * RESAMPLING) for data in splits)
+    with display.work(f"scoring {sum(map(len, splits)):,} rows", work, announce=False) as on_progress:
+        for data in splits:
+            extra = [metric for metric in metrics if data.task.kind.name in metric.kinds]
+            scores[data.task.name] = _score(
+                model, data, extra, on_progress, full=full, with_loss=loss_scale is not None
+            )
+            reasons[data.task.name] = labels_reason(data.task, data.labels)
     return with_overall(scores, reasons, loss_scale or {})
 
 
@@ -198,25 +209,35 @@ def with_overall(
 
 
 def _score(
-    model: MultitaskModel, data: TaskData, extra: Sequence[Metric], *, full: bool, with_loss: bool
+    model: MultitaskModel,
+    data: TaskData,
+    extra: Sequence[Metric],
+    on_progress: Callable[[float], object],
+    *,
+    full: bool,
+    with_loss: bool,
 ) -> TaskScores:
     """Score one task; see `evaluate`."""
     task, labels, head = data.task, data.labels, model.head(data.task.name)
     loss = None
     if with_loss:
-        answers, logits = answers_and_logits(model, task, data.table)
+        answers, logits = answers_and_logits(model, task, data.table, on_progress)
         loss = dev_loss(head, data, logits)
     else:
-        answers = table_answers(model, task, data.table)
+        answers = table_answers(model, task, data.table, on_progress)
     decisions = task.kind.decide(answers)
     values = task_scores(task, labels, answers, extra, decisions) | head.extra_metrics(answers, labels)
     baseline = task.kind.baseline(task, labels) if full else None
+    spans = None
+    if full:
+        share = RESAMPLING * int(data.table.lengths.sum()) / RESAMPLES
+        spans = intervals(task, labels, answers, metrics=extra, on_resample=lambda: on_progress(share))
     return TaskScores(
         task.metric,
         len(data),
         len(data.bad),
         values,
-        intervals(task, labels, answers, metrics=extra) if full else None,
+        spans,
         task.kind.confusion(task, labels, decisions) if full else None,
         task.labels if full and task.labels else None,
         task_scores(task, labels, baseline, extra) if baseline is not None else None,

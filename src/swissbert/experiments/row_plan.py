@@ -8,7 +8,7 @@ import numpy as np
 
 from swissbert.config import RunConfig
 from swissbert.data.tokens import Tokenizer
-from swissbert.display import Display, table
+from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.experiments.declarations import SEED_MARK, Choices, ResultsTable, TableRow
 from swissbert.experiments.records import RowRecord, anonymous, check_record, check_soup, read_record, record_path
@@ -229,8 +229,8 @@ def _job(config: RunConfig, recorded: RunConfig, folder: Path, splits: Splits) -
     )
 
 
-def plan_text(planned: list[PlannedRow], rate: float | None) -> str:
-    """Format the plan of all rows.
+def plan_cells(planned: list[PlannedRow], rate: float | None) -> tuple[str, list[str], list[list[str]], int]:
+    """Return the plan of all rows: title, heads and cells of a table, and its number of columns with text.
 
     Args:
         planned: The rows.
@@ -244,7 +244,7 @@ def plan_text(planned: list[PlannedRow], rate: float | None) -> str:
     if rate:
         left = _duration(sum(row.work for row in planned) / rate)
         lines.append(["all", "", "", "", "", "", left])
-    return table("Rows", ["row", "description", "state", "seed", "steps", "tokens", "time left"], lines, left=3)
+    return "Rows", ["row", "description", "state", "seed", "steps", "tokens", "time left"], lines, 3
 
 
 def _duration(seconds: float) -> str:

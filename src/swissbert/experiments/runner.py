@@ -12,6 +12,7 @@ from swissbert.errors import SwissbertError
 from swissbert.experiments.declarations import Choices, ResultsTable, TableRow
 from swissbert.experiments.outcome import Outcome, outcome
 from swissbert.experiments.outcome_files import as_markdown, write_outcome
+from swissbert.experiments.outcome_text import as_text
 from swissbert.experiments.records import (
     RECORD_FORMAT,
     Evaluation,
@@ -20,13 +21,14 @@ from swissbert.experiments.records import (
     read_record,
     write_record,
 )
-from swissbert.experiments.row_plan import Job, PlannedRow, plan_rows, plan_text
+from swissbert.experiments.row_plan import Job, PlannedRow, plan_cells, plan_rows
 from swissbert.experiments.row_scores import average, dev_samples
 from swissbert.experiments.trainer import tokens_per_second, train_run
 from swissbert.files import locked, make_folder, only_writer, remove_folder, sweep, writing
 from swissbert.inference.model import load
 from swissbert.inference.submission import submission
 from swissbert.model_folder.layout import CHECKPOINTS, METRICS_LOG
+from swissbert.text_table import table as table_text
 from swissbert.training.log import read_entries
 
 LOCK_WAIT = 60.0
@@ -45,6 +47,8 @@ def reproduce(
     display: Display,
     *,
     dry_run: bool = False,
+    width: int | None = None,
+    colour: bool = False,
 ) -> str:
     """Train rows of a table and write ``NAME.md`` and ``NAME.html`` after each.
 
@@ -57,9 +61,11 @@ def reproduce(
         out: Folder of records, runs and tables.
         display: Shows plan and progress.
         dry_run: Return the plan; train and write nothing.
+        width: Columns of a terminal that shows the result.
+        colour: Whether it shows colour.
 
     Returns:
-        The table in Markdown.
+        The table: in Markdown, or as text that fits the terminal.
 
     Raises:
         Stopped: After Ctrl-C, SIGTERM or SIGHUP, when the state is saved.
@@ -67,10 +73,10 @@ def reproduce(
     """
     planned = plan_rows(table, rows, seeds, choices, out, display)
     unfinished = [row for row in planned if not row.record]
-    plan = plan_text(planned, _rate(unfinished, display))
+    plan = plan_cells(planned, _rate(unfinished, display))
     if dry_run:
-        return plan
-    display.say(plan)
+        return table_text(*plan, width=width, colour=colour)
+    display.table(*plan)
     outcome(table, out)  # fails early if a record cannot be read
     for row in planned:
         if row.record:
@@ -87,18 +93,20 @@ def reproduce(
             _write_table(name, table, out)
     if failures:
         raise SwissbertError(f"{len(failures)} of {len(unfinished)} rows failed; the first was {failures[0]}")
-    return render(name, table, out, display)
+    return render(name, table, out, display, width=width, colour=colour)
 
 
-def render(name: str, table: ResultsTable, out: Path, display: Display) -> str:
-    """Write ``NAME.md`` and ``NAME.html`` of the records in a folder, and return the table in Markdown.
+def render(
+    name: str, table: ResultsTable, out: Path, display: Display, *, width: int | None = None, colour: bool = False
+) -> str:
+    """Write ``NAME.md`` and ``NAME.html`` of the records in a folder; arguments and result as for `reproduce`.
 
     Raises:
         SwissbertError: If a record cannot be read, or a file cannot be written.
     """
     result, paths = _write_table(name, table, out)
     display.say(f"\nwritten: {', '.join(map(str, paths))}")
-    return as_markdown(result)
+    return as_markdown(result) if width is None else as_text(result, width, colour=colour)
 
 
 def _write_table(name: str, table: ResultsTable, out: Path) -> tuple[Outcome, list[Path]]:
@@ -237,7 +245,7 @@ def _submit(planned: PlannedRow, out: Path, display: Display) -> list[str]:
         make_folder(folder)
     names = []
     for model in planned.model_folders:
-        for path, rows, bad in submission(load(model), planned.splits_of.data.path, folder):
+        for path, rows, bad in submission(load(model), planned.splits_of.data.path, folder, display):
             names.append(path.name)
             display.say(f"{path}: {rows:,} rows, {len(bad)} bad")
             for row in bad[:5]:

@@ -105,11 +105,15 @@ def last_checkpoint(folder: Path) -> int:
 
 def tokens_per_second(config: RunConfig, display: Display) -> float:
     """Measure how fast the first steps of a run are. The network is discarded."""
-    prepared = prepare(_without_teachers(config), Display(quiet=True))
-    display.say("timing a few steps ...")
-    step, batches, rounds = prepared.training_step(), prepared.batches(), prepared.plan.rounds
-    step(0, batches(0), rounds(0))  # warm-up
-    records = [step(number, batches(number), rounds(number)) for number in range(min(TIMED_STEPS, prepared.total))]
+    number_of_steps = 1 + min(TIMED_STEPS, config.train.max_steps or TIMED_STEPS)
+    with display.work("timing a few steps", number_of_steps) as on_progress:
+        prepared = prepare(_without_teachers(config), Display(quiet=True))
+        step, batches, rounds = prepared.training_step(), prepared.batches(), prepared.plan.rounds
+        step(0, batches(0), rounds(0))  # warm-up
+        records = []
+        for number in range(min(TIMED_STEPS, prepared.total)):
+            on_progress(1)
+            records.append(step(number, batches(number), rounds(number)))
     return sum(record.tokens for record in records) / sum(record.seconds for record in records)
 
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import table_answers, task_scores
 from swissbert.export.describe import describe
@@ -20,18 +21,21 @@ from swissbert.inference.model import Model
 from swissbert.metrics import higher_is_better
 from swissbert.tasks import Task
 
+TRACING = "tracing the model"
+CHECKING = "comparing its answers with the model's"
 LARGEST_LOSS = 0.003
 """How much worse than the model's an int8 file's dev score may be, as a share of the range for errors in the unit of the
 labels. With few rows, two changed rows are allowed for."""
 
 
-def export_onnx(model: Model, out: Path, names: Sequence[str] | None = None) -> Path:
+def export_onnx(model: Model, out: Path, names: Sequence[str] | None = None, display: Display | None = None) -> Path:
     """Write a folder with ``model.onnx``, its tokenizer and its description.
 
     Args:
         model: The model, on the CPU.
         out: The folder to create.
         names: Names of the tasks; None for all.
+        display: Shows progress; nothing is shown if left out.
 
     Returns:
         The path of the file.
@@ -42,9 +46,13 @@ def export_onnx(model: Model, out: Path, names: Sequence[str] | None = None) -> 
     """
     tasks = select_tasks(model, names, obstacle, "an ONNX file")
 
+    display = display or Display(quiet=True)
+
     def fill(new: Path) -> None:
-        save(trace(model.network, tasks), new / ONNX_FILE)
-        check_answers(model, tasks, open_session(new / ONNX_FILE))
+        with display.waiting(TRACING):
+            save(trace(model.network, tasks), new / ONNX_FILE)
+        with display.waiting(CHECKING):
+            check_answers(model, tasks, open_session(new / ONNX_FILE))
         describe(model, tasks, new, "fp32")
 
     write_new_folder(out, fill)
@@ -52,7 +60,11 @@ def export_onnx(model: Model, out: Path, names: Sequence[str] | None = None) -> 
 
 
 def export_int8(
-    model: Model, out: Path, names: Sequence[str] | None = None, data: Path | None = None
+    model: Model,
+    out: Path,
+    names: Sequence[str] | None = None,
+    data: Path | None = None,
+    display: Display | None = None,
 ) -> dict[str, tuple[float, float]]:
     """Write the folder of `export_onnx` with int8 matrix products, and score it on dev rows.
 
@@ -61,6 +73,7 @@ def export_int8(
         out: The folder to create.
         names: Names of the tasks; None for all.
         data: Directory with the dev rows.
+        display: Shows progress; nothing is shown if left out.
 
     Returns:
         Dev scores of the model and of the file by task, each by the task's declared metric.
@@ -69,20 +82,28 @@ def export_int8(
         SwissbertError: As `export_onnx`, if dev rows are missing, or if a score falls by more than `LARGEST_LOSS`.
     """
     tasks = select_tasks(model, names, obstacle, "an ONNX file")
-    splits = list(model.labelled_splits("dev", data, tasks))
+    display = display or Display(quiet=True)
+    splits = list(model.labelled_splits("dev", data, tasks, display=display))
     scores: dict[str, tuple[float, float]] = {}
 
     def fill(new: Path) -> None:
         path = new / ONNX_FILE
-        graph = trace(model.network, tasks)
-        save(graph, path)
-        check_answers(model, tasks, open_session(path))  # before rounding, which would hide an error of tracing
-        quantize(graph)
-        save(graph, path)
-        session = open_session(path)
+        with display.waiting(TRACING):
+            graph = trace(model.network, tasks)
+            save(graph, path)
+        with display.waiting(CHECKING):
+            check_answers(model, tasks, open_session(path))  # before rounding, which would hide an error of tracing
+        with display.waiting("rounding to int8"):
+            quantize(graph)
+            save(graph, path)
+            session = open_session(path)
         for split in splits:
             task = split.task
-            answers = table_answers(model.network, task, split.table), file_answers(session, task, split.table)
+            with display.work(f"scoring {task.name} as it was and rounded", 2 * int(split.table.lengths.sum())) as done:
+                answers = (
+                    table_answers(model.network, task, split.table, done),
+                    file_answers(session, task, split.table, done),
+                )
             exact, rounded = (task_scores(task, split.labels, part)[task.metric] for part in answers)
             _check_loss(task, exact, rounded, len(split))
             scores[task.name] = exact, rounded

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 from swissbert.data.batches import PackedBatch, batches_by_tokens, pack
 from swissbert.data.tokens import TokenTable
 from swissbert.errors import SwissbertError
-from swissbert.evaluation.predictions import TOKEN_BUDGET
+from swissbert.evaluation.predictions import TOKEN_BUDGET, OnBatch
 from swissbert.export.trace import INPUTS
 from swissbert.inference.model import Model
 from swissbert.kinds import Array
@@ -43,10 +43,15 @@ def padded_inputs(batch: PackedBatch) -> dict[str, Array]:
     }
 
 
-def file_answers(session: "InferenceSession", task: Task, table: TokenTable) -> Array:
+def file_answers(session: "InferenceSession", task: Task, table: TokenTable, on_batch: OnBatch | None = None) -> Array:
     """Answer every row of a table with a file; the counterpart of `swissbert.evaluation.table_answers`."""
     batches = batches_by_tokens(table.lengths, TOKEN_BUDGET)
-    parts = [session.run([task.name], padded_inputs(pack(table, rows)))[0] for rows in batches]
+    parts = []
+    for rows in batches:
+        batch = pack(table, rows)
+        parts.append(session.run([task.name], padded_inputs(batch))[0])
+        if on_batch is not None:
+            on_batch(batch.tokens)
     answers: Array = np.concatenate(parts)[np.argsort(np.concatenate(batches))]
     return answers
 

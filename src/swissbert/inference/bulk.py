@@ -17,7 +17,7 @@ from typing import Any
 from swissbert.checksums import DamagedError, Digest, checksum, sealed, unsealed
 from swissbert.data.formats import Format
 from swissbert.data.rows import BadRow
-from swissbert.display import Display, RowProgress
+from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.files import locked, whole_file, write_text
 from swissbert.inference.input_columns import NO_COLUMNS, InputColumns
@@ -27,6 +27,7 @@ from swissbert.inference.model import Model
 from swissbert.inference.stream import Tally, check_names, record, stream
 from swissbert.inference.texts import check_threshold
 from swissbert.paths import check_path
+from swissbert.progress import RowProgress
 from swissbert.reading import read_object
 from swissbert.settings import shown
 from swissbert.tasks import Task
@@ -132,7 +133,7 @@ def answer_file(
         write_text(folder / JOB, json.dumps(job, indent=2, ensure_ascii=False) + "\n")
         if shards := len(list(folder.glob(PARTS))):
             display.say(f"{folder}: resuming; {shards:,} shards exist, and their rows are read but not computed")
-        with display.rows("predicting", _share(source, files, inputs.format)) as bar:
+        with display.rows("predicting", share_done(source, files, inputs.format)) as bar:
             done = _write_shards(model, inputs, threshold, folder, shard_rows, bar, display.say)
         if _input(source) != job["input"]:
             raise SwissbertError(f"{source}: the file changed while it was read, so the answers in {folder} are mixed")
@@ -315,7 +316,7 @@ def _finished(folder: Path, log: Callable[[str], object]) -> Done | None:
     return done if all(_is_whole(part, sums) for part in parts) else None
 
 
-def _share(source: Path, files: list[io.BufferedReader], format: Format) -> Callable[[int], float]:
+def share_done(source: Path, files: list[io.BufferedReader], format: Format) -> Callable[[int], float]:
     """Return a function that turns rows done into the share of the input done.
 
     Args:

@@ -12,9 +12,11 @@ from swissbert.config import data_path
 from swissbert.data.bad_rows import MAX_BAD
 from swissbert.data.dataset import TaskData, TokenOptions, load_split, tokenize
 from swissbert.data.overlap import overlap_notes
+from swissbert.data.row_counts import share_read
 from swissbert.data.rows import Row
 from swissbert.data.tokens import Tokenizer
 from swissbert.device import pick_device
+from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import Scores, table_answers, tables_answers
 from swissbert.evaluation import evaluate as score_splits
@@ -105,10 +107,15 @@ class Model:
         """Return how the rows of a task become tokens for this model."""
         return {"separate": self.network.separate(task), "max_length": self.description.encoder.max_length}
 
-    def answer_rows(self, task: Task, rows: Sequence[Row]) -> Array:
-        """Answer checked rows, in their order: float32 probabilities ``[N, C]`` or scores ``[N]``."""
+    def answer_rows(self, task: Task, rows: Sequence[Row], display: Display | None = None) -> Array:
+        """Answer checked rows, in their order: float32 probabilities ``[N, C]`` or scores ``[N]``; `display` shows progress."""
         table = tokenize(self.tokenizer, task, rows, **self.token_options(task))
-        return table_answers(self.network, task, table)
+        if display is None:
+            return table_answers(self.network, task, table)
+        with display.work(
+            f"answering {len(rows):,} rows of {task.name}", int(table.lengths.sum()), announce=False
+        ) as done:
+            return table_answers(self.network, task, table, done)
 
     def answers(
         self, tasks: Sequence[Task], rows: Sequence[Row], threshold: float | None = None
@@ -327,6 +334,7 @@ class Model:
         directory: Path | None,
         tasks: Sequence[Task] | None = None,
         max_bad: float | None = MAX_BAD,
+        display: Display | None = None,
     ) -> Iterator[TaskData]:
         """Yield a labelled split of every task, or of `tasks` alone, tokenized as the model was trained.
 
@@ -335,14 +343,21 @@ class Model:
             directory: Directory with the tasks' files.
             tasks: Some of the tasks.
             max_bad: Largest share of bad rows, 0 to 1; None for any.
+            display: Shows progress; nothing is shown if left out.
 
         Raises:
             SwissbertError: If a split cannot be read, none of its rows has a label, or too many rows are bad.
         """
+        display = display or Display(quiet=True)
         for task in tasks or self.tasks.values():
             options = self.token_options(task)
-            data = load_split(task, split, directory, self.tokenizer, **options, max_bad=max_bad).labelled()
-            yield replace(data, notes=tuple(overlap_notes(task, split, directory, data.keys)))
+            with display.rows(f"reading {task.name} {split}", share_read(task, split, directory)) as bar:
+                data = load_split(
+                    task, split, directory, self.tokenizer, **options, max_bad=max_bad, on_row=bar.advance
+                ).labelled()
+            with display.rows(f"comparing {task.name} {split} with train", share_read(task, "train", directory)) as bar:
+                notes = overlap_notes(task, split, directory, data.keys, bar.advance)
+            yield replace(data, notes=tuple(notes))
 
 
 def load(

@@ -161,11 +161,12 @@ def train(
             whole_steps = record.get("format", 1) == 1
             for line in moved_lines(changes, record):
                 display.say(line)
-        prepared = prepare(
-            config, display, hardware=hardware, data=data, heads=heads, whole_steps=whole_steps, recorded=record
-        )
-        run = Run(prepared, out, display, balancer=balancer, heads=heads, callbacks=callbacks)
-        run.start(record, changes, step)
+        with display.waiting("preparing the run"):
+            prepared = prepare(
+                config, display, hardware=hardware, data=data, heads=heads, whole_steps=whole_steps, recorded=record
+            )
+            run = Run(prepared, out, display, balancer=balancer, heads=heads, callbacks=callbacks)
+            run.start(record, changes, step)
         for line in longer_lines(changes, prepared.config, prepared.total):
             display.say(line)
         return run.complete()
@@ -332,7 +333,10 @@ class Run:
                 f"place. Put it back, or remove {self._checkpoints} and resume, which trains the run from its beginning"
             )
         scores = read_table(folder).get("scores", {})
-        baselines = compare(self.prepared) if self.config.train.baseline else {}
+        baselines: Baselines = {}
+        if self.config.train.baseline:
+            with self._display.waiting("training the baseline of words alone to compare with"):
+                baselines = compare(self.prepared)
         for line in comparison_lines(self.prepared, scores, baselines) if baselines else []:
             self._display.say(line)
         result = Result(folder, scores, self.progress, baselines)
@@ -393,7 +397,7 @@ class Run:
         """Run the steps that are left, with evaluations and checkpoints."""
         every, ends = self.config.train.checkpoint_every, self.prepared.plan.ends
         batches = self.prepared.batches()
-        with stop_signal(self._display) as stop, self._display.steps(self.total, self.progress.step) as bar:
+        with stop_signal(self._display) as stop, self._display.steps(self.total, self.progress.step, ends) as bar:
             while not self.is_complete:
                 record = self._step(batches) if self.progress.step else self._first_step(batches)
                 self.progress = self.progress.after_step(record.tokens, record.seconds)
@@ -429,10 +433,11 @@ class Run:
     def _evaluate(self, log: MetricsLog) -> None:
         """Score the dev rows, and save the model if it is the best so far."""
         prepared, network = self.prepared, self.scored_network
-        fit_heads(network, prepared.train)
+        with self._display.waiting("fitting thresholds on train rows"):
+            fit_heads(network, prepared.train)
         best_by = self.config.train.best_by
         loss_scale = self.config.loss.scale if best_by.rpartition(".")[2] == "loss" else None
-        scores = evaluate(network, prepared.dev, loss_scale=loss_scale)
+        scores = evaluate(network, prepared.dev, loss_scale=loss_scale, display=self._display)
         value = scores.by_name(best_by)
         self.progress = self.progress.judged(
             value, higher_is_better=is_better_higher(best_by), tie=self.config.train.tie

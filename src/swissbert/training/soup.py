@@ -124,7 +124,8 @@ def soup(
         )
     need_free(out, "soup")
     target = pick_device(device)
-    first, ingredients = read_ingredients(models, heads, kinds)
+    with display.waiting(f"reading {len(models)} models"):
+        first, ingredients = read_ingredients(models, heads, kinds)
     best_by = choose_score(ingredients, best_by, first)
     if line := same_start_line(ingredients):
         display.say(line)

@@ -24,7 +24,7 @@ class Judge:
         directory: Directory with the tasks' files.
         best_by: The score that decides.
         loss_scale: Factors of the losses if they decide; else None.
-        display: Receives a line if there are no train rows to fit thresholds on.
+        display: Shows progress, and a line if there are no train rows to fit thresholds on.
     """
 
     def __init__(
@@ -36,9 +36,9 @@ class Judge:
         loss_scale: Mapping[str, float] | None,
         display: Display,
     ) -> None:
-        self.best_by, self._network, self._loss_scale = best_by, network, loss_scale
+        self.best_by, self._network, self._loss_scale, self._display = best_by, network, loss_scale, display
         reader = Model(network, model.tokenizer, model.description, model.folder)
-        self._dev = list(reader.labelled_splits("dev", directory))
+        self._dev = list(reader.labelled_splits("dev", directory, display=display))
         self._train: dict[str, TaskData] = {}
         tasks = model.description.tasks
         fitted = [task for task in tasks if network.head(task.name).can_fit]
@@ -59,4 +59,4 @@ class Judge:
 
     def scores(self) -> Scores:
         """Score the network as it is."""
-        return evaluate(self._network, self._dev, loss_scale=self._loss_scale)
+        return evaluate(self._network, self._dev, loss_scale=self._loss_scale, display=self._display)

@@ -10,6 +10,7 @@ from swissbert.data.cache import cached_split
 from swissbert.data.dataset import SplitOptions, TaskData, load_split
 from swissbert.data.extra_files import check_read_once, naming_labels
 from swissbert.data.memory import MemoryRows
+from swissbert.data.row_counts import share_read
 from swissbert.data.row_filter import extra_filter
 from swissbert.data.splits import Chooses
 from swissbert.data.tokens import Tokenizer
@@ -24,11 +25,11 @@ class SplitRows:
     Args:
         config: Tasks and data folder, and what happens to bad rows.
         memory: Rows in memory by task; other tasks are read from files.
-        display: Receives a line for each task whose test rows cannot be compared with train rows.
+        display: Receives a line for each task whose test rows cannot be compared with train rows, and shows progress.
     """
 
     def __init__(self, config: RunConfig, memory: Mapping[str, MemoryRows], display: Display) -> None:
-        self._config, self._memory = config, memory
+        self._config, self._memory, self._display = config, memory, display
         self._held = held_of(config, memory, display)
 
     def load(self, task: Task, split: Split, tokenizer: Tokenizer, *, separate: bool, max_length: int) -> TaskData:
@@ -47,7 +48,7 @@ class SplitRows:
         options = self._options(separate, max_length, guard_of(task, self._held) if split == "train" else None)
         if task.name in self._memory:
             return load_split(task, split, self._memory[task.name], tokenizer, **options)
-        return self._from_files(task, split, tokenizer, options)
+        return self._from_files(task, split, tokenizer, options, f"reading {task.name} {split}")
 
     def load_extra(self, task: Task, number: int, tokenizer: Tokenizer, *, separate: bool, max_length: int) -> TaskData:
         """Load and tokenize the rows of the extra file of a task with a number, from 0; other arguments as for `load`.
@@ -65,7 +66,7 @@ class SplitRows:
         if is_unlabelled:
             options["labelled"] = False
         with naming_labels(task.extra[number]):
-            rows = self._from_files(task.of_extra(number), "train", tokenizer, options)
+            rows = self._from_files(task.of_extra(number), "train", tokenizer, options, f"reading {task.name} extra")
         labels = np.full(rows.labels.shape, np.nan) if is_unlabelled else rows.labels
         return replace(rows, task=task, labels=labels)
 
@@ -80,6 +81,11 @@ class SplitRows:
             "choose": choose,
         }
 
-    def _from_files(self, task: Task, split: Split, tokenizer: Tokenizer, options: SplitOptions) -> TaskData:
+    def _from_files(
+        self, task: Task, split: Split, tokenizer: Tokenizer, options: SplitOptions, label: str
+    ) -> TaskData:
         load = cached_split if self._config.data.cache else load_split
-        return load(task, split, self._config.data.path, tokenizer, **options)
+        folder = self._config.data.path
+        with self._display.rows(label, share_read(task, split, folder)) as bar:
+            options["on_row"] = bar.advance
+            return load(task, split, folder, tokenizer, **options)
