@@ -21,7 +21,7 @@ LAYERS = [
     {"reading"},
     {"files", "display", "device"},
     {"environment", "settings", "checksums"},
-    {"setting_tables", "older_settings"},
+    {"setting_tables", "older_settings", "safetensors_files"},
     {"metrics"},
     {"kinds", "data.formats"},
     {"task_files"},

@@ -29,11 +29,11 @@ def parts_table(model: Model) -> list[tuple[str, str, int]]:
     pairs = ", ".join(name for name, task in network.tasks.items() if task.is_pair)
     rows = [
         ("embeddings", every_task, parameter_count(encoder.embeddings)),
-        (f"{len(encoder.layers)} layers", every_task, parameter_count(encoder.layers)),
+        (f"{encoder.config.layers} layers", every_task, parameter_count(encoder.layers)),
     ]
     if POOLINGS[encoder.pooling].uses_pooler:
         rows.append(("pooler", every_task, parameter_count(encoder.pooler)))
-    else:
+    elif encoder.config.has_pooler:
         rows.append(("pooler, not used", "none", parameter_count(encoder.pooler)))
     for name, layer in network.hidden.items():
         rows.append(("hidden layer", pairs if name == "pair" else name.removesuffix("_alone"), parameter_count(layer)))

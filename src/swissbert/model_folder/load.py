@@ -10,7 +10,6 @@ from typing import NamedTuple
 from swissbert.checksums import Digest, check_files, checksum, warn
 from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.checkpoint import mismatch, read_encoder
-from swissbert.encoder.weights import need_finite, open_file
 from swissbert.errors import SwissbertError
 from swissbert.kinds import Kind
 from swissbert.model.heads.base import Head
@@ -22,6 +21,7 @@ from swissbert.model_folder.network import build_network, outside_encoder
 from swissbert.model_folder.origin import base_folder
 from swissbert.model_folder.steady import read_steadily
 from swissbert.paths import check_path
+from swissbert.safetensors_files import need_finite, open_file
 
 
 class Stored(NamedTuple):
@@ -136,7 +136,9 @@ def _read_with(base: Path, folder: Path, description: Description, heads: Mappin
     )
     _load_heads(network, folder / layout.HEADS)
     is_base = description.compact is not None and compact.TOKENIZER in description.compact
-    tokenizer = Tokenizer(base, encoder.config.vocab_size, as_stored=not is_base)
+    tokenizer = Tokenizer(
+        base, encoder.config.vocab_size, token_types=encoder.config.token_types, as_stored=not is_base
+    )
     if (
         description.compact is not None
         and description.compact.get(compact.TOKENIZER, tokenizer.fingerprint) != tokenizer.fingerprint
