@@ -12,10 +12,12 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
 import swissbert
 from encoders import shake
-from swissbert.encoder.family import MEMBERS
+from swissbert.family import MEMBERS
 
 STARTER = Path(swissbert.__file__).parent / "data" / "starter"
-ODD = "naïve café Straße ＡＢＣ 你好世界 日本語 안녕하세요 שלום עולם مرحبا بالعالم हिन्दी ไทย 🎉👩‍👩‍👧 œuvre ﬁn e\u0301 №"
+ODD = (
+    "naïve café Straße ＡＢＣ 你好世界 日本語 안녕하세요 שלום עולם مرحبا بالعالم हिन्दी ไทย 🎉👩‍👩‍👧 œuvre ﬁn e\u0301 №"
+)
 TYPED = {
     "bert": "BERT's way to mark pairs",
     "electra": "BERT's",

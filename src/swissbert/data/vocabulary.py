@@ -22,8 +22,8 @@ from swissbert.data.word_piece import (
     part_of,
     word_piece,
 )
-from swissbert.encoder.family import MEMBERS
 from swissbert.errors import SwissbertError
+from swissbert.family import MEMBERS
 from swissbert.reading import JSON_BYTES, JSON_VALUES, read_object, regular_bytes
 from swissbert.settings import shown
 

@@ -8,13 +8,13 @@ if TYPE_CHECKING:
     from swissbert.encoder.attention import PaddedLayout as PaddedLayout
     from swissbert.encoder.bert import Bert as Bert
     from swissbert.encoder.bert import Encoded as Encoded
-    from swissbert.encoder.config import BertConfig as BertConfig
+    from swissbert.family.config import BertConfig as BertConfig
 
 __all__ = ["Bert", "BertConfig", "Encoded", "PackedLayout", "PaddedLayout"]
 
 _MODULES = {
     "Bert": "swissbert.encoder.bert",
-    "BertConfig": "swissbert.encoder.config",
+    "BertConfig": "swissbert.family.config",
     "Encoded": "swissbert.encoder.bert",
     "PackedLayout": "swissbert.encoder.attention",
     "PaddedLayout": "swissbert.encoder.attention",

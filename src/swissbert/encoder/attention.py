@@ -151,19 +151,12 @@ def attend_fused(
 def attend_first(
     q: Tensor, kv: Tensor, layout: Layout, heads: int, dropout: float, training: bool, bias: Tensor | None = None
 ) -> Tensor:
-    """Return the context of `attend` for the first token of each sequence only.
+    """Return the context of `attend` for the first token of each sequence only, ``[B, H]``.
 
     Args:
         q: Queries of the first tokens, ``[B, H]``.
         kv: Keys and values of all tokens side by side, ``[T, 2H]``.
-        layout: The layout of the tokens.
-        heads: Number of attention heads.
-        dropout: Dropout rate of the attention probabilities, from 0 to below 1.
-        training: Whether dropout is applied.
-        bias: Added to the scores, ``[heads, L, L]``.
-
-    Returns:
-        The context ``[B, H]``.
+        layout, heads, dropout, training, bias: As for `attend`.
     """
     k, v = _heads(layout.spread(kv), heads, 2)
     batch = q.shape[0]

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from swissbert.encoder.activations import ACTIVATIONS
 from swissbert.encoder.attention import Layout, PackedLayout, attend, attend_first, attend_fused, distance_buckets
-from swissbert.encoder.config import BertConfig
 from swissbert.encoder.dropout import dropout
 from swissbert.encoder.pooling import POOLINGS
 from swissbert.errors import SwissbertError
+from swissbert.family.config import BertConfig
 
 
 @dataclass(frozen=True)
@@ -85,10 +85,7 @@ class Layer(nn.Module):
     def forward(
         self, hidden: Tensor, layout: Layout, bias: Tensor | None = None, *, keep: bool = False
     ) -> tuple[Tensor, Tensor | None]:
-        """Return hidden states ``[T, H]``, and with `keep` attention probabilities ``[B, heads, L, L]``, else None.
-
-        `bias` is added to attention scores, ``[heads, L, L]``.
-        """
+        """Return hidden states ``[T, H]``, and with `keep` attention probabilities ``[B, heads, L, L]``, else None."""
         qkv = self.qkv(hidden)
         if qkv.is_cuda and not keep:
             context, weights = attend_fused(qkv, layout, self.heads, self.attention_dropout, self.training, bias), None

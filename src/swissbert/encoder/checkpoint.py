@@ -10,12 +10,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from swissbert.encoder.bert import Bert
-from swissbert.encoder.config import BertConfig
 from swissbert.encoder.config_file import config_json, read_config
-from swissbert.encoder.family import MEMBERS
 from swissbert.encoder.names import hf_names, plain_name, to_hf
+from swissbert.encoder.weights import Weights, need_finite, open_weights
 from swissbert.errors import SwissbertError, clipped
-from swissbert.safetensors_files import Weights, need_finite, open_weights
+from swissbert.family import MEMBERS
+from swissbert.family.config import BertConfig
 from swissbert.wording import shortened
 
 NAMES_SHOWN, NAME_SHOWN, PROBLEM = 4, 100, 240
@@ -148,13 +148,14 @@ def _sort(
         rows, *rest = tensor.shape
         expected |= {name: (rows // len(names[ours]), *rest) for name in names[ours]}
     parts = tuple({f"{name.split('.')[0]}." for name in expected})  # "embeddings.", "encoder.", "pooler."
+    tails = tuple(f".{name}" for name in expected)
     prefix = _prefix(weights.names, MEMBERS[encoder.config.member].prefix)
     inside, left, repeated = [], [], []
     for name in weights.names:
         plain = plain_name(name.removeprefix(prefix)) if name.startswith(prefix) else ""
         if plain.startswith(parts):
             inside += [] if plain in _BUFFERS else [(plain, name)]
-        elif any(tail in expected for tail in _tails(plain_name(name))) or "crossattention" in name:
+        elif f".{plain_name(name)}".endswith(tails) or "crossattention" in name:
             repeated.append(name)  # a second encoder, or a decoder
         elif not name.endswith(_BUFFERS):
             left.append(name)
@@ -174,20 +175,9 @@ def _prefix(names: Iterable[str], usual: str) -> str:
     return min(prefixes, key=len, default=usual if any(name.startswith(usual) for name in names) else "")
 
 
-def _tails(name: str) -> list[str]:
-    """Return a name, and what is left of it after each of its dots."""
-    parts = name.split(".")
-    return [".".join(parts[start:]) for start in range(len(parts))]
-
-
-def _shown(text: str) -> str:
-    """Format text from a file for a message: control characters escaped, long text cut."""
-    return clipped(text if text.isprintable() else repr(text), NAME_SHOWN)
-
-
 def _joined(names: Sequence[str]) -> str:
-    """Join names from a file for a message."""
-    return shortened([*map(_shown, names)], NAMES_SHOWN)
+    """Join names from a file for a message: control characters escaped, long text cut."""
+    return shortened([clipped(name if name.isprintable() else repr(name), NAME_SHOWN) for name in names], NAMES_SHOWN)
 
 
 def mismatch(

@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from swissbert.encoder.activations import ACTIVATIONS
-from swissbert.encoder.config import BertConfig
-from swissbert.encoder.family import MEMBERS
+from swissbert.encoder.weights import other_formats
 from swissbert.errors import LONGEST_QUOTE, SwissbertError, clipped, nearest
+from swissbert.family import MEMBERS
+from swissbert.family.config import BertConfig
 from swissbert.reading import regular_bytes
-from swissbert.safetensors_files import other_formats
 
 NAMES = ("config.json", "bert_config.json")
 """Names of the file; the first releases had the second one."""
 CONFIG_BYTES = 2**20
 """Largest file that is read."""
 
-_SIZES = {
+_BOUNDS: dict[str, tuple[float, float]] = {
     "vocab_size": (1, 2_000_000),
     "hidden_size": (1, 16_384),
     "layers": (1, 200),
@@ -29,15 +29,14 @@ _SIZES = {
     "position_offset": (0, 1_000),
     "embedding_size": (1, 16_384),
     "layer_groups": (1, 200),
-}
-"""Lowest and highest value of the fields of BertConfig that are whole numbers."""
-_RATES = {
     "norm_eps": (1e-20, 1e-1),
     "dropout": (0.0, 0.99),
     "attention_dropout": (0.0, 0.99),
     "initializer_range": (0.0, 10.0),
 }
-"""The same for other numbers; they have the default of BertConfig where the file lacks them."""
+"""Lowest and highest value of the fields of BertConfig that are numbers, whole ones where these are."""
+_OPTIONAL = ("norm_eps", "dropout", "attention_dropout", "initializer_range", "activation")
+"""Fields that have the default of BertConfig where the file states none."""
 
 
 def parse_config(text: str, where: str) -> BertConfig:
@@ -69,35 +68,38 @@ def parse_config(text: str, where: str) -> BertConfig:
             raise SwissbertError(f"{where}: {key} is {reprlib.repr(value)}, but only {allowed[0]!r} is supported")
     values: dict[str, Any] = {**member.defaults, "member": kind}
     for name, key in member.keys.items():
-        stated = table.get(key, member.defaults.get(name, getattr(BertConfig, name) if name in _RATES else None))
-        values[name] = (
-            _activation(table, key, stated, where) if name == "activation" else _number(name, key, stated, where)
-        )
+        usual = member.defaults.get(name, getattr(BertConfig, name) if name in _OPTIONAL else None)
+        check = _activation if name == "activation" else _number
+        values[name] = check(name, f"{where}: {key}", table.get(key, usual))
     if member.settle is not None:
         member.settle(values)
     if values["max_positions"] < 1:
-        raise SwissbertError(
-            f"{where}: {member.keys['max_positions']} is {table.get(member.keys['max_positions'])}, which leaves no position "
-            f"behind those of the padding token {table.get(member.keys['position_offset'])}"
-        )
+        key = member.keys["max_positions"]
+        raise SwissbertError(f"{where}: {key} is {table.get(key)}, which leaves none behind that of the padding token")
     if values["hidden_size"] % values["heads"]:
         size, heads = (f"{member.keys[name]} {values[name]}" for name in ("hidden_size", "heads"))
         raise SwissbertError(f"{where}: {size} is not a multiple of {heads}")
-    if (values.get("layer_groups") or 1) > values["layers"]:
-        raise SwissbertError(f"{where}: has more groups of layers ({values['layer_groups']}) than layers")
+    if values.get("layer_groups", 1) > values["layers"]:
+        raise SwissbertError(
+            f"{where}: has {values['layers']} layers in {values['layer_groups']} groups, which are too many"
+        )
     return BertConfig(**values)
 
 
-def _number(name: str, key: str, value: object, where: str) -> float:
-    """Check a number of the file."""
-    low, high = _SIZES[name] if name in _SIZES else _RATES[name]
-    if name in _SIZES and (type(value) is not int or not low <= value <= high):
-        raise SwissbertError(
-            f"{where}: {key} is {reprlib.repr(value)}; a whole number from {low} to {high} is expected"
-        )
-    if not isinstance(value, int | float) or isinstance(value, bool) or not low <= value <= high:
-        raise SwissbertError(f"{where}: {key} is {reprlib.repr(value)}; a number from {low:g} to {high:g} is expected")
-    return value if name in _SIZES else float(value)
+def _number(name: str, where: str, value: Any) -> float:
+    low, high = _BOUNDS[name]
+    is_whole = isinstance(low, int)
+    if type(value) not in ((int,) if is_whole else (int, float)) or not low <= value <= high:
+        kind, bounds = ("whole number", f"{low} to {high}") if is_whole else ("number", f"{low:g} to {high:g}")
+        raise SwissbertError(f"{where} is {reprlib.repr(value)}; a {kind} from {bounds} is expected")
+    return value if is_whole else float(value)
+
+
+def _activation(_: str, where: str, value: object) -> str:
+    if not isinstance(value, str) or value not in ACTIVATIONS:
+        hint = nearest(value, ACTIVATIONS) if isinstance(value, str) else ""
+        raise SwissbertError(f"{where} is {reprlib.repr(value)}, but it must be one of {', '.join(ACTIVATIONS)}{hint}")
+    return value
 
 
 def read_config(folder: Path) -> BertConfig:
@@ -121,16 +123,6 @@ def _elsewhere(folder: Path) -> str:
         return "; the folder holds an adapter (PEFT), which must be merged into its model first (merge_and_unload)"
     inner = sorted(file.parent.name for name in NAMES for file in folder.glob(f"*/{name}"))
     return f"; its folder '{inner[0]}' has one, so name that" if inner else other_formats(folder)
-
-
-def _activation(table: dict[str, Any], key: str, stated: object, where: str) -> str:
-    name = "gelu" if key not in table and stated is None else stated
-    if not isinstance(name, str) or name not in ACTIVATIONS:
-        hint = nearest(name, ACTIVATIONS) if isinstance(name, str) else ""
-        raise SwissbertError(
-            f"{where}: {key} is {reprlib.repr(name)}, but it must be one of {', '.join(ACTIVATIONS)}{hint}"
-        )
-    return name
 
 
 def config_json(config: BertConfig) -> str:

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from swissbert.encoder.bert import Bert
-from swissbert.encoder.config import BertConfig
-from swissbert.encoder.family import MEMBERS
+from swissbert.family import MEMBERS
+from swissbert.family.config import BertConfig
 
 
 def hf_names(config: BertConfig) -> dict[str, tuple[str, ...]]:

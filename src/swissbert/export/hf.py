@@ -17,9 +17,9 @@ from torch import Tensor
 
 from swissbert.encoder import Bert
 from swissbert.encoder.config_file import config_json
-from swissbert.encoder.family import MEMBERS
 from swissbert.encoder.names import to_hf
 from swissbert.export.plan import CARD, HF_CONFIG, HF_WEIGHTS, select_tasks, write_new_folder
+from swissbert.family import MEMBERS
 from swissbert.inference.model import Model
 from swissbert.kinds import HFHead
 from swissbert.tasks import Task

@@ -4,7 +4,7 @@ import os.path
 import re
 from typing import TYPE_CHECKING
 
-from swissbert.encoder.family import MEMBERS
+from swissbert.family import MEMBERS
 from swissbert.metrics import METRICS, higher_is_better
 from swissbert.model_folder.description import Description, without_paths
 from swissbert.model_folder.hub import is_hub_id

@@ -12,10 +12,10 @@ from safetensors.torch import save_file
 from swissbert.checksums import DamagedError, check_files, checksum
 from swissbert.encoder import Bert
 from swissbert.encoder.checkpoint import read_encoder, read_pretrained
+from swissbert.encoder.weights import FLOATS, need_finite, read_tensors
 from swissbert.errors import SwissbertError
 from swissbert.model_folder.delta import pack, unpack
 from swissbert.model_folder.layout import DELTA, DESCRIPTION, ENCODER_FILES, MORE_ENCODER_FILES
-from swissbert.safetensors_files import FLOATS, need_finite, read_tensors
 
 BASE = "base/"
 """What names of files of the base encoder begin with among the checksums."""

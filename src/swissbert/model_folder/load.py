@@ -10,6 +10,7 @@ from typing import NamedTuple
 from swissbert.checksums import Digest, check_files, checksum, warn
 from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.checkpoint import mismatch, read_encoder
+from swissbert.encoder.weights import need_finite, open_file
 from swissbert.errors import SwissbertError
 from swissbert.kinds import Kind
 from swissbert.model.heads.base import Head
@@ -21,7 +22,6 @@ from swissbert.model_folder.network import build_network, outside_encoder
 from swissbert.model_folder.origin import base_folder
 from swissbert.model_folder.steady import read_steadily
 from swissbert.paths import check_path
-from swissbert.safetensors_files import need_finite, open_file
 
 
 class Stored(NamedTuple):

@@ -1,7 +1,7 @@
 """DistilBERT (Sanh et al., 2019): BERT without token types and pooler, under names of its own."""
 
-from swissbert.encoder.members.base import Classifier, Member
-from swissbert.encoder.members.bert import BERT
+from swissbert.family.bert import BERT
+from swissbert.family.member import Classifier, Member
 
 _OWN = {
     "hidden_size": "dim",

@@ -1,6 +1,6 @@
 """BERT (Devlin et al., 2019) in any size and language, and models with its layers, such as MiniLM or SciBERT."""
 
-from swissbert.encoder.members.base import Classifier, Member
+from swissbert.family.member import Classifier, Member
 
 BERT = Member(
     title="BERT",

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, replace
 
+DIFFERENCES = ("member", "position_offset", "embedding_size", "layer_groups", "relative_buckets", "has_pooler")
+"""Fields that BERT itself does not need."""
+
 
 @dataclass(frozen=True)
 class BertConfig:
@@ -22,7 +25,7 @@ class BertConfig:
         attention_dropout: Dropout rate of attention probabilities.
         initializer_range: Standard deviation of initial weights.
         activation: Name of the activation of the feed-forward part, in `ACTIVATIONS`.
-        member: Name of the member of the family, in `swissbert.encoder.family.MEMBERS`; it decides names in files only.
+        member: Name of the member of the family, in `MEMBERS`; it decides names in files only.
         position_offset: Rows of the position embeddings before that of the first token.
         embedding_size: Width of embeddings that are projected to H; None for embeddings of width H.
         layer_groups: Number of distinct layers, which neighbours share; None for one of its own at each place.

@@ -6,8 +6,8 @@ released checkpoints is 0.
 
 from dataclasses import replace
 
-from swissbert.encoder.members.base import Classifier
-from swissbert.encoder.members.bert import BERT
+from swissbert.family.bert import BERT
+from swissbert.family.member import Classifier
 
 ALBERT = replace(
     BERT,

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from swissbert.encoder.members.base import Classifier
-from swissbert.encoder.members.bert import BERT
-from swissbert.encoder.members.roberta import ROBERTA
+from swissbert.family.bert import BERT
+from swissbert.family.member import Classifier
+from swissbert.family.roberta import ROBERTA
 
 MPNET = replace(
     ROBERTA,

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from swissbert.encoder.members.base import Classifier
-from swissbert.encoder.members.bert import BERT
+from swissbert.family.bert import BERT
+from swissbert.family.member import Classifier
 
 
 def _settle(values: dict[str, Any]) -> None:
