@@ -1,6 +1,7 @@
 """Tiny encoders of every member of the BERT family, with tokenizers trained on the starter corpus, as transformers saves them."""
 
 import csv
+import json
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -18,11 +19,7 @@ STARTER = Path(swissbert.__file__).parent / "data" / "starter"
 ODD = (
     "naïve café Straße ＡＢＣ 你好世界 日本語 안녕하세요 שלום עולם مرحبا بالعالم हिन्दी ไทย 🎉👩‍👩‍👧 œuvre ﬁn e\u0301 №"
 )
-TYPED = {
-    "bert": "BERT's way to mark pairs",
-    "electra": "BERT's",
-    "albert": "BERT's",
-}
+TYPED = ("bert", "electra", "albert")
 """Members whose encoders take token types."""
 SIZES: dict[str, dict[str, Any]] = {
     "bert": {},
@@ -62,8 +59,6 @@ def word_pieces(special: tuple[str, ...]) -> dict[str, int]:
 
 
 def _stored_model(tokenizer: Any) -> dict[str, Any]:
-    import json
-
     model: dict[str, Any] = json.loads(tokenizer.to_str())["model"]
     return model
 
@@ -79,32 +74,32 @@ def byte_pairs() -> Any:
     )
     tokenizer.train_from_iterator(corpus(), trainer)
     model = _stored_model(tokenizer)
-    return transformers.RobertaTokenizer(vocab=model["vocab"], merges=[tuple(pair) for pair in model["merges"]])
+    merges: Any = [tuple(pair) for pair in model["merges"]]
+    return transformers.RobertaTokenizer(vocab=model["vocab"], merges=merges)
 
 
-def unigram(special: list[str], unknown: str) -> list[tuple[str, float]]:
+@cache
+def unigram(special: tuple[str, ...]) -> Any:
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
     trainer = trainers.UnigramTrainer(
-        vocab_size=400, special_tokens=special, unk_token=unknown, show_progress=False, n_sub_iterations=1
+        vocab_size=400, special_tokens=list(special), unk_token="<unk>", show_progress=False, n_sub_iterations=1
     )
     tokenizer.train_from_iterator(corpus(), trainer)
     return [tuple(entry) for entry in _stored_model(tokenizer)["vocab"]]
 
 
 BERT_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-OTHERS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+OTHERS = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 TOKENIZERS: dict[str, Callable[[], Any]] = {
     "bert": lambda: transformers.BertTokenizer(vocab=dict(word_pieces(BERT_SPECIAL)), do_lower_case=True),
     "roberta": byte_pairs,
-    "xlm-roberta": lambda: transformers.XLMRobertaTokenizer(vocab=unigram(OTHERS, "<unk>")),
-    "camembert": lambda: transformers.CamembertTokenizer(vocab=unigram(OTHERS, "<unk>")),
+    "xlm-roberta": lambda: transformers.XLMRobertaTokenizer(vocab=unigram(OTHERS)),
+    "camembert": lambda: transformers.CamembertTokenizer(vocab=unigram(OTHERS)),
     "distilbert": lambda: transformers.DistilBertTokenizer(vocab=dict(word_pieces(BERT_SPECIAL)), do_lower_case=False),
-    "electra": lambda: transformers.ElectraTokenizer(vocab=dict(word_pieces(BERT_SPECIAL))),
-    "albert": lambda: transformers.AlbertTokenizer(
-        vocab=unigram(["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"], "<unk>")
-    ),
+    "electra": lambda: transformers.BertTokenizer(vocab=dict(word_pieces(BERT_SPECIAL))),
+    "albert": lambda: transformers.AlbertTokenizer(vocab=unigram(("<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"))),
     "mpnet": lambda: transformers.MPNetTokenizer(
         vocab=dict(word_pieces(("<s>", "<pad>", "</s>", "<unk>", "[UNK]", "<mask>")))
     ),
@@ -114,10 +109,11 @@ TOKENIZERS: dict[str, Callable[[], Any]] = {
 def oracle(member: str, vocab_size: int, seed: int = 0, **changes: Any) -> Any:
     """A tiny model of transformers with random weights, without heads."""
     sizes = {**(DISTIL if member == "distilbert" else PLAIN), **SIZES[member], "vocab_size": vocab_size, **changes}
+    auto: Any = transformers.AutoModel
     config = transformers.AutoConfig.for_model(member, **sizes)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = transformers.AutoModel.from_config(config, attn_implementation="eager")
+        model = auto.from_config(config, attn_implementation="eager")
     shake(model, seed)
     return model.eval()
 

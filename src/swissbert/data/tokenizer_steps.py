@@ -104,8 +104,9 @@ def _check_normalizers(path: Path, normalizer: Mapping[str, Any]) -> None:
 
 def _check_metaspace(path: Path, splitter: Mapping[str, Any]) -> None:
     """Check the pre-tokenizer of Unigram: Metaspace, or words at whitespace and then Metaspace."""
-    steps = splitter.get("pretokenizers") if splitter["type"] == "Sequence" else [splitter]
-    kinds = [step.get("type") if isinstance(step, dict) else None for step in steps] if isinstance(steps, list) else []
+    stated = splitter.get("pretokenizers") if splitter["type"] == "Sequence" else [splitter]
+    steps = stated if isinstance(stated, list) else []
+    kinds = [step.get("type") if isinstance(step, dict) else None for step in steps]
     if kinds not in (["Metaspace"], ["WhitespaceSplit", "Metaspace"]) or not _is_metaspace(steps[-1]):
         refuse(path, "pre_tokenizer", splitter)
 

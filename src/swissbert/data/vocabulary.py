@@ -31,10 +31,15 @@ FILE, VOCABULARY, CONFIG = "tokenizer.json", "vocab.txt", "tokenizer_config.json
 SPECIAL_MAP, ADDED = "special_tokens_map.json", "added_tokens.json"
 
 _CLASSES = {name for member in MEMBERS.values() for name in member.tokenizers}
+_WORD_PIECE = {
+    name for member in MEMBERS.values() if "BertTokenizer" in member.tokenizers for name in member.tokenizers
+}
+"""Classes, without the ending ``Fast``, and those among them that are read from ``vocab.txt``, as BERT's."""
 OTHER_FILES = ("vocab.json", "sentencepiece.bpe.model", "spiece.model")
 """Vocabularies of BPE and Unigram that are not read."""
-_GENERAL_CLASSES = ("PreTrainedTokenizerFast", "TokenizersBackend")
-"""Classes that take everything from ``tokenizer.json``."""
+_ADVICE = f"AutoTokenizer.from_pretrained(THIS_FOLDER).save_pretrained(THIS_FOLDER) of transformers writes {FILE}"
+_GENERAL_CLASSES = ("PreTrainedTokenizer", "TokenizersBackend")
+"""Classes that take everything from ``tokenizer.json``, without the ending ``Fast``."""
 # Settings that no fast tokenizer of transformers has, and the values that change nothing
 _FIXED: dict[str, tuple[object, ...]] = {
     "do_basic_tokenize": (True, None),
@@ -162,9 +167,13 @@ def _numbered(decoder: object, folder: Path) -> dict[int, dict[str, Any]]:
 def _check_settings(folder: Path, config: Mapping[str, Any]) -> None:
     """Refuse settings that this tokenizer does not have."""
     where = folder / CONFIG
-    name = config.get("tokenizer_class")
-    is_known = name is None or (isinstance(name, str) and name.removesuffix("Fast") in _CLASSES)
-    if not is_known and not (name in _GENERAL_CLASSES and (folder / FILE).is_file()):
+    name, has_file = config.get("tokenizer_class"), (folder / FILE).is_file()
+    plain = name.removesuffix("Fast") if isinstance(name, str) else name
+    if plain is not None and plain not in [*_WORD_PIECE, *((*_CLASSES, *_GENERAL_CLASSES) if has_file else ())]:
+        if plain in [*_CLASSES]:
+            raise SwissbertError(
+                f"{where}: tokenizer_class is {shown(name)}, which is read from {FILE} only; {_ADVICE}"
+            )
         raise SwissbertError(
             f"{where}: tokenizer_class is {shown(name)}, but only {', '.join(sorted(_CLASSES))} and the same with Fast are read"
         )
@@ -245,13 +254,8 @@ def _from_vocabulary(
     """Put the tokenizer together from ``vocab.txt`` and settings."""
     if not (folder / VOCABULARY).is_file():
         others = [name for name in OTHER_FILES if (folder / name).is_file()]
-        advice = (
-            f"; {others[0]} is not read: AutoTokenizer.from_pretrained(THIS_FOLDER).save_pretrained(THIS_FOLDER) of "
-            f"transformers writes {FILE} from it"
-        )
-        raise SwissbertError(
-            f"{folder}: no {FILE} or {VOCABULARY}, so texts cannot be tokenized{advice if others else ''}"
-        )
+        advice = f"; {others[0]} is not read: {_ADVICE} from it" if others else ""
+        raise SwissbertError(f"{folder}: no {FILE} or {VOCABULARY}, so texts cannot be tokenized{advice}")
     vocabulary = _entries(folder / VOCABULARY)
     check_size(vocabulary.values(), vocab_size, folder)
     lacking = [special[key] for key in ("cls_token", "sep_token", "unk_token") if special[key] not in vocabulary]

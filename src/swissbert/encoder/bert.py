@@ -134,7 +134,8 @@ class Bert(nn.Module):
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layer_groups or config.layers))
         buckets = config.relative_buckets
         self.relative_bias = _table(buckets, config.heads) if buckets else None
-        self.pooler = nn.Linear(config.hidden_size, config.hidden_size) if config.has_pooler else nn.Identity()
+        size = config.hidden_size
+        self.pooler = nn.Linear(size, size) if config.has_pooler else cast(nn.Linear, nn.Identity())
         self.pooling = "pooler" if config.has_pooler else "cls"
         self.layers_instead: Callable[[Tensor, list[int]], Tensor] | None = None
         """Function that replaces layers and pooler in `pool` if the layout is given by lengths; None for the layers.

@@ -114,7 +114,7 @@ def _layers(encoder: Bert, head: HFHead) -> dict[str, Tensor]:
             torch.cat([bias, -bias, torch.zeros(rest)]),
         )
         parts[layer.output] = torch.cat([one, -one, torch.zeros(count, rest)], 1), torch.zeros(count)
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for name, (matrix, added) in parts.items():
         tensors |= {f"{name}.weight": matrix.contiguous(), f"{name}.bias": added.contiguous()}
     return tensors

@@ -127,7 +127,6 @@ class _Graph:
     def pool(self, encoder: Bert, hidden: str) -> None:
         """Add the pooling of `hidden`: first tokens ``[B, H]``, or all ``[T, H]`` where there is a mean."""
         if self.pooling.uses_pooler:
-            assert isinstance(encoder.pooler, nn.Linear)
             weight, bias = self.parameters(encoder.pooler, "pooler")
             self.add("Tanh", [self.add("Gemm", [hidden, weight, bias], transB=1)], "pooled")
         elif not self.pooling.uses_mean:
@@ -209,8 +208,8 @@ class _Graph:
             helper.make_tensor_value_info("back", whole, ["T"]),
         ]
         if self.bias:
-            sides = [1, self.config.heads, "L", "L"]
-            inputs.append(helper.make_tensor_value_info("bias", TensorProto.FLOAT, sides))
+            shape = (1, self.config.heads, "L", "L")
+            inputs.append(helper.make_tensor_value_info("bias", TensorProto.FLOAT, shape))
         if self.pooling.uses_mean:
             inputs.append(helper.make_tensor_value_info("share", TensorProto.FLOAT, ["B", 1, "L"]))
         pooled = helper.make_tensor_value_info("pooled", TensorProto.FLOAT, ["B", self.width])
