@@ -188,6 +188,11 @@ class Tokenizer:
             decisive["truncation_side"] = self._parts.truncation_side
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
+    def form(self, *texts: str) -> str:
+        """Return how one text or two become a sequence, such as ``[CLS] a [SEP] b [SEP]`` for ``form("a", "b")``."""
+        cls, sep = (self._parts.special[key] for key in ("cls_token", "sep_token"))
+        return f"{cls} {f' {sep * self.separators} '.join(texts)} {sep}"
+
     @property
     def padding(self) -> tuple[int, str] | None:
         """Id and text of the padding token; None if the vocabulary has none."""
