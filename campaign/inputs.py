@@ -11,7 +11,7 @@ def tiny_encoder(folder: Path, seed: int = 0, hidden: int = 32) -> Path:
     """Write an encoder folder of 2 layers with random weights, and return it."""
     import torch
 
-    from swissbert.encoder.bert import Bert, BertConfig
+    from swissbert.encoder import Bert, BertConfig
     from swissbert.encoder.checkpoint import write_encoder
 
     folder.mkdir(parents=True, exist_ok=True)

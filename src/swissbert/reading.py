@@ -37,7 +37,11 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def parse_json(
-    content: bytes, where: object, object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None
+    content: bytes,
+    where: object,
+    object_pairs_hook: Callable[[list[tuple[str, Any]]], Any] | None = None,
+    *,
+    most_tables: int = JSON_TABLES,
 ) -> Any:
     """Parse JSON of bounded size.
 
@@ -45,14 +49,16 @@ def parse_json(
         content: UTF-8 text.
         where: Name of the file in messages.
         object_pairs_hook: See `json.loads`.
+        most_tables: Most tables and lists.
 
     Raises:
-        SwissbertError: If it is not JSON, has more values than `JSON_VALUES`, or is nested deeper than `DEEPEST`.
+        SwissbertError: If it is not JSON, has more values than `JSON_VALUES` or more tables than allowed, or is nested
+            deeper than `DEEPEST`.
     """
     tables = content.count(b"{") + content.count(b"[")
-    if content.count(b",") > JSON_VALUES or tables > JSON_TABLES:
+    if content.count(b",") > JSON_VALUES or tables > most_tables:
         raise SwissbertError(
-            f"{where}: cannot be read (more than {JSON_VALUES:,} values or {JSON_TABLES:,} tables and lists)"
+            f"{where}: cannot be read (more than {JSON_VALUES:,} values or {most_tables:,} tables and lists)"
         )
     try:
         table = json.loads(content.decode("utf-8"), object_pairs_hook=object_pairs_hook)

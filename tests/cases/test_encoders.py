@@ -133,7 +133,7 @@ def test_names_of_the_first_releases_in_half_precision_train(case: Path, train_c
 def test_other_kinds_of_encoders_are_refused_with_what_is_read(case: Path, train_case: Command) -> None:
     ended = train_case(steps=2)
     assert ended.status == 2
-    assert "model_type is 'roberta', but only encoders of the type 'bert' are read" in ended.stderr
+    assert "model_type is 'deberta', but only encoders of the types 'bert', 'roberta'" in ended.stderr
     google = train_case("task.toml", "encoder.name=checkpoint_google", steps=2)
     assert google.status == 2
     assert "bert_model.ckpt.index: a TensorFlow checkpoint, but safetensors are expected" in google.stderr

@@ -28,6 +28,7 @@ LAYERS = [
     {"task_extra", "task_words"},
     {"tasks"},
     {"selection"},
+    {"family"},
     {"encoder"},
     {"data"},
     {"mtl"},

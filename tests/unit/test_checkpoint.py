@@ -262,7 +262,7 @@ BAD: list[tuple[str, str]] = [
     ("hidden_dropout_prob", "9" * 4000),
     ("vocab_size", json.dumps("x" * 10_000)),
     ("vocab_size", "[" * 500 + "]" * 500),
-    ("model_type", '"roberta"'),
+    ("model_type", '"deberta-v2"'),
     ("model_type", "null"),
     ("model_type", "7"),
     ("hidden_act", '"relu6"'),

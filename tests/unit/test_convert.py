@@ -143,9 +143,9 @@ def test_weights_that_do_not_fit_the_settings_are_not_kept(pickled: Path) -> Non
 
 
 def test_another_kind_of_model_is_not_opened(pickled: Path) -> None:
-    (pickled / "config.json").write_text('{"model_type": "roberta"}')
+    (pickled / "config.json").write_text('{"model_type": "deberta-v2"}')
     (pickled / "pytorch_model.bin").write_bytes(b"")
-    with pytest.raises(SwissbertError, match="only encoders of the type 'bert' are read"):
+    with pytest.raises(SwissbertError, match="but only encoders of the types 'bert', 'roberta'"):
         swissbert.convert_weights(pickled)
 
 

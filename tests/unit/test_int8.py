@@ -90,8 +90,16 @@ def test_pooled_outputs_are_those_of_rounded_numbers(lengths: list[int]) -> None
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
 def test_every_activation_is_that_of_the_encoder(activation: str) -> None:
     torch.manual_seed(0)
-    sizes = {"vocab_size": 9, "hidden_size": 48, "layers": 2, "heads": 4, "intermediate_size": 96}
-    actual, expected = both(Bert(BertConfig(**sizes, initializer_range=0.2, activation=activation)), [3, 1, 9])
+    config = BertConfig(
+        vocab_size=9,
+        hidden_size=48,
+        layers=2,
+        heads=4,
+        intermediate_size=96,
+        initializer_range=0.2,
+        activation=activation,
+    )
+    actual, expected = both(Bert(config), [3, 1, 9])
     assert (actual - expected).abs().median() < 1e-5
     assert (actual - expected).abs().max() < 0.03
 

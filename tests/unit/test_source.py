@@ -295,3 +295,19 @@ def test_an_impossible_name_is_refused(name: str, tmp_path: Path, monkeypatch: p
         encoder_folder(name)
     sentence = f"encoder.name is '{name}', but there is no such folder; use 'minilm', a folder or a hub id (owner/name)"
     assert str(caught.value) == str(SwissbertError(sentence))
+
+
+def test_another_member_of_the_family_is_downloaded_with_its_tokenizer(hub: Hub, home: Path, tmp_path: Path) -> None:
+    import family
+    from swissbert.data.tokens import Tokenizer
+
+    family.write("roberta", tmp_path)
+    commit = "e" * 40
+    files = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    hub.commits[commit] = files | {"merges.txt": b"#version: 0.2\n", "pytorch_model.bin": b"a pickle"}
+    hub.revisions["org/roberta"] = {"main": commit, commit: commit}
+    [folder] = ask([("org/roberta", None)], home, hub.url)
+    assert {file.name for file in Path(folder).iterdir()} == files.keys()
+    encoder = read_encoder(Path(folder))
+    assert encoder.config.member == "roberta"
+    assert Tokenizer(Path(folder), encoder.config.vocab_size).separators == 2

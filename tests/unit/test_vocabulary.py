@@ -152,8 +152,15 @@ def test_any_text_has_the_tokens_of_transformers(
 @pytest.mark.parametrize(
     ("table", "sentence"),
     [
-        ({"tokenizer_class": "RobertaTokenizer"}, "tokenizer_class is 'RobertaTokenizer', but only BertTokenizer and"),
-        ({"tokenizer_class": "PreTrainedTokenizerFast"}, "tokenizer_class is 'PreTrainedTokenizerFast', but only Bert"),
+        (
+            {"tokenizer_class": "RobertaTokenizer"},
+            "is 'RobertaTokenizer', which is read from tokenizer.json only; Auto",
+        ),
+        ({"tokenizer_class": "GPT2Tokenizer"}, "tokenizer_class is 'GPT2Tokenizer', but only AlbertTokenizer, Bert"),
+        (
+            {"tokenizer_class": "PreTrainedTokenizerFast"},
+            "tokenizer_class is 'PreTrainedTokenizerFast', but only Albert",
+        ),
         ({"tokenizer_class": ["x"]}, "tokenizer_class is ['x'], but only"),
         ({"never_split": ["new york"]}, "never_split is ['new york'], but only None is supported"),
         ({"do_basic_tokenize": False}, "do_basic_tokenize is False, but only True is supported"),
@@ -261,11 +268,13 @@ def test_a_complete_tokenizer_alone_is_enough(tmp_path: Path) -> None:
 
 def test_other_models_of_tokens_are_refused(tmp_path: Path) -> None:
     from tokenizers import Tokenizer as FastTokenizer
-    from tokenizers.models import BPE
+    from tokenizers.models import WordLevel
 
     folder = write(tmp_path / "folder")
-    FastTokenizer(BPE()).save(str(folder / "tokenizer.json"))
-    with pytest.raises(SwissbertError, match=r"a tokenizer of the type BPE, but only WordPiece, BERT's, is read$"):
+    FastTokenizer(WordLevel()).save(str(folder / "tokenizer.json"))
+    with pytest.raises(
+        SwissbertError, match=r"a tokenizer of the type WordLevel, but only WordPiece, BPE, Unigram are read$"
+    ):
         Tokenizer(folder)
 
 
@@ -283,7 +292,7 @@ TEMPLATE = {
 @pytest.mark.parametrize(
     ("part", "value", "sentence"),
     [
-        ("normalizer", NFC, "has the normalizer Sequence, which BERT's tokenizer does not have"),
+        ("normalizer", NFC, "has the normalizer Sequence, which the tokenizers of the BERT family do not have"),
         ("normalizer", PANICS, "has the normalizer Replace, which"),
         ("normalizer", HUGE, "has the normalizer Replace, which"),
         ("pre_tokenizer", {"type": "Split"}, "has the pre_tokenizer Split, which"),
@@ -298,7 +307,7 @@ TEMPLATE = {
         ("model.max_input_chars_per_word", 10**6, "model.max_input_chars_per_word is 1000000; a whole number from 1"),
         ("model.continuing_subword_prefix", "#" * 10**6, "model.continuing_subword_prefix is '####"),
         ("model.vocab", {"a": 2**31}, "model.vocab is {'a': 2147483648}, but a table"),
-        ("model.type", "Unigram", "a tokenizer of the type Unigram, but only WordPiece"),
+        ("model.type", "WordLevel", "a tokenizer of the type WordLevel, but only WordPiece, BPE"),
     ],
 )
 def test_parts_that_bert_does_not_have_are_refused_by_name(

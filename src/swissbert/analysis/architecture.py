@@ -29,11 +29,11 @@ def parts_table(model: Model) -> list[tuple[str, str, int]]:
     pairs = ", ".join(name for name, task in network.tasks.items() if task.is_pair)
     rows = [
         ("embeddings", every_task, parameter_count(encoder.embeddings)),
-        (f"{len(encoder.layers)} layers", every_task, parameter_count(encoder.layers)),
+        (f"{encoder.config.layers} layers", every_task, parameter_count(encoder.layers)),
     ]
     if POOLINGS[encoder.pooling].uses_pooler:
         rows.append(("pooler", every_task, parameter_count(encoder.pooler)))
-    else:
+    elif encoder.config.has_pooler:
         rows.append(("pooler, not used", "none", parameter_count(encoder.pooler)))
     for name, layer in network.hidden.items():
         rows.append(("hidden layer", pairs if name == "pair" else name.removesuffix("_alone"), parameter_count(layer)))
@@ -56,7 +56,7 @@ def architecture_figure(model: Model) -> Figure:
     _draw_encoder(axes, network, width)
     _draw_pair_layer(axes, network, [i for i, task in enumerate(tasks) if task.is_pair])
     for i, task in enumerate(tasks):
-        _draw_task(axes, network, task, i)
+        _draw_task(axes, model, task, i)
     return figure
 
 
@@ -97,11 +97,12 @@ def _draw_pair_layer(axes: Axes, network: MultitaskModel, pairs: list[int]) -> N
         _box(axes, (column * WIDTH + 0.1, TOP, WIDTH - 0.2, 0.75), f"hidden layer, shared\n{count}", COLOURS[4])
 
 
-def _draw_task(axes: Axes, network: MultitaskModel, task: Task, column: int) -> None:
+def _draw_task(axes: Axes, model: Model, task: Task, column: int) -> None:
     """Draw inputs, own hidden layer, head and answer of a task."""
+    network = model.network
     colour = COLOURS[column % 4]
     left, middle = column * WIDTH, (column + 0.5) * WIDTH
-    texts = _inputs(network, task)
+    texts = _inputs(model, task)
     part = (WIDTH - 0.2) / len(texts)
     for i, text in enumerate(texts):
         _box(axes, (left + 0.1 + i * part, 0.5, part - (0.08 if len(texts) > 1 else 0), 0.7), text, colour)
@@ -120,10 +121,11 @@ def _draw_task(axes: Axes, network: MultitaskModel, task: Task, column: int) -> 
     axes.text(middle, head + 1.3, answer, ha="center", va="bottom", color=INK, fontsize=10)
 
 
-def _inputs(network: MultitaskModel, task: Task) -> list[str]:
+def _inputs(model: Model, task: Task) -> list[str]:
+    form = model.tokenizer.form
     if not task.is_pair:
-        return ["[CLS] a [SEP]"]
-    return ["[CLS] a [SEP] b [SEP]"] if network.pair_encoding else ["[CLS] a [SEP]", "[CLS] b [SEP]"]
+        return [form("a")]
+    return [form("a", "b")] if model.network.pair_encoding else [form("a"), form("b")]
 
 
 def _head_text(network: MultitaskModel, task: Task) -> str:

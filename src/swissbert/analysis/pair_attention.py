@@ -71,7 +71,7 @@ def attention_shares(
         for numbers in batches_by_tokens(table.lengths, TOKEN_BUDGET):
             batch = pack(table, numbers).to(device)
             output = model.network.encoder(batch.input_ids, batch.token_type_ids, batch.lengths, keep_attentions=True)
-            size, queries, other, same = _masks(batch, special)
+            size, queries, other, same = _masks(batch, table.first[numbers], special)
             even += [float((mask.sum(2) / size).sum()) for mask in (other, same)]
             tokens += queries
             for layer, weights in enumerate(output.attentions):
@@ -84,23 +84,25 @@ def attention_shares(
     return AttentionShares(pairs, crossing / tokens, matching / tokens, even[0] / tokens, even[1] / tokens)
 
 
-def _masks(batch: PackedBatch, special: Tensor) -> tuple[Tensor, int, Tensor, Tensor]:
+def _masks(batch: PackedBatch, first: Array, special: Tensor) -> tuple[Tensor, int, Tensor, Tensor]:
     """Mark which tokens attend to the other sentence.
+
+    Args:
+        batch: Pairs, each as one sequence.
+        first: Number of tokens before the second text of each, ``[B]``.
+        special: Ids of CLS and SEP token.
 
     Returns:
         Lengths ``[B, 1]``, number of tokens that are not special, and two masks ``[B, L, L]`` of query and key: keys in
         the other sentence, and those among them with the query's token id.
     """
-    ids, types = (_padded(part, batch.lengths) for part in (batch.input_ids, batch.token_type_ids))
+    ids = torch.nn.utils.rnn.pad_sequence(list(torch.split(batch.input_ids, batch.lengths)), batch_first=True)  # [B, L]
+    place = torch.arange(ids.shape[1], device=ids.device)
+    text = place >= torch.tensor(first.tolist(), device=ids.device)[:, None]  # [B, L], of two texts the second
     size = torch.tensor(batch.lengths, device=ids.device)[:, None]
-    word = (torch.arange(ids.shape[1], device=ids.device) < size) & ~torch.isin(ids, special)  # [B, L]
-    other = (types[:, :, None] != types[:, None, :]) & word[:, :, None] & word[:, None, :]
+    word = (place < size) & ~torch.isin(ids, special)  # [B, L]
+    other = (text[:, :, None] != text[:, None, :]) & word[:, :, None] & word[:, None, :]
     return size, int(word.sum()), other, other & (ids[:, :, None] == ids[:, None, :])
-
-
-def _padded(tokens: Tensor, lengths: list[int]) -> Tensor:
-    """Lay out ``[T]`` as ``[B, L]`` with zeros as padding."""
-    return torch.nn.utils.rnn.pad_sequence(list(torch.split(tokens, lengths)), batch_first=True)
 
 
 @in_style

@@ -36,9 +36,10 @@ class ModelSettings(Settings):
     Attributes:
         pooling: How the vectors of a sequence become one: ``pooler`` (the first token through BERT's pooler, as in the
             paper), ``cls`` (the first token alone), ``mean`` (the mean over all tokens) or ``cls_mean`` (both). Left
-            out, it is the encoder's own (see `swissbert.model_folder.pooling`); a run and its models have the name.
-        pair_encoding: Encode a pair as ``[CLS] a [SEP] b [SEP]`` in one pass. Otherwise the two sentences are encoded
-            separately and their pooled outputs concatenated (paper, Section 4).
+            out, it is the encoder's own (see `swissbert.model_folder.pooling`); a run and its models have the name. Some
+            encoders have no pooler.
+        pair_encoding: Encode a pair in one pass, as ``[CLS] a [SEP] b [SEP]`` or ``<s> a </s></s> b </s>``. Otherwise
+            the two sentences are encoded separately and their pooled outputs concatenated (paper, Section 4).
         dropout: Dropout of the heads, 0 to below 1.
         layer_sharing: Put a linear layer with a leaky ReLU before the head's own; all pair tasks share one.
         pair_head: ``cosine`` answers binary and regression pair tasks by the cosine of the two sentence vectors (the

@@ -16,7 +16,7 @@ class PackedBatch:
 
     Attributes:
         input_ids: Token ids, int64 ``[T]``.
-        token_type_ids: Token types, int64 ``[T]``.
+        token_type_ids: Token types, int64 ``[T]``; all 0 where separators alone mark a pair (see `TokenTable`).
         lengths: Tokens of each sequence.
         labels: Labels, fp32 ``[B]`` or ``[B, C]``; NaN where a row has none.
         weights: Weights in the loss, fp32 in the shape of the labels; None for the plain mean.
@@ -51,7 +51,9 @@ def take(table: TokenTable, rows: np.ndarray) -> TokenTable:
     sequences = (rows[:, None] * table.per_row + np.arange(table.per_row)).reshape(-1)
     parts = [table.ids[table.offsets[s] : table.offsets[s + 1]] for s in sequences]
     offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
-    return TokenTable(np.concatenate(parts), table.first[sequences], offsets, table.per_row)
+    return TokenTable(
+        np.concatenate(parts), table.first[sequences], offsets, table.per_row, separators=table.separators
+    )
 
 
 def pack(
@@ -80,10 +82,10 @@ def pack(
     within = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)  # position of each token in its sequence [T]
     first, place = table.first[sequences], within
     if swapped is not None and table.per_row == 1:
-        place = _swapped_places(within, lengths, first, swapped)
-        first = np.where(swapped, lengths - first + 1, first)
+        place = _swapped_places(within, lengths, first, swapped, table.separators)
+        first = np.where(swapped, lengths - first + table.separators, first)
     ids = table.ids[np.repeat(starts, lengths) + place].astype(np.int64)
-    types = (within >= np.repeat(first, lengths)).astype(np.int64)
+    types = ((within >= np.repeat(first, lengths)) & (table.separators == 1)).astype(np.int64)
     chosen = np.full(len(rows), np.nan) if labels is None else labels[rows]  # [B] or [B, C]
     return PackedBatch(
         torch.from_numpy(ids),
@@ -94,21 +96,25 @@ def pack(
     )
 
 
-def _swapped_places(within: np.ndarray, lengths: np.ndarray, first: np.ndarray, swapped: np.ndarray) -> np.ndarray:
+def _swapped_places(
+    within: np.ndarray, lengths: np.ndarray, first: np.ndarray, swapped: np.ndarray, separators: int
+) -> np.ndarray:
     """Return the position from which each token is taken where pairs change places, int64 ``[T]``.
 
-    ``[CLS] a [SEP] b [SEP]`` becomes ``[CLS] b [SEP] a [SEP]``: what follows the CLS token is rotated by the length of
-    ``b [SEP]``. Texts that were cut keep the tokens that they had in the given order.
+    ``[CLS] a [SEP] b [SEP]`` becomes ``[CLS] b [SEP] a [SEP]``, with one or two separators in the middle. Texts that were cut keep the tokens that they had in the given order.
 
     Args:
         within: Position of each token in its sequence, ``[T]``.
         lengths: Tokens of each sequence, ``[B]``.
         first: Tokens of ``[CLS] a [SEP]``, ``[B]``.
         swapped: Whether the pair changes places, bool ``[B]``.
+        separators: Separators in the middle.
     """
-    second = np.repeat(lengths - first, lengths)  # length of b [SEP]
+    last = np.repeat(lengths - 1, lengths)  # place of the separator at the end
+    second = np.repeat(lengths - first - 1, lengths)  # length of b
     offset = np.repeat(first, lengths) - 1
-    rotated = np.where(within <= second, within + offset, within - second)
+    after = within - second - separators
+    rotated = np.where(within <= second, within + offset, np.where(after <= 0, last, after))
     places: np.ndarray = np.where((within > 0) & np.repeat(swapped, lengths), rotated, within)
     return places
 

@@ -188,7 +188,7 @@ def _open(entry: Path, task: Task, tokenizer: Tokenizer) -> tuple[TaskData, int]
         maps = {name: np.memmap(path, ARRAYS[name], "r") for name, path in paths.items() if record["bytes"][name]}
         ids, first, offsets, keys = (np.asarray(maps[name]) for name in ("ids", "first", "offsets", "keys"))
         weights = np.asarray(maps["weights"]) if "weights" in maps else None
-        table = TokenTable(ids, first, offsets, int(record["per_row"]))
+        table = TokenTable(ids, first, offsets, int(record["per_row"]), separators=tokenizer.separators)
         labels = np.asarray(maps["labels"].reshape(len(table), *map(int, record["label_shape"])))
         _check_table(table, tokenizer)
         if len(keys) != len(table) or (weights is not None and len(weights) != len(table)):

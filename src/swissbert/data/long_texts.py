@@ -1,7 +1,8 @@
 """Cut very long texts before they are tokenized, so that their length costs nothing and their tokens stay the same.
 
 A text is cut where the words before do not depend on what follows: before a space, or between two characters of which
-each is a word of its own, Chinese ones or punctuation.
+each is a word of its own, Chinese ones or punctuation. For byte-level BPE and Unigram, which keep spaces, that is before the
+first of several spaces, and for the former also before punctuation that follows a Chinese character.
 """
 
 import string
@@ -23,7 +24,7 @@ class LongTexts:
     """Cuts texts for one tokenizer.
 
     Args:
-        fast: The tokenizer, of the parts that BERT has.
+        fast: The tokenizer, of the parts that `swissbert.data.tokenizer_steps` allows.
     """
 
     def __init__(self, fast: Tokenizer) -> None:
@@ -36,7 +37,13 @@ class LongTexts:
         self._inside = {form[at : at + 2] for form in forms for at in range(len(form) - 1)}  # of added tokens
         self._at_spaces = not any(mark.isspace() for form in forms for mark in form.strip())
         self._between_words = not any(token.single_word for token in added)
-        self._chinese = bool(part_of(fast, "normalizer").get("handle_chinese_chars"))
+        normalizer = part_of(fast, "normalizer")
+        self._chinese = bool(normalizer.get("handle_chinese_chars"))
+        self._model = type(fast.model).__name__
+        for step in normalizer.get("normalizers", [normalizer]):
+            text = step.get("pattern", {}).get("String", "")
+            self._at_spaces &= not any(mark.isspace() for mark in text[1:])  # the cut would be inside
+            self._inside |= {text[at : at + 2] for at in range(len(text) - 1)}
 
     def cut(self, text: str, most: int) -> str:
         """Return the beginning of a text, with the same first tokens and more than `most` of them; a short text as it is.
@@ -59,6 +66,12 @@ class LongTexts:
 
     def _is_end(self, text: str, at: int) -> bool:
         """Whether the tokens of ``text[:at]`` do not depend on what follows."""
+        if self._model != "WordPiece":
+            before, after = text[at - 1], text[at]
+            if after == " ":
+                return self._at_spaces and not before.isspace()
+            is_end = self._model == "BPE" and _is_chinese(before) and is_punctuation(after)
+            return is_end and self._between_words and before + after not in self._inside
         if text[at] in SPACES:
             return self._at_spaces
         return (
@@ -69,7 +82,11 @@ class LongTexts:
         )
 
     def _is_word(self, mark: str) -> bool:
-        return ("\u4e00" <= mark <= "\u9fff" and self._chinese) or is_punctuation(mark)
+        return (_is_chinese(mark) and self._chinese) or is_punctuation(mark)
+
+
+def _is_chinese(mark: str) -> bool:
+    return "\u4e00" <= mark <= "\u9fff"
 
 
 @lru_cache(maxsize=4096)

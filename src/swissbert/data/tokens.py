@@ -1,11 +1,11 @@
-"""WordPiece tokenizer, and token tables: flat arrays that hold a whole split without padding."""
+"""The tokenizer, and token tables: flat arrays that hold a whole split without padding."""
 
 import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,12 @@ class TokenTable:
 
     Attributes:
         ids: Token ids of all sequences, int32 ``[T]``.
-        first: Number of tokens of type 0 at the start of each sequence, int32 ``[S]``; the others have type 1.
+        first: Number of tokens before the second text of each sequence, int32 ``[S]``; all tokens of a single text.
         offsets: Where sequences begin and end, int64 ``[S + 1]``: sequence s is ``ids[offsets[s]:offsets[s + 1]]``.
         per_row: Sequences of a row, 1 or 2; row n has the sequences ``n * per_row`` and, of two, the one after.
         cut: Whether each sequence was longer than allowed and was cut, bool ``[S]``; None where that is not known.
+        separators: Separators between the texts of a pair: 1 as in BERT, where the second text and the token after it
+            have type 1, or 2 as in RoBERTa, where all tokens have type 0.
     """
 
     ids: np.ndarray
@@ -36,6 +38,7 @@ class TokenTable:
     offsets: np.ndarray
     per_row: int
     cut: np.ndarray | None = None
+    separators: int = 1
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -71,16 +74,18 @@ class TokenTable:
             np.concatenate([table.first for table in tables]),
             np.concatenate([*starts, ends[-1:]]).astype(np.int64),
             per_row or tables[0].per_row,
+            separators=tables[0].separators,
         )  # what was cut is not needed of joined tables
 
 
 class Tokenizer:
-    """BERT's WordPiece tokenizer. Threads may share one.
+    """Tokenizer of an encoder: WordPiece, byte-level BPE or Unigram. Threads may share one.
 
     Args:
         folder: Folder with ``tokenizer.json`` or ``vocab.txt``, and the files beside them; see
             `swissbert.data.vocabulary`.
         vocab_size: Vocabulary size of the encoder.
+        token_types: Number of token types of the encoder.
         as_stored: Read ``tokenizer.json`` alone, and without it lower-case unless told otherwise: the rule of model
             folders, also those of swissbert 0.1.0, which are complete.
 
@@ -88,6 +93,7 @@ class Tokenizer:
         folder: The folder.
         cls: Id of the CLS token.
         sep: Id of the SEP token.
+        separators: SEP tokens between the texts of a pair, 1 or 2; see `TokenTable`.
         size: Number of entries of the vocabulary; all ids are below it.
         longest: The folder's ``model_max_length``; None if it states none.
         notes: Lines about what was decided here rather than by the files.
@@ -97,24 +103,32 @@ class Tokenizer:
             each other.
     """
 
-    def __init__(self, folder: Path, vocab_size: int | None = None, *, as_stored: bool = False) -> None:
+    def __init__(
+        self, folder: Path, vocab_size: int | None = None, *, token_types: int = 2, as_stored: bool = False
+    ) -> None:
         self.folder = folder
         self._parts = parts = (read_stored if as_stored else read_tokenizer)(folder, vocab_size)
         self._fast, self.longest, self.notes = parts.fast, parts.longest, parts.notes
         self._lock = ForkLock()
         self._fast.no_padding()
         self._fast.no_truncation()
-        names = [parts.special[key] for key in ("cls_token", "sep_token", "unk_token")]
-        self.cls, self.sep, _ = (self._fast.token_to_id(token) for token in names)
+        keys = ("cls_token", "sep_token", *(["unk_token"] if parts.model == "WordPiece" else []))
+        names = [parts.special[key] for key in keys]
+        self.cls, self.sep = (self._fast.token_to_id(token) for token in names[:2])
         lacking = [token for token in names if self._fast.token_to_id(token) is None]
         if lacking:
             raise SwissbertError(f"{folder}: the vocabulary lacks {' and '.join(lacking)}")
         with engine_errors(folder):
             pair = self._fast.encode("", "")
-        if self._fast.encode("").ids != [self.cls, self.sep] or pair.ids != [self.cls, self.sep, self.sep]:
+        self.separators = len(pair.ids) - 2
+        is_usual = self.separators in (1, 2) and any(pair.type_ids) == (self.separators == 1)
+        if self._fast.encode("").ids != [self.cls, self.sep] or pair.ids[1:] != [self.sep] * (self.separators + 1):
+            is_usual = False
+        if not is_usual or pair.ids[0] != self.cls:
             raise SwissbertError(
                 f"{folder}: the tokenizer does not put {names[0]} before and {names[1]} after a text, as BERT's does"
             )
+        self._writes_types = self.separators == 1 and token_types > 0
         self.size = max(self._fast.get_vocab().values(), default=-1) + 1
         check_size([*parts.vocabulary.values(), *self._fast.get_added_tokens_decoder()], vocab_size, folder)
 
@@ -124,11 +138,26 @@ class Tokenizer:
         Args:
             texts: The texts, or the first texts of pairs.
             pairs: The second texts; None for single texts.
-            together: Whether a pair is one sequence, ``[CLS] a [SEP] b [SEP]``, or two.
+            together: Whether a pair is one sequence, ``[CLS] a [SEP] b [SEP]`` or ``<s> a </s></s> b </s>``, or two.
             max_length: Longest sequence in tokens; longer ones are cut, a pair at its longer text first.
         """
         encoded = self._encodings(texts, pairs, together, max_length, self._fast.encode_batch_fast)
-        return _table(encoded, 2 if pairs is not None and not together else 1)
+        return self._table(encoded, is_pair=pairs is not None, together=together)
+
+    def _table(self, encoded: list[Any], *, is_pair: bool, together: bool) -> TokenTable:
+        """Lay the sequences of the library tokenizers end to end."""
+        offsets = np.zeros(len(encoded) + 1, np.int64)
+        np.cumsum([len(item) for item in encoded], out=offsets[1:])
+        ids = np.fromiter((i for item in encoded for i in item.ids), np.int32, int(offsets[-1]))
+        if self.separators == 1:
+            first = np.array([len(item) - sum(item.type_ids) for item in encoded], np.int32)
+        else:  # token types of such members do not tell the texts apart
+            second = is_pair and together
+            first = np.array(
+                [len(item) - (item.sequence_ids.count(1) + 1 if second else 0) for item in encoded], np.int32
+            )
+        cut = np.array([bool(item.overflowing) for item in encoded], bool)
+        return TokenTable(ids, first, offsets, 2 if is_pair and not together else 1, cut, self.separators)
 
     def encode_with_places(
         self, texts: list[str], pairs: list[str] | None, *, together: bool, max_length: int
@@ -147,7 +176,9 @@ class Tokenizer:
             for number, item in enumerate(encoded)
             for part, place in zip(item.sequence_ids, _word_places(item), strict=True)
         ]
-        return _table(encoded, per_row), np.array(places, np.int64).reshape(-1, 3)
+        return self._table(encoded, is_pair=pairs is not None, together=together), np.array(places, np.int64).reshape(
+            -1, 3
+        )
 
     def _encodings(
         self,
@@ -193,12 +224,28 @@ class Tokenizer:
             decisive["truncation_side"] = self._parts.truncation_side
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
+    def form(self, *texts: str) -> str:
+        """Return how one text or two become a sequence, such as ``[CLS] a [SEP] b [SEP]`` for ``form("a", "b")``."""
+        cls, sep = (self._parts.special[key] for key in ("cls_token", "sep_token"))
+        return f"{cls} {f' {sep * self.separators} '.join(texts)} {sep}"
+
+    @property
+    def padding(self) -> tuple[int, str] | None:
+        """Id and text of the padding token; None if the vocabulary has none."""
+        name = self._parts.special["pad_token"]
+        number = self._fast.token_to_id(name)
+        return None if number is None else (number, name)
+
     def words(self, ids: list[int]) -> list[str]:
-        """Return the word pieces of token ids."""
-        return [str(self._fast.id_to_token(i)) for i in ids]
+        """Return the word pieces of token ids; those of byte-level BPE as text, with ``▁`` for a space before a word."""
+        pieces = [str(self._fast.id_to_token(i)) for i in ids]
+        if self._parts.model != "BPE":
+            return pieces
+        added = self._fast.get_added_tokens_decoder()
+        return [piece if i in added else byte_text(piece) for i, piece in zip(ids, pieces, strict=True)]
 
     def save(self, folder: Path, max_length: int | None = None) -> None:
-        """Write ``tokenizer.json``, ``vocab.txt`` and ``tokenizer_config.json`` so that other libraries load it.
+        """Write ``tokenizer.json`` and ``tokenizer_config.json`` so that other libraries load it, and WordPiece's ``vocab.txt``.
 
         Args:
             folder: An existing folder.
@@ -207,13 +254,32 @@ class Tokenizer:
         with self._lock:
             self._fast.no_truncation()
             self._fast.save(str(folder / FILE))
-        words = {number: word for word, number in self._fast.get_vocab().items()}
-        last = max(words)
-        # A repeated line of the original counts once, so its first number has no word; of equal lines the last counts.
-        lines = [words.get(number, words[last]) for number in range(last + 1)]
-        (folder / VOCABULARY).write_text("".join(f"{word}\n" for word in lines), encoding="utf-8")
-        table = json.dumps(config_table(self._parts, max_length), indent=2, ensure_ascii=False)
+        if self._parts.model == "WordPiece":
+            words = {number: word for word, number in self._fast.get_vocab().items()}
+            last = max(words)
+            # A repeated line of the original counts once, so its first number has no word; of equal lines the last counts.
+            lines = [words.get(number, words[last]) for number in range(last + 1)]
+            (folder / VOCABULARY).write_text("".join(f"{word}\n" for word in lines), encoding="utf-8")
+        settings = config_table(self._parts, max_length, writes_types=self._writes_types)
+        table = json.dumps(settings, indent=2, ensure_ascii=False)
         (folder / CONFIG).write_text(table + "\n", encoding="utf-8")
+
+
+@cache
+def _bytes_of_marks() -> dict[str, int]:
+    """Return the byte that each character of a byte-level vocabulary stands for: printable ones for themselves."""
+    own = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in own]
+    return {chr(byte): byte for byte in own} | {chr(256 + place): byte for place, byte in enumerate(others)}
+
+
+def byte_text(piece: str) -> str:
+    """Return a piece of a byte-level vocabulary as text; bytes that are no whole character as ``\\xNN``."""
+    marks = _bytes_of_marks()
+    if not all(mark in marks for mark in piece):
+        return piece
+    text = bytes(marks[mark] for mark in piece).decode("utf-8", "backslashreplace")
+    return "▁" + text[1:] if text.startswith(" ") else text
 
 
 def _one_thread() -> None:
@@ -233,13 +299,3 @@ def _word_places(item: Any) -> list[tuple[int, int]]:
         before = places.get(word, (start, end))
         places[word] = min(start, before[0]), max(end, before[1])
     return [places[word] for word in words]
-
-
-def _table(encoded: list[Any], per_row: int) -> TokenTable:
-    """Lay the sequences of the library tokenizers end to end."""
-    offsets = np.zeros(len(encoded) + 1, np.int64)
-    np.cumsum([len(item) for item in encoded], out=offsets[1:])
-    ids = np.fromiter((i for item in encoded for i in item.ids), np.int32, int(offsets[-1]))
-    first = np.array([len(item) - sum(item.type_ids) for item in encoded], np.int32)
-    cut = np.array([bool(item.overflowing) for item in encoded], bool)
-    return TokenTable(ids, first, offsets, per_row, cut)

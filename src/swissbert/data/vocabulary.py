@@ -1,7 +1,6 @@
-"""Read a WordPiece tokenizer from the files of an encoder folder; whatever changes tokens is honoured or refused.
+"""Read a tokenizer from the files of an encoder folder; whatever changes tokens is honoured or refused.
 
-``tokenizer.json`` is complete, and the files beside it must agree with it. Without it, the tokenizer is put together
-from ``vocab.txt``, ``tokenizer_config.json``, ``special_tokens_map.json`` and ``added_tokens.json``, as transformers does.
+``tokenizer.json`` is complete, and the files beside it must agree with it. Without it, WordPiece is put together from ``vocab.txt``, ``tokenizer_config.json``, ``special_tokens_map.json`` and ``added_tokens.json``, as transformers does.
 """
 
 from collections.abc import Mapping
@@ -10,10 +9,12 @@ from typing import Any
 
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers.models import WordPiece
+from tokenizers.pre_tokenizers import ByteLevel
 
 from swissbert.data.tokenizer_file import check_added, check_size, read_tokenizer_file
 from swissbert.data.word_piece import (
     NORMALIZER,
+    OTHER_SPECIAL,
     SPECIAL,
     TokenizerParts,
     added_token,
@@ -22,15 +23,23 @@ from swissbert.data.word_piece import (
     word_piece,
 )
 from swissbert.errors import SwissbertError
+from swissbert.family import MEMBERS
 from swissbert.reading import JSON_BYTES, JSON_VALUES, read_object, regular_bytes
 from swissbert.settings import shown
 
 FILE, VOCABULARY, CONFIG = "tokenizer.json", "vocab.txt", "tokenizer_config.json"
 SPECIAL_MAP, ADDED = "special_tokens_map.json", "added_tokens.json"
 
-_CLASSES = ("BertTokenizer", "BertTokenizerFast", None)
-_GENERAL_CLASSES = ("PreTrainedTokenizerFast", "TokenizersBackend")
-"""Classes that take everything from ``tokenizer.json``."""
+_CLASSES = {name for member in MEMBERS.values() for name in member.tokenizers}
+_WORD_PIECE = {
+    name for member in MEMBERS.values() if "BertTokenizer" in member.tokenizers for name in member.tokenizers
+}
+"""Classes, without the ending ``Fast``, and those among them that are read from ``vocab.txt``, as BERT's."""
+OTHER_FILES = ("vocab.json", "sentencepiece.bpe.model", "spiece.model")
+"""Vocabularies of BPE and Unigram that are not read."""
+_ADVICE = f"AutoTokenizer.from_pretrained(THIS_FOLDER).save_pretrained(THIS_FOLDER) of transformers writes {FILE}"
+_GENERAL_CLASSES = ("PreTrainedTokenizer", "TokenizersBackend")
+"""Classes that take everything from ``tokenizer.json``, without the ending ``Fast``."""
 # Settings that no fast tokenizer of transformers has, and the values that change nothing
 _FIXED: dict[str, tuple[object, ...]] = {
     "do_basic_tokenize": (True, None),
@@ -51,13 +60,12 @@ def read_tokenizer(folder: Path, vocab_size: int | None = None) -> TokenizerPart
         SwissbertError: If there is none, its files contradict each other, or it is not BERT's.
     """
     config = _settings(folder)
-    special = {key: _content(config.get(key)) or usual for key, usual in SPECIAL.items()}
     _check_settings(folder, config)
     if (folder / FILE).is_file():
-        parts = TokenizerParts(*read_tokenizer_file(folder / FILE, vocab_size), special)
+        parts = _from_file(folder, config, vocab_size)
         _check_agreement(folder, parts, config)
     else:
-        parts = _from_vocabulary(folder, config, special, vocab_size)
+        parts = _from_vocabulary(folder, config, _special(config, SPECIAL), vocab_size)
     longest = config.get("model_max_length")
     if type(longest) is int and 0 < longest < 10**9:  # transformers writes 1e30 for "no limit"
         parts.longest = longest
@@ -79,16 +87,35 @@ def read_stored(folder: Path, vocab_size: int | None = None) -> TokenizerParts:
         SwissbertError: If there is none, or it is not BERT's.
     """
     config = read_object(folder / CONFIG) if (folder / CONFIG).is_file() else {}
-    special = {key: _content(config.get(key)) or usual for key, usual in SPECIAL.items()}
     if (folder / FILE).is_file():
-        parts = TokenizerParts(*read_tokenizer_file(folder / FILE, vocab_size), special)
+        parts = _from_file(folder, config, vocab_size)
     else:
         _check_flags(folder, config)
         names = {theirs: config.get(theirs) for theirs in NORMALIZER.values() if theirs != "clean_text"}
         usual = {"do_lower_case": True, "added_tokens_decoder": {}}
-        parts = _from_vocabulary(folder, usual | _stated(names), special, vocab_size)
+        parts = _from_vocabulary(folder, usual | _stated(names), _special(config, SPECIAL), vocab_size)
     parts.truncation_side = _truncation_side(folder, config.get("truncation_side"))
     return parts
+
+
+def _from_file(folder: Path, config: Mapping[str, Any], vocab_size: int | None) -> TokenizerParts:
+    """Read ``tokenizer.json``. Special tokens that no file names are those that it puts around a text."""
+    fast, vocabulary = read_tokenizer_file(folder / FILE, vocab_size)
+    fast.no_padding()
+    with engine_errors(folder / FILE):
+        around = fast.encode("").tokens
+    usual = SPECIAL
+    if len(around) == 2 and not (isinstance(fast.model, WordPiece) and around[0] == SPECIAL["cls_token"]):
+        usual = {
+            key: name if fast.token_to_id(name) is not None else OTHER_SPECIAL[key] for key, name in SPECIAL.items()
+        }
+        usual |= {"cls_token": around[0], "sep_token": around[1]}
+    return TokenizerParts(fast, vocabulary, _special(config, usual))
+
+
+def _special(config: Mapping[str, Any], usual: Mapping[str, str]) -> dict[str, str]:
+    """Return the names of the special tokens by their keys."""
+    return {key: _content(config.get(key)) or name for key, name in usual.items()}
 
 
 def _truncation_side(folder: Path, stated: object) -> str:
@@ -140,10 +167,15 @@ def _numbered(decoder: object, folder: Path) -> dict[int, dict[str, Any]]:
 def _check_settings(folder: Path, config: Mapping[str, Any]) -> None:
     """Refuse settings that this tokenizer does not have."""
     where = folder / CONFIG
-    name = config.get("tokenizer_class")
-    if name not in _CLASSES and not (name in _GENERAL_CLASSES and (folder / FILE).is_file()):
+    name, has_file = config.get("tokenizer_class"), (folder / FILE).is_file()
+    plain = name.removesuffix("Fast") if isinstance(name, str) else name
+    if plain is not None and plain not in [*_WORD_PIECE, *((*_CLASSES, *_GENERAL_CLASSES) if has_file else ())]:
+        if plain in [*_CLASSES]:
+            raise SwissbertError(
+                f"{where}: tokenizer_class is {shown(name)}, which is read from {FILE} only; {_ADVICE}"
+            )
         raise SwissbertError(
-            f"{where}: tokenizer_class is {shown(name)}, but only BertTokenizer and BertTokenizerFast are read"
+            f"{where}: tokenizer_class is {shown(name)}, but only {', '.join(sorted(_CLASSES))} and the same with Fast are read"
         )
     for key, allowed in _FIXED.items():
         if config.get(key) not in allowed:
@@ -173,6 +205,10 @@ def _check_agreement(folder: Path, parts: TokenizerParts, config: Mapping[str, A
         for ours, theirs in NORMALIZER.items():
             if config.get(theirs) not in (None, normalizer.get(ours)):
                 _contradiction(folder, CONFIG, f"{theirs} is {config[theirs]}", f"has {ours} = {normalizer.get(ours)}")
+    prefix = _prefix_space(fast)
+    if prefix is not None and config.get("add_prefix_space") not in (None, prefix):
+        here = f"add_prefix_space is {config['add_prefix_space']}"
+        _contradiction(folder, CONFIG, here, f"has add_prefix_space = {prefix}")
     for number, token in config["added_tokens_decoder"].items():
         if fast.token_to_id(token["content"]) != number:
             name = ADDED if (folder / ADDED).is_file() else CONFIG
@@ -181,6 +217,12 @@ def _check_agreement(folder: Path, parts: TokenizerParts, config: Mapping[str, A
     for token in _extra(config):
         if token not in known:
             _contradiction(folder, CONFIG, f"'{token}' is a special token", "does not list it as an added token")
+
+
+def _prefix_space(fast: FastTokenizer) -> bool | None:
+    """Whether byte-level BPE puts a space before a text; None for other tokenizers."""
+    splitter = fast.pre_tokenizer
+    return bool(splitter.add_prefix_space) if isinstance(splitter, ByteLevel) else None
 
 
 def _check_entries(folder: Path, fast: FastTokenizer, plain: Mapping[str, int]) -> None:
@@ -211,7 +253,9 @@ def _from_vocabulary(
 ) -> TokenizerParts:
     """Put the tokenizer together from ``vocab.txt`` and settings."""
     if not (folder / VOCABULARY).is_file():
-        raise SwissbertError(f"{folder}: no {FILE} or {VOCABULARY}, so texts cannot be tokenized")
+        others = [name for name in OTHER_FILES if (folder / name).is_file()]
+        advice = f"; {others[0]} is not read: {_ADVICE} from it" if others else ""
+        raise SwissbertError(f"{folder}: no {FILE} or {VOCABULARY}, so texts cannot be tokenized{advice}")
     vocabulary = _entries(folder / VOCABULARY)
     check_size(vocabulary.values(), vocab_size, folder)
     lacking = [special[key] for key in ("cls_token", "sep_token", "unk_token") if special[key] not in vocabulary]

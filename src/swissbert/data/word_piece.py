@@ -1,4 +1,4 @@
-"""Build a WordPiece tokenizer of the library ``tokenizers``, and describe one as ``tokenizer_config.json`` does."""
+"""Build a WordPiece tokenizer of the library ``tokenizers``, and describe any as ``tokenizer_config.json`` does."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -25,6 +25,14 @@ SPECIAL = {
     "mask_token": "[MASK]",
 }
 """Special tokens and their usual names."""
+OTHER_SPECIAL = {
+    "unk_token": "<unk>",
+    "sep_token": "</s>",
+    "pad_token": "<pad>",
+    "cls_token": "<s>",
+    "mask_token": "<mask>",
+}
+"""Their names in RoBERTa and others."""
 
 _CHARACTERS = 100
 """Longest word that is looked up, in characters; BERT's value, which ``tokenizer_config.json`` cannot state."""
@@ -49,6 +57,11 @@ class TokenizerParts:
     longest: int | None = None
     truncation_side: str = "right"
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def model(self) -> str:
+        """Type of the model: WordPiece, BPE or Unigram."""
+        return type(self.fast.model).__name__
 
 
 @contextmanager
@@ -105,17 +118,20 @@ def part_of(fast: Tokenizer, name: str) -> dict[str, Any]:
     return dict(json.loads(fast.to_str()).get(name) or {})
 
 
-def config_table(parts: TokenizerParts, longest: int | None) -> dict[str, Any]:
+def config_table(parts: TokenizerParts, longest: int | None, *, writes_types: bool) -> dict[str, Any]:
     """Return ``tokenizer_config.json`` with which transformers gives the same tokens.
 
     Args:
         parts: The tokenizer.
         longest: ``model_max_length``, at which other libraries cut texts; left out if None.
+        writes_types: Whether the encoder takes token types.
     """
     stored = json.loads(parts.fast.to_str())
     normalizer, model = stored.get("normalizer") or {}, stored["model"]
+    has_bert_names = all(parts.special[key] == SPECIAL[key] for key in ("cls_token", "sep_token"))
     is_plain = (
-        normalizer.get("type") == "BertNormalizer"
+        has_bert_names
+        and normalizer.get("type") == "BertNormalizer"
         and normalizer.get("clean_text", True)
         and (stored.get("pre_tokenizer") or {}).get("type") == "BertPreTokenizer"
         and model.get("max_input_chars_per_word") == _CHARACTERS
@@ -132,4 +148,5 @@ def config_table(parts: TokenizerParts, longest: int | None) -> dict[str, Any]:
         flags = ("content", "lstrip", "normalized", "rstrip", "single_word", "special")
         added = {str(token["id"]): {flag: token[flag] for flag in flags} for token in stored["added_tokens"]}
         table["added_tokens_decoder"] = added
-    return table | {"model_input_names": ["input_ids", "token_type_ids", "attention_mask"]}
+    names = ["input_ids", *(["token_type_ids"] if writes_types else []), "attention_mask"]
+    return table | {"model_input_names": names}

@@ -18,6 +18,8 @@ from swissbert.encoder.dropout import dropout as dropped
 class Layout(Protocol):
     """Conversion between tokens ``[T, D]`` and sequences ``[B, L, D]``."""
 
+    longest: int
+    """Number of tokens of the longest sequence, L."""
     mask: Tensor | None
     """Added to attention scores, ``[B, 1, 1, L]``: 0 for a token, -inf for padding; None if there is no padding."""
     first: Tensor
@@ -108,7 +110,9 @@ class PaddedLayout:
         return sums / self._tokens.sum(1, keepdim=True).clamp(min=1)
 
 
-def attend(qkv: Tensor, layout: Layout, heads: int, dropout: float, training: bool) -> tuple[Tensor, Tensor]:
+def attend(
+    qkv: Tensor, layout: Layout, heads: int, dropout: float, training: bool, bias: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Multi-head scaled dot-product self-attention (Vaswani et al., 2017, Equation 1).
 
     Args:
@@ -117,17 +121,20 @@ def attend(qkv: Tensor, layout: Layout, heads: int, dropout: float, training: bo
         heads: Number of attention heads.
         dropout: Dropout rate of the attention probabilities, from 0 to below 1.
         training: Whether dropout is applied.
+        bias: Added to the scores, ``[heads, L, L]``.
 
     Returns:
         The context ``[T, H]``, and the attention probabilities before dropout, ``[B, heads, L, L]``: row i holds the
         weights of token i on all tokens.
     """
     q, k, v = _heads(layout.spread(qkv), heads, 3)
-    weights = _weights(q, k, layout)  # [B, heads, L, L]
+    weights = _weights(q, k, layout, bias)  # [B, heads, L, L]
     return _tokens(dropped(weights, dropout, training) @ v, layout), weights
 
 
-def attend_fused(qkv: Tensor, layout: Layout, heads: int, dropout: float, training: bool) -> Tensor:
+def attend_fused(
+    qkv: Tensor, layout: Layout, heads: int, dropout: float, training: bool, bias: Tensor | None = None
+) -> Tensor:
     """Return the context of `attend`, computed by torch's fused kernel.
 
     Probabilities are not stored, so memory grows with L, not L². It replaces several kernels on a GPU; on a CPU it is
@@ -135,27 +142,26 @@ def attend_fused(qkv: Tensor, layout: Layout, heads: int, dropout: float, traini
     """
     q, k, v = _heads(layout.spread(qkv), heads, 3)
     mask = None if layout.mask is None else layout.mask.to(q.dtype)
+    if bias is not None:
+        mask = bias[None].to(q.dtype) if mask is None else mask + bias.to(q.dtype)
     context = F.scaled_dot_product_attention(q, k, v, mask, dropout if training else 0.0)
     return _tokens(context, layout)
 
 
-def attend_first(q: Tensor, kv: Tensor, layout: Layout, heads: int, dropout: float, training: bool) -> Tensor:
-    """Return the context of `attend` for the first token of each sequence only.
+def attend_first(
+    q: Tensor, kv: Tensor, layout: Layout, heads: int, dropout: float, training: bool, bias: Tensor | None = None
+) -> Tensor:
+    """Return the context of `attend` for the first token of each sequence only, ``[B, H]``.
 
     Args:
         q: Queries of the first tokens, ``[B, H]``.
         kv: Keys and values of all tokens side by side, ``[T, 2H]``.
-        layout: The layout of the tokens.
-        heads: Number of attention heads.
-        dropout: Dropout rate of the attention probabilities, from 0 to below 1.
-        training: Whether dropout is applied.
-
-    Returns:
-        The context ``[B, H]``.
+        layout, heads, dropout, training, bias: As for `attend`.
     """
     k, v = _heads(layout.spread(kv), heads, 2)
     batch = q.shape[0]
-    weights = _weights(q.view(batch, heads, 1, -1), k, layout)  # [B, heads, 1, L]
+    bias = None if bias is None else bias[:, :1]
+    weights = _weights(q.view(batch, heads, 1, -1), k, layout, bias)  # [B, heads, 1, L]
     context: Tensor = dropped(weights, dropout, training) @ v  # [B, heads, 1, d]
     return context.view(batch, -1)
 
@@ -170,10 +176,27 @@ def _tokens(context: Tensor, layout: Layout) -> Tensor:
     return layout.gather(context.transpose(1, 2).flatten(2))
 
 
-def _weights(q: Tensor, k: Tensor, layout: Layout) -> Tensor:
+def _weights(q: Tensor, k: Tensor, layout: Layout, bias: Tensor | None) -> Tensor:
     """Return the softmax over the keys of each query; padding gets 0."""
     scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
+    if bias is not None:
+        scores = scores + bias.to(scores.dtype)
     if layout.mask is not None:
         lowest = torch.finfo(scores.dtype).min  # not -inf: a row of padding only would give NaN
         scores = scores + layout.mask.to(scores.dtype).clamp(min=lowest)
     return F.softmax(scores, dim=-1)
+
+
+def distance_buckets(longest: int, count: int, device: torch.device) -> Tensor:
+    """Number the distances from queries to keys as T5 and MPNet do, int64 ``[L, L]`` below `count`.
+
+    The first half is for keys at or before the query. Half of each half is for single distances, the other for ranges
+    that grow up to a distance of 128, beyond which all distances are one.
+    """
+    places = torch.arange(longest, device=device)
+    distance = places[None, :] - places[:, None]
+    half, single = count // 2, count // 4
+    far = distance.abs()
+    ratio = torch.log(far.clamp(min=1).float() / single) / math.log(128 / single)
+    ranges = (single + (ratio * (half - single)).long()).clamp(max=half - 1)
+    return (distance > 0).long() * half + torch.where(far < single, far, ranges)

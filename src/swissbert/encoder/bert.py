@@ -1,56 +1,22 @@
-"""The encoder: BERT as in Devlin et al. (2019), on packed or padded tokens.
+"""The encoder: BERT as in Devlin et al. (2019), and what its family adds, on packed or padded tokens.
 
 ``T`` is the number of tokens in a batch, ``B`` of sequences, ``L`` the longest sequence, ``H`` the hidden size.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from swissbert.encoder.activations import ACTIVATIONS
-from swissbert.encoder.attention import Layout, PackedLayout, attend, attend_first, attend_fused
+from swissbert.encoder.attention import Layout, PackedLayout, attend, attend_first, attend_fused, distance_buckets
 from swissbert.encoder.dropout import dropout
 from swissbert.encoder.pooling import POOLINGS
-
-
-@dataclass(frozen=True)
-class BertConfig:
-    """Sizes and rates of a BERT; the defaults are those of bert-base-uncased.
-
-    Attributes:
-        vocab_size: Rows of the word embeddings.
-        hidden_size: H, a multiple of `heads`.
-        layers: Number of layers.
-        heads: Attention heads of a layer.
-        intermediate_size: Width of the feed-forward part of a layer.
-        max_positions: Longest sequence in tokens.
-        token_types: Rows of the token-type embeddings.
-        norm_eps: Epsilon of layer norms.
-        dropout: Dropout rate of embeddings and layers.
-        attention_dropout: Dropout rate of attention probabilities.
-        initializer_range: Standard deviation of initial weights.
-        activation: Name of the activation of the feed-forward part, in `ACTIVATIONS`.
-    """
-
-    vocab_size: int = 30522
-    hidden_size: int = 768
-    layers: int = 12
-    heads: int = 12
-    intermediate_size: int = 3072
-    max_positions: int = 512
-    token_types: int = 2
-    norm_eps: float = 1e-12
-    dropout: float = 0.1
-    attention_dropout: float = 0.1
-    initializer_range: float = 0.02
-    activation: str = "gelu"
-
-    def with_dropout(self, rate: float | None) -> "BertConfig":
-        """Return a copy with both dropout rates set to `rate`; the same object for None."""
-        return self if rate is None else replace(self, dropout=rate, attention_dropout=rate)
+from swissbert.errors import SwissbertError
+from swissbert.family.config import BertConfig
 
 
 @dataclass(frozen=True)
@@ -80,20 +46,25 @@ def _table(rows: int, width: int) -> nn.Embedding:
 
 
 class Embeddings(nn.Module):
-    """Sum of word, position and token-type embeddings, normalised."""
+    """Sum of word, position and token-type embeddings, normalised, and projected to H where they are narrower."""
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
-        self.word = _table(config.vocab_size, config.hidden_size)
-        self.position = _table(config.max_positions, config.hidden_size)
-        self.token_type = _table(config.token_types, config.hidden_size)
-        self.norm = nn.LayerNorm(config.hidden_size, config.norm_eps)
-        self.dropout = config.dropout
+        width = config.embedding_size or config.hidden_size
+        self.word = _table(config.vocab_size, width)
+        self.position = _table(config.position_offset + config.max_positions, width)
+        self.token_type = _table(config.token_types, width) if config.token_types else None
+        self.norm = nn.LayerNorm(width, config.norm_eps)
+        self.projection = nn.Linear(width, config.hidden_size) if config.embedding_size else None
+        self.dropout, self.offset = config.dropout, config.position_offset
 
     def forward(self, input_ids: Tensor, token_type_ids: Tensor, positions: Tensor) -> Tensor:
         """Return embeddings ``[T, H]``; each argument is int64 ``[T]``."""
-        total = self.word(input_ids) + self.position(positions) + self.token_type(token_type_ids)
-        return dropout(self.norm(total), self.dropout, self.training)
+        total = self.word(input_ids) + self.position(positions + self.offset if self.offset else positions)
+        if self.token_type is not None:
+            total = total + self.token_type(token_type_ids)
+        hidden = dropout(self.norm(total), self.dropout, self.training)
+        return hidden if self.projection is None else self.projection(hidden)
 
 
 class Layer(nn.Module):
@@ -111,24 +82,26 @@ class Layer(nn.Module):
         self.norm = nn.LayerNorm(hidden, config.norm_eps)
         self.activation = ACTIVATIONS[config.activation]
 
-    def forward(self, hidden: Tensor, layout: Layout, *, keep: bool = False) -> tuple[Tensor, Tensor | None]:
+    def forward(
+        self, hidden: Tensor, layout: Layout, bias: Tensor | None = None, *, keep: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
         """Return hidden states ``[T, H]``, and with `keep` attention probabilities ``[B, heads, L, L]``, else None."""
         qkv = self.qkv(hidden)
         if qkv.is_cuda and not keep:
-            context, weights = attend_fused(qkv, layout, self.heads, self.attention_dropout, self.training), None
+            context, weights = attend_fused(qkv, layout, self.heads, self.attention_dropout, self.training, bias), None
         else:
-            context, weights = attend(qkv, layout, self.heads, self.attention_dropout, self.training)
+            context, weights = attend(qkv, layout, self.heads, self.attention_dropout, self.training, bias)
         return self._after_attention(hidden, context), weights if keep else None
 
-    def first(self, hidden: Tensor, layout: Layout) -> Tensor:
+    def first(self, hidden: Tensor, layout: Layout, bias: Tensor | None = None) -> Tensor:
         """Return the hidden states that `forward` gives first tokens, ``[T, H] -> [B, H]``.
 
         Other tokens serve as keys and values only.
         """
         own = hidden.index_select(0, layout.first)
-        size, weight, bias = hidden.shape[1], self.qkv.weight, self.qkv.bias
-        q, kv = F.linear(own, weight[:size], bias[:size]), F.linear(hidden, weight[size:], bias[size:])
-        context = attend_first(q, kv, layout, self.heads, self.attention_dropout, self.training)
+        size, weight, added = hidden.shape[1], self.qkv.weight, self.qkv.bias
+        q, kv = F.linear(own, weight[:size], added[:size]), F.linear(hidden, weight[size:], added[size:])
+        context = attend_first(q, kv, layout, self.heads, self.attention_dropout, self.training, bias)
         return self._after_attention(own, context)
 
     def _after_attention(self, hidden: Tensor, context: Tensor) -> Tensor:
@@ -158,9 +131,12 @@ class Bert(nn.Module):
         super().__init__()
         self.config = config
         self.embeddings = Embeddings(config)
-        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
-        self.pooler = nn.Linear(config.hidden_size, config.hidden_size)
-        self.pooling = "pooler"
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.layer_groups or config.layers))
+        buckets = config.relative_buckets
+        self.relative_bias = _table(buckets, config.heads) if buckets else None
+        size = config.hidden_size
+        self.pooler = nn.Linear(size, size) if config.has_pooler else cast(nn.Linear, nn.Identity())
+        self.pooling = "pooler" if config.has_pooler else "cls"
         self.layers_instead: Callable[[Tensor, list[int]], Tensor] | None = None
         """Function that replaces layers and pooler in `pool` if the layout is given by lengths; None for the layers.
 
@@ -169,6 +145,12 @@ class Bert(nn.Module):
         """
         if initialise:
             self.apply(self._initialise)
+
+    @property
+    def stack(self) -> list[Layer]:
+        """The layers in the order of computation, in which one may occur several times."""
+        distinct, count = len(self.layers), self.config.layers
+        return [cast(Layer, self.layers[i * distinct // count]) for i in range(count)]
 
     @property
     def width(self) -> int:
@@ -182,7 +164,13 @@ class Bert(nn.Module):
 
         Args:
             name: A name in `POOLINGS`.
+
+        Raises:
+            SwissbertError: If the encoder has no pooler, and `name` uses one.
         """
+        if POOLINGS[name].uses_pooler and not self.config.has_pooler:
+            others = " or ".join(f"'{other}'" for other, pooling in POOLINGS.items() if not pooling.uses_pooler)
+            raise SwissbertError(f"model.pooling is '{name}', but this encoder has no pooler; use {others}")
         self.pooling = name
         self.pooler.requires_grad_(POOLINGS[name].uses_pooler)
 
@@ -213,8 +201,9 @@ class Bert(nn.Module):
         layout = _layout(layout, input_ids.device)
         hidden = self.embeddings(input_ids, token_type_ids, layout.positions)
         all_hidden, attentions = [hidden] if keep_hidden else [], []
-        for layer in self.layers:
-            hidden, weights = layer(hidden, layout, keep=keep_attentions)
+        bias = self.attention_bias(layout.longest, hidden.device)
+        for layer in self.stack:
+            hidden, weights = layer(hidden, layout, bias, keep=keep_attentions)
             if keep_hidden:
                 all_hidden.append(hidden)
             if keep_attentions:
@@ -242,14 +231,21 @@ class Bert(nn.Module):
     def pool_embedded(self, hidden: Tensor, layout: Layout | list[int]) -> Tensor:
         """Return the pooled outputs ``[B, W]`` of embeddings ``[T, H]``, those of `embed` or perturbed ones."""
         layout = _layout(layout, hidden.device)
-        for layer in self.layers[:-1]:
-            hidden, _ = layer(hidden, layout)
-        last = self.layers[-1]
-        assert isinstance(last, Layer)
+        bias = self.attention_bias(layout.longest, hidden.device)
+        *others, last = self.stack
+        for layer in others:
+            hidden, _ = layer(hidden, layout, bias)
         if not POOLINGS[self.pooling].uses_mean:
-            return self._pooled(last.first(hidden, layout), hidden, layout)
-        hidden, _ = last(hidden, layout)
+            return self._pooled(last.first(hidden, layout, bias), hidden, layout)
+        hidden, _ = last(hidden, layout, bias)
         return self._pooled(hidden.index_select(0, layout.first), hidden, layout)
+
+    def attention_bias(self, longest: int, device: torch.device) -> Tensor | None:
+        """Return what is added to attention scores, ``[heads, L, L]``; None for encoders without such a bias."""
+        if self.relative_bias is None:
+            return None
+        bias: Tensor = self.relative_bias(distance_buckets(longest, self.config.relative_buckets, device))
+        return bias.permute(2, 0, 1)
 
     def _pooled(self, first: Tensor, hidden: Tensor, layout: Layout) -> Tensor:
         """Pool the last layer: hidden states of first tokens ``[B, H]``, and of all ``[T, H]``, which only a mean reads."""

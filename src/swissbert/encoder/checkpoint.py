@@ -1,7 +1,7 @@
-"""Reading and writing BERT checkpoints of Hugging Face: ``config.json`` and ``model.safetensors``, no pickles."""
+"""Reading and writing checkpoints of Hugging Face: ``config.json`` and ``model.safetensors``, no pickles."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,11 +9,13 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from swissbert.encoder.bert import Bert, BertConfig
+from swissbert.encoder.bert import Bert
 from swissbert.encoder.config_file import config_json, read_config
 from swissbert.encoder.names import hf_names, plain_name, to_hf
 from swissbert.encoder.weights import Weights, need_finite, open_weights
 from swissbert.errors import SwissbertError, clipped
+from swissbert.family import MEMBERS
+from swissbert.family.config import BertConfig
 from swissbert.wording import shortened
 
 NAMES_SHOWN, NAME_SHOWN, PROBLEM = 4, 100, 240
@@ -76,10 +78,11 @@ def _read(folder: Path, dropout: float | None, seed: int | None) -> Pretrained:
     names = hf_names(config)
     notes = []
     with open_weights(folder) as weights:
-        stored, left = _sort(weights, _expected(encoder), needs_pooler=seed is None)
+        poolers = [name for ours, theirs in names.items() if ours.startswith("pooler.") for name in theirs]
+        stored, left = _sort(weights, encoder, names, [] if seed is None else poolers)
         if left:
             notes.append(f"{weights.file}: {_joined(left)} left behind, because only the encoder is used")
-        has_new_pooler = not any(name in stored for name in _POOLER)
+        has_new_pooler = bool(poolers) and not any(name in stored for name in poolers)
         if has_new_pooler:
             notes.append(f"{weights.file}: no pooler, so it begins with new weights")
         state = {
@@ -97,11 +100,10 @@ def _read(folder: Path, dropout: float | None, seed: int | None) -> Pretrained:
     return Pretrained(encoder, notes, has_new_pooler)
 
 
-_POOLER = ("pooler.dense.weight", "pooler.dense.bias")
 _BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
 """Stored by some versions of transformers; they hold no parameters."""
 _ANCHOR = "embeddings.word_embeddings.weight"
-"""Every BERT has it exactly once; what stands before it is the prefix of all names of the encoder."""
+"""Every encoder has it exactly once; what stands before it is the prefix of all names of the encoder."""
 
 
 def _config(folder: Path) -> BertConfig:
@@ -124,25 +126,16 @@ def _new_pooler(config: BertConfig, seed: int) -> dict[str, Tensor]:
     return {"pooler.weight": weight, "pooler.bias": torch.zeros(config.hidden_size)}
 
 
-def _expected(encoder: Bert) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every tensor of a checkpoint by Hugging Face's name; `encoder` may be on the meta device."""
-    state = encoder.state_dict()
-    expected: dict[str, tuple[int, ...]] = {}
-    for ours, theirs in hf_names(encoder.config).items():
-        rows, *rest = state[ours].shape
-        expected |= {name: (rows // len(theirs), *rest) for name in theirs}
-    return expected
-
-
 def _sort(
-    weights: Weights, expected: Mapping[str, tuple[int, ...]], *, needs_pooler: bool
+    weights: Weights, encoder: Bert, names: Mapping[str, tuple[str, ...]], optional: Collection[str]
 ) -> tuple[dict[str, str], list[str]]:
     """Tell the tensors of the encoder from others.
 
     Args:
         weights: The checkpoint.
-        expected: Expected shapes by Hugging Face's name.
-        needs_pooler: Whether a checkpoint without any pooler is refused.
+        encoder: The encoder, which may be on the meta device.
+        names: Hugging Face's names of each of its parameters.
+        optional: Names of the pooler, which may be missing as a whole; empty where it may not.
 
     Returns:
         The stored name of each tensor by Hugging Face's name, and the stored names of tensors outside the encoder.
@@ -150,46 +143,41 @@ def _sort(
     Raises:
         SwissbertError: If tensors are missing, repeated or misshaped, or belong to the encoder but are unknown.
     """
-    prefix = _prefix(weights.names)
+    expected: dict[str, tuple[int, ...]] = {}
+    for ours, tensor in encoder.state_dict().items():
+        rows, *rest = tensor.shape
+        expected |= {name: (rows // len(names[ours]), *rest) for name in names[ours]}
+    parts = tuple({f"{name.split('.')[0]}." for name in expected})  # "embeddings.", "encoder.", "pooler."
+    tails = tuple(f".{name}" for name in expected)
+    prefix = _prefix(weights.names, MEMBERS[encoder.config.member].prefix)
     inside, left, repeated = [], [], []
     for name in weights.names:
         plain = plain_name(name.removeprefix(prefix)) if name.startswith(prefix) else ""
-        if plain.startswith(("embeddings.", "encoder.", "pooler.")):
+        if plain.startswith(parts):
             inside += [] if plain in _BUFFERS else [(plain, name)]
-        elif any(tail in expected for tail in _tails(plain_name(name))) or "crossattention" in name:
+        elif f".{plain_name(name)}".endswith(tails) or "crossattention" in name:
             repeated.append(name)  # a second encoder, or a decoder
         elif not name.endswith(_BUFFERS):
             left.append(name)
     repeated += [name for name, count in Counter(plain for plain, _ in inside).items() if count > 1]
     stored = dict(inside)
     shapes = {plain: weights.shape(name) for plain, name in inside}
-    if not needs_pooler and not any(name in stored for name in _POOLER):
-        expected = {name: shape for name, shape in expected.items() if name not in _POOLER}
+    if not any(name in stored for name in optional):
+        expected = {name: shape for name, shape in expected.items() if name not in optional}
     if problems := mismatch(expected, shapes, repeated):
         raise SwissbertError(f"{weights.file}: the tensors do not fit its config.json: {problems}")
     return stored, sorted(left)
 
 
-def _prefix(names: Iterable[str]) -> str:
+def _prefix(names: Iterable[str], usual: str) -> str:
     """Return what stands before the names of the encoder; the shortest prefix if there are several encoders."""
     prefixes = [name.removesuffix(_ANCHOR) for name in names if name == _ANCHOR or name.endswith(f".{_ANCHOR}")]
-    return min(prefixes, key=len, default="bert." if any(name.startswith("bert.") for name in names) else "")
-
-
-def _tails(name: str) -> list[str]:
-    """Return a name, and what is left of it after each of its dots."""
-    parts = name.split(".")
-    return [".".join(parts[start:]) for start in range(len(parts))]
-
-
-def _shown(text: str) -> str:
-    """Format text from a file for a message: control characters escaped, long text cut."""
-    return clipped(text if text.isprintable() else repr(text), NAME_SHOWN)
+    return min(prefixes, key=len, default=usual if any(name.startswith(usual) for name in names) else "")
 
 
 def _joined(names: Sequence[str]) -> str:
-    """Join names from a file for a message."""
-    return shortened([*map(_shown, names)], NAMES_SHOWN)
+    """Join names from a file for a message: control characters escaped, long text cut."""
+    return shortened([clipped(name if name.isprintable() else repr(name), NAME_SHOWN) for name in names], NAMES_SHOWN)
 
 
 def mismatch(

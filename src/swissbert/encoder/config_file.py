@@ -1,14 +1,16 @@
-"""``config.json`` of a checkpoint: sizes and rates of a BERT, and refusal of everything that is not one."""
+"""``config.json`` of a checkpoint: sizes and rates of an encoder, and refusal of what is not of its family."""
 
 import json
 import reprlib
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from swissbert.encoder.activations import ACTIVATIONS
-from swissbert.encoder.bert import BertConfig
 from swissbert.encoder.weights import other_formats
 from swissbert.errors import LONGEST_QUOTE, SwissbertError, clipped, nearest
+from swissbert.family import MEMBERS
+from swissbert.family.config import BertConfig
 from swissbert.reading import regular_bytes
 
 NAMES = ("config.json", "bert_config.json")
@@ -16,28 +18,25 @@ NAMES = ("config.json", "bert_config.json")
 CONFIG_BYTES = 2**20
 """Largest file that is read."""
 
-# field of BertConfig, Hugging Face's key, lowest and highest value
-_SIZES: list[tuple[str, str, int, int]] = [
-    ("vocab_size", "vocab_size", 1, 2_000_000),
-    ("hidden_size", "hidden_size", 1, 16_384),
-    ("layers", "num_hidden_layers", 1, 200),
-    ("heads", "num_attention_heads", 1, 512),
-    ("intermediate_size", "intermediate_size", 1, 131_072),
-    ("max_positions", "max_position_embeddings", 1, 65_536),
-    ("token_types", "type_vocab_size", 1, 1_024),
-]
-_RATES: list[tuple[str, str, float, float, float]] = [  # the same, and the default if the key is missing
-    ("norm_eps", "layer_norm_eps", 1e-20, 1e-1, 1e-12),
-    ("dropout", "hidden_dropout_prob", 0.0, 0.99, 0.1),
-    ("attention_dropout", "attention_probs_dropout_prob", 0.0, 0.99, 0.1),
-    ("initializer_range", "initializer_range", 0.0, 10.0, 0.02),
-]
-# Keys that would change the computation, and the values that are implemented; the first one is the default.
-_FIXED: dict[str, tuple[object, ...]] = {
-    "position_embedding_type": ("absolute", None),
-    "is_decoder": (False, None),
-    "add_cross_attention": (False, None),
+_BOUNDS: dict[str, tuple[float, float]] = {
+    "vocab_size": (1, 2_000_000),
+    "hidden_size": (1, 16_384),
+    "layers": (1, 200),
+    "heads": (1, 512),
+    "intermediate_size": (1, 131_072),
+    "max_positions": (1, 65_536),
+    "token_types": (1, 1_024),
+    "position_offset": (0, 1_000),
+    "embedding_size": (1, 16_384),
+    "layer_groups": (1, 200),
+    "norm_eps": (1e-20, 1e-1),
+    "dropout": (0.0, 0.99),
+    "attention_dropout": (0.0, 0.99),
+    "initializer_range": (0.0, 10.0),
 }
+"""Lowest and highest value of the fields of BertConfig that are numbers, whole ones where these are."""
+_OPTIONAL = ("norm_eps", "dropout", "attention_dropout", "initializer_range", "activation")
+"""Fields that have the default of BertConfig where the file states none."""
 
 
 def parse_config(text: str, where: str) -> BertConfig:
@@ -56,37 +55,51 @@ def parse_config(text: str, where: str) -> BertConfig:
         raise SwissbertError(f"{where}: not valid JSON ({clipped(str(error), LONGEST_QUOTE)})") from error
     if not isinstance(table, dict):
         raise SwissbertError(f"{where}: a JSON object with the sizes of a BERT is expected")
-    if (kind := table.get("model_type", "bert")) != "bert":
+    if (kind := table.get("model_type", "bert")) not in [*MEMBERS]:
+        titles = ", ".join(member.title for member in MEMBERS.values())
         raise SwissbertError(
-            f"{where}: model_type is {reprlib.repr(kind)}, but only encoders of the type 'bert' are read: BERT in any "
-            "size and language, and models with its layers, such as MiniLM, SciBERT or FinBERT; not RoBERTa, DistilBERT, "
-            "ALBERT, ELECTRA or DeBERTa"
+            f"{where}: model_type is {reprlib.repr(kind)}, but only encoders of the types {', '.join(map(repr, MEMBERS))} "
+            f"are read: {titles}, and models with their layers, such as MiniLM, SciBERT or FinBERT"
         )
-    for key, allowed in _FIXED.items():
+    member = MEMBERS[kind]
+    for key, allowed in member.fixed.items():
         value = table.get(key, allowed[0])
         if value not in allowed:
             raise SwissbertError(f"{where}: {key} is {reprlib.repr(value)}, but only {allowed[0]!r} is supported")
-    values: dict[str, Any] = {}
-    for ours, key, low, high in _SIZES:
-        value = table.get(key)
-        if type(value) is not int or not low <= value <= high:
-            raise SwissbertError(
-                f"{where}: {key} is {reprlib.repr(value)}; a whole number from {low} to {high} is expected"
-            )
-        values[ours] = value
-    for ours, key, lowest, highest, default in _RATES:
-        value = table.get(key, default)
-        if type(value) not in (int, float) or not lowest <= value <= highest:
-            raise SwissbertError(
-                f"{where}: {key} is {reprlib.repr(value)}; a number from {lowest:g} to {highest:g} is expected"
-            )
-        values[ours] = float(value)
-    values["activation"] = _activation(table, where)
+    values: dict[str, Any] = {**member.defaults, "member": kind}
+    for name, key in member.keys.items():
+        usual = member.defaults.get(name, getattr(BertConfig, name) if name in _OPTIONAL else None)
+        check = _activation if name == "activation" else _number
+        values[name] = check(name, f"{where}: {key}", table.get(key, usual))
+    if member.settle is not None:
+        member.settle(values)
+    if values["max_positions"] < 1:
+        key = member.keys["max_positions"]
+        raise SwissbertError(f"{where}: {key} is {table.get(key)}, which leaves none behind that of the padding token")
     if values["hidden_size"] % values["heads"]:
+        size, heads = (f"{member.keys[name]} {values[name]}" for name in ("hidden_size", "heads"))
+        raise SwissbertError(f"{where}: {size} is not a multiple of {heads}")
+    if values.get("layer_groups", 1) > values["layers"]:
         raise SwissbertError(
-            f"{where}: hidden_size {values['hidden_size']} is not a multiple of num_attention_heads {values['heads']}"
+            f"{where}: has {values['layers']} layers in {values['layer_groups']} groups, which are too many"
         )
     return BertConfig(**values)
+
+
+def _number(name: str, where: str, value: Any) -> float:
+    low, high = _BOUNDS[name]
+    is_whole = isinstance(low, int)
+    if type(value) not in ((int,) if is_whole else (int, float)) or not low <= value <= high:
+        kind, bounds = ("whole number", f"{low} to {high}") if is_whole else ("number", f"{low:g} to {high:g}")
+        raise SwissbertError(f"{where} is {reprlib.repr(value)}; a {kind} from {bounds} is expected")
+    return value if is_whole else float(value)
+
+
+def _activation(_: str, where: str, value: object) -> str:
+    if not isinstance(value, str) or value not in ACTIVATIONS:
+        hint = nearest(value, ACTIVATIONS) if isinstance(value, str) else ""
+        raise SwissbertError(f"{where} is {reprlib.repr(value)}, but it must be one of {', '.join(ACTIVATIONS)}{hint}")
+    return value
 
 
 def read_config(folder: Path) -> BertConfig:
@@ -112,19 +125,11 @@ def _elsewhere(folder: Path) -> str:
     return f"; its folder '{inner[0]}' has one, so name that" if inner else other_formats(folder)
 
 
-def _activation(table: dict[str, Any], where: str) -> str:
-    name = table.get("hidden_act", "gelu")
-    if not isinstance(name, str) or name not in ACTIVATIONS:
-        hint = nearest(name, ACTIVATIONS) if isinstance(name, str) else ""
-        raise SwissbertError(
-            f"{where}: hidden_act is {reprlib.repr(name)}, but it must be one of {', '.join(ACTIVATIONS)}{hint}"
-        )
-    return name
-
-
 def config_json(config: BertConfig) -> str:
-    """Return ``config.json`` as transformers' ``BertModel`` reads it."""
-    table: dict[str, object] = {"architectures": ["BertModel"], "model_type": "bert", "hidden_act": config.activation}
-    table |= {key: getattr(config, ours) for ours, key, *_ in _SIZES}
-    table |= {key: getattr(config, ours) for ours, key, *_ in _RATES}
-    return json.dumps(table | {"pad_token_id": 0}, indent=2) + "\n"
+    """Return ``config.json`` as the classes of the member in transformers read it."""
+    member, values = MEMBERS[config.member], asdict(config)
+    if member.unsettle is not None:
+        member.unsettle(values)
+    table: dict[str, object] = {"architectures": [member.model], "model_type": config.member, "pad_token_id": 0}
+    table |= {key: values[name] for name, key in member.keys.items()}
+    return json.dumps(table, indent=2) + "\n"

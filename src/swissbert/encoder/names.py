@@ -2,26 +2,12 @@
 
 import re
 
+import torch
 from torch import Tensor
 
-from swissbert.encoder.bert import Bert, BertConfig
-
-# module of Bert, Hugging Face's module; those of a layer follow "layers.N." and "encoder.layer.N."
-_OUTER = [
-    ("embeddings.word", "embeddings.word_embeddings"),
-    ("embeddings.position", "embeddings.position_embeddings"),
-    ("embeddings.token_type", "embeddings.token_type_embeddings"),
-    ("embeddings.norm", "embeddings.LayerNorm"),
-    ("pooler", "pooler.dense"),
-]
-_INNER = [
-    ("qkv", ("attention.self.query", "attention.self.key", "attention.self.value")),
-    ("attention_out", ("attention.output.dense",)),
-    ("attention_norm", ("attention.output.LayerNorm",)),
-    ("up", ("intermediate.dense",)),
-    ("down", ("output.dense",)),
-    ("norm", ("output.LayerNorm",)),
-]
+from swissbert.encoder.bert import Bert
+from swissbert.family import MEMBERS
+from swissbert.family.config import BertConfig
 
 
 def hf_names(config: BertConfig) -> dict[str, tuple[str, ...]]:
@@ -29,14 +15,18 @@ def hf_names(config: BertConfig) -> dict[str, tuple[str, ...]]:
 
     A fused parameter has three, which are stacked along the first axis in this order.
     """
+    member = MEMBERS[config.member]
+    with torch.device("meta"):
+        ours = Bert(config, initialise=False).state_dict()
     names: dict[str, tuple[str, ...]] = {}
-    for ours, theirs in _OUTER:
-        kinds = ("weight", "bias") if ours in ("embeddings.norm", "pooler") else ("weight",)
-        names |= {f"{ours}.{kind}": (f"{theirs}.{kind}",) for kind in kinds}
-    for i in range(config.layers):
-        for ours, parts in _INNER:
-            for kind in ("weight", "bias"):
-                names[f"layers.{i}.{ours}.{kind}"] = tuple(f"encoder.layer.{i}.{part}.{kind}" for part in parts)
+    for name in ours:
+        module, _, kind = name.rpartition(".")
+        if module in member.outer:
+            names[name] = (f"{member.outer[module]}.{kind}",)
+        else:
+            _, number, inner = module.split(".")
+            start = member.layer.format(number)
+            names[name] = tuple(f"{start}{part}.{kind}" for part in member.inner[inner])
     return names
 
 

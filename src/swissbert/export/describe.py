@@ -48,7 +48,11 @@ def _write_tokenizer(model: Model, folder: Path, longest: int) -> None:
     model.tokenizer.save(folder, longest)
     tokenizer = FastTokenizer.from_file(str(folder / TOKENIZER))
     tokenizer.enable_truncation(longest, strategy="longest_first")
-    tokenizer.enable_padding()
+    padding = model.tokenizer.padding
+    if padding is not None:
+        tokenizer.enable_padding(pad_id=padding[0], pad_token=padding[1])
+    else:
+        tokenizer.enable_padding()
     tokenizer.save(str(folder / TOKENIZER))
 
 

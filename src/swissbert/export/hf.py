@@ -1,6 +1,8 @@
 """Export to folders that ``transformers.AutoModelForSequenceClassification`` loads, one per task.
 
-Such a classifier is one linear layer on the pooled output, and so are swissBERT's linear heads. How the logits of a
+Such a classifier is one linear layer on the pooled output, and so are swissBERT's linear heads. The classifiers of some
+members of the family have a dense layer between first token and output. With tanh it takes the pooler's place; with
+ReLU or GELU it holds the head's logits z and -z, because f(z) - f(-z) = z for both. How the logits of a
 task map to the classifier's is decided by its kind (`Kind.hf_head`): for instance a binary head's logit z becomes two
 logits 0 and z, and thresholds of a multilabel head are folded into the bias, so that they lie at a score of 0.5.
 """
@@ -9,13 +11,15 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from swissbert.encoder import Bert
 from swissbert.encoder.config_file import config_json
 from swissbert.encoder.names import to_hf
-from swissbert.encoder.pooling import POOLINGS
 from swissbert.export.plan import CARD, HF_CONFIG, HF_WEIGHTS, select_tasks, write_new_folder
+from swissbert.family import MEMBERS
 from swissbert.inference.model import Model
 from swissbert.kinds import HFHead
 from swissbert.tasks import Task
@@ -38,7 +42,7 @@ def export_hf(model: Model, out: Path, names: Sequence[str] | None = None) -> li
     tasks = select_tasks(model, names, obstacle, "a Hugging Face classifier")
 
     def fill(new: Path) -> None:
-        encoder = {f"bert.{name}": tensor for name, tensor in to_hf(model.network.encoder).items()}
+        encoder = _encoder(model.network.encoder)
         for task in tasks:
             head = classifier(model, task)
             assert not isinstance(head, str), "select_tasks has refused such heads"
@@ -52,18 +56,24 @@ def export_hf(model: Model, out: Path, names: Sequence[str] | None = None) -> li
 
 
 def obstacle(model: Model, task: Task) -> str | None:
-    """Say in a clause why a task cannot be a ``BertForSequenceClassification``; None if it can."""
+    """Say in a clause why a task cannot be a classifier of transformers; None if it can."""
     if model.network.separate(task):
         linear = model.network.head(task.name).as_linear()
         return linear if isinstance(linear, str) else "it encodes the sentences of a pair separately"
-    if not POOLINGS[model.network.encoder.pooling].uses_pooler:
+    encoder = model.network.encoder
+    layer = MEMBERS[encoder.config.member].classifier
+    needed = "pooler" if layer.activation == "tanh" else "cls"
+    if encoder.pooling != needed:
+        what = "pooler" if needed == "pooler" else "first token"
         return (
-            f"it pools by model.pooling = '{model.network.encoder.pooling}', and transformers' classifier reads the pooler; "
-            "train it with model.pooling = 'pooler'"
+            f"it pools by model.pooling = '{encoder.pooling}', and transformers' classifier reads the {what}; "
+            f"train it with model.pooling = '{needed}'"
         )
     if model.network.hidden:
         return "its head has a hidden layer (model.layer_sharing)"
     head = classifier(model, task)
+    if not isinstance(head, str) and needed == "cls" and 2 * len(head.labels) > encoder.config.hidden_size:
+        return f"transformers' classifier has room for {encoder.config.hidden_size // 2} labels"
     return head if isinstance(head, str) else None
 
 
@@ -74,22 +84,52 @@ def classifier(model: Model, task: Task) -> HFHead | str:
 
 
 def _write_classifier(folder: Path, model: Model, encoder: dict[str, Tensor], head: HFHead) -> None:
-    """Write weights, configuration and tokenizer; `encoder` holds its tensors under ``bert.`` names."""
-    layer = {"classifier.weight": head.weight.contiguous(), "classifier.bias": head.bias.contiguous()}
-    save_file(encoder | layer, folder / HF_WEIGHTS, metadata={"format": "pt"})
+    """Write weights, configuration and tokenizer; `encoder` holds its tensors under the names that a classifier has."""
+    save_file(encoder | _layers(model.network.encoder, head), folder / HF_WEIGHTS, metadata={"format": "pt"})
     _write_json(folder / HF_CONFIG, json.loads(config_json(model.network.encoder.config)) | _config(model, head))
     model.tokenizer.save(folder, model.description.encoder.max_length)
 
 
+def _encoder(encoder: Bert) -> dict[str, Tensor]:
+    """Return the tensors of an encoder inside a classifier, which has no pooler where it has a dense layer."""
+    member = MEMBERS[encoder.config.member]
+    pooler = f"{member.outer['pooler']}." if member.classifier.dense else None
+    tensors = to_hf(encoder).items()
+    return {f"{member.prefix}{name}": tensor for name, tensor in tensors if not (pooler and name.startswith(pooler))}
+
+
+def _layers(encoder: Bert, head: HFHead) -> dict[str, Tensor]:
+    """Return the tensors of a classifier's own layers."""
+    layer = MEMBERS[encoder.config.member].classifier
+    weight, bias = head.weight.detach().float().cpu(), head.bias.detach().float().cpu()
+    parts = {layer.output: (weight, bias)}
+    if layer.dense and layer.activation == "tanh":
+        state = {name: tensor.detach().float().cpu() for name, tensor in encoder.pooler.state_dict().items()}
+        parts[layer.dense] = state["weight"], state["bias"]
+    elif layer.dense:
+        size, count = encoder.config.hidden_size, len(bias)
+        rest, one = size - 2 * count, torch.eye(count)
+        parts[layer.dense] = (
+            torch.cat([weight, -weight, torch.zeros(rest, size)]),
+            torch.cat([bias, -bias, torch.zeros(rest)]),
+        )
+        parts[layer.output] = torch.cat([one, -one, torch.zeros(count, rest)], 1), torch.zeros(count)
+    tensors: dict[str, Tensor] = {}
+    for name, (matrix, added) in parts.items():
+        tensors |= {f"{name}.weight": matrix.contiguous(), f"{name}.bias": added.contiguous()}
+    return tensors
+
+
 def _config(model: Model, head: HFHead) -> dict[str, object]:
     """Return the keys of ``config.json`` that describe the classifier."""
+    layer = MEMBERS[model.network.encoder.config.member].classifier
     return {
-        "architectures": ["BertForSequenceClassification"],
+        "architectures": [layer.name],
         "problem_type": head.problem_type,
         "num_labels": len(head.labels),
         "id2label": {str(i): label for i, label in enumerate(head.labels)},
         "label2id": {label: i for i, label in enumerate(head.labels)},
-        "classifier_dropout": model.description.model.dropout,
+        **({layer.dropout: model.description.model.dropout} if layer.dropout else {}),
     }
 
 

@@ -71,8 +71,9 @@ class _Rewriter:
         if x not in self._rounded:
             self._rounded.add(x)
             yield from _round_tokens(x)
-        self.arrays[f"{weight}/int8"], scales = round_weights(self._take(weight))
-        self.arrays[f"{weight}/scale"] = scales / np.float32(LARGEST)
+        if f"{weight}/int8" not in self.arrays:  # layers may share their weights
+            self.arrays[f"{weight}/int8"], scales = round_weights(self._take(weight))
+            self.arrays[f"{weight}/scale"] = scales / np.float32(LARGEST)
         yield _node("MatMulInteger", [f"{x}/int8", f"{weight}/int8", "int8.zero"], f"{y}/whole")
         yield _node("Cast", [f"{y}/whole"], f"{y}/float", to=1)
         yield _node("Mul", [f"{y}/float", f"{weight}/scale"], f"{y}/scaled")

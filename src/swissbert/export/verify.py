@@ -68,6 +68,7 @@ def check_answers(model: Model, tasks: Sequence[Task], session: "InferenceSessio
         lengths = [min(length, longest) for length in lengths]
         ids = torch.randint(vocabulary, (sum(lengths),), generator=generator)
         types = torch.cat([(torch.arange(length) > length // 2).long() for length in lengths])
+        types = types.clamp(max=max(0, model.network.encoder.config.token_types - 1))
         batch = PackedBatch(ids, types, lengths, torch.zeros(len(lengths)))
         outputs = session.run([task.name for task in tasks], padded_inputs(batch))
         with torch.inference_mode():

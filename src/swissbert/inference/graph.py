@@ -7,6 +7,7 @@ Inputs of the graph:
 - ``first``, int64 ``[B]``: the index of each sequence's first token,
 - ``spread``, int64 ``[B, L]``: the token at each place of the padded batch; padding is any token of the same sequence,
 - ``back``, int64 ``[T]``: the index of each token in ``[B * L]``,
+- ``bias``, float ``[1, heads, L, L]``, where the encoder has a bias of attention scores: that bias,
 - ``share``, float ``[B, 1, L]``, where the pooling has a mean: 1 / length at each token's place, 0 at padding.
 
 Its output is ``pooled``, float ``[B, W]``, as of `Bert.pool`.
@@ -72,11 +73,15 @@ class _Graph:
         self.whole = self.tensor("whole", np.int8(0))
         self.least = self.tensor("least", np.float32(1e-12))  # avoids a division by 0 for tokens of zeros
         self.axis = self.tensor("along", np.array([-1], np.int64))
+        self.bias = self.bias_of_first = ""
+        if encoder.relative_bias is not None:
+            begin, end, rows = (self.tensor(f"row{i}", np.array([i], np.int64)) for i in (0, 1, 2))
+            self.bias, self.bias_of_first = "bias", self.add("Slice", ["bias", begin, end, rows])
         hidden = "hidden"
-        for number, layer in enumerate(encoder.layers, 1):
-            assert isinstance(layer, Layer)
-            is_last = number == len(encoder.layers) and not self.pooling.uses_mean
-            hidden = self.layer(layer, hidden, f"layer{number}", last=is_last)
+        numbers = {layer: number for number, layer in enumerate(encoder.layers, 1)}  # a shared one is stored once
+        for place, layer in enumerate(encoder.stack, 1):
+            is_last = place == encoder.config.layers and not self.pooling.uses_mean
+            hidden = self.layer(layer, hidden, f"layer{numbers[layer]}", last=is_last)
         self.pool(encoder, hidden)
 
     def tensor(self, name: str, value: Any) -> str:
@@ -144,10 +149,12 @@ class _Graph:
             alone = self.tensor("alone", np.array([-1, 1, size], np.int64))
             query = self.add("Reshape", [self.linear(own, weight[:size], bias[:size], f"{name}.q"), alone])
             key, value = self.parts(self.linear(hidden, weight[size:], bias[size:], f"{name}.kv"), 2)
+            added = self.bias_of_first
         else:
             query, key, value = self.parts(self.linear(hidden, weight, bias, f"{name}.qkv"), 3)
+            added = self.bias
         # [B, L, H]; keys and values beyond a sequence's length are masked
-        inputs = [query, key, value, "", "lengths"]
+        inputs = [query, key, value, "", "lengths", *([added] if added else [])]
         context = self.add("MultiHeadAttention", inputs, domain=RUNTIME, num_heads=self.config.heads)
         context = self.add("Reshape", [context, flat])
         return context if last else self.add("Gather", [context, "back"])
@@ -200,6 +207,9 @@ class _Graph:
             helper.make_tensor_value_info("spread", whole, ["B", "L"]),
             helper.make_tensor_value_info("back", whole, ["T"]),
         ]
+        if self.bias:
+            shape = (1, self.config.heads, "L", "L")
+            inputs.append(helper.make_tensor_value_info("bias", TensorProto.FLOAT, shape))
         if self.pooling.uses_mean:
             inputs.append(helper.make_tensor_value_info("share", TensorProto.FLOAT, ["B", 1, "L"]))
         pooled = helper.make_tensor_value_info("pooled", TensorProto.FLOAT, ["B", self.width])

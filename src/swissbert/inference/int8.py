@@ -45,6 +45,7 @@ class Int8Layers:
 
     def __init__(self, encoder: Bert) -> None:
         self._graph = to_graph(encoder)
+        self._bias = None if encoder.relative_bias is None else encoder.attention_bias
         self._has_mean = POOLINGS[encoder.pooling].uses_mean
         self._lock = ForkLock()
         self._sessions: dict[int, InferenceSession] = {}
@@ -91,6 +92,10 @@ class Int8Layers:
             "spread": first[:, None] + np.minimum(columns, sizes[:, None] - 1),
             "back": np.flatnonzero(inside),
         }
+        if self._bias is not None:
+            bias = self._bias(longest, hidden.device)
+            assert bias is not None
+            inputs["bias"] = bias[None].detach().float().contiguous().numpy()
         if self._has_mean:
             inputs["share"] = (inside / sizes[:, None]).astype(np.float32)[:, None]
         return torch.from_numpy(self._session().run(["pooled"], inputs)[0])

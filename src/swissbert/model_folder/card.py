@@ -4,6 +4,7 @@ import os.path
 import re
 from typing import TYPE_CHECKING
 
+from swissbert.family import MEMBERS
 from swissbert.metrics import METRICS, higher_is_better
 from swissbert.model_folder.description import Description, without_paths
 from swissbert.model_folder.hub import is_hub_id
@@ -33,17 +34,23 @@ model.predict("{task}", {argument})
 ```"""
 
 
-def card(description: Description) -> str:
-    """Return the model card in Markdown. It names no path of the machine."""
+def card(description: Description, family: str = "bert") -> str:
+    """Return the model card in Markdown. It names no path of the machine.
+
+    Args:
+        description: The model's description.
+        family: The encoder's member of the BERT family, in `MEMBERS`.
+    """
+    title = MEMBERS[family].title
     public = without_paths(description.model_dump(mode="json"))
     count, first = len(description.tasks), description.tasks[0]
     arguments, argument = '"some text"', '"some text"'
     if first.is_pair:
         arguments, argument = '"one text" "another text"', '("one text", "another text")'
     parts = [
-        f"---\n{_metadata(description)}\n---",
+        f"---\n{_metadata(description, family)}\n---",
         "# swissBERT model",
-        f"A BERT encoder (`{_line(public['encoder']['name'])}`) fine-tuned for {count} sentence-level "
+        f"A{'n' if title[0] in 'AEIOUMX' else ''} {title} encoder (`{_line(public['encoder']['name'])}`) fine-tuned for {count} sentence-level "
         f"task{'s' if count > 1 else ''} with the Python package `swissbert`. Each task has a small head on the "
         "encoder; the tasks that read the same input are answered in one pass.",
         _table(description),
@@ -97,7 +104,7 @@ def _answer(task: Task) -> str:
     return f"{task.kind.name}: {shortened(labels, LABELS)}"
 
 
-def _metadata(description: Description) -> str:
+def _metadata(description: Description, family: str) -> str:
     """Return the part of a card that the hub reads, in YAML."""
     from huggingface_hub import ModelCardData
 
@@ -109,7 +116,7 @@ def _metadata(description: Description) -> str:
         license=stated if re.fullmatch(r"[a-z0-9.-]+", stated) else None,
         library_name="swissbert",
         pipeline_tag="text-classification",
-        tags=["swissbert", "bert", "multitask", "sentence-classification"],
+        tags=["swissbert", family, "multitask", "sentence-classification"],
         base_model=encoder if is_hub_id(encoder) and not os.path.isdir(encoder) else None,
         datasets=sorted({task.hub.dataset for task in description.tasks if task.hub}) or None,
         # the hub requires a name with results, and allows none without

@@ -137,7 +137,9 @@ def _read_with(base: Path, folder: Path, description: Description, heads: Mappin
     )
     _load_heads(network, folder / layout.HEADS)
     is_base = description.compact is not None and compact.TOKENIZER in description.compact
-    tokenizer = Tokenizer(base, encoder.config.vocab_size, as_stored=not is_base)
+    tokenizer = Tokenizer(
+        base, encoder.config.vocab_size, token_types=encoder.config.token_types, as_stored=not is_base
+    )
     if (
         description.compact is not None
         and description.compact.get(compact.TOKENIZER, tokenizer.fingerprint) != tokenizer.fingerprint

@@ -51,6 +51,8 @@ def own_pooling(folder: Path, encoder: Bert, has_new_pooler: bool) -> tuple[str,
         ignored += f"; {clause}" if clause else ""
     if has_new_pooler:
         return "mean", f"the checkpoint has no pooler{ignored}"
+    if not encoder.config.has_pooler:
+        return "mean", f"this encoder has no pooler{ignored}"
     if not encoder.pooler.bias.any():
         return "mean", f"the pooler of this encoder was never trained (its biases are all 0){ignored}"
     return "pooler", f"the pooler of this encoder is trained{ignored}"

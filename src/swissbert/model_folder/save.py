@@ -61,7 +61,7 @@ def save_model(
         files = [new / name for name in layout.ANSWER_FILES if (new / name).is_file()]
         text = json.dumps(sealed(_table(written), layout.DESCRIPTION, files), indent=2, ensure_ascii=False)
         (new / layout.DESCRIPTION).write_text(text + "\n", encoding="utf-8")
-        (new / layout.CARD).write_text(card(written), encoding="utf-8")
+        (new / layout.CARD).write_text(card(written, network.encoder.config.member), encoding="utf-8")
 
     write_folder(folder, fill)
 

@@ -53,7 +53,7 @@ def build(
 
     def read(folder: Path) -> tuple[Bert, Tokenizer, list[str], RunConfig]:
         encoder, notes, has_new_pooler = read_pretrained(folder, config.encoder.dropout, seed=config.seed)
-        tokenizer = Tokenizer(folder, encoder.config.vocab_size)
+        tokenizer = Tokenizer(folder, encoder.config.vocab_size, token_types=encoder.config.token_types)
         own = None if config.model.pooling else own_pooling(folder, encoder, has_new_pooler)
         resolved, pooling = choose_pooling(config, own)
         notes += filter(None, [left_behind(folder), *tokenizer.notes, pooling])
@@ -66,7 +66,7 @@ def build(
             f"encoder.max_length is {config.encoder.max_length}, but this encoder takes at most {limit} tokens"
         )
     pairs = [task.name for task in config.tasks if task.is_pair]
-    if config.model.pair_encoding and pairs and encoder.config.token_types < 2:
+    if config.model.pair_encoding and pairs and encoder.config.token_types == 1 and tokenizer.separators == 1:
         raise SwissbertError(
             f"task '{pairs[0]}' has sentence pairs, but this encoder has one token type only; "
             "model.pair_encoding = false encodes the two sentences separately"

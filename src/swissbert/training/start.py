@@ -12,6 +12,7 @@ from swissbert.config import RunConfig, TrainSettings
 from swissbert.device import Hardware, cores, has_bf16, is_available, resolve_hardware
 from swissbert.environment import hardware_record, numeric_variables, software, torch_settings
 from swissbert.errors import SwissbertError
+from swissbert.family.config import DIFFERENCES, BertConfig
 from swissbert.model.heads.base import Head
 from swissbert.model_folder import layout
 from swissbert.mtl.balancing import Balancer, class_name
@@ -82,7 +83,8 @@ def _encoder_config(prepared: Prepared) -> dict[str, Any]:
     """Return the sizes, rates and functions of the encoder, without a dropout that the settings name."""
     config = asdict(prepared.network.encoder.config)
     named = ("dropout", "attention_dropout") if prepared.config.encoder.dropout is not None else ()
-    return {key: value for key, value in config.items() if key not in named}
+    unused = [key for key in DIFFERENCES if config[key] == getattr(BertConfig, key)]  # older records lack them
+    return {key: value for key, value in config.items() if key not in (*named, *unused)}
 
 
 def begin(
