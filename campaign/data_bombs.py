@@ -407,7 +407,7 @@ def _predict_stdin(path: Path) -> None:
 def bad_rows(setting: Setting) -> Outcome:
     """Try files of bad rows only, of labels that are all different, and of long and odd labels."""
     bombs = _Bombs(setting, "bad rows and labels")
-    number = setting.number(300_000, 50_000)
+    number = setting.number(150_000, 50_000)
     good = HEAD + b"fine,high\n" * number
     others = b"".join(b"fine,hi%d\n" % row for row in range(number - 1))
     words = [f"label {chr(97 + first)}{chr(97 + second)}" for first in range(22) for second in range(22)]

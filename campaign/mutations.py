@@ -35,6 +35,8 @@ CHARACTERS_ODD = (
     *(b"\xf4\x90\x80\x80", b"../../../etc/passwd", b"'", b'"', b"\\", b"#", b"\x85", b"\xc2\x9b", b"\xe2\x80\xa8"),
 )
 """What is put anywhere."""
+DEPTHS = (3, 10, 100, 300, 1000, 1500, 3000, 100_000)
+"""How deep things are nested; the deepest, which take most of the time, in one of eight cases."""
 NESTED = ((b"[", b"]"), (b'{"a":', b"}"), (b"(", b")"))
 LONG = (b"a", b"\xe4\xb8\xad", b'"', b",", b"\t", b"1", b"[")
 """What 10 MB of one line are made of."""
@@ -128,7 +130,7 @@ def _insert(data: bytearray, random: random.Random, others: Sequence[bytes]) -> 
 
 
 def _nest(data: bytearray, random: random.Random, others: Sequence[bytes]) -> None:
-    at, depth = random.randrange(len(data)), random.choice((3, 100, 1500, 100_000))
+    at, depth = random.randrange(len(data)), random.choice(DEPTHS)
     start, end = random.choice(NESTED)
     data[at:at] = start * depth + (end * depth if random.random() < 0.7 else b"")
 

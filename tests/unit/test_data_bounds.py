@@ -2,6 +2,7 @@
 
 import bz2
 import codecs
+import difflib
 import gzip
 import io
 import itertools
@@ -27,6 +28,7 @@ from swissbert.data import rows as rows_module
 from swissbert.data.check import Report, SplitReport
 from swissbert.data.declare import declare
 from swissbert.data.formats import compression, encoding, json_values, limits
+from swissbert.data.formats import text as plain_text
 from swissbert.data.formats.limits import chunks, size_of
 from swissbert.data.formats.parquet_footer import read_chunks
 from swissbert.data.formats.parquet_sizes import batch_rows
@@ -37,7 +39,6 @@ from swissbert.data.rows import BadRow, BadRows, LabelNotes, Row
 from swissbert.data.splits import Reading
 from swissbert.errors import LONGEST_LINE, SwissbertError
 from swissbert.inference.inputs import read_inputs
-from swissbert.kinds import class_names
 from swissbert.kinds.label_names import names_in
 from swissbert.tasks import HubData, Task, make_task
 
@@ -126,11 +127,14 @@ def test_very_many_blank_lines_at_the_start_are_refused(tmp_path: Path, name: st
         predict(tmp_path / name)
 
 
-def test_blank_lines_of_a_text_keep_their_places_up_to_the_bound(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("\n" * limits.BLANK_LINES + "fine\n\n" * 2 + "\n")
+def test_blank_lines_of_a_text_keep_their_places_up_to_the_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plain_text, "BLANK_LINES", 9)
+    (tmp_path / "a.txt").write_text("\n" * 9 + "fine\n" + "\n" * 20 + "fine\n\n")
     rows = predict(tmp_path / "a.txt")
-    assert [row.number for row in rows] == list(range(1, limits.BLANK_LINES + 6))
-    assert [row.number for row in rows if isinstance(row, Row)] == [limits.BLANK_LINES + 1, limits.BLANK_LINES + 3]
+    assert [row.number for row in rows] == list(range(1, 33))
+    assert [row.number for row in rows if isinstance(row, Row)] == [10, 31]
 
 
 @pytest.fixture
@@ -143,8 +147,8 @@ def searches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         searched.append(word)
         return original(word, *args, **options)
 
-    original = class_names.difflib.get_close_matches
-    monkeypatch.setattr(class_names.difflib, "get_close_matches", search)
+    original = difflib.get_close_matches
+    monkeypatch.setattr(difflib, "get_close_matches", search)
     return searched
 
 

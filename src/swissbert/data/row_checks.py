@@ -24,7 +24,7 @@ NAME_SHOWN = 60
 """Characters of a column's name that a message shows."""
 COLUMNS_SHOWN = 30
 """Columns of a file that a message lists."""
-HINTED = 1000
+HINTED = 100
 """Bad rows of a source whose reasons may end with a hint that is searched for among all labels."""
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = SHOWN
