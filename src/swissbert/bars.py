@@ -126,6 +126,7 @@ class Bars:
         with self._lock:
             self._bars.append(bar)
         if self._live is not None:
+            self._live.refresh()
             try:
                 yield bar
             finally:
@@ -145,13 +146,12 @@ class Bars:
             redirect_stdout=is_terminal(sys.stdout),  # else results would be written to the terminal
         )
         try:
-            with self._live:
-                try:
-                    yield bar
-                finally:
-                    self._remove(bar)
+            with self._live as live:
+                live.refresh()  # at once, also where an import keeps other threads waiting
+                yield bar
         finally:
             self._live = None
+            self._remove(bar)
 
     def write(self, text: str) -> None:
         """Write lines above the bars, as they are."""
