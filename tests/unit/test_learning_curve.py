@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from swissbert.analysis import train_shares as module
-from swissbert.analysis.train_shares import POINTS, learning_curve
+from swissbert.analysis.train_shares import POINTS, Point, curve_table, learning_curve
 from swissbert.config import make_config
 from swissbert.data.rows import Row
 from swissbert.errors import SwissbertError
@@ -24,25 +24,24 @@ def config_of(tiny: Path, **train: Any) -> Any:
 
 def test_points_are_trained_on_shares_and_kept(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out = tmp_path / "curve"
-    page = learning_curve(config_of(tiny), [1.0, 0.5], [0, 1], out)
+    page = learning_curve(config_of(tiny), [1.0, 0.5], [3], out)
     points = read_object(out / POINTS)["points"]
-    assert [(point["fraction"], point["seed"]) for point in points] == [(0.5, 0), (0.5, 1), (1.0, 0), (1.0, 1)]
-    assert [point["rows"] for point in points[::2]] == [{"sst": 16, "sts": 16}, {"sst": 32, "sts": 32}]
+    assert [(point["fraction"], point["seed"]) for point in points] == [(0.5, 3), (1.0, 3)]
+    assert [point["rows"] for point in points] == [{"sst": 16, "sts": 16}, {"sst": 32, "sts": 32}]
     assert not list(out.glob("runs/*/checkpoints"))
     with (page.parent / "tables" / "learning-curve.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["train rows"] for row in rows] == ["32", "64"]
-    mean = sum(point["scores"]["overall"] for point in points[2:]) / 2
-    assert float(rows[1]["overall"]) == pytest.approx(mean)
+    assert float(rows[1]["overall"]) == pytest.approx(points[1]["scores"]["overall"])
     assert "from 32 to 64 train rows it changes by" in page.read_text(encoding="utf-8")
 
     def no_train(*_: Any, **__: Any) -> None:
         raise AssertionError("a finished point was trained again")
 
     monkeypatch.setattr(module, "train", no_train)
-    assert learning_curve(config_of(tiny), [0.5, 1.0], [1, 0], out) == page
+    assert learning_curve(config_of(tiny), [0.5, 1.0], [3], out) == page
     with pytest.raises(SwissbertError, match=r"points\.json: is of other settings or rows; choose another folder"):
-        learning_curve(config_of(tiny, lr=1e-4), [1.0], [0], out)
+        learning_curve(config_of(tiny, lr=1e-4), [1.0], [3], out)
 
 
 def test_smaller_shares_are_among_larger_ones_and_seeds_differ() -> None:
@@ -54,6 +53,18 @@ def test_smaller_shares_are_among_larger_ones_and_seeds_differ() -> None:
     assert set(half) != set(module._share(rows, 0.5, 4, "t"))
     with pytest.raises(SwissbertError, match=r"0\.01 of the 40 train rows of task 't' is no row"):
         module._share(rows, 0.01, 0, "t")
+
+
+def test_seeds_are_a_mean_and_a_deviation(tiny: Path) -> None:
+    config = config_of(tiny)
+    rows = {"sst": 8, "sts": 4}
+    points = [
+        Point(fraction=0.5, seed=seed, rows=rows, scores={"sst.accuracy": value, "overall": 0.1})
+        for seed, value in enumerate((0.2, 0.4))
+    ]
+    ((share, count, seeds, mean, spread, *_, overall, same),) = curve_table(config, points)
+    assert (share, count, seeds, overall, same) == (0.5, 12, 2, pytest.approx(0.1), pytest.approx(0))
+    assert (mean, spread) == (pytest.approx(0.3), pytest.approx(0.02**0.5))
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.5, float("nan")])

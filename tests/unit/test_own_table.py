@@ -24,10 +24,9 @@ QUIET = Display(quiet=True)
 MORE = [{"base": "sst", "extra": [{"file": "../more/phrases.tsv", "share": 0.5, "columns": {"text": "phrase"}}]}, "sts"]
 ROWS: list[dict[str, Any]] = [
     {"name": "plain", "title": "labels alone", "seeds": [0, 1]},
-    {"name": "slow", "title": "half the rate", "set": {"train": {"lr": 5e-4}}},
     {"name": "more", "title": "more rows", "set": {"tasks": MORE, "stages": [{"name": "all", "epochs": 1}]}},
     {"name": "student", "title": "a student", "teachers": ["plain.seed-1", "more"]},
-    {"name": "mean", "title": "a soup", "soup": ["plain", "slow"]},
+    {"name": "mean", "title": "a soup", "soup": ["plain", "more"]},
 ]
 
 
@@ -78,7 +77,7 @@ def record_of(out: Path, row: str, seed: int = 0) -> RowRecord:
 def test_rows_come_with_those_whose_models_they_take(finished: Any) -> None:
     _, table, _, _ = finished
     assert [row.name for row in table.pick(["student"])] == ["plain", "more", "student"]
-    assert [row.name for row in table.pick(["mean"])] == ["plain", "slow", "mean"]
+    assert [row.name for row in table.pick(["mean"])] == ["plain", "more", "mean"]
 
 
 def test_a_row_learns_from_rows_above_it(finished: Any) -> None:
@@ -94,8 +93,8 @@ def test_a_soup_is_made_of_rows_above_it_and_trains_nothing(finished: Any) -> No
     record = record_of(out, "mean")
     assert record.runs == []
     assert record.soup is not None
-    assert {model.name for model in record.soup.models} == {"plain.seed-0", "slow.seed-0"}
-    best = max(record_of(out, name).scores["overall"] for name in ("plain", "slow"))
+    assert {model.name for model in record.soup.models} == {"plain.seed-0", "more.seed-0"}
+    best = max(record_of(out, name).scores["overall"] for name in ("plain", "more"))
     assert record.scores["overall"] >= best - 1e-9
     assert "| mean | " in text.partition("## Soups")[2]
 
@@ -157,7 +156,7 @@ def test_a_model_that_is_gone_is_one_sentence_before_anything_is_trained(finishe
     [
         ({"teachers": ["plane"]}, r"'plane' names no row above it; did you mean 'plain'"),
         ({"teachers": ["last"]}, r"'last' names no row above it"),
-        ({"soup": ["plain", "slow"], "apart": True}, r"soup trains nothing, so it excludes apart"),
+        ({"soup": ["plain", "more"], "apart": True}, r"soup trains nothing, so it excludes apart"),
         ({"soup": ["plain"]}, r"soup names one model, but at least two"),
         ({"soup": ["plain", "both"]}, r"'both' has a model for each task"),
         ({"teachers": ["plain.seed-x"]}, r"'plain\.seed-x' has no seed after"),

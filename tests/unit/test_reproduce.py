@@ -70,7 +70,7 @@ def test_rows_are_trained_recorded_and_kept(tiny: Path, tmp_path: Path, monkeypa
     assert not list(tmp_path.glob("runs/**/checkpoints"))
     assert f"{record.scores['sst.accuracy']:.3f}" in text
     assert text == (tmp_path / "table2.md").read_text(encoding="utf-8")
-    assert "<table>" in (tmp_path / "table2.html").read_text(encoding="utf-8")
+    assert '<table role="table"' in (tmp_path / "table2.html").read_text(encoding="utf-8")
 
     def no_train(*_: Any, **__: Any) -> None:
         raise AssertionError("a finished row was trained again")

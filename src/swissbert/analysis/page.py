@@ -4,6 +4,7 @@ import csv
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -75,12 +76,13 @@ class Section:
     points: list[str] = field(default_factory=list)
 
 
-def inline_svg(name: str, file: bytes) -> str:
+def inline_svg(name: str, file: bytes, description: str = "") -> str:
     """Turn an SVG file into an element of a page: unique ids, colours of the page, no metadata.
 
     Args:
         name: Prefix of the ids.
         file: Contents of the file.
+        description: Text alternative for screen readers.
     """
     text = file.decode()
     text = text[text.index("<svg") :]
@@ -90,7 +92,7 @@ def inline_svg(name: str, file: bytes) -> str:
     text = re.sub(r'(url\(#|href="#)', rf"\g<1>svg-{name}-", text)
     for colour, variable in ((INK, "ink"), (SOFT, "soft"), (RULE, "rule")):
         text = text.replace(colour, f"var(--{variable})")
-    return re.sub(r"<svg ", '<svg role="img" ', text, count=1)
+    return text.replace("<svg ", f'<svg role="img" aria-label="{escape(description)}" ', 1)
 
 
 def write_page(out: Path, title: str, facts: Sequence[tuple[str, str]], sections: Sequence[Section]) -> Path:
@@ -118,7 +120,8 @@ def write_page(out: Path, title: str, facts: Sequence[tuple[str, str]], sections
     template = environment.from_string((Path(__file__).parent / "report.html.jinja").read_text(encoding="utf-8"))
     parts = [part for section in sections for part in section.parts]
     svg = {part.name: render(part.figure, "svg") for part in parts if isinstance(part, Picture)}
-    pictures = {name: Markup(inline_svg(name, file)) for name, file in svg.items()}
+    described = {part.name: part.description for part in parts if isinstance(part, Picture)}
+    pictures = {name: Markup(inline_svg(name, file, described[name])) for name, file in svg.items()}
     page = template.render(title=title, facts=facts, sections=sections, pictures=pictures, cell=cell, long=LONG)
 
     def fill(folder: Path) -> None:

@@ -107,7 +107,7 @@ def _threshold_parts(answered: AnsweredSplit) -> list[Part]:
     name, label = answered.task.name, answered.task.labels[1]
     title = f"{name}: thresholds of '{label}', chosen on the {len(answered.labels):,} {answered.split} rows that they are scored on"
     picture = Picture(f"thresholds-{name}", threshold_figure(answered), f"Scores of {name} by threshold")
-    return [picture, Table(f"thresholds-{name}", title, ["", "threshold", *NAMES], threshold_table(answered))]
+    return [picture, Table(f"thresholds-{name}", title, ["choice", "threshold", *NAMES], threshold_table(answered))]
 
 
 def _calibration_parts(answered: AnsweredSplit) -> list[Part]:

@@ -60,7 +60,7 @@ def summary_section(
     """
     declared = {score.task: score for score in scores if score.declared}
     rows = [_row(declared[name], words[name]) for name in splits]
-    header = ["task", "metric", "score", "from", "to", "chance", "words alone", ""]
+    header = ["task", "metric", "score", "from", "to", "chance", "words alone", "in short"]
     table = Table("summary", f"Scores on the {split} rows, with 95 % intervals", header, rows)
     points = [overall] if overall else []
     points += [_confidence(answered) for answered in splits.values() if answered.confidence is not None]
