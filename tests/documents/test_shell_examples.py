@@ -69,15 +69,19 @@ def run(line: str, place: Path, tiny: Path) -> None:
     assert done.stdout or done.stderr, f"{line} printed nothing"
 
 
+def lacks(line: str, place: Path) -> bool:
+    """Whether a command needs data or a program that this machine does not have."""
+    if line.startswith("curl"):
+        return shutil.which("curl") is None
+    needed = {"own_tasks": "own_tasks", "swissbert submit": "cs224n/ids-sst-test-student.csv"}
+    return any(words in line and not (place / path).exists() for words, path in needed.items())
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=name_of)
 def test_the_commands_of_a_page_run_in_their_order(page: Path, place: Path, tiny: Path, tiny_run: Path) -> None:
     left_out = []
     for line in commands(page):
-        if line.startswith("curl") and shutil.which("curl") is None:
-            left_out.append(line)
-        elif ("own_tasks" in line and not (place / "own_tasks").exists()) or (
-            line.startswith("swissbert submit") and not (place / "cs224n" / "ids-sst-test-student.csv").exists()
-        ):
+        if lacks(line, place):
             left_out.append(line)
         elif line.startswith("curl"):
             with Server(tiny_run) as server:
