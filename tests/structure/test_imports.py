@@ -30,6 +30,7 @@ LAYERS = [
     {"selection"},
     {"encoder"},
     {"data"},
+    {"distributed"},
     {"mtl"},
     {"model"},
     {"config"},

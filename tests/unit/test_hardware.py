@@ -19,7 +19,7 @@ from swissbert.training import start
 from swissbert.training.conditions import compare, last_conditions
 from swissbert.training.loop import Result, train
 from swissbert.training.record import write_record
-from swissbert.training.start import kept_hardware
+from swissbert.training.run_hardware import kept_hardware
 
 CPU = torch.device("cpu")
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from swissbert.cli.processes import together
 from swissbert.cli.program import DataOption, SetOption
 from swissbert.cli.train import data_argument, run, show_plan
 
@@ -43,8 +44,9 @@ def distill(
 
     overrides = [f"distillation.teachers={json.dumps(teacher, ensure_ascii=False)}", *(settings or [])]
     overrides += [] if epochs is None else [f"train.epochs={epochs}"]
-    config = load_config(recipe, overrides, data_argument(data))
-    if dry_run:
-        show_plan(config)
-        return
-    print(run(config, out or Path("runs") / config.name, resume=False))
+    with together() as world:
+        config = load_config(recipe, overrides, data_argument(data))
+        if dry_run:
+            show_plan(config)
+            return
+        run(config, out or Path("runs") / config.name, resume=False, world=world, prints=True)

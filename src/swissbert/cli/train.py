@@ -23,13 +23,16 @@ from swissbert.cli.init import (
     PairOption,
     TextOption,
 )
+from swissbert.cli.processes import resume_command, together
 from swissbert.cli.program import DataOption, SetOption, program_name
+from swissbert.distributed.launch import is_first_process
 from swissbert.errors import SwissbertError
 from swissbert.wording import printable
 
 if TYPE_CHECKING:
     from swissbert.config import RunConfig
     from swissbert.data.declare import Declared
+    from swissbert.distributed import World
 
 
 def train(
@@ -58,33 +61,36 @@ def train(
 ) -> None:
     """Train one encoder on the tasks of a recipe, or on the label columns of a data file.
 
+    Several processes train together:  torchrun --nproc-per-node 2 -m swissbert train minilm
+
     Of a data file such as messages.csv the declaration is inferred, shown, and written as recipe.toml into the run
     folder; with --dry-run that is all that is written.
     """
     overrides = [*(settings or []), *([] if epochs is None else [f"train.epochs={epochs}"])]
-    if recipe is not None and is_data_file(recipe):
-        if data is not None:
-            raise SwissbertError(f"--data is given, but {recipe} is the data; --data goes with a recipe")
-        options = file_options(kind, delimiter, encoding, no_header)
-        table, declared = declared_recipe(Path(recipe), text, text_pair, label or [], options)
-        _train_table(Path(recipe), table, declared, out, overrides, resume=resume, dry_run=dry_run)
-        return
-    refuse_options(
-        {
-            "--text": text,
-            "--text-pair": text_pair,
-            "--label": label,
-            "--kind": kind,
-            "--delimiter": delimiter,
-            "--encoding": encoding,
-            "--no-header": no_header,
-        }
-    )
-    config = _config(recipe, data, out, overrides, resume)
-    if dry_run:
-        show_plan(config)
-        return
-    print(run(config, out or Path("runs") / config.name, resume=resume))
+    with together() as world:
+        if recipe is not None and is_data_file(recipe):
+            if data is not None:
+                raise SwissbertError(f"--data is given, but {recipe} is the data; --data goes with a recipe")
+            options = file_options(kind, delimiter, encoding, no_header)
+            table, declared = declared_recipe(Path(recipe), text, text_pair, label or [], options)
+            _train_table(Path(recipe), table, declared, out, overrides, resume=resume, dry_run=dry_run, world=world)
+            return
+        refuse_options(
+            {
+                "--text": text,
+                "--text-pair": text_pair,
+                "--label": label,
+                "--kind": kind,
+                "--delimiter": delimiter,
+                "--encoding": encoding,
+                "--no-header": no_header,
+            }
+        )
+        config = _config(recipe, data, out, overrides, resume)
+        if dry_run:
+            show_plan(config)
+            return
+        run(config, out or Path("runs") / config.name, resume=resume, world=world, prints=True)
 
 
 def _train_table(
@@ -96,6 +102,7 @@ def _train_table(
     *,
     resume: bool,
     dry_run: bool,
+    world: "World | None",
 ) -> None:
     """Train a recipe that was inferred from a data file, and show its scores on held-out rows."""
     from swissbert.cli.evaluate import score
@@ -110,14 +117,16 @@ def _train_table(
     sources = apply_overrides(table, settings)
     if "data.dir" in sources:
         raise SwissbertError(f"{sources['data.dir']} is given, but {path} is the data; data.dir goes with a recipe")
-    Display().say(f"{declared_table(path, declared)}\n")
+    is_first = is_first_process()
+    display = Display(quiet=not is_first)
+    display.say(f"{declared_table(path, declared)}\n")
     folder = out or Path("runs") / table["name"]
     target = folder / RUN_RECIPE
     config = make_config(table, str(path), sources)
     if isinstance(table.get("encoder"), dict):
         table["encoder"] = {**table["encoder"], "name": config.encoder.name}  # an absolute path
     recipe_file = recipe_text(table, path, target)
-    if not resume:
+    if not resume and is_first:
         with locked(folder):
             if (folder / RUN_CONFIG).exists():
                 raise SwissbertError(
@@ -129,11 +138,14 @@ def _train_table(
                     f"{shlex.quote(str(target))} --out {shlex.quote(str(folder))}), or remove it"
                 )
             write_text(target, recipe_file)
-        Display().say(f"{target}: the declaration, to look over and train again")
+        display.say(f"{target}: the declaration, to look over and train again")
     if dry_run:
         show_plan(config)
         return
-    model = load(run(config, folder, resume=resume))
+    trained = run(config, folder, resume=resume, world=world)
+    if not is_first:
+        return
+    model = load(trained)
     print(scores_table(score(model, "dev", None)))
     example = "TEXT SECOND_TEXT" if declared[0].task.is_pair else "TEXT"
     print(f"\nYour own text:  {program_name()} predict {shlex.quote(str(folder))} {example}")
@@ -167,6 +179,8 @@ def show_plan(config: "RunConfig") -> None:
     from swissbert.training.preparation import prepare
     from swissbert.wording import counted
 
+    if not is_first_process():
+        return
     prepared = prepare(config, Display(), answers=False)
     trainable = sum(p.numel() for p in prepared.network.parameters() if p.requires_grad)
     print(printable(dump_config(prepared.config)))
@@ -176,22 +190,31 @@ def show_plan(config: "RunConfig") -> None:
         print(printable(f"# {line}"))
 
 
-def run(config: "RunConfig", out: Path, *, resume: bool) -> Path:
-    """Train and return the model folder; after an interrupt, print how to resume."""
+def run(config: "RunConfig", out: Path, *, resume: bool, world: "World | None" = None, prints: bool = False) -> Path:
+    """Train and return the model folder; after an interrupt, print how to resume.
+
+    Args:
+        config: The settings.
+        out: The run folder.
+        resume: Whether the run is resumed.
+        world: Processes that train together, of which the first prints.
+        prints: Print the model folder to standard output.
+    """
     from swissbert.display import Display
     from swissbert.training.loop import Stopped
     from swissbert.training.loop import train as fit
 
-    display = Display()
+    display = Display(quiet=not is_first_process())
     try:
-        result = fit(config, out, resume=resume, display=display)
+        result = fit(config, out, resume=resume, display=display, world=world)
     except Stopped as stopped:
-        command = f"{program_name()} train --resume --out {shlex.quote(str(stopped.out))}"
-        display.say(f"{stopped}; resume with: {command}")
+        display.say(f"{stopped}; resume with: {resume_command(stopped.out)}")
         raise typer.Exit(130) from stopped
     progress = result.progress
     display.say(
         f"{progress.step} steps, {progress.tokens:,} tokens, {progress.seconds:.0f} s in steps; "
         f"best at step {progress.best_step}: {result.model}"
     )
+    if prints and is_first_process():
+        print(result.model)
     return result.model

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from swissbert.data.dataset import TaskData
+from swissbert.distributed.world import ALONE, World
 from swissbert.evaluation.intervals import intervals
 from swissbert.evaluation.losses import dev_loss
 from swissbert.evaluation.notes import labels_reason, notes_on
@@ -149,6 +150,7 @@ def evaluate(
     full: bool = False,
     metrics: Sequence[Metric] = (),
     loss_scale: Mapping[str, float] | None = None,
+    world: World = ALONE,
 ) -> Scores:
     """Score a model on labelled splits, one per task.
 
@@ -162,6 +164,7 @@ def evaluate(
         full: Add 95 % intervals (1000 bootstrap resamples), confusion matrices and baselines.
         metrics: Further metrics, computed for the kinds that they name.
         loss_scale: Add losses; the factors of the tasks in their sum, 1 for tasks that are not named.
+        world: Processes that share the rows out; each of them returns the scores of all rows.
 
     Raises:
         SwissbertError: If answers contain NaN or infinity.
@@ -170,7 +173,7 @@ def evaluate(
     reasons: dict[str, str | None] = {}
     for data in splits:
         extra = [metric for metric in metrics if data.task.kind.name in metric.kinds]
-        scores[data.task.name] = _score(model, data, extra, full=full, with_loss=loss_scale is not None)
+        scores[data.task.name] = _score(model, data, extra, full=full, with_loss=loss_scale is not None, world=world)
         reasons[data.task.name] = labels_reason(data.task, data.labels)
     return with_overall(scores, reasons, loss_scale or {})
 
@@ -198,16 +201,16 @@ def with_overall(
 
 
 def _score(
-    model: MultitaskModel, data: TaskData, extra: Sequence[Metric], *, full: bool, with_loss: bool
+    model: MultitaskModel, data: TaskData, extra: Sequence[Metric], *, full: bool, with_loss: bool, world: World
 ) -> TaskScores:
     """Score one task; see `evaluate`."""
     task, labels, head = data.task, data.labels, model.head(data.task.name)
     loss = None
     if with_loss:
-        answers, logits = answers_and_logits(model, task, data.table)
+        answers, logits = answers_and_logits(model, task, data.table, world=world)
         loss = dev_loss(head, data, logits)
     else:
-        answers = table_answers(model, task, data.table)
+        answers = table_answers(model, task, data.table, world=world)
     decisions = task.kind.decide(answers)
     values = task_scores(task, labels, answers, extra, decisions) | head.extra_metrics(answers, labels)
     baseline = task.kind.baseline(task, labels) if full else None

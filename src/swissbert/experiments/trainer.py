@@ -8,6 +8,7 @@ from swissbert.config import RunConfig
 from swissbert.data.dataset import TaskData
 from swissbert.data.tokens import Tokenizer
 from swissbert.display import Display
+from swissbert.distributed.world import ALONE
 from swissbert.model_folder.layout import CHECKPOINTS
 from swissbert.training.loop import train
 from swissbert.training.plan import plan_steps
@@ -116,7 +117,7 @@ def train_run(config: RunConfig, folder: Path, display: Display) -> TrainedRun:
         SwissbertError: If the run cannot be trained.
     """
     check_settings(config, folder, resume=True, may_change=False)  # a longer row of a table is another run
-    result = train(config, folder, resume=True, display=display)
+    result = train(config, folder, resume=True, display=display, world=ALONE)
     progress = result.progress
     assert progress.best_step is not None, "a run ends with an evaluation"
     return TrainedRun(
