@@ -219,7 +219,7 @@ def test_an_error_is_reported_by_one_process(tiny: Path, two: Path, tmp_path: Pa
         train(config(tiny), taken, world=world)
 
     def explodes(world: World) -> None:
-        train(config(tiny, train={"lr": 1e30}), tmp_path / "run", world=world)
+        train(config(tiny, loss={"scale": {"sst": 1e39}}), tmp_path / "run", world=world)
 
     def one_alone(world: Processes) -> None:
         out = tmp_path / "other" / ("x" * 300 if world.rank == 1 else "run")
@@ -227,7 +227,7 @@ def test_an_error_is_reported_by_one_process(tiny: Path, two: Path, tmp_path: Pa
 
     for work, text in (
         (exists, "holds a run already; resume it"),
-        (explodes, " at step "),
+        (explodes, "the loss of task 'sst' is inf at step 1"),
         (one_alone, "cannot be the name"),
     ):
         folder = tmp_path / work.__name__

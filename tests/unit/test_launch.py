@@ -83,7 +83,7 @@ def test_a_resumed_run_keeps_its_threads_only_with_as_many_processes() -> None:
 
 
 def test_devices_that_processes_cannot_share_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SwissbertError, match="train.device is 'cuda:1', but 2 processes need a GPU each"):
+    with pytest.raises(SwissbertError, match=r"train\.device is 'cuda:1', but 2 processes need a GPU each"):
         run_hardware(TrainSettings(device="cuda:1"), Two())
     monkeypatch.setattr("swissbert.device.is_available", lambda name: True)
     with pytest.raises(SwissbertError, match="processes cannot communicate on MPS"):

@@ -139,5 +139,6 @@ class Processes(World):
             reason = clipped(" ".join(str(error).partition("\n")[0].split()), 200)
             raise LostError(
                 f"process {self.rank} of {self.size}: another process of this run has ended or does not answer ({reason}); "
-                "resume=True goes on from the last checkpoint"
+                "resume=True goes on from the last checkpoint",
+                argument="resume",
             ) from error

@@ -20,7 +20,9 @@ def state_number(modules: nn.Module) -> int:
 
 def start_number(prepared: Prepared) -> int:
     """Return a checksum of rows, settings, plan, encoder and precision of a run, below 2**62."""
-    config = prepared.config.model_dump_json(exclude={"data": {"dir"}, "encoder": {"name"}})
+    config = prepared.config.model_dump_json(
+        exclude={"data": {"dir"}, "encoder": {"name"}, "distillation": {"teachers"}}
+    )
     parts: Iterable[str] = (
         config,
         str(sorted(prepared.fingerprints().items())),
