@@ -17,6 +17,7 @@ from lines import Lines
 from swissbert.config import RunConfig, make_config
 from swissbert.distributed.processes import Processes
 from swissbert.distributed.world import World
+from swissbert.model_folder.description import read_table
 from swissbert.training.loader import BatchLoader
 from swissbert.training.loop import train
 from swissbert.training.record import read_record
@@ -37,14 +38,14 @@ def config(tiny: Path, steps: int = STEPS, **sections: dict[str, Any]) -> RunCon
         "tasks": ["sst", "para", "sts"],
         "data": {"dir": "starter", "limit": 40},
         "encoder": {"name": str(tiny), "dropout": 0, "max_length": 16},
-        "model": {"dropout": 0, "pair_encoding": False, "pair_head": "cosine"},  # whose threshold is fitted
+        "model": {"dropout": 0},
         "loss": {"weighting": "automatic", "lr": 0.05, "surgery": "gradvac"},
         "train": {
             "batch_size": 7,
             "epochs": 4,
             "epoch_ends": 2,
             "max_steps": steps,
-            "lr": 1e-3,
+            "lr": 1e-4,
             "device": "cpu",
             "precision": "fp32",
             "threads": 1,
@@ -72,7 +73,11 @@ def assert_same_log(one: Path, other: Path) -> None:
     for a, b in zip(actual, expected, strict=True):
         assert (a["step"], a.get("tokens")) == (b["step"], b.get("tokens"))
         for key in a.keys() & {"loss", "weight", "cosine", "dev"}:
-            assert a[key] == pytest.approx(b[key], rel=2e-4, abs=2e-5, nan_ok=True), (a["step"], key)
+            expected_figures = {name: figure for name, figure in b[key].items() if figure is not None}
+            figures = {name: figure for name, figure in a[key].items() if figure is not None}
+            # ranks of dev rows are close to each other, as the encoder is untrained
+            atol = 0.02 if key == "dev" else 1e-5
+            assert figures == pytest.approx(expected_figures, rel=1e-4, abs=atol), (a["step"], key)
 
 
 @pytest.fixture(scope="module")
@@ -115,11 +120,9 @@ def test_two_processes_train_the_model_of_one(alone: Path, two: Path) -> None:
     record = read_record(two / "run")
     assert record is not None
     assert record["processes"] == 2
-    threshold = [
-        json.loads((run / "model" / "swissbert.json").read_text())["scores"]["para.accuracy"]
-        for run in (alone, two / "run")
-    ]
-    assert threshold[0] == threshold[1]
+    models = [read_table(run / "model") for run in (alone, two / "run")]
+    assert models[0]["scores"] == pytest.approx(models[1]["scores"], abs=0.02)
+    assert models[0]["provenance"]["step"] == models[1]["provenance"]["step"]
 
 
 @pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
@@ -222,19 +225,18 @@ def test_an_error_is_reported_by_one_process(tiny: Path, two: Path, tmp_path: Pa
         train(config(tiny, loss={"scale": {"sst": 1e39}}), tmp_path / "run", world=world)
 
     def one_alone(world: Processes) -> None:
-        out = tmp_path / "other" / ("x" * 300 if world.rank == 1 else "run")
-        train(config(tiny), out, world=world)
+        train(config(tmp_path / "no encoder" if world.rank == 1 else tiny), tmp_path / "other", world=world)
 
     for work, text in (
         (exists, "holds a run already; resume it"),
         (explodes, "the loss of task 'sst' is inf at step 1"),
-        (one_alone, "cannot be the name"),
+        (one_alone, "no encoder"),
     ):
         folder = tmp_path / work.__name__
         assert together.run(2, folder, work) == [1, 1]
         own, elsewhere = sorted(together.errors(folder, 2), reverse=True)
         assert own.startswith("SwissbertError: ")
-        assert text in own or work is one_alone, own
+        assert text in own
         assert elsewhere == "EndedElsewhereError: another process of this run has ended it, and says why"
 
 

@@ -45,7 +45,7 @@ def test_one_process_has_the_batch_itself() -> None:
 def test_both_sentences_of_a_pair_stay_together(size: int) -> None:
     lengths = [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7]  # seven first sentences, seven second ones
     whole = batch(lengths, 7, weighted=True)
-    texts = whole.input_ids.split(lengths)
+    texts = torch.split(whole.input_ids, lengths)
     parts = [part_of(whole, rank, size) for rank in range(size)]
     assert sum(part.share for part in parts) == pytest.approx(1)
     seen = []
@@ -55,7 +55,7 @@ def test_both_sentences_of_a_pair_stay_together(size: int) -> None:
         rows = part.batch.labels.int().tolist()
         seen += rows
         assert part.batch.weights.tolist() == [10 * row for row in rows]
-        own = part.batch.input_ids.split(part.batch.lengths)
+        own = torch.split(part.batch.input_ids, part.batch.lengths)
         expected = [texts[row] for row in rows] + [texts[7 + row] for row in rows]
         assert all(torch.equal(a, b) for a, b in zip(own, expected, strict=True))
         assert part.tokens is not None

@@ -27,9 +27,6 @@ from swissbert.training.step_record import BY_LAYER_EVERY, StepRecord
 
 __all__ = ["BY_LAYER_EVERY", "StepRecord", "TrainingStep"]
 
-PROCESS_SEEDS = 2**52
-"""Distance of the seeds of two processes: more than any product of seed and step."""
-
 
 class TrainingStep:
     """Trains a network step by step. A run, a benchmark and an experiment use the same steps.
@@ -138,8 +135,7 @@ class TrainingStep:
         """
         began = time.perf_counter()
         rounds = rounds or self._train.accumulation
-        # dropout depends on nothing but seed, step and process
-        torch.manual_seed(self.seed * 1_000_003 + step + 1 + self._world.rank * PROCESS_SEEDS)
+        torch.manual_seed(dropout_seed(self.seed, step, self._world.rank))
         set_rates(self.optimizer, schedule_factor(step, self.total, self._train))
         heads_alone = step < self._train.heads_first
         task_gradients = None if heads_alone else self._gradients  # tasks share nothing that learns in these steps
@@ -243,6 +239,16 @@ class TrainingStep:
             )
         if self._train.clip is not None:
             nn.utils.clip_grads_with_norm_(self.network.parameters(), self._train.clip, norm)
+
+
+def dropout_seed(seed: int, step: int, rank: int) -> int:
+    """Return the seed of the masks of a step; dropout depends on nothing but seed, step and process.
+
+    The generator of a CPU reads the lower half of its 64 bits only, so other processes have seeds that differ there.
+    """
+    if rank == 0:
+        return seed * 1_000_003 + step + 1
+    return int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0])
 
 
 def _mean_terms(losses: dict[str, np.ndarray], terms: dict[str, list[str]]) -> dict[str, Any]:
