@@ -37,6 +37,7 @@ SHARED = Path(os.environ.get("SWISSBERT_SHARED") or ROOT.parent / "shared")
 STARTER = ROOT / "src" / "swissbert" / "data" / "starter"
 
 TRAINING_TESTS = (
+    "test_data_parallel.py",
     "test_distillation.py",
     "test_estimator.py",
     "test_estimator_keeping.py",
@@ -50,6 +51,7 @@ TRAINING_TESTS = (
     "test_own_table.py",
     "test_reproduce.py",
     "test_resume.py",
+    "test_several_processes.py",
     "test_starter.py",
     "test_state.py",
     "test_step.py",

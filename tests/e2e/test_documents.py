@@ -24,6 +24,8 @@ SHORT = " ".join(
     )
 )
 """What is added to commands that train: few steps, and a tiny encoder in the place of MiniLM."""
+TRAINING = ("swissbert train", "swissbert distill", "swissbert reproduce", "torchrun")
+"""Commands that get these settings."""
 SLOW = ("swissbert analyse", "swissbert export mini --format onnx")
 """Commands that take a quarter of a minute each: test_report_page.py and test_export.py run them on a tiny model."""
 
@@ -96,9 +98,7 @@ def test_every_command_runs_in_the_order_of_the_document(place: Path, tiny: Path
         if line.startswith(SLOW):
             assert run(f"{line} --help", place)  # the command and its options exist
             continue
-        trains = (
-            line.startswith(("swissbert train", "swissbert distill", "swissbert reproduce")) and "--resume" not in line
-        )
+        trains = "--resume" not in line and line.startswith(TRAINING)
         command = f"{line} {SHORT.format(encoder=tiny)}" if trains else line
         assert run(command, place), f"{command} printed nothing"
     if runnable != lines:

@@ -31,6 +31,7 @@ LAYERS = [
     {"family"},
     {"encoder"},
     {"data"},
+    {"distributed"},
     {"mtl"},
     {"model"},
     {"config"},

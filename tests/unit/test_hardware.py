@@ -15,11 +15,11 @@ from swissbert.device import Hardware, is_available, pick_device, processor_abil
 from swissbert.display import Display
 from swissbert.environment import environment, hardware_record, software
 from swissbert.errors import SwissbertError
-from swissbert.training import start
+from swissbert.training import run_hardware
 from swissbert.training.conditions import compare, last_conditions
 from swissbert.training.loop import Result, train
 from swissbert.training.record import write_record
-from swissbert.training.start import kept_hardware
+from swissbert.training.run_hardware import kept_hardware
 
 CPU = torch.device("cpu")
 
@@ -186,7 +186,7 @@ def test_a_run_that_began_in_fp32_stays_in_fp32_on_a_processor_with_bf16(
 
 
 def test_the_number_of_threads_is_kept(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(start, "cores", lambda: 2)
+    monkeypatch.setattr(run_hardware, "cores", lambda: 2)
     torch.set_num_threads(2)
     assert interrupted(tiny, tmp_path / "run", precision="fp32")["hardware"]["threads"] == 2
     torch.set_num_threads(1)
@@ -286,7 +286,7 @@ def test_a_gpu_that_is_gone_is_one_difference(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_more_threads_than_cores_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(start, "cores", lambda: 2)
+    monkeypatch.setattr(run_hardware, "cores", lambda: 2)
     assert kept_hardware(TrainSettings(device="cpu"), record(threads=16), 1).threads == 1
     assert kept_hardware(TrainSettings(device="cpu", threads=16), record(threads=16), 1).threads == 16
 

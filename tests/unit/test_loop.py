@@ -36,7 +36,7 @@ from swissbert.inference.model import load
 from swissbert.mtl.methods.automatic import Automatic
 from swissbert.progress import Steps
 from swissbert.tasks import find_task
-from swissbert.training import loop
+from swissbert.training import run as training_run
 from swissbert.training import step as training_step
 from swissbert.training.interrupt import stop_signal
 from swissbert.training.log import MetricsLog, dev_entry, dev_line
@@ -370,7 +370,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch, values: list[tuple[float, float]])
         overall, pearson = next(script)
         return Scores({"sts": TaskScores("pearson", 1, 0, {"pearson": pearson})}, overall, overall)
 
-    monkeypatch.setattr(loop, "evaluate", fake)
+    monkeypatch.setattr(training_run, "evaluate", fake)
 
 
 @pytest.mark.parametrize(("best_by", "best"), [("overall", 6), ("sts.pearson", 12)])
@@ -737,7 +737,7 @@ def test_a_stopped_run_saves_once_and_resumes_exactly(
         save_checkpoint(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "save_checkpoint", spy)
+        patch.setattr(training_run, "save_checkpoint", spy)
         stop_after(patch, step)
         with pytest.raises(Stopped, match=f"^stopped after step {step} of 12$"):
             train(config, tmp_path / "run")

@@ -6,9 +6,11 @@ from typing import Annotated
 
 import typer
 
+from swissbert.cli.processes import together
 from swissbert.cli.program import DataOption, SetOption
 from swissbert.cli.results import next_steps, waiting
 from swissbert.cli.train import TomlOption, data_argument, need_dry_run, run, show_plan
+from swissbert.distributed.launch import is_first_process
 
 
 def distill(
@@ -47,10 +49,12 @@ def distill(
 
     overrides = [f"distillation.teachers={json.dumps(teacher, ensure_ascii=False)}", *(settings or [])]
     overrides += [] if epochs is None else [f"train.epochs={epochs}"]
-    config = load_config(recipe, overrides, data_argument(data))
-    if dry_run:
-        show_plan(config, toml=toml)
-        return
-    folder = out or Path("runs") / config.name
-    print(run(config, folder, resume=False))
-    next_steps("distill", run=folder)
+    with together() as world:
+        config = load_config(recipe, overrides, data_argument(data))
+        if dry_run:
+            show_plan(config, toml=toml)
+            return
+        folder = out or Path("runs") / config.name
+        run(config, folder, resume=False, world=world, prints=True)
+        if is_first_process():
+            next_steps("distill", run=folder)

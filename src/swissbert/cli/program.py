@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import typer
 
 from swissbert.display import never_failing
+from swissbert.distributed.launch import launched
 from swissbert.errors import SwissbertError
 from swissbert.version import __version__
 from swissbert.wording import one_line, printable
@@ -87,6 +88,7 @@ def main() -> None:
     try:
         try:
             _refuse_repeated(sys.argv[1:])
+            _refuse_several_processes(sys.argv[1:])
             app()
         finally:
             sys.stdout.flush()
@@ -134,6 +136,16 @@ def _refuse_repeated(arguments: list[str]) -> None:
         seen.add(name)
         if not sign:
             next(rest, None)
+
+
+def _refuse_several_processes(arguments: list[str]) -> None:
+    """Raise SwissbertError if torchrun has started several processes of a command that does not share its work."""
+    command = arguments[0] if arguments else ""
+    if command in ("train", "distill") or "TORCHELASTIC_RUN_ID" not in os.environ or launched() is None:
+        return
+    raise SwissbertError(
+        f"torchrun has started several processes of '{command}', but only train and distill share their work; start it alone"
+    )
 
 
 def _fail(message: str) -> NoReturn:

@@ -25,14 +25,17 @@ from swissbert.cli.init import (
     PairOption,
     TextOption,
 )
+from swissbert.cli.processes import resume_command, together
 from swissbert.cli.program import DataOption, SetOption, program_name
 from swissbert.cli.results import load_model, next_steps, waiting
+from swissbert.distributed.launch import is_first_process
 from swissbert.errors import SwissbertError
 from swissbert.wording import printable
 
 if TYPE_CHECKING:
     from swissbert.config import RunConfig
     from swissbert.data.declare import Declared
+    from swissbert.distributed import World
 
 TomlOption = Annotated[
     bool, typer.Option("--toml", help="With --dry-run: print all effective settings as TOML instead of a summary.")
@@ -66,36 +69,42 @@ def train(
 ) -> None:
     """Train one encoder on the tasks of a recipe, or on the label columns of a data file.
 
+    Several processes train together:  torchrun --nproc-per-node 2 -m swissbert train minilm
+
     Of a data file such as messages.csv the declaration is inferred, shown, and written as recipe.toml into the run
     folder; with --dry-run that is all that is written.
     """
     need_dry_run(toml, dry_run)
     overrides = [*(settings or []), *([] if epochs is None else [f"train.epochs={epochs}"])]
-    if recipe is not None and is_data_file(recipe):
-        if data is not None:
-            raise SwissbertError(f"--data is given, but {recipe} is the data; --data goes with a recipe")
-        options = file_options(kind, delimiter, encoding, no_header)
-        table, declared = declared_recipe(Path(recipe), text, text_pair, label or [], options)
-        _train_table(Path(recipe), table, declared, out, overrides, resume=resume, dry_run=dry_run, toml=toml)
-        return
-    refuse_options(
-        {
-            "--text": text,
-            "--text-pair": text_pair,
-            "--label": label,
-            "--kind": kind,
-            "--delimiter": delimiter,
-            "--encoding": encoding,
-            "--no-header": no_header,
-        }
-    )
-    config = _config(recipe, data, out, overrides, resume)
-    if dry_run:
-        show_plan(config, toml=toml)
-        return
-    folder = out or Path("runs") / config.name
-    print(run(config, folder, resume=resume))
-    next_steps("train", run=folder, report="report")
+    with together() as world:
+        if recipe is not None and is_data_file(recipe):
+            if data is not None:
+                raise SwissbertError(f"--data is given, but {recipe} is the data; --data goes with a recipe")
+            options = file_options(kind, delimiter, encoding, no_header)
+            table, declared = declared_recipe(Path(recipe), text, text_pair, label or [], options)
+            _train_table(
+                Path(recipe), table, declared, out, overrides, resume=resume, dry_run=dry_run, toml=toml, world=world
+            )
+            return
+        refuse_options(
+            {
+                "--text": text,
+                "--text-pair": text_pair,
+                "--label": label,
+                "--kind": kind,
+                "--delimiter": delimiter,
+                "--encoding": encoding,
+                "--no-header": no_header,
+            }
+        )
+        config = _config(recipe, data, out, overrides, resume)
+        if dry_run:
+            show_plan(config, toml=toml)
+            return
+        folder = out or Path("runs") / config.name
+        run(config, folder, resume=resume, world=world, prints=True)
+        if is_first_process():
+            next_steps("train", run=folder, report="report")
 
 
 def _train_table(
@@ -108,6 +117,7 @@ def _train_table(
     resume: bool,
     dry_run: bool,
     toml: bool,
+    world: "World | None",
 ) -> None:
     """Train a recipe that was inferred from a data file, and show its scores on held-out rows."""
     from swissbert.cli.evaluate import score
@@ -120,7 +130,8 @@ def _train_table(
     sources = apply_overrides(table, settings)
     if "data.dir" in sources:
         raise SwissbertError(f"{sources['data.dir']} is given, but {path} is the data; data.dir goes with a recipe")
-    display = Display()
+    is_first = is_first_process()
+    display = Display(quiet=not is_first)
     display.table(*declared_cells(path, declared))
     for note in declared_notes(declared):
         display.say(note)
@@ -130,7 +141,7 @@ def _train_table(
     if isinstance(table.get("encoder"), dict):
         table["encoder"] = {**table["encoder"], "name": config.encoder.name}  # an absolute path
     recipe_file = recipe_text(table, path, target)
-    if not resume:
+    if not resume and is_first:
         with locked(folder):
             if (folder / RUN_CONFIG).exists():
                 raise SwissbertError(
@@ -146,7 +157,10 @@ def _train_table(
     if dry_run:
         show_plan(config, toml=toml)
         return
-    model = load_model(run(config, folder, resume=resume))
+    trained = run(config, folder, resume=resume, world=world)
+    if not is_first:
+        return
+    model = load_model(trained)
     from swissbert.cli.tables import scores_table
 
     print(scores_table(score(model, "dev", None)))
@@ -187,6 +201,8 @@ def show_plan(config: "RunConfig", *, toml: bool) -> None:
     from swissbert.cli.plan import plan_summary, plan_toml
     from swissbert.display import Display
 
+    if not is_first_process():
+        return
     display = Display()
     with display.waiting("preparing the run"):
         from swissbert.training.preparation import prepare
@@ -200,24 +216,33 @@ def show_plan(config: "RunConfig", *, toml: bool) -> None:
     next_steps("dry run", again=again)
 
 
-def run(config: "RunConfig", out: Path, *, resume: bool) -> Path:
-    """Train and return the model folder; after an interrupt, print how to resume."""
+def run(config: "RunConfig", out: Path, *, resume: bool, world: "World | None" = None, prints: bool = False) -> Path:
+    """Train and return the model folder; after an interrupt, print how to resume.
+
+    Args:
+        config: The settings.
+        out: The run folder.
+        resume: Whether the run is resumed.
+        world: Processes that train together, of which the first prints.
+        prints: Print the model folder to standard output.
+    """
     from swissbert.display import Display
 
-    display = Display()
+    display = Display(quiet=not is_first_process())
     with display.waiting("starting"):
         from swissbert.training.loop import Stopped
         from swissbert.training.loop import train as fit
 
     try:
-        result = fit(config, out, resume=resume, display=display)
+        result = fit(config, out, resume=resume, display=display, world=world)
     except Stopped as stopped:
-        command = f"{program_name()} train --resume --out {shlex.quote(str(stopped.out))}"
-        display.command(f"{stopped}; resume with", command)
+        display.command(f"{stopped}; resume with", resume_command(stopped.out))
         raise typer.Exit(130) from stopped
     progress = result.progress
     display.say(
         f"{progress.step} steps, {progress.tokens:,} tokens, {progress.seconds:.0f} s in steps; "
         f"best at step {progress.best_step}: {result.model}"
     )
+    if prints and is_first_process():
+        print(result.model)
     return result.model

@@ -15,6 +15,7 @@ from swissbert.config import RunConfig, make_config
 from swissbert.data.holdout import held_out, held_out_by_label, row_hash
 from swissbert.data.rows import Row
 from swissbert.display import Display
+from swissbert.distributed.world import ALONE
 from swissbert.estimator.texts import TextInputs
 from swissbert.files import temporary_folder
 from swissbert.inference.inputs import rows_of
@@ -130,7 +131,7 @@ def _train_rows(
     data: dict[str, Any] = {task.name: (train_rows, dev_rows)}
     with _TRAINING, temporary_folder(Path(gettempdir()), "swissbert-") as folder:
         try:
-            result = train(config, folder / "run", display=display, data=data)
+            result = train(config, folder / "run", display=display, data=data, world=ALONE)
         except Stopped as stopped:
             raise KeyboardInterrupt from stopped
         return load(result.model, config.train.device)

@@ -8,6 +8,7 @@ import numpy as np
 
 from swissbert.data.dataset import TaskData
 from swissbert.display import Display
+from swissbert.distributed.world import ALONE, World
 from swissbert.evaluation.intervals import RESAMPLES, intervals
 from swissbert.evaluation.losses import dev_loss
 from swissbert.evaluation.notes import labels_reason, notes_on
@@ -154,6 +155,7 @@ def evaluate(
     metrics: Sequence[Metric] = (),
     loss_scale: Mapping[str, float] | None = None,
     display: Display | None = None,
+    world: World = ALONE,
 ) -> Scores:
     """Score a model on labelled splits, one per task.
 
@@ -168,6 +170,7 @@ def evaluate(
         metrics: Further metrics, computed for the kinds that they name.
         loss_scale: Add losses; the factors of the tasks in their sum, 1 for tasks that are not named.
         display: Shows progress; nothing is shown if left out.
+        world: Processes that share the rows out; each of them returns the scores of all rows.
 
     Raises:
         SwissbertError: If answers contain NaN or infinity.
@@ -180,7 +183,7 @@ def evaluate(
         for data in splits:
             extra = [metric for metric in metrics if data.task.kind.name in metric.kinds]
             scores[data.task.name] = _score(
-                model, data, extra, on_progress, full=full, with_loss=loss_scale is not None
+                model, data, extra, on_progress, full=full, with_loss=loss_scale is not None, world=world
             )
             reasons[data.task.name] = labels_reason(data.task, data.labels)
     return with_overall(scores, reasons, loss_scale or {})
@@ -216,15 +219,16 @@ def _score(
     *,
     full: bool,
     with_loss: bool,
+    world: World,
 ) -> TaskScores:
     """Score one task; see `evaluate`."""
     task, labels, head = data.task, data.labels, model.head(data.task.name)
     loss = None
     if with_loss:
-        answers, logits = answers_and_logits(model, task, data.table, on_progress)
+        answers, logits = answers_and_logits(model, task, data.table, on_progress, world=world)
         loss = dev_loss(head, data, logits)
     else:
-        answers = table_answers(model, task, data.table, on_progress)
+        answers = table_answers(model, task, data.table, on_progress, world=world)
     decisions = task.kind.decide(answers)
     values = task_scores(task, labels, answers, extra, decisions) | head.extra_metrics(answers, labels)
     baseline = task.kind.baseline(task, labels) if full else None

@@ -9,6 +9,7 @@ from swissbert.config.distillation import DistillationSettings
 from swissbert.data.dataset import TaskData
 from swissbert.data.tokens import Tokenizer
 from swissbert.display import Display
+from swissbert.distributed.world import ALONE
 from swissbert.evaluation import table_answers
 from swissbert.inference.model import load
 from swissbert.kinds import Array
@@ -153,7 +154,7 @@ def train_run(config: RunConfig, folder: Path, display: Display) -> TrainedRun:
         SwissbertError: If the run cannot be trained.
     """
     check_settings(config, folder, resume=True, may_change=False)  # a longer row of a table is another run
-    result = train(config, folder, resume=True, display=display)
+    result = train(config, folder, resume=True, display=display, world=ALONE)
     progress = result.progress
     assert progress.best_step is not None, "a run ends with an evaluation"
     return TrainedRun(

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from swissbert.distributed.reduction import Arrive, Reduction
+from swissbert.distributed.world import ALONE, World
+
 
 class TaskGradients:
     """The gradients of each task of a step, kept while the next task is computed, and combined in place.
@@ -17,25 +20,50 @@ class TaskGradients:
         own: Parameters of one task only, whose gradients are scaled by `combine` too. Parameters in neither list keep
             the gradients that autograd gives them.
         parts: The part of the model that each shared parameter belongs to, for `grams`; all the same if left out.
+        world: Processes over which the gradients of each task are added before anything is computed from them.
     """
 
     def __init__(
-        self, shared: Sequence[nn.Parameter], own: Sequence[nn.Parameter] = (), parts: Sequence[str] | None = None
+        self,
+        shared: Sequence[nn.Parameter],
+        own: Sequence[nn.Parameter] = (),
+        parts: Sequence[str] | None = None,
+        world: World = ALONE,
     ) -> None:
         self._shared, self._own = list(shared), list(own)
         self._parts = list(parts) if parts else [""] * len(self._shared)
         self._kept: list[list[Tensor | None]] = []
+        self._reduction = None if world.is_alone else Reduction(world, self.parameters)
+        self._coming: list[Arrive] = []
+
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """The parameters whose gradients are kept."""
+        return [*self._shared, *self._own]
 
     def keep(self) -> None:
-        """Move the gradients of a task aside after its backward passes, so that the next task starts with none."""
-        parameters = [*self._shared, *self._own]
-        self._kept.append([parameter.grad for parameter in parameters])
-        for parameter in parameters:
+        """Move the gradients of a task aside after its backward passes, so that the next task starts with none.
+
+        With several processes their sum begins here and goes on during the passes of the next task.
+        """
+        gradients = [parameter.grad for parameter in self.parameters]
+        if self._reduction is None:
+            self._kept.append(gradients)
+        else:
+            self._coming.append(self._reduction.start(gradients))
+        for parameter in self.parameters:
             parameter.grad = None
+
+    def arrive(self) -> None:
+        """Wait until all gradients that were kept are those of all processes."""
+        coming, self._coming = self._coming, []
+        self._kept += [arrive() for arrive in coming]
 
     def clear(self) -> None:
         """Forget all gradients that were kept."""
-        self._kept = []
+        self._kept, self._coming = [], []
+        if self._reduction is not None:
+            self._reduction.reset()
 
     def grams(self) -> dict[str, Tensor]:
         """Return the Gram matrix of the kept gradients for each part, ``[T, T]`` float64 on the CPU.
@@ -43,6 +71,7 @@ class TaskGradients:
         Rows are in the order of `keep`. Their sum is the Gram matrix of all shared gradients. Values that overflow
         float32 are infinite or NaN.
         """
+        self.arrive()
         tasks = len(self._kept)
         grams = {part: torch.zeros(tasks, tasks, dtype=torch.float64) for part in self._parts}
         # strict=False: own parameters follow the shared ones and have no part
@@ -63,6 +92,7 @@ class TaskGradients:
             shared: Factors of the task gradients of shared parameters, ``[T]`` in the order of `keep`.
             own: Factors for the parameters of one task only, ``[T]``; 1 if left out.
         """
+        self.arrive()
         kept, self._kept = self._kept, []
         factors = shared.tolist()
         own_factors = [1.0] * len(factors) if own is None else own.tolist()

@@ -6,24 +6,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from swissbert.training.building import build as build
     from swissbert.training.callbacks import Callback as Callback
-    from swissbert.training.loop import Result as Result
-    from swissbert.training.loop import Run as Run
-    from swissbert.training.loop import Stopped as Stopped
     from swissbert.training.loop import train as train
     from swissbert.training.plan import plan_steps as plan_steps
     from swissbert.training.preparation import Prepared as Prepared
     from swissbert.training.preparation import prepare as prepare
+    from swissbert.training.result import Result as Result
+    from swissbert.training.result import Stopped as Stopped
+    from swissbert.training.run import Run as Run
     from swissbert.training.run_rows import load_splits as load_splits
-    from swissbert.training.step import StepRecord as StepRecord
     from swissbert.training.step import TrainingStep as TrainingStep
+    from swissbert.training.step_record import StepRecord as StepRecord
 
 _MODULES = {
     "Callback": "callbacks",
     "Prepared": "preparation",
-    "Result": "loop",
-    "Run": "loop",
-    "StepRecord": "step",
-    "Stopped": "loop",
+    "Result": "result",
+    "Run": "run",
+    "StepRecord": "step_record",
+    "Stopped": "result",
     "TrainingStep": "step",
     "build": "building",
     "load_splits": "run_rows",

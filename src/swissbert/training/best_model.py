@@ -3,12 +3,34 @@
 from dataclasses import replace
 from pathlib import Path
 
-from swissbert.checksums import checksum
+from swissbert.checksums import check_all, checksum
 from swissbert.config import TrainSettings
 from swissbert.errors import SwissbertError
 from swissbert.model_folder import layout
+from swissbert.model_folder.load import resolve_folder
 from swissbert.reading import read_object
 from swissbert.training.state import Progress
+
+
+def need_best_model(out: Path, progress: Progress) -> None:
+    """Check that the best model of a resumed run is still there and whole, as it may stay the best.
+
+    Args:
+        out: The run folder.
+        progress: Progress of the checkpoint.
+
+    Raises:
+        SwissbertError: If it is not; says what to do.
+    """
+    if progress.best_step is None:
+        return
+    try:
+        check_all(resolve_folder(out) / layout.DESCRIPTION)
+    except SwissbertError as error:
+        raise SwissbertError(
+            f"{out / layout.BEST_MODEL}: the best model so far, of step {progress.best_step}, is missing or damaged ({error}); "
+            f"put a copy of it there, or remove {out / layout.CHECKPOINTS} and resume, which trains the run from its beginning"
+        ) from error
 
 
 def check_best_model(out: Path, progress: Progress, train: TrainSettings, *, is_same: bool) -> tuple[Progress, str]:

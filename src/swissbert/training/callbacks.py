@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from swissbert.evaluation import Scores
-    from swissbert.training.loop import Result, Run
-    from swissbert.training.step import StepRecord
+    from swissbert.training.result import Result
+    from swissbert.training.run import Run
+    from swissbert.training.step_record import StepRecord
 
 
 class Callback:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from types import CodeType, FunctionType, ModuleType
 
-WINGS = ("data", "encoder", "evaluation", "kinds", "model", "mtl", "training")
+WINGS = ("data", "distributed", "encoder", "evaluation", "kinds", "model", "mtl", "training")
 """Wings of the package whose code decides on the numbers of a run."""
 MODULES = ("device", "metrics", "selection", "tasks")
 """Modules outside these wings that do so."""
@@ -24,8 +24,10 @@ BOOKKEEPING = (
     "coverage",
     "first_step",
     "interrupt",
+    "introduction",
     "log",
     "record",
+    "result",
     "resume",
     "start",
 )

@@ -39,6 +39,7 @@ CONDITIONS = (
     Condition("device", "device"),
     Condition("precision", "precision"),
     Condition("threads", "number of threads"),
+    Condition("processes", "number of processes"),
     Condition("gpu", "GPU", "gpu"),
     Condition("processor", "processor", "cpu"),
     Condition("instructions", "list of the processor's instructions", "cpu"),
@@ -86,7 +87,7 @@ def last_conditions(record: Mapping[str, Any], step: int) -> dict[str, Any]:
     )
     for part in parts(record, step):
         conditions |= part
-    return conditions
+    return {"processes": 1, **conditions}  # records before this entry are of one process
 
 
 def parts(record: Mapping[str, Any], step: int) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ import numpy as np
 
 from swissbert.data.batches import take
 from swissbert.data.dataset import TaskData
+from swissbert.distributed.world import ALONE, World
 from swissbert.evaluation import table_answers
 from swissbert.model.multitask import MultitaskModel
 
@@ -11,11 +12,12 @@ ROWS = 2000
 """Number of train rows, the first ones, that thresholds are fitted on: enough for an error of about a hundredth."""
 
 
-def fit_heads(network: MultitaskModel, train: dict[str, TaskData]) -> None:
-    """Fit the thresholds of every head that has some, in place."""
+def fit_heads(network: MultitaskModel, train: dict[str, TaskData], world: World = ALONE) -> None:
+    """Fit the thresholds of every head that has some, in place; the processes of `world` share the rows out."""
     for name, data in train.items():
         head = network.head(name)
         if head.can_fit:
             head.reset_fit()
             rows = np.arange(min(len(data), ROWS))
-            head.fit(table_answers(network, data.task, take(data.table, rows)), data.labels[rows])
+            answers = table_answers(network, data.task, take(data.table, rows), world=world)
+            head.fit(answers, data.labels[rows])

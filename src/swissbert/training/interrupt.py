@@ -8,6 +8,7 @@ from types import FrameType
 
 from swissbert.display import Display
 
+STOPPING = "stopping after this step; its state is saved (a second Ctrl-C stops at once and saves nothing)"
 SIGNALS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 
 
@@ -28,7 +29,7 @@ def stop_signal(display: Display) -> Iterator[threading.Event]:
         event.set()
         if signal.SIGINT in before:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        display.say("stopping after this step; its state is saved (a second Ctrl-C stops at once and saves nothing)")
+        display.say(STOPPING)
 
     before = {
         number: signal.signal(number, handler) for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN

@@ -95,6 +95,22 @@ class MetricsLog:
                 self._board.close()
 
 
+class NoLog:
+    """The log of a process that writes nothing, because the first one does. Its functions are those of `MetricsLog`."""
+
+    def __init__(self) -> None:
+        self.digest = Digest()
+
+    def write(self, record: dict[str, object]) -> None:
+        """Write nothing."""
+
+    def sync(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
 def dev_entry(step: int, scores: Scores) -> dict[str, object]:
     """Return the entry of ``metrics.jsonl`` for an evaluation: null for scores without a finite value, and notes if any."""
     dev = {name: value if math.isfinite(value) else None for name, value in scores.figures().items()}

@@ -16,6 +16,7 @@ from swissbert.data.splits import Source
 from swissbert.data.tokens import Tokenizer
 from swissbert.device import Hardware, resolve_hardware
 from swissbert.display import Display
+from swissbert.distributed.world import ALONE, World
 from swissbert.environment import environment
 from swissbert.model.heads.base import Head
 from swissbert.model.multitask import MultitaskModel
@@ -97,11 +98,14 @@ class Prepared:
         """Return a loader of the batches of each step."""
         return BatchLoader(self.config, self.train, self.plan, self.teaching)
 
-    def training_step(self, balancer: Balancer | Sequence[Balancer] | None = None) -> TrainingStep:
+    def training_step(
+        self, balancer: Balancer | Sequence[Balancer] | None = None, world: World = ALONE
+    ) -> TrainingStep:
         """Create the optimizer and the balancing methods, and put the network into training mode.
 
         Args:
             balancer: Methods from outside the package, as for `train`.
+            world: The processes that share the rows of a step out.
 
         Raises:
             SwissbertError: If the methods are in conflict with the settings.
@@ -118,6 +122,7 @@ class Prepared:
             seed=config.seed,
             hardware=self.hardware,
             regularisation=config.regularisation,
+            world=world,
         )
 
 

@@ -25,6 +25,7 @@ from torch import Tensor
 from swissbert.config import RegularisationSettings
 from swissbert.data.batches import PackedBatch
 from swissbert.device import Hardware
+from swissbert.distributed.dealing import Part
 from swissbert.errors import SwissbertError
 from swissbert.model.heads.base import Head
 from swissbert.model.multitask import MultitaskModel
@@ -90,7 +91,9 @@ class Regulariser:
         if self.anchor is not None and step >= self.start:
             self.anchor.update(self._network, self.decay)
 
-    def __call__(self, batch: PackedBatch, name: str, step: int, number: int) -> RegularisedLoss:
+    def __call__(
+        self, batch: PackedBatch, name: str, step: int, number: int, part: Part | None = None
+    ) -> RegularisedLoss:
         """Return the loss of one task over a labelled batch, with its terms.
 
         Args:
@@ -98,6 +101,8 @@ class Regulariser:
             name: The task.
             step: Number of the step, from 0.
             number: Number of the batch within the step, from 0; with it and the step the noise is determined.
+            part: Where the tokens are in the batch of the step, if other processes have the others: the noise of a token
+                is the same whichever process has it.
         """
         network, settings = self._network, self._settings
         if not settings.applies_to(name):
@@ -114,7 +119,7 @@ class Regulariser:
                 _set_random_state(embedded.device, state)
                 return network.embedded_logits(embeddings, batch, name)
 
-            head, noise = network.head(name), self._noise(embedded, step, number)
+            head, noise = network.head(name), self._noise(embedded, step, number, part)
             perturbation = self._ascent(answer, head, embedded.detach(), logits.detach(), noise, _rows(batch))
             term = head.divergence(answer(embedded + perturbation), logits)
             objective, terms["smoothness"] = objective + settings.smoothness * term, term.detach()
@@ -124,6 +129,13 @@ class Regulariser:
             term = network.head(name).divergence(logits, others)
             objective, terms["proximal"] = objective + settings.proximal * term, term.detach()
         return RegularisedLoss(loss, objective, terms)
+
+    def terms(self, name: str, step: int) -> list[str]:
+        """Return the names of the terms that are added to the loss of a task at a step, in order."""
+        if not self._settings.applies_to(name):
+            return []
+        has_anchor = self.anchor is not None and step >= self.start
+        return ["smoothness"] * bool(self._settings.smoothness) + ["proximal"] * has_anchor
 
     def notes(self, hardware: Hardware) -> list[str]:
         """Say what was chosen, and what the precision of `hardware` makes of small perturbations; lines for a person."""
@@ -146,11 +158,14 @@ class Regulariser:
             )
         return lines
 
-    def _noise(self, embedded: Tensor, step: int, number: int) -> Tensor:
+    def _noise(self, embedded: Tensor, step: int, number: int, part: Part | None) -> Tensor:
         """Return Gaussian noise in the shape of the embeddings, ``[T, H]``, the same on every device."""
         random = np.random.default_rng([self._seed, step, number + 1])
-        noise = torch.from_numpy(random.standard_normal(tuple(embedded.shape), np.float32))
-        return noise.to(embedded.device).mul_(self._settings.noise)
+        tokens, width = embedded.shape
+        noise = random.standard_normal((tokens if part is None else part.total, width), np.float32)
+        if part is not None and part.tokens is not None:
+            noise = noise[part.tokens]
+        return torch.from_numpy(noise).to(embedded.device).mul_(self._settings.noise)
 
     def _ascent(
         self,

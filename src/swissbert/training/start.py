@@ -6,10 +6,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import torch
-
 from swissbert.config import RunConfig, TrainSettings
-from swissbert.device import Hardware, cores, has_bf16, is_available, resolve_hardware
 from swissbert.environment import hardware_record, numeric_variables, software, torch_settings
 from swissbert.errors import SwissbertError
 from swissbert.family.config import DIFFERENCES, BertConfig
@@ -23,37 +20,13 @@ from swissbert.training.record import RUN_FORMAT, write_record
 from swissbert.training.resume import Changes
 
 
-def kept_hardware(train: TrainSettings, record: Mapping[str, Any], step: int) -> Hardware:
-    """Choose the hardware of a resumed run: what the settings name, else what it was trained on, else what there is.
-
-    Args:
-        train: Settings of the run.
-        record: Contents of its ``run.json``.
-        step: Step of its last checkpoint.
-    """
-    began = last_conditions(record, step)
-    device, precision, threads = (began.get(name) for name in ("device", "precision", "threads"))
-    if not (isinstance(device, str) and isinstance(threads, int) and precision in ("float32", "bfloat16")):
-        return resolve_hardware(train.device, train.precision, train.threads)
-    here = resolve_hardware(
-        device if train.device == "auto" and is_available(device) else train.device,
-        train.precision,
-        train.threads or _kept_threads(threads),
-    )
-    if train.precision == "auto":
-        keeps = precision == "float32" or has_bf16(here.device)
-        return Hardware(here.device, getattr(torch, precision) if keeps else torch.float32, here.threads)
-    return here
-
-
-def _kept_threads(began: int) -> int:
-    """Return the thread count of the record, or torch's own where there are fewer cores."""
-    here = torch.get_num_threads()
-    return began if began in range(1, max(cores(), here) + 1) else here
-
-
 def present_conditions(
-    prepared: Prepared, classes: Mapping[str, object], outside: Sequence[type], callbacks: Sequence[object]
+    prepared: Prepared,
+    classes: Mapping[str, object],
+    outside: Sequence[type],
+    callbacks: Sequence[object],
+    *,
+    processes: int = 1,
 ) -> dict[str, Any]:
     """Return the conditions that `swissbert.training.conditions` compares, in the form of ``run.json``.
 
@@ -62,6 +35,7 @@ def present_conditions(
         classes: Names of classes from outside the package, from `outside_classes`.
         outside: These classes.
         callbacks: Callbacks of the run.
+        processes: Number of its processes.
     """
     return {
         "encoder_weights": prepared.encoder_fingerprint(),
@@ -71,6 +45,7 @@ def present_conditions(
         "heads": classes.get("heads"),
         **(prepared.teaching.conditions() if prepared.teaching else {}),
         **hardware_record(prepared.hardware),
+        "processes": processes,
         "variables": numeric_variables(),
         "torch_settings": torch_settings(),
         **software(),

@@ -4,72 +4,28 @@ import math
 import time
 from collections.abc import Iterable
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from swissbert.config import LossSettings, RegularisationSettings, TrainSettings
 from swissbert.data.batches import PackedBatch
 from swissbert.device import Hardware
+from swissbert.distributed.world import ALONE, World
 from swissbert.errors import SwissbertError
 from swissbert.model.multitask import MultitaskModel, part_of
 from swissbert.mtl.balancing import Balancers, StepView, checked_coefficients
 from swissbert.mtl.gradients import TaskGradients
 from swissbert.mtl.gram import conflicts, pair_cosines, weighted_gram
+from swissbert.training.backward import Backward
 from swissbert.training.moving_average import MovingAverage, average_decay
 from swissbert.training.optim import make_optimizer, schedule_factor, set_rates
-from swissbert.training.regularisation import RegularisedLoss, Regulariser
+from swissbert.training.regularisation import Regulariser
+from swissbert.training.step_record import BY_LAYER_EVERY, StepRecord
 
-BY_LAYER_EVERY = 20
-"""Steps between two records of the cosines of task gradients layer by layer, for methods that need the Gram matrix."""
-
-
-@dataclass(frozen=True)
-class StepRecord:
-    """What a step reports; ``metrics.jsonl`` holds the same.
-
-    Attributes:
-        loss: Mean loss of each task in the step, without the terms of regularisation.
-        smoothness: Mean smoothness term of each task that has one, before its factor.
-        proximal: Mean proximal term of each task that has one, before its factor.
-        weight: Factor of each task's loss, ``loss.scale`` included.
-        tokens: Number of tokens read.
-        seconds: Duration.
-        cosine: For a Gram method: cosine of each pair of task gradients.
-        conflicts: For a Gram method: under ``share``, the share of pairs with a negative cosine.
-        cosine_by_layer: Cosines within each part of the encoder, every `BY_LAYER_EVERY` steps.
-        teacher_share: With distillation: share of the teachers in the targets.
-    """
-
-    loss: dict[str, float]
-    weight: dict[str, float]
-    tokens: int
-    seconds: float
-    cosine: dict[str, float] | None = None
-    conflicts: dict[str, float] | None = None
-    cosine_by_layer: dict[str, dict[str, float]] | None = None
-    smoothness: dict[str, float] | None = None
-    proximal: dict[str, float] | None = None
-    teacher_share: float | None = None
-
-    def log_entry(self) -> dict[str, object]:
-        """Return the entry of ``metrics.jsonl``, without its ``step``."""
-        entry = {name: value for name, value in asdict(self).items() if value is not None}
-        order = (
-            "loss",
-            "smoothness",
-            "proximal",
-            "weight",
-            "cosine",
-            "conflicts",
-            "cosine_by_layer",
-            "teacher_share",
-            "tokens",
-        )
-        return {name: entry[name] for name in order if name in entry} | {"seconds": round(self.seconds, 4)}
+__all__ = ["BY_LAYER_EVERY", "StepRecord", "TrainingStep"]
 
 
 class TrainingStep:
@@ -77,6 +33,10 @@ class TrainingStep:
 
     Everything random in a step depends on seed and step number alone. The network is left in its mode: call
     ``network.train()`` before the first step.
+
+    With several processes each computes a part of the rows of every batch. What follows is computed from the losses and
+    gradients of all of them, in each process alike, so that their parameters stay equal. The masks of dropout depend on the
+    process too, so they are not those of one process; everything else is, up to rounding.
 
     Args:
         network: The network, on ``hardware.device``.
@@ -87,6 +47,7 @@ class TrainingStep:
         seed: Seed of the run.
         hardware: Device and precision.
         regularisation: Terms that are added to the losses of the tasks; none if left out.
+        world: The processes that share the rows out; this one alone if left out.
 
     Attributes:
         optimizer: The optimizer of network and balancers.
@@ -112,10 +73,11 @@ class TrainingStep:
         seed: int,
         hardware: Hardware,
         regularisation: RegularisationSettings | None = None,
+        world: World = ALONE,
     ) -> None:
         self.network, self.total, self.seed, self.hardware = network, total, seed, hardware
         self.weighting, self.surgery = balancers
-        self._loss, self._train = loss, train
+        self._loss, self._train, self._world = loss, train, world
         if self.weighting.needs == "own loss":
             self.weighting.to(hardware.device)
         methods: dict[str, nn.Module] = {"weighting": self.weighting}
@@ -137,6 +99,9 @@ class TrainingStep:
             parts=[part_of(name) for name, _ in network.encoder.named_parameters()],
         )
         self._gradients = self._task_gradients()
+        self._backward = Backward(
+            network, self.weighting, self.regulariser, loss=loss, train=train, hardware=hardware, world=world
+        )
 
     def _task_gradients(self) -> TaskGradients | None:
         """Return storage for the gradients of each task, if a method needs more than a task's own loss."""
@@ -151,7 +116,7 @@ class TrainingStep:
             )
         known = {id(parameter) for parameter in shared}
         own = [p for p in self.network.parameters() if p.requires_grad and id(p) not in known] if weighted else []
-        return TaskGradients(shared, own, self.network.shared_parts())
+        return TaskGradients(shared, own, self.network.shared_parts(), self._world)
 
     def __call__(self, step: int, batches: Iterable[tuple[str, PackedBatch]], rounds: int | None = None) -> StepRecord:
         """Run one optimizer step.
@@ -165,11 +130,12 @@ class TrainingStep:
 
         Raises:
             SwissbertError: If a loss, a gradient or a coefficient is NaN or infinite; parameters are then unchanged.
+            LostError: If another process has ended.
             ValueError: If batches of one task do not follow each other.
         """
         began = time.perf_counter()
         rounds = rounds or self._train.accumulation
-        torch.manual_seed(self.seed * 1_000_003 + step + 1)  # dropout depends on nothing but seed and step
+        torch.manual_seed(dropout_seed(self.seed, step, self._world.rank))
         set_rates(self.optimizer, schedule_factor(step, self.total, self._train))
         heads_alone = step < self._train.heads_first
         task_gradients = None if heads_alone else self._gradients  # tasks share nothing that learns in these steps
@@ -177,9 +143,8 @@ class TrainingStep:
             if self.regulariser is not None:
                 self.regulariser.before_step(step)
             with self.network.encoder_frozen() if heads_alone else nullcontext():
-                computed, terms, tokens = self._backward(step, batches, rounds, task_gradients)
-            # read once all work is queued, so that the host does not wait for the device between batches
-            losses = {task: torch.stack(rows).cpu().numpy() for task, rows in computed.items()}
+                computed = self._backward(step, batches, rounds, task_gradients)
+            losses = computed.losses
             _refuse_infinite(losses, step)
             weights = self._own_weights(list(losses))
             gradients: dict[str, Any] = {}
@@ -195,10 +160,10 @@ class TrainingStep:
         return StepRecord(
             loss={task: float(rows[:, 0].mean(dtype=np.float64)) for task, rows in losses.items()},
             weight={task: self._loss.scale.get(task, 1.0) * weight for task, weight in weights.items()},
-            tokens=tokens,
+            tokens=computed.tokens,
             seconds=time.perf_counter() - began,
             **gradients,
-            **_mean_terms(losses, terms),
+            **_mean_terms(losses, computed.terms),
         )
 
     def _follow(self, step: int) -> None:
@@ -207,45 +172,6 @@ class TrainingStep:
             self.regulariser.after_step(step)
         if self.average is not None and self._train.ema is not None:
             self.average.update(self.network, average_decay(self._train.ema, step))
-
-    def _backward(
-        self, step: int, batches: Iterable[tuple[str, PackedBatch]], rounds: int, gradients: TaskGradients | None
-    ) -> tuple[dict[str, list[Tensor]], dict[str, list[str]], int]:
-        """Run forward and backward passes; gradients are then in ``grad``, or kept task by task in `gradients`.
-
-        Returns:
-            The loss, the scaled objective and the terms of regularisation of each batch, ``[2 + terms]``, by task; the
-            names of these terms by task; and the number of tokens.
-        """
-        losses: dict[str, list[Tensor]] = {}
-        terms: dict[str, list[str]] = {}
-        tokens, last = 0, None
-        for number, (task, batch) in enumerate(batches):
-            if task != last and task in losses:
-                raise ValueError(f"batches of task '{task}' do not follow each other within the step")
-            if gradients is not None and losses and task != last:
-                gradients.keep()
-            last = task
-            with self.hardware.autocast():
-                result = self._regularised(batch.to(self.hardware.device), task, step, number)
-            scaled = result.objective * self._loss.scale.get(task, 1.0)
-            term = self.weighting.term(task, scaled) if self.weighting.needs == "own loss" else scaled
-            if term.requires_grad:  # a head without parameters learns nothing while the encoder is frozen
-                (term / rounds).backward()  # type: ignore[no-untyped-call]
-            values = [result.loss.detach(), scaled.detach(), *result.terms.values()]
-            losses.setdefault(task, []).append(torch.stack(values))
-            terms[task] = list(result.terms)
-            tokens += batch.tokens
-        if gradients is not None:
-            gradients.keep()
-        return losses, terms, tokens
-
-    def _regularised(self, batch: PackedBatch, task: str, step: int, number: int) -> RegularisedLoss:
-        """Return the loss of a task over a batch, with the terms that are added to it if there are any."""
-        if self.regulariser is not None and step >= self._train.heads_first:
-            return self.regulariser(batch, task, step, number)
-        loss = self.network.loss(batch, task)
-        return RegularisedLoss(loss, loss, {})
 
     def _own_weights(self, tasks: list[str]) -> dict[str, float]:
         """Return the factors that losses have at the backward pass: those of an own-loss method, else 1."""
@@ -288,6 +214,7 @@ class TrainingStep:
             return weights
         grams = gradients.grams()
         gram = torch.stack(list(grams.values())).sum(0)
+        self._world.copy_first([gram])  # equal already, unless the processors differ
         if not gram.isfinite().all():
             raise SwissbertError(
                 f"the gradient of a task overflows float32 at step {step + 1}; a smaller train.lr or loss.scale may help"
@@ -312,6 +239,16 @@ class TrainingStep:
             )
         if self._train.clip is not None:
             nn.utils.clip_grads_with_norm_(self.network.parameters(), self._train.clip, norm)
+
+
+def dropout_seed(seed: int, step: int, rank: int) -> int:
+    """Return the seed of the masks of a step; dropout depends on nothing but seed, step and process.
+
+    The generator of a CPU reads the lower half of its 64 bits only, so other processes have seeds that differ there.
+    """
+    if rank == 0:
+        return seed * 1_000_003 + step + 1
+    return int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0])
 
 
 def _mean_terms(losses: dict[str, np.ndarray], terms: dict[str, list[str]]) -> dict[str, Any]:
