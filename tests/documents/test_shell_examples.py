@@ -78,14 +78,18 @@ def lacks(line: str, place: Path) -> bool:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=name_of)
-def test_the_commands_of_a_page_run_in_their_order(page: Path, place: Path, tiny: Path, tiny_run: Path) -> None:
+def test_the_commands_of_a_page_run_in_their_order(page: Path, place: Path, tiny: Path) -> None:
     left_out = []
     for line in commands(page):
         if lacks(line, place):
             left_out.append(line)
         elif line.startswith("curl"):
-            with Server(tiny_run) as server:
+            (place / "served").mkdir(exist_ok=True)
+            server = Server(place / "served")
+            try:
                 run(line.replace("localhost:8000", f"localhost:{server.port}"), place, tiny)
+            finally:
+                server.stop()
         elif not line.startswith("make "):
             run(line, place, tiny)
     if left_out:

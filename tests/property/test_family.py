@@ -142,7 +142,7 @@ def test_single_precision_is_within_the_contract_and_files_go_there_and_back(mem
 def test_a_checkpoint_with_heads_on_top_is_read_and_the_heads_are_named(member: str, tmp_path: Path) -> None:
     config = random_oracle(member, 1).config
     for kind in (transformers.AutoModelForMaskedLM, transformers.AutoModelForSequenceClassification):
-        whole = kind.from_config(config)
+        whole = kind.from_config(config)  # type: ignore[no-untyped-call]
         folder = tmp_path / kind.__name__
         encoder, notes, has_new_pooler = read(whole, folder)
         inner = getattr(whole, whole.base_model_prefix)
@@ -303,6 +303,7 @@ def test_a_bias_of_attention_and_shared_layers_are_in_onnx_files(
     model = model_of(member, folders[member], tmp_path / "model")
     export_onnx(model, tmp_path / "onnx", ["sst"])
     padding = FastTokenizer.from_file(str(tmp_path / "onnx" / "tokenizer.json")).padding
+    assert padding is not None
     assert padding["pad_token"] == "<pad>"
     assert padding["pad_id"] == (1 if member == "mpnet" else 0)
     export_int8(model, tmp_path / "int8", ["para"], data=family.STARTER)
