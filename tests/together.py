@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch.distributed import FileStore  # type: ignore[attr-defined]  # public, but not in the list of exports
+from torch.distributed import FileStore  # type: ignore[attr-defined]
 
 from swissbert.distributed.joining import ended
 from swissbert.distributed.launch import Launch

@@ -207,6 +207,7 @@ def test_a_killed_process_ends_the_others_with_one_sentence(
     messages = sorted(filter(None, together.errors(tmp_path, count)))
     assert messages[-1].startswith("LostError: process ")
     assert "another process of this run has ended or does not answer" in messages[-1]
+    assert "pair.cc" not in messages[-1]
     assert messages[-1].endswith("resume=True goes on from the last checkpoint")
     assert messages[:-1] == ["EndedElsewhereError: another process of this run has ended it, and says why"] * (
         count - 2

@@ -40,5 +40,6 @@ def resume_command(out: Path) -> str:
     launch = launched()
     if launch is None:
         return f"{program_name()} {resume}"
-    machines = f" --nnodes {launch.size // launch.local_size} ..." if launch.size > launch.local_size else ""
-    return f"torchrun{machines} --nproc-per-node {launch.local_size} -m swissbert {resume}"
+    is_one_machine = launch.size == launch.local_size
+    machines = "--standalone" if is_one_machine else f"--nnodes {launch.size // launch.local_size} ..."
+    return f"torchrun {machines} --nproc-per-node {launch.local_size} -m swissbert {resume}"

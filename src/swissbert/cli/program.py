@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 import typer
 
 from swissbert.display import never_failing
-from swissbert.distributed.launch import launched
+from swissbert.distributed.launch import is_first_process, launched
 from swissbert.errors import SwissbertError
 from swissbert.version import __version__
 from swissbert.wording import one_line, printable
@@ -143,6 +143,8 @@ def _refuse_several_processes(arguments: list[str]) -> None:
     command = arguments[0] if arguments else ""
     if command in ("train", "distill") or "TORCHELASTIC_RUN_ID" not in os.environ or launched() is None:
         return
+    if not is_first_process():
+        sys.exit(2)
     raise SwissbertError(
         f"torchrun has started several processes of '{command}', but only train and distill share their work; start it alone"
     )

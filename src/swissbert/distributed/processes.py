@@ -1,6 +1,7 @@
 """Several processes that communicate by torch.distributed: gloo for tensors on a CPU, NCCL for those on GPUs."""
 
 import itertools
+import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,7 +22,10 @@ TIMEOUT = timedelta(minutes=10)
 PATIENCE = timedelta(days=2)
 """The same while rows are prepared: teachers may answer for hours."""
 
-_numbers = itertools.count()
+PLACE = re.compile(r"^\[[^\]]*\]\s*|\n.*", re.DOTALL)
+"""What torch's messages begin with, a line of its source code, and what follows their first line."""
+
+_numbers = itertools.count()  # of the groups of this process, so that each has its own names in the store
 
 
 class Processes(World):
@@ -136,7 +140,7 @@ class Processes(World):
         try:
             yield
         except RuntimeError as error:  # torch has several classes, all of them derived from it
-            reason = clipped(" ".join(str(error).partition("\n")[0].split()), 200)
+            reason = clipped(" ".join(PLACE.sub("", str(error)).partition(". ")[0].split()), 200)
             raise LostError(
                 f"process {self.rank} of {self.size}: another process of this run has ended or does not answer ({reason}); "
                 "resume=True goes on from the last checkpoint",
