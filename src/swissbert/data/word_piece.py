@@ -128,9 +128,9 @@ def config_table(parts: TokenizerParts, longest: int | None, *, writes_types: bo
     """
     stored = json.loads(parts.fast.to_str())
     normalizer, model = stored.get("normalizer") or {}, stored["model"]
-    has_bert_names = all(parts.special[key] == SPECIAL[key] for key in ("cls_token", "sep_token"))
+    has_bert_pairs = len(parts.fast.encode("", "").ids) == 3
     is_plain = (
-        has_bert_names
+        has_bert_pairs
         and normalizer.get("type") == "BertNormalizer"
         and normalizer.get("clean_text", True)
         and (stored.get("pre_tokenizer") or {}).get("type") == "BertPreTokenizer"
