@@ -321,6 +321,7 @@ def test_a_bias_of_attention_and_shared_layers_are_in_onnx_files(folders: dict[s
 
     describe(model, tasks, tmp_path, "fp32")
     padding = FastTokenizer.from_file(str(tmp_path / "tokenizer.json")).padding
+    assert padding is not None
     assert (padding["pad_token"], padding["pad_id"]) == ("<pad>", 0)
 
 
