@@ -56,7 +56,7 @@ def random_oracle(member: str, seed: int) -> Any:
     """A model of transformers of random sizes, each another one, so that no mix-up goes unnoticed."""
     rng = random.Random(f"{member} {seed}")
     heads, layers = rng.randint(1, 4), rng.randint(2, 4)
-    sizes = {
+    sizes: dict[str, Any] = {
         "hidden_size": heads * rng.randint(4, 9),
         "num_hidden_layers": layers,
         "num_attention_heads": heads,
