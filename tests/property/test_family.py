@@ -146,7 +146,8 @@ def test_single_precision_is_within_the_contract_and_files_go_there_and_back(mem
 @pytest.mark.parametrize("member", MEMBERS)
 def test_a_checkpoint_with_heads_on_top_is_read_and_the_heads_are_named(member: str, tmp_path: Path) -> None:
     config = random_oracle(member, 1).config
-    for kind in (transformers.AutoModelForMaskedLM, transformers.AutoModelForSequenceClassification):
+    kinds: Any = transformers.AutoModelForMaskedLM, transformers.AutoModelForSequenceClassification
+    for kind in kinds:
         whole = kind.from_config(config)
         folder = tmp_path / kind.__name__
         encoder, notes, has_new_pooler = read(whole, folder)
@@ -320,7 +321,7 @@ def test_a_bias_of_attention_and_shared_layers_are_in_onnx_files(folders: dict[s
     np.testing.assert_allclose(rounded, table_answers(network, tasks[0], table), rtol=0, atol=0.05)
 
     describe(model, tasks, tmp_path, "fp32")
-    padding = FastTokenizer.from_file(str(tmp_path / "tokenizer.json")).padding
+    padding: Any = FastTokenizer.from_file(str(tmp_path / "tokenizer.json")).padding
     assert (padding["pad_token"], padding["pad_id"]) == ("<pad>", 0)
 
 
