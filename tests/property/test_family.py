@@ -56,7 +56,7 @@ def random_oracle(member: str, seed: int) -> Any:
     """A model of transformers of random sizes, each another one, so that no mix-up goes unnoticed."""
     rng = random.Random(f"{member} {seed}")
     heads, layers = rng.randint(1, 4), rng.randint(2, 4)
-    sizes = {
+    sizes: dict[str, Any] = {
         "hidden_size": heads * rng.randint(4, 9),
         "num_hidden_layers": layers,
         "num_attention_heads": heads,
@@ -146,8 +146,9 @@ def test_single_precision_is_within_the_contract_and_files_go_there_and_back(mem
 @pytest.mark.parametrize("member", MEMBERS)
 def test_a_checkpoint_with_heads_on_top_is_read_and_the_heads_are_named(member: str, tmp_path: Path) -> None:
     config = random_oracle(member, 1).config
-    for kind in (transformers.AutoModelForMaskedLM, transformers.AutoModelForSequenceClassification):
-        whole = kind.from_config(config)  # type: ignore[no-untyped-call]
+    kinds: Any = transformers.AutoModelForMaskedLM, transformers.AutoModelForSequenceClassification
+    for kind in kinds:
+        whole = kind.from_config(config)
         folder = tmp_path / kind.__name__
         encoder, notes, has_new_pooler = read(whole, folder)
         inner = getattr(whole, whole.base_model_prefix)
@@ -320,8 +321,7 @@ def test_a_bias_of_attention_and_shared_layers_are_in_onnx_files(folders: dict[s
     np.testing.assert_allclose(rounded, table_answers(network, tasks[0], table), rtol=0, atol=0.05)
 
     describe(model, tasks, tmp_path, "fp32")
-    padding = FastTokenizer.from_file(str(tmp_path / "tokenizer.json")).padding
-    assert padding is not None
+    padding: Any = FastTokenizer.from_file(str(tmp_path / "tokenizer.json")).padding
     assert (padding["pad_token"], padding["pad_id"]) == ("<pad>", 0)
 
 
