@@ -110,11 +110,11 @@ def numbers(settings: RunConfig, world: World, seen: bool = True) -> dict[str, T
             for name, figure in (getattr(record, part) or {}).items():
                 result[f"{number} {part} {name}"] = torch.tensor(figure, dtype=torch.float64)
         result[f"{number} tokens"] = torch.tensor(record.tokens)
-    fit_heads(prepared.network, prepared.train, world)
-    result |= {f"end {name}": tensor.clone() for name, tensor in step.modules.state_dict().items()}
     for dev in prepared.dev:
         answers = table_answers(prepared.network, dev.task, dev.table, world=world)
         result[f"end answers {dev.task.name}"] = torch.from_numpy(answers.copy())
+    fit_heads(prepared.network, prepared.train, world)
+    result |= {f"end {name}": tensor.clone() for name, tensor in step.modules.state_dict().items()}
     world.check_same(state_number(step.modules), "the processes have other parameters")
     return result
 
