@@ -179,12 +179,7 @@ def test_heat_maps_have_the_colours_of_the_page(page: "Page") -> None:
     def lightest(number: int) -> int:
         canvas = page.locator("#overview canvas").nth(number)
         pixels = "node => [...node.getContext('2d').getImageData(0, 0, 9, 9).data]"
-<<<<<<< HEAD
-        values: list[int] = canvas.evaluate(pixels)
-        return max(values[::4])
-=======
         return max(int(red) for i, red in enumerate(canvas.evaluate(pixels)) if i % 4 == 0)
->>>>>>> page
 
     assert lightest(0) > 150
     page.emulate_media(color_scheme="dark")
