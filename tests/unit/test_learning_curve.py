@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from swissbert.analysis import train_shares as module
-from swissbert.analysis.train_shares import POINTS, Point, curve_table, learning_curve
+from swissbert.analysis.style import render
+from swissbert.analysis.train_shares import POINTS, Point, curve_figure, curve_table, learning_curve
 from swissbert.config import make_config
 from swissbert.data.rows import Row
 from swissbert.errors import SwissbertError
@@ -33,7 +34,7 @@ def test_points_are_trained_on_shares_and_kept(tiny: Path, tmp_path: Path, monke
         rows = list(csv.DictReader(file))
     assert [row["train rows"] for row in rows] == ["32", "64"]
     assert float(rows[1]["overall"]) == pytest.approx(points[1]["scores"]["overall"])
-    assert "from 32 to 64 train rows it changes by" in page.read_text(encoding="utf-8")
+    assert "from 32 to 64 train rows of all tasks" in page.read_text(encoding="utf-8")
 
     def no_train(*_: Any, **__: Any) -> None:
         raise AssertionError("a finished point was trained again")
@@ -64,6 +65,9 @@ def test_seeds_are_a_mean_and_a_deviation(tiny: Path) -> None:
     ]
     ((share, count, seeds, mean, spread, *_, overall, same),) = curve_table(config, points)
     assert (share, count, seeds, overall, same) == (0.5, 12, 2, pytest.approx(0.1), pytest.approx(0))
+    svg = render(curve_figure(config, points), "svg").decode()
+    assert ">10<" in svg, "ticks are plain numbers"
+    assert "mathdefault" not in svg
     assert (mean, spread) == (pytest.approx(0.3), pytest.approx(0.02**0.5))
 
 

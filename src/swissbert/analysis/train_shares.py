@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from pydantic import Field
 
 from swissbert.analysis.page import Picture, Section, Table, check_out, write_page
@@ -241,6 +242,9 @@ def curve_figure(config: RunConfig, points: Sequence[Point]) -> Figure:
         means = [np.mean([v for a, v in zip(at, values, strict=True) if a == count]) for count in counts]
         axes.plot(counts, means, "-", color=colour, linewidth=1.8, label=name.replace("_", " "))
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("train rows (of the task; of all tasks for overall), logarithmic")
     axes.set_title("line: mean over seeds; points: single runs")
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
@@ -275,10 +279,14 @@ def _reading(config: RunConfig, rows: Sequence[Sequence[object]]) -> list[str]:
         return []
     before, last = rows[-2], rows[-1]
     sentences = []
+    if config.train.max_steps is not None:
+        sentences.append(
+            f"train.max_steps is set: every point has at most {config.train.max_steps:,} steps, whatever its rows."
+        )
     for number, name in enumerate(score_names(config)):
         column = 3 + 2 * number
         gain = float(str(last[column])) - float(str(before[column]))
         if gain == gain:
             figure = f"{gain:+.3f}".replace("-", "−")
-            sentences.append(f"{name}: from {before[1]:,} to {last[1]:,} train rows it changes by {figure}.")
+            sentences.append(f"{name}: {figure} from {before[1]:,} to {last[1]:,} train rows of all tasks.")
     return sentences
