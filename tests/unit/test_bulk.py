@@ -350,7 +350,7 @@ def test_progress_shows_rows_rate_and_time_left(
     trained: Model, tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clock = iter(range(10**6))
-    monkeypatch.setattr("swissbert.display.time.perf_counter", lambda: float(next(clock)))
+    monkeypatch.setattr("swissbert.progress.time.perf_counter", lambda: float(next(clock)))
     answer_file(
         trained, trained.task("sst"), write(tmp_path, ending), tmp_path / "out", shard_rows=25, display=Display()
     )
