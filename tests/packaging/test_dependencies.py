@@ -18,7 +18,7 @@ SOURCE = ROOT / "src" / "swissbert"
 LOCAL = {
     "swissbert",
     "campaign",
-    *(path.stem for folder in ("benchmarks", "tests") for path in (ROOT / folder).rglob("*.py")),
+    *(path.stem for folder in ("benchmarks", "docs", "tests") for path in (ROOT / folder).rglob("*.py")),
 }
 """Modules of this repository."""
 
