@@ -249,6 +249,20 @@ def test_an_explanation_waits_in_parts_like_other_texts_and_is_tokenized_once(
     assert encoding.threads[0] is not threading.main_thread()
 
 
+def test_words_without_spaces_count_as_words_of_an_explanation(
+    service: Service, encoding: Encoding, model: Model
+) -> None:
+    text = "电影很好看" * 4  # each character is a word that is left out
+
+    async def scenario() -> None:
+        content = json.loads(await service.explain(connected(), ExplainBody(text=text), [model.tasks["sst"]]))
+        assert [word["text"] for word in content["words"]] == list(text)
+
+    run(scenario)
+    assert len(encoding.threads) == 1
+    assert encoding.threads[0] is not threading.main_thread()
+
+
 def test_without_room_an_explanation_is_refused_before_it_is_tokenized(service: Service, encoding: Encoding) -> None:
     service.batcher.max_jobs = 4
 

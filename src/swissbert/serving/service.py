@@ -13,7 +13,7 @@ from swissbert.data.rows import Row
 from swissbert.data.tokens import TokenTable
 from swissbert.errors import SwissbertError, nearest
 from swissbert.inference.attention import attention_table, table_attention
-from swissbert.inference.explanation import Variants, decisive, leave_out
+from swissbert.inference.explanation import WORD, Variants, decisive, leave_out
 from swissbert.inference.model import Model
 from swissbert.kinds import Answer
 from swissbert.serving.about import worded
@@ -165,7 +165,7 @@ class Service:
         Raises:
             ApiError: 429 if the queue is full or the deadline passes.
         """
-        words = len(body.text.split()) + len((body.text_pair or "").split())
+        words = len(WORD.findall(body.text)) + len(WORD.findall(body.text_pair or ""))  # as `leave_out` finds them
         variants = await self._tokenize(
             body.characters,
             min(1 + words, PART_JOBS),
