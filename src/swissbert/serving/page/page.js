@@ -10,10 +10,15 @@ import { NoKey, Unavailable, isReady, request, setKey } from "./requests.js";
 
 const TYPING_DELAY = 150; // milliseconds from the last key to the request
 const EXPLAIN_DELAY = 350; // milliseconds from the answers to the request for their words, which costs a pass for each
-const RETRY_DELAY = 1000; // milliseconds between attempts to reach the server
+const FIRST_DELAY = 1000; // milliseconds to the first retry, where the server names no time; doubled for each one after it
+const LONGEST_DELAY = 60_000; // milliseconds to a retry, also where the server names a longer time
+const POLL_DELAY = 5000; // milliseconds between checks whether a server that was away is back
+const MAX_RETRIES = 6; // of a request, in a row
 
 const state = { first: "", second: "", layer: null, head: null };
-let tasks = [], model = null, examples = [], pendingRequest = null, isRetrying = false;
+let tasks = [], model = null, examples = [], pendingRequest = null;
+let retrying = null, failures = 0; // the retry that waits, as an object of its own, and how many there were in a row
+const opened = new Set(); // the details that the user opened
 
 const hasSingleTasks = () => tasks.some(task => !task.pair);
 const hasPairTasks = () => tasks.some(task => task.pair);
@@ -24,29 +29,56 @@ const wait = milliseconds => new Promise(resolve => { setTimeout(resolve, millis
 function showError(message) {
   byId("problem").hidden = !message;
   byId("problem").textContent = message;
-  if (message) byId("answers").replaceChildren(); // they are those of an earlier text
+  if (!message) return;
+  byId("answers").replaceChildren(); // all that is shown belongs to an earlier text
+  byId("answers").setAttribute("aria-busy", "false");
+  byId("summary").textContent = "";
+  hideEffects();
+  clearAttention();
+}
+
+function showStatus(message) {
+  byId("status").hidden = !message;
+  byId("status").textContent = message;
+}
+
+function hideEffects(note = "") {
+  byId("legend").hidden = true;
+  byId("effects-note").textContent = note;
 }
 
 function report(error) {
   if (error.name === "AbortError") return;
   if (error instanceof Unavailable) {
-    retry(error.message);
+    retry(error);
     return;
   }
-  byId("answers").setAttribute("aria-busy", "false");
+  stopRetrying();
   if (error instanceof NoKey) byId("key-form").hidden = false;
   showError(error.message);
 }
 
-async function retry(reason) {
-  byId("status").hidden = false;
-  byId("status").textContent = `${reason}. Trying again…`;
-  if (isRetrying) return;
-  isRetrying = true;
-  do await wait(RETRY_DELAY); while (!await isReady());
-  isRetrying = false;
-  byId("status").hidden = true;
+async function retry({ message, seconds }) {
+  showStatus(`${message}. Trying again…`);
+  if (retrying) return;
+  if (failures === MAX_RETRIES) {
+    stopRetrying();
+    showError(`${message}. ${model ? "Change the text" : "Load the page again"} to try once more.`);
+    return;
+  }
+  const mine = retrying = {};
+  await wait(Math.min(seconds === null ? FIRST_DELAY * 2 ** failures : 1000 * seconds, LONGEST_DELAY));
+  while (retrying === mine && !await isReady()) await wait(Math.min(FIRST_DELAY * 2 ** failures, POLL_DELAY));
+  if (retrying !== mine) return;
+  retrying = null;
+  failures += 1;
   await (model ? update() : start());
+}
+
+function stopRetrying() {
+  retrying = null;
+  failures = 0;
+  showStatus("");
 }
 
 // Answers
@@ -64,12 +96,14 @@ function showNothing(isHalfPair) {
   byId("answers").replaceChildren(element("p", { class: "soft" }, message));
   byId("answers").setAttribute("aria-busy", "false");
   byId("summary").textContent = "";
-  byId("legend").hidden = true;
+  hideEffects();
   clearAttention();
+  stopRetrying();
   showError("");
 }
 
 async function update() {
+  if (!model) return; // `start` calls this once the model is known
   pendingRequest?.abort();
   const { signal } = pendingRequest = new AbortController();
   const first = state.first.trim(), second = state.second.trim();
@@ -83,11 +117,14 @@ async function update() {
   byId("answers").setAttribute("aria-busy", "true");
   try {
     const { answers } = await request("v1/predict", { inputs }, signal);
+    stopRetrying();
     showError("");
+    byId("effects-note").textContent = "";
     showAnswers(inputs, answers);
     await attend(inputs[0], signal);
     await wait(EXPLAIN_DELAY);
-    if (!signal.aborted) await explainAll(inputs, answers, signal);
+    signal.throwIfAborted();
+    await explainAll(inputs, answers, signal);
   } catch (error) {
     report(error);
   }
@@ -104,19 +141,34 @@ function showAnswers(inputs, answers, explanations = []) {
       summary.push(`${task.title}: ${resultText(answer)}${answer.cut ? " (end of the text not read)" : ""}`);
     }
   });
-  const open = [...byId("answers").querySelectorAll("details")].map(details => details.open); // what was opened stays open
-  const old = [...byId("answers").children].map(node => node.dataset.task).join();
+  keepOpen(cards);
   byId("answers").replaceChildren(...cards);
-  if (old === cards.map(node => node.dataset.task).join() && explanations.length)
-    byId("answers").querySelectorAll("details.about").forEach((details, i) => { details.open = open[i] ?? false; });
   byId("answers").setAttribute("aria-busy", "false");
   byId("summary").textContent = summary.join("; ");
 }
 
+// Open again what was opened in earlier cards: by task, which of its cards it is, and class.
+function keepOpen(cards) {
+  const counts = {};
+  for (const node of cards) {
+    const { task } = node.dataset, number = counts[task] = (counts[task] ?? 0) + 1;
+    for (const details of node.querySelectorAll("details")) {
+      const name = `${task} ${number} ${details.className}`;
+      details.open = opened.has(name);
+      details.addEventListener("toggle", () => opened[details.open ? "add" : "delete"](name));
+    }
+  }
+}
+
+// The answers stand without attention and without the effects of words, so their errors are notes and are not retried.
+function noteOf(error) {
+  if (error.name === "AbortError" || error instanceof NoKey) throw error;
+  return `${error.message.replace(/\.$/, "")}.`;
+}
+
 async function attend({ text, text_pair }, signal) {
   const attention = await request("v1/attention", { text, text_pair }, signal).catch(error => {
-    if (error.name === "AbortError" || error instanceof Unavailable) throw error;
-    clearAttention(`No attention to show. ${error.message}.`);
+    clearAttention(`No attention to show. ${noteOf(error)}`);
     return null;
   });
   if (attention) showAttention(attention, state);
@@ -124,8 +176,14 @@ async function attend({ text, text_pair }, signal) {
 
 async function explainAll(inputs, answers, signal) {
   const explanations = [];
-  for (const input of inputs) explanations.push(await request("v1/explain", input, signal));
+  try {
+    for (const input of inputs) explanations.push(await request("v1/explain", input, signal));
+  } catch (error) {
+    hideEffects(`Which words made the answers cannot be shown. ${noteOf(error)}`);
+    return;
+  }
   byId("legend").hidden = false;
+  byId("effects-note").textContent = "";
   showAnswers(inputs, answers, explanations);
 }
 
@@ -148,6 +206,7 @@ async function start() {
   try {
     tasks = await request("v1/tasks");
     model = await request("v1/model");
+    stopRetrying();
     showError("");
     byId("key-form").hidden = true;
     showFields();
