@@ -307,6 +307,60 @@ def reject(route: "Route") -> None:
     route.fulfill(status=422, content_type="application/json", body=body)
 
 
+def overload(route: "Route") -> None:
+    route.fulfill(
+        status=429, content_type="application/json", body='{"error": "overloaded"}', headers={"retry-after": "1"}
+    )
+
+
+def test_answers_stay_when_words_and_attention_are_refused(page: "Page") -> None:
+    page.locator(".answer .word").first.wait_for()
+    page.route("**/v1/explain", overload)
+    page.route("**/v1/attention", overload)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    write(page, "a cat")
+    page.locator("#effects-note", has_text="cannot be shown. The server is overloaded.").wait_for()
+    assert page.locator("#attention-note").inner_text() == "No attention to show. The server is overloaded."
+    assert page.locator(".answer .text").inner_text() == "a cat"
+    assert page.locator("#legend").is_hidden()
+    before = len(asked)
+    page.wait_for_timeout(1500)
+    assert len(asked) == before, "nothing is repeated"
+
+
+def test_an_overloaded_server_is_asked_again_after_the_time_that_it_names(page: "Page") -> None:
+    page.locator(".answer .word").first.wait_for()
+    page.route("**/v1/predict", overload, times=1)
+    page.get_by_label("Second sentence").fill("")
+    page.locator("#status", has_text="The server is overloaded. Trying again").wait_for()
+    page.locator(".answer").first.wait_for()
+    page.locator("#status").wait_for(state="hidden")
+    assert answers(page) == ["sst"]
+
+
+def test_an_error_of_a_proxy_has_a_sentence_and_leaves_nothing_of_an_earlier_text(page: "Page") -> None:
+    page.locator(".answer .word").first.wait_for()
+    page.route("**/v1/predict", lambda route: route.fulfill(status=502, json={"detail": "bad gateway"}))
+    write(page, "a cat")
+    page.locator("#problem", has_text="The server answered with status 502").wait_for()
+    assert page.locator("#legend").is_hidden()
+    assert page.locator("#attention-view").is_hidden()
+    assert page.locator("#summary").inner_text() == ""
+
+
+def test_what_was_opened_stays_open(page: "Page") -> None:
+    page.locator(".answer .word").first.wait_for()
+    sst = page.locator(".answer[data-task=sst]").first
+    for summary in ("About this task", "Effect of each word"):
+        sst.get_by_text(summary).click()
+    write(page, "a cat")
+    page.locator(".answer .text", has_text="a cat").wait_for()
+    assert page.locator("details.about[open]").count() == 1
+    page.locator(".answer .word", has_text="cat").wait_for()
+    assert page.locator("details.about[open], details.effects[open]").count() == 2
+
+
 def test_examples_keyboard_and_small_screens(page: "Page") -> None:
     page.set_viewport_size({"width": 360, "height": 700})
     button = page.locator("#examples button", has_text="Welsh")
@@ -354,6 +408,10 @@ def test_the_page_asks_for_an_api_key(browser: "Browser", tiny_run: Path) -> Non
     page = browser.new_page()
     try:
         page.goto(f"http://127.0.0.1:{port}/#a=a+good+film")
+        page.locator("#problem").wait_for()
+        write(page, "a good film!")
+        page.wait_for_timeout(300)
+        assert page.locator("#problem").is_visible(), "typing does not hide that the key is missing"
         page.get_by_label("API key").fill(key)
         page.get_by_role("button", name="Use key").click()
         page.locator(".answer").wait_for()

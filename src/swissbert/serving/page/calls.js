@@ -5,10 +5,13 @@ import { usesKey } from "./requests.js";
 
 const quoted = text => `'${text.replaceAll("'", String.raw`'\''`)}'`; // for a shell
 
-export function curl(url, body) {
-  const lines = [`curl -s ${url}`, `-H 'content-type: application/json'`];
+// Without a body it is a GET.
+export function curl(url, body = null) {
+  const lines = [`curl -s ${url}`];
+  if (body) lines.push(`-H 'content-type: application/json'`);
   if (usesKey()) lines.push(`-H "authorization: Bearer $SWISSBERT_API_KEY"`);
-  return [...lines, `-d ${quoted(JSON.stringify(body))}`].join(" \\\n  ");
+  if (body) lines.push(`-d ${quoted(JSON.stringify(body))}`);
+  return lines.join(" \\\n  ");
 }
 
 // Texts, lists and objects are written alike in JSON and in Python.
@@ -27,14 +30,11 @@ export function showCalls(inputs) {
 
 export function startCopying() {
   for (const button of document.querySelectorAll("[data-copy]"))
-    button.addEventListener("click", () => copy(byId(button.dataset.copy).textContent, "The call is copied.", "Copying is not allowed here; select the text."));
+    button.addEventListener("click", () => copy(byId(button.dataset.copy).textContent, button.dataset.copy, "The call is copied.", "Copying is not allowed here; select the text."));
 }
 
-export async function copy(text, done, otherwise) {
-  try {
-    await navigator.clipboard.writeText(text);
-    byId("copied").textContent = done;
-  } catch {
-    byId("copied").textContent = otherwise;
-  }
+// What happened is said beside the button, in the element `NAME-copied`, and no longer beside another one.
+export async function copy(text, name, done, otherwise) {
+  const isDone = await navigator.clipboard?.writeText(text).then(() => true, () => false) ?? false;
+  for (const node of document.querySelectorAll(".copied")) node.textContent = node.id === `${name}-copied` ? isDone ? done : otherwise : "";
 }

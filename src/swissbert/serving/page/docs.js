@@ -1,7 +1,9 @@
 // The API page: shows the server's own OpenAPI document. It loads nothing from other servers, and inserts text as text
 // nodes only.
 
+import { curl } from "./calls.js";
 import { byId, element } from "./elements.js";
+import { NoKey, request, setKey } from "./requests.js";
 
 const EXAMPLES = {
   "/v1/predict": { inputs: ["A fine day.", { text: "A dog runs.", text_pair: "A dog is running." }] },
@@ -9,16 +11,6 @@ const EXAMPLES = {
   "/v1/explain": { text: "A dog runs.", text_pair: "A dog is running." },
 };
 const MAX_DEPTH = 4; // levels of a type that are written out
-
-let apiKey = "";
-
-async function read(path) {
-  const response = await fetch(path, { headers: apiKey ? { authorization: `Bearer ${apiKey}` } : {} });
-  byId("key-form").hidden = response.status !== 401;
-  const content = await response.json();
-  if (!response.ok) throw new Error(content.error);
-  return content;
-}
 
 // Types
 
@@ -47,14 +39,6 @@ function typeOf(given, document, depth = 0) {
 
 // Routes
 
-function command(path, method) {
-  const url = new URL(`.${path}`, location.href);
-  const lines = [`curl -s ${url}`];
-  if (method === "post") lines.push(`-H 'content-type: application/json'`, `-d '${JSON.stringify(EXAMPLES[path] ?? {})}'`);
-  if (apiKey) lines.push(`-H "authorization: Bearer $SWISSBERT_API_KEY"`);
-  return lines.join(" \\\n  ");
-}
-
 // Code that can be scrolled with the keys.
 const block = (label, text) => element("pre", { tabindex: 0, role: "group", "aria-label": label }, text);
 
@@ -67,7 +51,7 @@ function route(path, method, operation, document) {
     element("h2", {}, element("span", { class: "method" }, method.toUpperCase()), path),
     element("p", {}, operation.description ?? operation.summary ?? ""),
     ...(described ? [element("p", { class: "soft" }, described)] : []),
-    block("call", command(path, method)),
+    block("call", curl(new URL(`.${path}`, location.href), method === "post" ? EXAMPLES[path] ?? {} : null)),
     ...(body ? [element("h3", {}, "Body"), block("body", typeOf(body, document))] : []),
     ...(answer && Object.keys(answer).length ? [element("h3", {}, "Answer"), block("answer", typeOf(answer, document))] : []),
     ...(errors.length ? [element("h3", {}, "Errors"), element("table", {}, ...errors.map(([status, part]) => element("tr", {}, element("td", {}, status), element("td", {}, part.description))))] : []));
@@ -82,13 +66,15 @@ function showLimits(limits) {
 
 async function start() {
   try {
-    const document = await read("openapi.json");
+    const document = await request("openapi.json");
     const routes = Object.entries(document.paths).flatMap(([path, methods]) =>
       Object.entries(methods).map(([method, operation]) => route(path, method, operation, document)));
     byId("routes").replaceChildren(...routes);
-    showLimits(await read("v1/limits"));
+    showLimits(await request("v1/limits"));
+    byId("key-form").hidden = true;
     byId("status").hidden = true;
   } catch (error) {
+    byId("key-form").hidden = !(error instanceof NoKey);
     byId("status").textContent = error.message;
     byId("status").hidden = false;
   }
@@ -96,7 +82,7 @@ async function start() {
 
 byId("key-form").addEventListener("submit", event => {
   event.preventDefault();
-  apiKey = byId("key").value;
+  setKey(byId("key").value);
   start();
 });
 start();

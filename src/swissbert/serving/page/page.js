@@ -233,7 +233,7 @@ for (const name of ["first", "second"])
   });
 byId("share").addEventListener("click", () => {
   writeLink(state);
-  copy(location.href, "The link is copied.", "The link is in the address bar.");
+  copy(location.href, "share", "The link is copied.", "The link is in the address bar.");
 });
 byId("key-form").addEventListener("submit", event => {
   event.preventDefault();
