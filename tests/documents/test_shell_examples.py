@@ -56,11 +56,13 @@ def run(line: str, place: Path, tiny: Path) -> None:
             makes = made and made[1] == folder and "--resume" not in line
             if not makes and not (place / folder).exists():
                 run(MAKERS[folder], place, tiny)
+    short = [word for setting in [*SHORT, f"encoder.name={tiny}"] for word in ("--set", setting)]
     if line.startswith("swissbert") and not SHELL & set(line):
         if words[1] in TRAINS and "--resume" not in words:
-            words += [word for setting in [*SHORT, f"encoder.name={tiny}"] for word in ("--set", setting)]
+            words += short
         done = swissbert(*words[1:], cwd=place)
     else:
+        line = shlex.join([*words, *short]) if line.startswith("torchrun") else line
         environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
         done = subprocess.run(
             ["bash", "-ec", line], cwd=place, env=environment, capture_output=True, text=True, timeout=300, check=False
