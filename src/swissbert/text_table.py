@@ -98,9 +98,11 @@ def _grid(heads: list[str], cells: list[list[str]], left: int, width: int | None
 
 def _wrapped(head: str, width: int) -> str:
     """Return a head in lines of at most `width` columns, of which no word is longer."""
+    from rich.cells import cell_len
+
     lines = [""]
     for word in head.split():
-        if lines[-1] and len(lines[-1]) + 1 + len(word) > width:
+        if lines[-1] and cell_len(lines[-1]) + 1 + cell_len(word) > width:
             lines.append(word)
         else:
             lines[-1] = f"{lines[-1]} {word}".strip()
@@ -155,5 +157,5 @@ def _drawn(thing: Any, width: int, colour: bool) -> list[str]:
     console = Console(
         file=out, width=width, force_terminal=colour, color_system=system, no_color=False, legacy_windows=False
     )
-    console.print(thing, highlight=False, soft_wrap=isinstance(thing, str))
+    console.print(thing, highlight=False)
     return [line.rstrip() for line in out.getvalue().splitlines()]

@@ -299,6 +299,15 @@ def test_process_substitution_is_read_as_standard_input(run: Path, tmp_path: Pat
     assert "--output-dir takes --input FILE: only a file can be read again to resume" in once.stderr
 
 
+@pytest.mark.parametrize(("option", "path"), [("--output", "answers.csv"), ("--output-dir", "shards")])
+def test_json_on_standard_output_excludes_files(run: Path, tmp_path: Path, option: str, path: str) -> None:
+    (tmp_path / "texts.txt").write_text("a text\n", encoding="utf-8")
+    done = swissbert("predict", run, "--input", tmp_path / "texts.txt", option, tmp_path / path, "--json")
+    assert done.returncode == 2
+    assert f"--json and {option} exclude each other" in done.stderr
+    assert not (tmp_path / path).exists()
+
+
 def test_evaluate_and_submit_report_bad_rows(run: Path, tmp_path: Path) -> None:
     for source in STARTER.glob("*-dev.tsv"):
         (tmp_path / source.name).write_bytes(source.read_bytes())

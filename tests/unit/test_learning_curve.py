@@ -11,8 +11,10 @@ from swissbert.analysis.style import render
 from swissbert.analysis.train_shares import POINTS, Point, curve_figure, curve_table, learning_curve
 from swissbert.config import make_config
 from swissbert.data.rows import Row
+from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.reading import read_object
+from swissbert.tasks import Task
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -41,7 +43,9 @@ def test_points_are_trained_on_shares_and_kept(tiny: Path, tmp_path: Path, monke
 
     monkeypatch.setattr(module, "train", no_train)
     assert learning_curve(config_of(tiny), [0.5, 1.0], [3], out) == page
-    with pytest.raises(SwissbertError, match=r"points\.json: is of other settings or rows; choose another folder"):
+    with pytest.raises(
+        SwissbertError, match=r"points\.json: is of other settings, rows, encoder or teachers; choose another folder"
+    ):
         learning_curve(config_of(tiny, lr=1e-4), [1.0], [3], out)
 
 
@@ -69,6 +73,53 @@ def test_seeds_are_a_mean_and_a_deviation(tiny: Path) -> None:
     assert ">10<" in svg, "ticks are plain numbers"
     assert "mathdefault" not in svg
     assert (mean, spread) == (pytest.approx(0.3), pytest.approx(0.02**0.5))
+
+
+def mood_task(folder: Path, **more: Any) -> dict[str, Any]:
+    """A task whose labels are left out, of 12 train rows of which three are bad, and 6 dev rows."""
+    rows = [f"text {number}\t{'good' if number % 2 else 'bad'}\n" for number in range(15)]
+    (folder / "train.tsv").write_text("text\tmood\n" + "".join(rows[:9]) + "\tgood\n" * 3)
+    (folder / "dev.tsv").write_text("text\tmood\n" + "".join(rows[9:]))
+    files = {"train": "train.tsv", "dev": "dev.tsv"}
+    return {
+        "name": "mood",
+        "kind": "classification",
+        "columns": {"text": "text", "label": "mood"},
+        "files": files,
+        **more,
+    }
+
+
+def test_labels_are_taken_from_rows_and_bad_rows_are_limited(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = mood_task(tmp_path)
+    data = {"dir": str(tmp_path), "cache": False}
+    config = config_of(tiny).model_copy(update={"tasks": make_config({"tasks": [task]}).tasks})
+    config = config.model_copy(update={"data": make_config({"tasks": ["sst"], "data": data}).data})
+    with pytest.raises(SwissbertError, match=r"3 of 12 rows read for task 'mood' cannot be used"):
+        learning_curve(config, [1.0], [0], tmp_path / "curve")
+    config = config.model_copy(update={"data": config.data.model_copy(update={"max_bad": 0.5})})
+    learning_curve(config, [1.0], [0], tmp_path / "curve", display=Display())
+    assert "mood train: 9 rows from train.tsv, 3 bad" in capsys.readouterr().err
+    assert read_object(tmp_path / "curve" / POINTS)["points"][0]["rows"] == {"mood": 9}
+
+
+def test_a_curve_depends_on_the_contents_of_extra_files(tiny: Path, tmp_path: Path) -> None:
+    checksums = []
+    for text in ("one text", "another text", "one text"):
+        (tmp_path / "more.tsv").write_text(f"id\tsentence\tsentiment\n1\t{text}\t3\n")
+        task = {"base": "sst", "extra": [{"file": str(tmp_path / "more.tsv"), "share": 0.5}]}
+        tasks = make_config({"tasks": [task]}).tasks
+        checksums.append(module._checksum(config_of(tiny).model_copy(update={"tasks": tasks}), Display(quiet=True)))
+    assert checksums[0] == checksums[2] != checksums[1]
+
+
+def test_a_text_column_that_is_the_id_column_as_well_keeps_the_text() -> None:
+    columns = {"text": "text", "label": "score", "id": "text", "weight": "score"}
+    task = Task(name="t", kind="regression", range=(0, 5), columns=columns)
+    row = Row(1, "7", "a text", None, 2.0, weight=9.0)
+    assert list(module._cells(task, [row])) == [{"text": "a text", "score": 2.0}]
 
 
 @pytest.mark.parametrize("fraction", [0.0, 1.5, float("nan")])

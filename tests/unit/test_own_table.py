@@ -15,6 +15,7 @@ from swissbert.errors import SwissbertError
 from swissbert.evaluation import overall_samples
 from swissbert.experiments.declarations import Choices, ResultsTable, find_table
 from swissbert.experiments.outcome import outcome
+from swissbert.experiments.outcome_text import as_text
 from swissbert.experiments.records import RowRecord, read_record
 from swissbert.experiments.runner import render, reproduce
 from swissbert.settings import validated
@@ -118,6 +119,10 @@ def test_the_table_has_intervals_and_time_and_no_paper(finished: Any) -> None:
     values = [record_of(out, "plain", seed).scores["overall"] for seed in (0, 1)]
     assert cells["labels alone"][1] == f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}".replace("-", "−")
     result = outcome(table, out)
+    shown = as_text(result, None)
+    assert "Their seconds of training" in shown
+    assert [f"{np.mean(line.seconds):,.0f}" in shown for line in result.lines if line.seconds]
+    assert shown.splitlines()[1].split("overall")[-1].strip() == "seconds of training"
     for line in result.lines:
         assert line.interval is not None
         assert line.interval[0] <= np.mean(line.ours["overall"]) <= line.interval[1]

@@ -17,7 +17,7 @@ from swissbert.analysis.style import COLOURS, axes_row, hide_grid, in_style
 from swissbert.config import RunConfig
 from swissbert.data.holdout import row_hash
 from swissbert.data.rows import Row
-from swissbert.data.splits import open_split
+from swissbert.data.splits import Chooses, Reading
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.files import locked, remove_folder, write_text
@@ -26,6 +26,9 @@ from swissbert.reading import read_object
 from swissbert.settings import Settings, validated
 from swissbert.tasks import Split, Task
 from swissbert.training.loop import train
+from swissbert.training.preparation import complete, prepare
+from swissbert.training.teachers import find_teachers
+from swissbert.training.train_rows import guard_of, held_of
 
 POINTS = "points.json"
 """File of the finished points in the folder of a curve."""
@@ -53,7 +56,7 @@ class Curve(Settings):
     """Finished points of a learning curve.
 
     Attributes:
-        settings: Checksum of the settings and rows of the run.
+        settings: Checksum of the settings, rows, encoder and teachers of the run.
         points: The points.
     """
 
@@ -88,7 +91,7 @@ def learning_curve(
 
     Raises:
         Stopped: After Ctrl-C, SIGTERM or SIGHUP, when the state is saved.
-        SwissbertError: If rows are missing, a share is out of range or leaves a task without rows, or `out` holds another
+        SwissbertError: If rows are missing or too many are bad, a share is out of range or leaves a task without rows, or `out` holds another
             curve.
     """
     display = display or Display(quiet=True)
@@ -98,10 +101,13 @@ def learning_curve(
                 f"fractions has {fraction:g}, but a share is above 0 and at most 1", argument="fractions"
             )
     check_out(out / REPORT)
-    rows = {task.name: _rows(task, "train", config) for task in config.tasks}
+    config = complete(config, display)
+    checksum = _checksum(config, display)  # reads and reports the rows as a run does
+    held = held_of(config, {}, Display(quiet=True))
+    rows = {task.name: _rows(task, "train", config, guard_of(task, held)) for task in config.tasks}
     dev = {task.name: _rows(task, "dev", config) for task in config.tasks}
     with locked(out):
-        curve = _stored(out, _checksum(config, rows, dev))
+        curve = _stored(out, checksum)
         planned = [(fraction, seed) for fraction in sorted(set(fractions)) for seed in dict.fromkeys(seeds)]
         for number, (fraction, seed) in enumerate(planned, 1):
             if any((point.fraction, point.seed) == (fraction, seed) for point in curve.points):
@@ -113,24 +119,45 @@ def learning_curve(
         return _page(config, curve.points, name or config.name, out / REPORT)
 
 
-def _rows(task: Task, split: Split, config: RunConfig) -> list[Row]:
-    """Read the usable rows of a split that have a label."""
-    _, rows = open_split(task, split, config.data.path)
-    usable = [row for row in rows if isinstance(row, Row) and row.label is not None]
-    return usable[: config.data.limit]
+def _rows(task: Task, split: Split, config: RunConfig, choose: Chooses | None = None) -> list[Row]:
+    """Read the rows of a split that a run on all rows has."""
+    data = config.data
+    return list(
+        Reading(
+            task,
+            split,
+            data.path,
+            refuse=data.bad_rows == "refuse",
+            limit=data.limit,
+            max_bad=data.max_bad,
+            choose=choose,
+        )
+    )
 
 
-def _checksum(config: RunConfig, *splits: dict[str, list[Row]]) -> str:
-    """Return a checksum of all that the scores of a curve depend on but the seed."""
-    digest = hashlib.sha256()
-    plain = config.model_dump(mode="json", exclude={"name", "seed"})
-    plain["data"]["dir"] = None
-    digest.update(json.dumps(plain, sort_keys=True).encode())
-    for split in splits:
-        for rows in split.values():
-            for row in rows:
-                digest.update(row.digested())
-    return digest.hexdigest()
+def _checksum(config: RunConfig, display: Display) -> str:
+    """Return a checksum of all that the scores of a curve depend on but the seed of a point.
+
+    These are the settings, and the contents of splits, extra files, encoder, tokenizer and teachers, wherever they lie.
+
+    Args:
+        config: The settings, with complete tasks.
+        display: Receives a line about each split, with its bad rows.
+
+    Raises:
+        SwissbertError: If rows, encoder or teachers are missing, or too many rows are bad.
+    """
+    prepared = prepare(config.model_copy(update={"seed": 0}), display, answers=False)
+    places = {"name": True, "seed": True, "data": {"dir"}, "encoder": {"name"}, "distillation": {"teachers"}}
+    teachers = find_teachers(config, Display(quiet=True))
+    parts = [
+        config.model_dump(mode="json", exclude=places),
+        prepared.fingerprints(),
+        prepared.encoder_fingerprint(),
+        prepared.tokenizer.fingerprint,
+        [teacher.checksum for teacher in teachers],
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _stored(out: Path, settings: str) -> Curve:
@@ -140,7 +167,8 @@ def _stored(out: Path, settings: str) -> Curve:
     curve = validated(Curve, read_object(path), str(path))
     if curve.settings != settings:
         raise SwissbertError(
-            f"{path}: is of other settings or rows; choose another folder to keep both", argument="out"
+            f"{path}: is of other settings, rows, encoder or teachers; choose another folder to keep both",
+            argument="out",
         )
     return curve
 
@@ -191,13 +219,15 @@ def _cells(task: Task, rows: Sequence[Row]) -> Iterator[dict[str, object]]:
     """Turn checked rows back into cells by column name, for `swissbert.training.train`."""
     columns = task.columns
     for row in rows:
-        cells: dict[str, object] = {str(columns.text): row.text, str(columns.label): _label_cell(task, row.label)}
-        if row.text_pair is not None:
-            cells[str(columns.text_pair)] = row.text_pair
+        cells: dict[str, object] = {}
         if columns.id is not None:
             cells[str(columns.id)] = row.id
         if columns.weight is not None:
             cells[str(columns.weight)] = row.weight
+        # after id and weight: a column that is one of them as well keeps the text or label
+        cells |= {str(columns.text): row.text, str(columns.label): _label_cell(task, row.label)}
+        if row.text_pair is not None:
+            cells[str(columns.text_pair)] = row.text_pair
         yield cells
 
 

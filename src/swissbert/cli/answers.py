@@ -14,6 +14,8 @@ OTHERS = 4
 """Largest number of further labels that are shown of one text."""
 LONGEST_NAME = 18
 """Columns of a label in a table of rows."""
+SCORE = 8
+"""Columns of a score in a table of rows, if the range of the task does not tell."""
 SHORTEST_TEXT = 24
 """Columns that a table of rows keeps for the texts; with less, each row becomes a block of lines."""
 
@@ -36,7 +38,12 @@ def words_of(task: "Task", answer: "Answer") -> tuple[str, str]:
         return ", ".join(answer.label_names) or "no label", ""
     low, high = task.range or (None, None)
     within = "" if low is None or high is None else f" ({low:g} to {high:g})"
-    return f"{answer.score:.2f}{within}", ""
+    return f"{score_of(answer)}{within}", ""
+
+
+def score_of(answer: "Answer") -> str:
+    """Return the score of an answer of a task without labels, with two digits after the point."""
+    return f"{answer.score:.2f}"
 
 
 def others_of(task: "Task", answer: "Answer") -> str:
@@ -84,10 +91,14 @@ class RowLines:
 
     def _columns_of(self, task: "Task") -> tuple[int, int]:
         """Return the columns of an answer and of its probability with the space before it."""
+        from rich.cells import cell_len
+
+        head = cell_len(one_line(task.name))
         if not task.kind.has_labels:
-            return max(len(task.name), 5), 0
-        longest = max(map(len, task.labels), default=0)
-        return max(len(task.name), min(longest, LONGEST_NAME)), 0 if task.kind.label_shape(task) else 5
+            ends = [f"{end:.2f}" for end in task.range or ()]
+            return max([head, *map(len, ends)] if ends else [head, SCORE]), 0
+        longest = max((cell_len(one_line(label)) for label in task.labels), default=0)
+        return max(head, min(longest, LONGEST_NAME)), 0 if task.kind.label_shape(task) else 5
 
     def head(self) -> str:
         """Return the line above the rows; empty where rows are blocks."""
@@ -108,12 +119,15 @@ class RowLines:
         for task, (label, chance) in zip(self._tasks, self._columns, strict=True):
             answer = answered.answers.get(task.name)
             words, probability = ("-", "") if answer is None else words_of(task, answer)
-            words = words.split(" (")[0] if not task.kind.has_labels else words
+            if answer is not None and not task.kind.has_labels:
+                words = score_of(answer)
             cells.append(_cell(words, label) + probability.rjust(chance))
         return "  ".join([_cell(name, 6), *cells, _cell(text, self._text)]).rstrip()
 
     def _block(self, name: str, text: str, answered: "Answered") -> list[str]:
-        longest = max(len(task.name) for task in self._tasks)
+        from rich.cells import cell_len
+
+        longest = max(cell_len(one_line(task.name)) for task in self._tasks)
         lines = [_cell(f"{name}  {text}", self._width).rstrip()]
         for task in self._tasks:
             answer = answered.answers.get(task.name)

@@ -111,6 +111,9 @@ def predict(
         from swissbert.inference.inputs import is_stream
         from swissbert.inference.output import is_table
 
+    if as_json and (output_dir is not None or output not in (None, Path("-"))):
+        other = "--output" if output_dir is None else "--output-dir"
+        raise SwissbertError(f"--json and {other} exclude each other: JSON lines on standard output, or files")
     as_json, output = as_json or output == Path("-"), None if output == Path("-") else output
     columns = InputColumns(text_column, text_pair_column, id_column)
     if (text is None) == (source is None):

@@ -81,5 +81,5 @@ def reproduce(
     if dry_run:
         next_steps("reproduce", again=[word for word in sys.argv[1:] if word not in ("--dry-run", "--debug")])
     else:
-        page = (out / f"{table}.html").absolute().as_uri()
+        page = (out / f"{name}.html").absolute().as_uri()
         next_lines([("look at it", f"python -m webbrowser {shlex.quote(page)}")])

@@ -22,6 +22,7 @@ class Line:
         note: Why there is no score.
         interval: 95 % bootstrap interval of the mean of ``overall`` over the seeds, if there is one.
         seconds: Time in optimizer steps of each seed.
+        of_test: Whether the line is of the test rows of the row above it.
     """
 
     title: str
@@ -30,6 +31,7 @@ class Line:
     note: str
     interval: tuple[float, float] | None = None
     seconds: list[float] = field(default_factory=list)
+    of_test: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def outcome(table: ResultsTable, out: Path) -> Outcome:
             named = any("-test-" in name for record in finished for name in record.predictions)
             written = named or any(out.glob(f"predictions/{row.name}/*/*-test-*"))  # early records do not name them
             note = "predictions written" if written else "no test rows" if finished else "not run"
-            lines.append(Line(f"{row.title}: test rows", row.test, {}, note))
+            lines.append(Line(f"{row.title}: test rows", row.test, {}, note, of_test=True))
     return Outcome(table.title, table.columns, lines, _caption(table, records, lines), records, table.has_paper)
 
 

@@ -36,7 +36,7 @@ def as_markdown(result: Outcome) -> str:
         cells += [interval_cell(line)] if result.has_intervals else []
         body.append(cells + ([] if result.has_paper else [seconds_cell(line)]))
     text = [f"# {result.title}", " ".join(result.caption), _pipes(header, body)]
-    if result.records:
+    if best:
         text += ["Bold: our best of a column."]
     if runs := run_cells(result):
         text += ["## Runs", _pipes(RUN_HEADER, runs, left=(0, 2, 7, 8, 9))]

@@ -68,14 +68,22 @@ def as_html(result: Outcome) -> str:
         *(f"<p>{escape(sentence)}</p>" for sentence in result.caption),
     ]
     if finished:
-        page += [_scores(finished, result), "<p>Bold: our best of a column.</p>"]
+        page.append(_scores(finished, result))
+        if best_scores(result):
+            page.append("<p>Bold: our best of a column.</p>")
     if waiting:
-        count = f"{len(waiting)} row{'s are' if len(waiting) > 1 else ' is'} not run"
+        rows = sum(not line.of_test for line in waiting)
+        count = f"{rows} row{' is' if rows == 1 else 's are'} not run"
         page.append(_folded(count, _scores(waiting, result), is_open=not finished))
     if runs := run_cells(result):
-        page.append(_folded(f"Runs: steps, speed, time, commit and machine of {len(runs)}", _plain(RUN_HEADER, runs)))
+        page.append(
+            _folded(
+                f"Runs: steps, speed, time, commit and machine of {len(runs)}",
+                _plain(RUN_HEADER, runs, "Runs in detail"),
+            )
+        )
     if soups := soup_cells(result):
-        page.append(_folded("Soups: models that were tried", _plain(SOUP_HEADER, soups)))
+        page.append(_folded("Soups: models that were tried", _plain(SOUP_HEADER, soups, "Soups in detail")))
     return "\n".join([*page, "</main></body></html>"]) + "\n"
 
 
@@ -129,9 +137,9 @@ def _folded(title: str, content: str, *, is_open: bool = False) -> str:
     return f"<details{' open' if is_open else ''}><summary>{escape(title)}</summary>{content}</details>"
 
 
-def _plain(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a table of text, which scrolls sideways where it does not fit."""
+def _plain(header: Sequence[str], rows: Sequence[Sequence[str]], label: str) -> str:
+    """Return a table of text, which scrolls sideways where it does not fit; the label is its accessible name."""
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
     body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>" for cells in rows)
     table = f'<table class="runs"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-    return f'<div class="wide" tabindex="0" role="region" aria-label="{escape(header[0])}s in detail">{table}</div>'
+    return f'<div class="wide" tabindex="0" role="region" aria-label="{escape(label)}">{table}</div>'
