@@ -24,12 +24,14 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return folders
 
 
-def charsmap(*, text: bytes = b"b\0", value: int = 0, offset: int = 0xE1, size: int = 512) -> str:
+def charsmap(
+    *, text: bytes = b"b\0", value: int = 0, offset: int = 0xE1, size: int = 512, leaf: int = 1 << 31, root: int = 0
+) -> str:
     """A table that replaces ``a``, by default with ``b``."""
     units = np.zeros(size, "<u4")
-    units[0] = 256 << 10
+    units[0] = 256 << 10 | root
     units[256 ^ 0x61] = 0x61 | 1 << 8 | offset << 10
-    units[256 ^ 0x61 ^ 0xE1] = 1 << 31 | value
+    units[256 ^ 0x61 ^ 0xE1] = leaf | value
     return base64.b64encode((4 * size).to_bytes(4, "little") + units.tobytes() + text).decode()
 
 
@@ -43,6 +45,8 @@ def test_a_table_of_replacements_is_read_as_the_library_reads_it() -> None:
     [
         (charsmap(value=2), "leads outside of its replacements"),
         (charsmap(text="é\0".encode(), value=1), "leads outside of its replacements"),
+        (charsmap(leaf=0, value=100 << 10), "leads outside of its replacements"),
+        (charsmap(root=1 << 31), "leads outside of its trie"),
         (charsmap(offset=0x1000), "leads outside of its trie"),
         (charsmap(text=b"b" * 65 + b"\0"), "has a replacement of more than 64 bytes"),
         (charsmap(text=b"b"), "has no trie and replacements of the stated size"),
@@ -106,6 +110,7 @@ SPLIT = {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Re
         ("xlm-roberta", "model.unk_id", 10**6, "model.unk_id is 1000000, but a whole number below the"),
         ("xlm-roberta", "model.vocab", [["a", float("nan")]], "an entry of model.vocab is ['a', nan], but a text"),
         ("xlm-roberta", "model.vocab", [["a" * 201, 0.0]], "an entry of model.vocab is ['aaa"),
+        ("xlm-roberta", "model.vocab", [["a", 10**400]], "score between -1,000,000 and 1,000,000 are expected"),
         ("xlm-roberta", "model.vocab", [], "model.vocab is [], but a list of up to 2,000,000 pieces"),
         ("xlm-roberta", "pre_tokenizer", SPLIT, "has the pre_tokenizer {'type': 'Sequence'"),
         ("xlm-roberta", "pre_tokenizer", {"type": "Metaspace", "replacement": "_"}, "has the pre_tokenizer {'type'"),

@@ -28,17 +28,17 @@ class TokenTable:
         first: Number of tokens before the second text of each sequence, int32 ``[S]``; all tokens of a single text.
         offsets: Where sequences begin and end, int64 ``[S + 1]``: sequence s is ``ids[offsets[s]:offsets[s + 1]]``.
         per_row: Sequences of a row, 1 or 2; row n has the sequences ``n * per_row`` and, of two, the one after.
-        cut: Whether each sequence was longer than allowed and was cut, bool ``[S]``; None where that is not known.
         separators: Separators between the texts of a pair: 1 as in BERT, where the second text and the token after it
             have type 1, or 2 as in RoBERTa, where all tokens have type 0.
+        cut: Whether each sequence was longer than allowed and was cut, bool ``[S]``; None where that is not known.
     """
 
     ids: np.ndarray
     first: np.ndarray
     offsets: np.ndarray
     per_row: int
+    separators: int
     cut: np.ndarray | None = None
-    separators: int = 1
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -66,7 +66,12 @@ class TokenTable:
             tables: One or more tables.
             per_row: Sequences of a row in the result; None for those of the first table. With 1, tables with one and
                 with two sequences per row can be joined.
+
+        Raises:
+            ValueError: If their pairs have different numbers of separators.
         """
+        if len(numbers := {table.separators for table in tables}) != 1:
+            raise ValueError(f"tables of tokenizers with {sorted(numbers)} separators cannot be joined")
         ends = np.cumsum([0, *(table.offsets[-1] for table in tables)])
         starts = [table.offsets[:-1] + before for table, before in zip(tables, ends, strict=False)]
         return cls(
@@ -74,7 +79,7 @@ class TokenTable:
             np.concatenate([table.first for table in tables]),
             np.concatenate([*starts, ends[-1:]]).astype(np.int64),
             per_row or tables[0].per_row,
-            separators=tables[0].separators,
+            tables[0].separators,
         )  # what was cut is not needed of joined tables
 
 
@@ -157,7 +162,7 @@ class Tokenizer:
                 [len(item) - (item.sequence_ids.count(1) + 1 if second else 0) for item in encoded], np.int32
             )
         cut = np.array([bool(item.overflowing) for item in encoded], bool)
-        return TokenTable(ids, first, offsets, 2 if is_pair and not together else 1, cut, self.separators)
+        return TokenTable(ids, first, offsets, 2 if is_pair and not together else 1, self.separators, cut)
 
     def encode_with_places(
         self, texts: list[str], pairs: list[str] | None, *, together: bool, max_length: int
@@ -195,9 +200,9 @@ class Tokenizer:
             inputs = list(both) if together else [text for pair in both for text in pair]
         with self._lock:  # the length is a setting of the tokenizer object
             self._fast.enable_truncation(max_length, strategy="longest_first", direction=self._parts.truncation_side)
-            if self._parts.truncation_side == "right":
-                inputs = [self._cut(item, max_length) for item in inputs]
             with engine_errors(self.folder):
+                if self._parts.truncation_side == "right":
+                    inputs = [self._cut(item, max_length) for item in inputs]
                 return encode(inputs)
 
     def _cut(self, item: Any, max_length: int) -> Any:

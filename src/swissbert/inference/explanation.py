@@ -205,4 +205,4 @@ def _removed(table: TokenTable, tokens: np.ndarray) -> TokenTable:
     lengths = np.diff(table.offsets) - np.bincount(sequences[tokens], minlength=count)
     first = table.first - np.bincount(sequences[tokens & is_first], minlength=count)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return TokenTable(table.ids[~tokens], first.astype(np.int32), offsets, table.per_row)
+    return TokenTable(table.ids[~tokens], first.astype(np.int32), offsets, table.per_row, table.separators)
