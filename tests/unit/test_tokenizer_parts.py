@@ -21,6 +21,12 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for member in ("roberta", "xlm-roberta"):
         folders[member] = tmp_path_factory.mktemp(member)
         family.TOKENIZERS[member]().save_pretrained(folders[member])
+    folders["spm"] = tmp_path_factory.mktemp("spm")
+    table = json.loads((folders["xlm-roberta"] / "tokenizer.json").read_text(encoding="utf-8")) | {
+        "normalizer": SPM,
+        "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True},
+    }
+    (folders["spm"] / "tokenizer.json").write_text(json.dumps(table), encoding="utf-8")
     return folders
 
 
@@ -69,6 +75,14 @@ def sequence(*steps: dict[str, Any]) -> dict[str, Any]:
     return {"type": "Sequence", "normalizers": [*steps]}
 
 
+SPM = sequence(
+    {"type": "Precompiled", "precompiled_charsmap": charsmap()},
+    {"type": "Strip", "strip_left": False, "strip_right": True},
+    replace({"Regex": " {2,}"}, "▁"),
+)
+"""As transformers writes it for a model of SentencePiece."""
+
+
 @pytest.mark.parametrize(
     ("part", "value"),
     [
@@ -76,6 +90,7 @@ def sequence(*steps: dict[str, Any]) -> dict[str, Any]:
         ("normalizer", sequence({"type": "NFKC"}, {"type": "Lowercase"}, {"type": "StripAccents"})),
         ("normalizer", sequence({"type": "Precompiled", "precompiled_charsmap": charsmap()})),
         ("normalizer", sequence(replace({"String": "``"}, '"'), replace({"Regex": " {2,}"}, " "))),
+        ("normalizer", SPM),
         ("decoder", None),
     ],
 )
@@ -96,10 +111,12 @@ SPLIT = {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Re
         ("roberta", "normalizer", replace({"Regex": "(?:a+)+$"}, ""), "has the normalizer {'type': 'Replace'"),
         ("roberta", "normalizer", replace({"String": "a"}, "aa"), "has the normalizer {'type': 'Replace'"),
         ("roberta", "normalizer", replace({"String": ""}, ""), "has the normalizer {'type': 'Replace'"),
+        ("roberta", "normalizer", replace({"Regex": " {2,}"}, "xx"), "has the normalizer {'type': 'Replace'"),
+        ("roberta", "normalizer", {"type": "Strip", "strip_left": 1}, "has the normalizer {'type': 'Strip'"),
         ("roberta", "normalizer", {"type": "Prepend", "prepend": "x"}, "has the normalizer Prepend, which"),
         ("roberta", "normalizer", sequence(sequence()), "has the normalizer Sequence, which"),
         ("roberta", "normalizer", MANY, "has the normalizer {'type': 'Sequence'"),
-        ("roberta", "normalizer", TWO_TABLES, "has the normalizer 'with two tables'"),
+        ("roberta", "normalizer", TWO_TABLES, "its normalizer has two tables precompiled_charsmap"),
         ("roberta", "pre_tokenizer.use_regex", False, "has the pre_tokenizer {'type': 'ByteLevel'"),
         ("roberta", "pre_tokenizer", {"type": "BertPreTokenizer"}, "has the pre_tokenizer BertPreTokenizer, which"),
         ("roberta", "decoder", {"type": "WordPiece"}, "has the decoder WordPiece, which"),
@@ -146,7 +163,23 @@ def test_vocabularies_without_tokenizer_file_lead_to_one(tmp_path: Path) -> None
         Tokenizer(tmp_path)
 
 
-@pytest.mark.parametrize("member", ["roberta", "xlm-roberta"])
+def test_a_template_with_two_separators_and_types_is_that_of_two_separators(
+    stored: dict[str, Path], tmp_path: Path
+) -> None:
+    """As transformers converts MPNet."""
+    table = json.loads((stored["xlm-roberta"] / "tokenizer.json").read_text(encoding="utf-8"))
+    for piece in table["post_processor"]["pair"][4:]:
+        next(iter(piece.values()))["type_id"] = 1
+    (tmp_path / "tokenizer.json").write_text(json.dumps(table), encoding="utf-8")
+    tokens, usual = (
+        Tokenizer(folder).encode(["a film"], ["it is"], together=True, max_length=20)
+        for folder in (tmp_path, stored["xlm-roberta"])
+    )
+    assert tokens.separators == usual.separators == 2
+    assert (tokens.ids.tolist(), tokens.first.tolist()) == (usual.ids.tolist(), usual.first.tolist())
+
+
+@pytest.mark.parametrize("member", ["roberta", "xlm-roberta", "spm"])
 def test_very_long_texts_have_the_tokens_that_they_would_have_uncut(
     stored: dict[str, Path], member: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -126,7 +126,7 @@ class Tokenizer:
         with engine_errors(folder):
             pair = self._fast.encode("", "")
         self.separators = len(pair.ids) - 2
-        is_usual = self.separators in (1, 2) and any(pair.type_ids) == (self.separators == 1)
+        is_usual = self.separators == 2 or (self.separators == 1 and any(pair.type_ids))
         if self._fast.encode("").ids != [self.cls, self.sep] or pair.ids[1:] != [self.sep] * (self.separators + 1):
             is_usual = False
         if not is_usual or pair.ids[0] != self.cls:
@@ -171,15 +171,24 @@ class Tokenizer:
 
         Returns:
             The table, and int64 ``[T, 3]``: for each token the number of its text (0, or 1 for the second text of a pair),
-            and where the word begins and ends there, in characters, that it is or is a piece of, as far as that word was
-            read; -1, 0 and 0 for special tokens.
+            and where it begins and ends there, in characters; -1, 0 and 0 for special tokens. For WordPiece these are the
+            places of the word that it is or is a piece of, as far as that word was read; for other models, whose words may
+            be whole sentences of languages without spaces, its own without the spaces around it, at least one character.
         """
         encoded = self._encodings(texts, pairs, together, max_length, self._fast.encode_batch)
+        both = [texts] if pairs is None else [texts, pairs]
         per_row = 2 if pairs is not None and not together else 1
+
+        def places_of(item: Any, number: int) -> list[tuple[int, int]]:
+            if self._parts.model == "WordPiece":
+                return _word_places(item)
+            own = [both[number % 2][number // 2]] if per_row == 2 else [part[number] for part in both]
+            return _token_places(item, own)
+
         places = [
             (-1, 0, 0) if part is None else (part if per_row == 1 else number % 2, *place)
             for number, item in enumerate(encoded)
-            for part, place in zip(item.sequence_ids, _word_places(item), strict=True)
+            for part, place in zip(item.sequence_ids, places_of(item, number), strict=True)
         ]
         return self._table(encoded, is_pair=pairs is not None, together=together), np.array(places, np.int64).reshape(
             -1, 3
@@ -304,3 +313,24 @@ def _word_places(item: Any) -> list[tuple[int, int]]:
         before = places.get(word, (start, end))
         places[word] = min(start, before[0]), max(end, before[1])
     return [places[word] for word in words]
+
+
+def _token_places(item: Any, texts: Sequence[str]) -> list[tuple[int, int]]:
+    """Return for each token of a sequence where it begins and ends in its text, in characters, without spaces around it.
+
+    A token of spaces alone has the character that follows, or the last one of the text.
+    """
+    places = []
+    for part, (start, end) in zip(item.sequence_ids, item.offsets, strict=True):
+        if part is None:
+            places.append((0, 0))
+            continue
+        text = texts[part]
+        last = max(len(text.rstrip()) - 1, 0)
+        while start < last and text[start].isspace():
+            start += 1
+        start = min(start, last)
+        while end > start and text[end - 1].isspace():
+            end -= 1
+        places.append((start, max(end, start + 1)))
+    return places
