@@ -25,7 +25,7 @@ def tables(draw: st.DrawFn) -> tuple[TokenTable, Sequences]:
         sequences.append((ids, draw(st.integers(1, len(ids)))))
     offsets = np.cumsum([0, *(len(ids) for ids, _ in sequences)]).astype(np.int64)
     flat = np.array([i for ids, _ in sequences for i in ids], np.int32)
-    return TokenTable(flat, np.array([first for _, first in sequences], np.int32), offsets, per_row), sequences
+    return TokenTable(flat, np.array([first for _, first in sequences], np.int32), offsets, per_row, 1), sequences
 
 
 def pack_slowly(table: TokenTable, sequences: Sequences, rows: list[int]) -> tuple[list[int], list[int], list[int]]:

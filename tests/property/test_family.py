@@ -1,5 +1,6 @@
 """Every member of the BERT family against transformers: numbers, tokens, files there and back, and the way through training."""
 
+import asyncio
 import json
 import random
 import tempfile
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from fastapi import Request
 from tokenizers import Tokenizer as FastTokenizer
 
 import family
@@ -22,6 +24,7 @@ from swissbert.data.rows import Row
 from swissbert.data.tokens import Tokenizer, TokenTable
 from swissbert.encoder import PaddedLayout
 from swissbert.encoder.checkpoint import Pretrained, read_encoder, read_pretrained, write_encoder
+from swissbert.encoder.config_file import config_json, parse_config
 from swissbert.encoder.names import hf_names
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import table_answers
@@ -36,11 +39,14 @@ from swissbert.inference.model import Model
 from swissbert.model_folder.description import Description
 from swissbert.model_folder.network import build_network
 from swissbert.model_folder.save import save_model
+from swissbert.serving.schemas import ExplainBody
+from swissbert.serving.service import Service
 from swissbert.tasks import find_task
 from swissbert.training.loop import train
 
 PAIRS = [("a good film indeed", "what a film 🎉"), ("no", "yes , of course you may not do that at all"), ("", "x")]
 LENGTHS = [7, 1, 20, 3]
+MPNET = json.dumps(family.oracle("mpnet", 60).config.to_dict())
 
 
 @pytest.fixture(scope="module")
@@ -301,6 +307,39 @@ def test_eight_bits_compact_folders_and_attention(member: str, folders: dict[str
     assert weights.tokens[weights.boundary - 1] == weights.tokens[-1]
     assert "".join(weights.tokens).count(weights.tokens[-1]) == (2 if model.tokenizer.separators == 1 else 3)
     torch.testing.assert_close(weights.weights.sum(-1), torch.ones(weights.weights.shape[:-1]))
+
+
+@pytest.mark.parametrize("member", ["roberta", "xlm-roberta"])
+def test_explanations_have_words_of_languages_without_spaces_and_both_separators(
+    member: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    model = model_of(member, folders[member], tmp_path / "model")
+    explained = model.explain("sst", "你好世界 a  good-looking film's हिन्दी , no")
+    assert explained.words == ["你", "好", "世", "界", "a", "good-looking", "film's", "हिन्दी", ",", "no"]
+
+    texts = ("a good film", "it is")
+    explained = model.explain("para", *texts)
+    assert explained.words == ["a", "good", "film", "it", "is"]
+    changed = model.predict("para", "a film", "it is").probabilities
+    assert changed is not None
+    assert explained.label is not None
+    assert explained.without[1] == pytest.approx(changed[explained.label], abs=1e-5)
+
+    async def served() -> dict[str, Any]:
+        receive: Any = asyncio.Event().wait  # the client stays connected
+        body, request = ExplainBody(text=texts[0], text_pair=texts[1]), Request({"type": "http", "state": {}}, receive)
+        content: dict[str, Any] = json.loads(await service.explain(request, body, [model.tasks["para"]]))
+        return content
+
+    service = Service(model, deadline=10, max_jobs=32)
+    content = asyncio.run(served())["tasks"]["para"]
+    service.batcher.close()
+    np.testing.assert_allclose(content["without"], explained.without, rtol=0, atol=1e-4)
+
+
+def test_a_null_padding_token_is_the_usual_one() -> None:
+    table = json.loads(config_json(parse_config(MPNET, "here")))
+    assert parse_config(json.dumps(table | {"pad_token_id": None}), "here") == parse_config(MPNET, "here")
 
 
 def test_a_bias_of_attention_and_shared_layers_are_in_onnx_files(folders: dict[str, Path], tmp_path: Path) -> None:

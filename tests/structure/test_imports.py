@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import swissbert
+from swissbert.training.code_fingerprint import MODULES, WINGS
 
 PACKAGE = Path(swissbert.__file__).parent
 
@@ -108,6 +109,20 @@ def test_no_import_runs_up_or_sideways() -> None:
         if wing(module) != wing(other) and RANK[wing(module)] <= RANK[wing(other)]
     ]
     assert wrong == []
+
+
+UNDECIDING = {
+    *("forking", "terminal", "version", "wording", "bars", "errors", "text_table", "paths", "progress", "locks"),
+    *("exclusive", "reading", "files", "display", "environment", "settings", "checksums", "setting_tables"),
+    *("older_settings", "task_files", "task_extra", "task_words", "config", "model_folder", "inference"),
+}
+"""What training may import that decides on no number of a run, or only by what is recorded besides."""
+
+
+def test_code_that_decides_on_numbers_is_fingerprinted() -> None:
+    below = {wing.partition(".")[0] for wing, rank in RANK.items() if rank <= RANK["training"]}
+    assert below == {*WINGS, *MODULES, *UNDECIDING}
+    assert not UNDECIDING & {*WINGS, *MODULES}
 
 
 def test_there_is_no_circle() -> None:

@@ -33,7 +33,9 @@ def test_separable_cosines_are_separated_midway() -> None:
 
 
 def test_rows_taken_from_a_table_are_those_rows() -> None:
-    table = TokenTable(np.arange(10, dtype=np.int32), np.array([1, 2, 2, 1], np.int32), np.array([0, 2, 5, 9, 10]), 2)
+    table = TokenTable(
+        np.arange(10, dtype=np.int32), np.array([1, 2, 2, 1], np.int32), np.array([0, 2, 5, 9, 10]), 2, 1
+    )
     rows = take(table, np.array([1, 0]))
     assert pack(rows, np.array([0])).input_ids.tolist() == pack(table, np.array([1])).input_ids.tolist()
     assert rows.lengths.tolist() == [5, 5]

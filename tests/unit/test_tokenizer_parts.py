@@ -21,15 +21,23 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for member in ("roberta", "xlm-roberta"):
         folders[member] = tmp_path_factory.mktemp(member)
         family.TOKENIZERS[member]().save_pretrained(folders[member])
+    folders["spm"] = tmp_path_factory.mktemp("spm")
+    table = json.loads((folders["xlm-roberta"] / "tokenizer.json").read_text(encoding="utf-8")) | {
+        "normalizer": SPM,
+        "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True},
+    }
+    (folders["spm"] / "tokenizer.json").write_text(json.dumps(table), encoding="utf-8")
     return folders
 
 
-def charsmap(*, text: bytes = b"b\0", value: int = 0, offset: int = 0xE1, size: int = 512) -> str:
+def charsmap(
+    *, text: bytes = b"b\0", value: int = 0, offset: int = 0xE1, size: int = 512, leaf: int = 1 << 31, root: int = 0
+) -> str:
     """A table that replaces ``a``, by default with ``b``."""
     units = np.zeros(size, "<u4")
-    units[0] = 256 << 10
+    units[0] = 256 << 10 | root
     units[256 ^ 0x61] = 0x61 | 1 << 8 | offset << 10
-    units[256 ^ 0x61 ^ 0xE1] = 1 << 31 | value
+    units[256 ^ 0x61 ^ 0xE1] = leaf | value
     return base64.b64encode((4 * size).to_bytes(4, "little") + units.tobytes() + text).decode()
 
 
@@ -43,6 +51,8 @@ def test_a_table_of_replacements_is_read_as_the_library_reads_it() -> None:
     [
         (charsmap(value=2), "leads outside of its replacements"),
         (charsmap(text="é\0".encode(), value=1), "leads outside of its replacements"),
+        (charsmap(leaf=0, value=100 << 10), "leads outside of its replacements"),
+        (charsmap(root=1 << 31), "leads outside of its trie"),
         (charsmap(offset=0x1000), "leads outside of its trie"),
         (charsmap(text=b"b" * 65 + b"\0"), "has a replacement of more than 64 bytes"),
         (charsmap(text=b"b"), "has no trie and replacements of the stated size"),
@@ -65,6 +75,14 @@ def sequence(*steps: dict[str, Any]) -> dict[str, Any]:
     return {"type": "Sequence", "normalizers": [*steps]}
 
 
+SPM = sequence(
+    {"type": "Precompiled", "precompiled_charsmap": charsmap()},
+    {"type": "Strip", "strip_left": False, "strip_right": True},
+    replace({"Regex": " {2,}"}, "▁"),
+)
+"""As transformers writes it for a model of SentencePiece."""
+
+
 @pytest.mark.parametrize(
     ("part", "value"),
     [
@@ -72,6 +90,7 @@ def sequence(*steps: dict[str, Any]) -> dict[str, Any]:
         ("normalizer", sequence({"type": "NFKC"}, {"type": "Lowercase"}, {"type": "StripAccents"})),
         ("normalizer", sequence({"type": "Precompiled", "precompiled_charsmap": charsmap()})),
         ("normalizer", sequence(replace({"String": "``"}, '"'), replace({"Regex": " {2,}"}, " "))),
+        ("normalizer", SPM),
         ("decoder", None),
     ],
 )
@@ -92,10 +111,12 @@ SPLIT = {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Re
         ("roberta", "normalizer", replace({"Regex": "(?:a+)+$"}, ""), "has the normalizer {'type': 'Replace'"),
         ("roberta", "normalizer", replace({"String": "a"}, "aa"), "has the normalizer {'type': 'Replace'"),
         ("roberta", "normalizer", replace({"String": ""}, ""), "has the normalizer {'type': 'Replace'"),
+        ("roberta", "normalizer", replace({"Regex": " {2,}"}, "xx"), "has the normalizer {'type': 'Replace'"),
+        ("roberta", "normalizer", {"type": "Strip", "strip_left": 1}, "has the normalizer {'type': 'Strip'"),
         ("roberta", "normalizer", {"type": "Prepend", "prepend": "x"}, "has the normalizer Prepend, which"),
         ("roberta", "normalizer", sequence(sequence()), "has the normalizer Sequence, which"),
         ("roberta", "normalizer", MANY, "has the normalizer {'type': 'Sequence'"),
-        ("roberta", "normalizer", TWO_TABLES, "has the normalizer 'with two tables'"),
+        ("roberta", "normalizer", TWO_TABLES, "its normalizer has two tables precompiled_charsmap"),
         ("roberta", "pre_tokenizer.use_regex", False, "has the pre_tokenizer {'type': 'ByteLevel'"),
         ("roberta", "pre_tokenizer", {"type": "BertPreTokenizer"}, "has the pre_tokenizer BertPreTokenizer, which"),
         ("roberta", "decoder", {"type": "WordPiece"}, "has the decoder WordPiece, which"),
@@ -106,6 +127,7 @@ SPLIT = {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Re
         ("xlm-roberta", "model.unk_id", 10**6, "model.unk_id is 1000000, but a whole number below the"),
         ("xlm-roberta", "model.vocab", [["a", float("nan")]], "an entry of model.vocab is ['a', nan], but a text"),
         ("xlm-roberta", "model.vocab", [["a" * 201, 0.0]], "an entry of model.vocab is ['aaa"),
+        ("xlm-roberta", "model.vocab", [["a", 10**400]], "score between -1,000,000 and 1,000,000 are expected"),
         ("xlm-roberta", "model.vocab", [], "model.vocab is [], but a list of up to 2,000,000 pieces"),
         ("xlm-roberta", "pre_tokenizer", SPLIT, "has the pre_tokenizer {'type': 'Sequence'"),
         ("xlm-roberta", "pre_tokenizer", {"type": "Metaspace", "replacement": "_"}, "has the pre_tokenizer {'type'"),
@@ -141,7 +163,23 @@ def test_vocabularies_without_tokenizer_file_lead_to_one(tmp_path: Path) -> None
         Tokenizer(tmp_path)
 
 
-@pytest.mark.parametrize("member", ["roberta", "xlm-roberta"])
+def test_a_template_with_two_separators_and_types_is_that_of_two_separators(
+    stored: dict[str, Path], tmp_path: Path
+) -> None:
+    """As transformers converts MPNet."""
+    table = json.loads((stored["xlm-roberta"] / "tokenizer.json").read_text(encoding="utf-8"))
+    for piece in table["post_processor"]["pair"][4:]:
+        next(iter(piece.values()))["type_id"] = 1
+    (tmp_path / "tokenizer.json").write_text(json.dumps(table), encoding="utf-8")
+    tokens, usual = (
+        Tokenizer(folder).encode(["a film"], ["it is"], together=True, max_length=20)
+        for folder in (tmp_path, stored["xlm-roberta"])
+    )
+    assert tokens.separators == usual.separators == 2
+    assert (tokens.ids.tolist(), tokens.first.tolist()) == (usual.ids.tolist(), usual.first.tolist())
+
+
+@pytest.mark.parametrize("member", ["roberta", "xlm-roberta", "spm"])
 def test_very_long_texts_have_the_tokens_that_they_would_have_uncut(
     stored: dict[str, Path], member: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -101,7 +101,8 @@ def _swapped_places(
 ) -> np.ndarray:
     """Return the position from which each token is taken where pairs change places, int64 ``[T]``.
 
-    ``[CLS] a [SEP] b [SEP]`` becomes ``[CLS] b [SEP] a [SEP]``, with one or two separators in the middle. Texts that were cut keep the tokens that they had in the given order.
+    ``[CLS] a [SEP] b [SEP]`` becomes ``[CLS] b [SEP] a [SEP]``, with one or two separators in the middle. Texts
+    that were cut keep the tokens that they had in the given order.
 
     Args:
         within: Position of each token in its sequence, ``[T]``.

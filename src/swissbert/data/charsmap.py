@@ -40,6 +40,8 @@ def check_charsmap(stored: object) -> str | None:
     if max(map(len, texts.split(b"\0"))) > LONGEST:
         return f"has a replacement of more than {LONGEST} bytes"
     is_leaf = units >> 31 == 1
+    if is_leaf[0]:  # the root
+        return "leads outside of its trie"
     places = units[is_leaf] & 0x7FFFFFFF  # of replacements
     starts = np.frombuffer(texts, np.uint8)
     if len(places) and (int(places.max()) >= len(texts) or bool((starts[places] & 0xC0 == 0x80).any())):
@@ -47,4 +49,7 @@ def check_charsmap(stored: object) -> str | None:
     own = np.flatnonzero(~is_leaf)
     inner = units[own]
     reached = own ^ ((inner >> 10) << ((inner & (1 << 9)) >> 6))
-    return "leads outside of its trie" if bool(((reached | 255) >= len(units)).any()) else None
+    if bool(((reached | 255) >= len(units)).any()):
+        return "leads outside of its trie"
+    followed = reached[(inner >> 8) & 1 == 1]  # read as places of replacements, whatever they are
+    return None if bool(is_leaf[followed].all()) else "leads outside of its replacements"

@@ -1,6 +1,5 @@
 """Check the model of a ``tokenizer.json``: WordPiece, byte-level BPE or Unigram, with bounds on what it holds."""
 
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,6 +13,9 @@ LONGEST_WORD = 200
 """Highest ``max_input_chars_per_word``; BERT's is 100, and looking a word up takes the square of its length."""
 LONGEST_PIECE = 200
 """Most characters of a piece of Unigram, which is looked up at every character; those of SentencePiece have 16."""
+
+HIGHEST_SCORE = 1e6
+"""Scores of Unigram, logarithms of probabilities, are nearer to zero."""
 
 
 def check_model(model: object, path: Path) -> tuple[str, dict[str, int]]:
@@ -90,11 +92,13 @@ def _unigram(model: Mapping[str, Any], path: Path) -> dict[str, int]:
     _check_fixed(model, {"byte_fallback": (False, None)}, path)
     for entry in pieces:
         text, score = entry if isinstance(entry, list) and len(entry) == 2 else (None, None)
-        is_score = isinstance(score, int | float) and not isinstance(score, bool) and math.isfinite(score)
+        is_score = (
+            type(score) in (int, float) and abs(score) < HIGHEST_SCORE
+        )  # of integers too large for a float as well
         if not isinstance(text, str) or len(text) > LONGEST_PIECE or not is_score:
             raise SwissbertError(
                 f"{path}: an entry of model.vocab is {shown(entry)}, but a text of up to {LONGEST_PIECE} characters and a "
-                "finite score are expected"
+                f"score between {-HIGHEST_SCORE:,.0f} and {HIGHEST_SCORE:,.0f} are expected"
             )
     if type(unknown) is not int or not 0 <= unknown < len(pieces):
         _wrong(path, "unk_id", unknown, f"a whole number below the {len(pieces):,} pieces")

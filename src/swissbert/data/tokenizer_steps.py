@@ -16,8 +16,8 @@ LONGEST_PATTERN = 100
 _PLAIN = ("NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents")
 """Normalizers without settings."""
 _SPACES = {"Regex": " {2,}"}
-"""The one regular expression that is read: XLM-R's."""
-_NORMALIZERS = (None, "Sequence", "Replace", "Precompiled", *_PLAIN)
+"""The one regular expression that is read: XLM-R's. What replaces it is a space or, as transformers writes it, ``▁``."""
+_NORMALIZERS = (None, "Sequence", "Replace", "Precompiled", "Strip", *_PLAIN)
 _PROCESSORS = ("TemplateProcessing", "BertProcessing", "RobertaProcessing", None)
 _TYPES: dict[str, dict[str, tuple[str | None, ...]]] = {
     "WordPiece": {
@@ -88,18 +88,25 @@ def _check_normalizers(path: Path, normalizer: Mapping[str, Any]) -> None:
     if not isinstance(steps, list) or len(steps) > MOST_STEPS:
         refuse(path, "normalizer", normalizer)
     for step in steps:
-        _check_type(path, "normalizer", step, ("Replace", "Precompiled", *_PLAIN))
+        _check_type(path, "normalizer", step, ("Replace", "Precompiled", "Strip", *_PLAIN))
         if step["type"] == "Replace":
             pattern, content = step.get("pattern"), step.get("content")
             text = pattern.get("String") if isinstance(pattern, dict) and len(pattern) == 1 else None
-            least = len(text.encode("utf-8", "replace")) if isinstance(text, str) else 1
-            is_known = pattern == _SPACES or (isinstance(text, str) and 0 < len(text) <= LONGEST_PATTERN)
-            if not is_known or not isinstance(content, str) or len(content.encode("utf-8", "replace")) > least:
+            if isinstance(text, str) and isinstance(content, str):
+                least = len(text.encode("utf-8", "replace"))
+                is_known = 0 < len(text) <= LONGEST_PATTERN and len(content.encode("utf-8", "replace")) <= least
+            else:
+                is_known = pattern == _SPACES and content in ("", " ", "▁")
+            if not is_known:
                 refuse(path, "normalizer", step)
+        if step["type"] == "Strip" and not all(
+            isinstance(step.get(f"strip_{side}"), bool) for side in ("left", "right")
+        ):
+            refuse(path, "normalizer", step)
         if step["type"] == "Precompiled" and (problem := check_charsmap(step.get("precompiled_charsmap"))):
             raise SwissbertError(f"{path}: the table precompiled_charsmap of its normalizer {problem}")
     if sum(step["type"] == "Precompiled" for step in steps) > 1:
-        refuse(path, "normalizer", "with two tables")
+        raise SwissbertError(f"{path}: its normalizer has two tables precompiled_charsmap, but only one is read")
 
 
 def _check_metaspace(path: Path, splitter: Mapping[str, Any]) -> None:
@@ -117,7 +124,7 @@ def _is_metaspace(step: Mapping[str, Any]) -> bool:
 
 
 def _check_processor(path: Path, processor: Mapping[str, Any] | None) -> None:
-    """Refuse a post-processor that adds other tokens than BERT's or RoBERTa's, or other token types."""
+    """Refuse a post-processor that adds other tokens than BERT's, RoBERTa's or MPNet's, or other token types."""
     if processor is None:
         return
     if processor["type"] != "TemplateProcessing":
@@ -128,12 +135,14 @@ def _check_processor(path: Path, processor: Mapping[str, Any] | None) -> None:
     single, special = processor.get("single"), processor.get("special_tokens")
     try:
         cls, sep = (single[i]["SpecialToken"]["id"] for i in (0, 2))  # type: ignore[index]
-        known = {name: (token["id"], len(token["ids"]), len(token["tokens"])) for name, token in special.items()}  # type: ignore[union-attr]
+        tokens = special.items()  # type: ignore[union-attr]
+        known = {name: (token["id"], len(token["ids"]), len(token["tokens"])) for name, token in tokens}
         first, end = _piece("SpecialToken", cls, 0), _piece("SpecialToken", sep, 0)
         a = _piece("Sequence", "A", 0)
         as_bert = [first, a, end, _piece("Sequence", "B", 1), _piece("SpecialToken", sep, 1)]
         as_roberta = [first, a, end, end, _piece("Sequence", "B", 0), end]
-        is_known = single == [first, a, end] and processor.get("pair") in (as_bert, as_roberta)
+        as_mpnet = [first, a, end, end, *as_bert[3:]]  # its encoder takes no token types
+        is_known = single == [first, a, end] and processor.get("pair") in (as_bert, as_roberta, as_mpnet)
         is_known &= known == {name: (name, 1, 1) for name in (cls, sep)}
     except (TypeError, KeyError, IndexError, AttributeError):
         is_known = False

@@ -28,17 +28,17 @@ class TokenTable:
         first: Number of tokens before the second text of each sequence, int32 ``[S]``; all tokens of a single text.
         offsets: Where sequences begin and end, int64 ``[S + 1]``: sequence s is ``ids[offsets[s]:offsets[s + 1]]``.
         per_row: Sequences of a row, 1 or 2; row n has the sequences ``n * per_row`` and, of two, the one after.
-        cut: Whether each sequence was longer than allowed and was cut, bool ``[S]``; None where that is not known.
         separators: Separators between the texts of a pair: 1 as in BERT, where the second text and the token after it
             have type 1, or 2 as in RoBERTa, where all tokens have type 0.
+        cut: Whether each sequence was longer than allowed and was cut, bool ``[S]``; None where that is not known.
     """
 
     ids: np.ndarray
     first: np.ndarray
     offsets: np.ndarray
     per_row: int
+    separators: int
     cut: np.ndarray | None = None
-    separators: int = 1
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -66,7 +66,12 @@ class TokenTable:
             tables: One or more tables.
             per_row: Sequences of a row in the result; None for those of the first table. With 1, tables with one and
                 with two sequences per row can be joined.
+
+        Raises:
+            ValueError: If their pairs have different numbers of separators.
         """
+        if len(numbers := {table.separators for table in tables}) != 1:
+            raise ValueError(f"tables of tokenizers with {sorted(numbers)} separators cannot be joined")
         ends = np.cumsum([0, *(table.offsets[-1] for table in tables)])
         starts = [table.offsets[:-1] + before for table, before in zip(tables, ends, strict=False)]
         return cls(
@@ -74,7 +79,7 @@ class TokenTable:
             np.concatenate([table.first for table in tables]),
             np.concatenate([*starts, ends[-1:]]).astype(np.int64),
             per_row or tables[0].per_row,
-            separators=tables[0].separators,
+            tables[0].separators,
         )  # what was cut is not needed of joined tables
 
 
@@ -121,7 +126,7 @@ class Tokenizer:
         with engine_errors(folder):
             pair = self._fast.encode("", "")
         self.separators = len(pair.ids) - 2
-        is_usual = self.separators in (1, 2) and any(pair.type_ids) == (self.separators == 1)
+        is_usual = self.separators == 2 or (self.separators == 1 and any(pair.type_ids))
         if self._fast.encode("").ids != [self.cls, self.sep] or pair.ids[1:] != [self.sep] * (self.separators + 1):
             is_usual = False
         if not is_usual or pair.ids[0] != self.cls:
@@ -157,7 +162,7 @@ class Tokenizer:
                 [len(item) - (item.sequence_ids.count(1) + 1 if second else 0) for item in encoded], np.int32
             )
         cut = np.array([bool(item.overflowing) for item in encoded], bool)
-        return TokenTable(ids, first, offsets, 2 if is_pair and not together else 1, cut, self.separators)
+        return TokenTable(ids, first, offsets, 2 if is_pair and not together else 1, self.separators, cut)
 
     def encode_with_places(
         self, texts: list[str], pairs: list[str] | None, *, together: bool, max_length: int
@@ -166,15 +171,24 @@ class Tokenizer:
 
         Returns:
             The table, and int64 ``[T, 3]``: for each token the number of its text (0, or 1 for the second text of a pair),
-            and where the word begins and ends there, in characters, that it is or is a piece of, as far as that word was
-            read; -1, 0 and 0 for special tokens.
+            and where it begins and ends there, in characters; -1, 0 and 0 for special tokens. For WordPiece these are the
+            places of the word that it is or is a piece of, as far as that word was read; for other models, whose words may
+            be whole sentences of languages without spaces, its own without the spaces around it, at least one character.
         """
         encoded = self._encodings(texts, pairs, together, max_length, self._fast.encode_batch)
+        both = [texts] if pairs is None else [texts, pairs]
         per_row = 2 if pairs is not None and not together else 1
+
+        def places_of(item: Any, number: int) -> list[tuple[int, int]]:
+            if self._parts.model == "WordPiece":
+                return _word_places(item)
+            own = [both[number % 2][number // 2]] if per_row == 2 else [part[number] for part in both]
+            return _token_places(item, own)
+
         places = [
             (-1, 0, 0) if part is None else (part if per_row == 1 else number % 2, *place)
             for number, item in enumerate(encoded)
-            for part, place in zip(item.sequence_ids, _word_places(item), strict=True)
+            for part, place in zip(item.sequence_ids, places_of(item, number), strict=True)
         ]
         return self._table(encoded, is_pair=pairs is not None, together=together), np.array(places, np.int64).reshape(
             -1, 3
@@ -195,9 +209,9 @@ class Tokenizer:
             inputs = list(both) if together else [text for pair in both for text in pair]
         with self._lock:  # the length is a setting of the tokenizer object
             self._fast.enable_truncation(max_length, strategy="longest_first", direction=self._parts.truncation_side)
-            if self._parts.truncation_side == "right":
-                inputs = [self._cut(item, max_length) for item in inputs]
             with engine_errors(self.folder):
+                if self._parts.truncation_side == "right":
+                    inputs = [self._cut(item, max_length) for item in inputs]
                 return encode(inputs)
 
     def _cut(self, item: Any, max_length: int) -> Any:
@@ -299,3 +313,24 @@ def _word_places(item: Any) -> list[tuple[int, int]]:
         before = places.get(word, (start, end))
         places[word] = min(start, before[0]), max(end, before[1])
     return [places[word] for word in words]
+
+
+def _token_places(item: Any, texts: Sequence[str]) -> list[tuple[int, int]]:
+    """Return for each token of a sequence where it begins and ends in its text, in characters, without spaces around it.
+
+    A token of spaces alone has the character that follows, or the last one of the text.
+    """
+    places = []
+    for part, (start, end) in zip(item.sequence_ids, item.offsets, strict=True):
+        if part is None:
+            places.append((0, 0))
+            continue
+        text = texts[part]
+        last = max(len(text.rstrip()) - 1, 0)
+        while start < last and text[start].isspace():
+            start += 1
+        start = min(start, last)
+        while end > start and text[end - 1].isspace():
+            end -= 1
+        places.append((start, max(end, start + 1)))
+    return places

@@ -1,6 +1,7 @@
 """Read a tokenizer from the files of an encoder folder; whatever changes tokens is honoured or refused.
 
-``tokenizer.json`` is complete, and the files beside it must agree with it. Without it, WordPiece is put together from ``vocab.txt``, ``tokenizer_config.json``, ``special_tokens_map.json`` and ``added_tokens.json``, as transformers does.
+``tokenizer.json`` is complete, and the files beside it must agree with it. Without it, WordPiece is put together from
+``vocab.txt``, ``tokenizer_config.json``, ``special_tokens_map.json`` and ``added_tokens.json``, as transformers does.
 """
 
 from collections.abc import Mapping

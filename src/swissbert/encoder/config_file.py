@@ -70,7 +70,8 @@ def parse_config(text: str, where: str) -> BertConfig:
     for name, key in member.keys.items():
         usual = member.defaults.get(name, getattr(BertConfig, name) if name in _OPTIONAL else None)
         check = _activation if name == "activation" else _number
-        values[name] = check(name, f"{where}: {key}", table.get(key, usual))
+        is_null = key in table and table[key] is None and None in member.fixed.get(key, ())
+        values[name] = check(name, f"{where}: {key}", usual if is_null else table.get(key, usual))
     if member.settle is not None:
         member.settle(values)
     if values["max_positions"] < 1:

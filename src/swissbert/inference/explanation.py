@@ -1,6 +1,7 @@
 """Which words made an answer: how it changes when each word is left out of the text (leave-one-out, or occlusion)."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
 
 MAX_TOKENS = 16_384
 """Tokens of all passes of an explanation. Where single words would need more, neighbouring words are left out together."""
-_ALONE = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
-_LETTERS = rf"[^\W{_ALONE}]+"
-WORD = re.compile(rf"[{_ALONE}]|{_LETTERS}(?:['’-]{_LETTERS})*|[^\w\s]+")
-"""A word with the apostrophes and hyphens inside it, a character of Chinese or Japanese, or punctuation."""
+_ALONE = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+_MARKS = "".join(mark for mark in map(chr, range(0x10000)) if unicodedata.category(mark)[0] == "M")  # vowels of Hindi
+_LETTERS = rf"[^\W{_ALONE}](?:[^\W{_ALONE}]|[{_MARKS}])*"
+WORD = re.compile(rf"[{_ALONE}][{_MARKS}]*|{_LETTERS}(?:['’-]{_LETTERS})*|[^\w\s]+")
+"""A word with the apostrophes and hyphens inside it, a character of a script without spaces (Chinese, Japanese, Thai, Lao,
+Burmese, Khmer) with the marks on it, or punctuation."""
 
 
 class Span(NamedTuple):
@@ -124,7 +127,8 @@ def leave_out(
 ) -> Variants:
     """Tokenize an input once, and make its variants by removing the tokens of each word.
 
-    That gives the tokens of the text with a space in the place of the word. Words that the model does not read, because
+    For WordPiece that gives the tokens of the text with a space in the place of the word; for other models the same, except
+    beside words without spaces between them, as in Chinese, whose tokens depend on each other. Words that the model does not read, because
     the text was cut, are not left out.
 
     Args:
@@ -205,4 +209,4 @@ def _removed(table: TokenTable, tokens: np.ndarray) -> TokenTable:
     lengths = np.diff(table.offsets) - np.bincount(sequences[tokens], minlength=count)
     first = table.first - np.bincount(sequences[tokens & is_first], minlength=count)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return TokenTable(table.ids[~tokens], first.astype(np.int32), offsets, table.per_row)
+    return TokenTable(table.ids[~tokens], first.astype(np.int32), offsets, table.per_row, table.separators)

@@ -50,8 +50,8 @@ def card(description: Description, family: str = "bert") -> str:
     parts = [
         f"---\n{_metadata(description, family)}\n---",
         "# swissBERT model",
-        f"A{'n' if title[0] in 'AEIOUMX' else ''} {title} encoder (`{_line(public['encoder']['name'])}`) fine-tuned for {count} sentence-level "
-        f"task{'s' if count > 1 else ''} with the Python package `swissbert`. Each task has a small head on the "
+        f"A{'n' if title[0] in 'AEIOUMX' else ''} {title} encoder (`{_line(public['encoder']['name'])}`) fine-tuned for "
+        f"{count} sentence-level task{'s' if count > 1 else ''} with the Python package `swissbert`. Each task has a small head on the "
         "encoder; the tasks that read the same input are answered in one pass.",
         _table(description),
         USE.format(task=first.name, arguments=arguments, argument=argument),

@@ -34,7 +34,9 @@ def encoder_folder(name: str, revision: str | None = None) -> Path:
     """Return the folder with the files of an encoder, downloading it if necessary.
 
     Args:
-        name: ``minilm`` (see `swissbert.model_folder.minilm`), a folder, or a hub id (``owner/name``). A folder may also be a model folder or a run folder, whose best model is taken. The cache and offline mode of the hub client (``HF_HUB_OFFLINE=1``) apply.
+        name: ``minilm`` (see `swissbert.model_folder.minilm`), a folder, or a hub id (``owner/name``). A
+            folder may also be a model folder or a run folder, whose best model is taken. The cache and offline mode of
+            the hub client (``HF_HUB_OFFLINE=1``) apply.
         revision: Branch, tag or commit of a hub id; None for the main branch.
 
     Raises:

@@ -8,10 +8,11 @@ import hashlib
 import inspect
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import fields, is_dataclass
 from functools import cached_property
 from types import CodeType, FunctionType, ModuleType
 
-WINGS = ("data", "distributed", "encoder", "evaluation", "kinds", "model", "mtl", "training")
+WINGS = ("data", "distributed", "encoder", "evaluation", "family", "kinds", "model", "mtl", "training")
 """Wings of the package whose code decides on the numbers of a run."""
 MODULES = ("device", "metrics", "selection", "tasks")
 """Modules outside these wings that do so."""
@@ -119,6 +120,9 @@ def _value(value: object) -> str:
         return repr(value)
     if isinstance(value, type):
         return f"{value.__module__}.{value.__qualname__}"
+    if is_dataclass(value):  # such as the members of the family
+        parts = {part.name: getattr(value, part.name) for part in fields(value)}
+        return f"{type(value).__module__}.{type(value).__qualname__} {_value(parts)}"
     return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
