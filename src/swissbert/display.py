@@ -93,7 +93,8 @@ class Display:
             def show_line(done: float, rows: str, rate: str, left: str) -> None:
                 self.say("  ".join(filter(None, [f"{label}: {rows}", rate, left])))
 
-            yield RowProgress(share, show_line, every=LINE_EVERY)
+            # nothing is shown, so the share, which may take a while to find, is not asked for
+            yield RowProgress((lambda rows: 0.0) if self._quiet else share, show_line, every=LINE_EVERY)
             return
         with self._bars.bar(label) as bar:
 

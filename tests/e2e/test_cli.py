@@ -376,9 +376,10 @@ def test_the_hint_after_an_interrupt_names_the_program(
     from swissbert.cli import train
     from swissbert.config import load_config
     from swissbert.training import loop
+    from swissbert.training.result import Stopped
 
     def stop(*_: object, **__: object) -> None:
-        raise loop.Stopped(3, 9, Path("x"))
+        raise Stopped(3, 9, Path("x"))
 
     monkeypatch.setattr(loop, "train", stop)
     monkeypatch.setattr(sys, "argv", ["some/bin/swissbert"])

@@ -20,7 +20,8 @@ from swissbert.config import make_config
 from swissbert.mtl import METHODS, Balancer, StepView, find_method
 from swissbert.mtl.gram import normalised
 from swissbert.training.log import MetricsLog
-from swissbert.training.loop import Stopped, train
+from swissbert.training.loop import train
+from swissbert.training.result import Stopped
 
 TASKS = ["sst", "para", "sts"]
 

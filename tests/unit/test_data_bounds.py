@@ -139,7 +139,7 @@ def test_blank_lines_of_a_text_keep_their_places_up_to_the_bound(
 
 @pytest.fixture
 def searches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The unknown labels for which a similar one is searched for, with hints for three bad rows."""
+    """The unknown labels for which a similar one is searched for, with hints for three of them."""
     monkeypatch.setattr(row_checks, "HINTED", 3)
     searched: list[str] = []
 
@@ -152,8 +152,18 @@ def searches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return searched
 
 
+def test_hints_are_counted_by_label(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(HEAD + "fine,loww\n" * 150 + "fine,unknowm\nfine,low\n")
+    reading = Reading(task_of("a.csv", labels=["low", "unknown"]), "train", tmp_path)
+    assert len(list(reading)) == 1
+    assert [row.reason.partition("; ")[2] for row in reading.bad] == [
+        *["did you mean 'low'?"] * 150,
+        "did you mean 'unknown'?",
+    ]
+
+
 @pytest.mark.parametrize("kind", ["classification", "multilabel"])
-def test_what_may_be_meant_is_searched_for_a_few_bad_rows_only(tmp_path: Path, searches: list[str], kind: str) -> None:
+def test_what_may_be_meant_is_searched_for_a_few_labels_only(tmp_path: Path, searches: list[str], kind: str) -> None:
     wrong = [f"unknow{letter}" for letter in "abcdefghijk"]
     (tmp_path / "a.csv").write_text(HEAD + "".join(f"fine,{label}\n" for label in wrong) + "fine,low\n")
     task = task_of("a.csv", kind=kind, labels=["low", "unknown"])

@@ -23,7 +23,8 @@ from sklearn.preprocessing import FunctionTransformer, MultiLabelBinarizer
 
 import swissbert
 from swissbert import SwissbertClassifier, SwissbertError, SwissbertRegressor
-from swissbert.training.loop import Stopped, train
+from swissbert.training.loop import train
+from swissbert.training.result import Stopped
 
 pytestmark = pytest.mark.usefixtures("one_thread", "fp32")
 

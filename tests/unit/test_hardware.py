@@ -17,8 +17,9 @@ from swissbert.environment import environment, hardware_record, software
 from swissbert.errors import SwissbertError
 from swissbert.training import run_hardware
 from swissbert.training.conditions import compare, last_conditions
-from swissbert.training.loop import Result, train
+from swissbert.training.loop import train
 from swissbert.training.record import write_record
+from swissbert.training.result import Result
 from swissbert.training.run_hardware import kept_hardware
 
 CPU = torch.device("cpu")

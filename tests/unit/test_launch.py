@@ -52,8 +52,8 @@ def test_other_processes_are_alone(monkeypatch: pytest.MonkeyPatch, changes: dic
     [
         ({"RANK": "4"}, "process 4 of 4"),
         ({"LOCAL_RANK": "2"}, "2 of 2 on its machine"),
-        ({"RANK": "first"}, "RANK is 'first'"),
-        ({"WORLD_SIZE": "0"}, "WORLD_SIZE is '0'"),
+        ({"RANK": "first"}, "RANK is 'first', but the number of this process, counted from 0, is expected"),
+        ({"WORLD_SIZE": "0"}, "WORLD_SIZE is '0', but the number of processes, at least 1, is expected"),
         ({"MASTER_ADDR": None}, "WORLD_SIZE is 4, but MASTER_ADDR is not set"),
     ],
 )

@@ -40,9 +40,10 @@ from swissbert.training import run as training_run
 from swissbert.training import step as training_step
 from swissbert.training.interrupt import stop_signal
 from swissbert.training.log import MetricsLog, dev_entry, dev_line
-from swissbert.training.loop import Result, Stopped, train
+from swissbert.training.loop import train
 from swissbert.training.optim import make_optimizer, schedule_factor, set_rates
 from swissbert.training.preparation import prepare
+from swissbert.training.result import Result, Stopped
 from swissbert.training.state import save_checkpoint
 
 STARTER = Path(swissbert.__file__).parent / "data" / "starter"

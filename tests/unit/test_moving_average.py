@@ -16,12 +16,13 @@ from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import evaluate
 from swissbert.inference.model import load
-from swissbert.training.loop import Run, train
+from swissbert.training.loop import train
 from swissbert.training.moving_average import average_decay
 from swissbert.training.preparation import prepare
 from swissbert.training.record import read_record, write_record
 from swissbert.training.resume import Changes, longer_lines
-from swissbert.training.step import StepRecord
+from swissbert.training.run import Run
+from swissbert.training.step_record import StepRecord
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from swissbert.mtl.balancing import make_balancers
 from swissbert.mtl.methods.pcgrad import pcgrad_coefficients, random_orders
 from swissbert.training import Prepared, TrainingStep
 from swissbert.training.preparation import prepare
-from swissbert.training.step import BY_LAYER_EVERY
+from swissbert.training.step_record import BY_LAYER_EVERY
 
 TASKS = ["sst", "para", "sts"]
 

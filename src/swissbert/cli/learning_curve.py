@@ -30,7 +30,7 @@ def learning_curve(
     from swissbert.analysis.train_shares import learning_curve as draw
     from swissbert.display import Display
     from swissbert.errors import SwissbertError
-    from swissbert.training.loop import Stopped
+    from swissbert.training.result import Stopped
     from swissbert.training.resume import resumable_config
 
     try:

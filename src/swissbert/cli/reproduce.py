@@ -52,7 +52,7 @@ def reproduce(
         from swissbert.experiments.declarations import Choices, find_table
         from swissbert.experiments.runner import render as write
         from swissbert.experiments.runner import reproduce as run
-        from swissbert.training.loop import Stopped
+        from swissbert.training.result import Stopped
 
     names = [name.strip() for text in rows or [] for name in text.split(",")]
     choices = Choices(small=small, encoder=encoder, overrides=settings or [], data=data_argument(data))

@@ -230,8 +230,8 @@ def run(config: "RunConfig", out: Path, *, resume: bool, world: "World | None" =
 
     display = Display(quiet=not is_first_process())
     with display.waiting("starting"):
-        from swissbert.training.loop import Stopped
         from swissbert.training.loop import train as fit
+        from swissbert.training.result import Stopped
 
     try:
         result = fit(config, out, resume=resume, display=display, world=world)

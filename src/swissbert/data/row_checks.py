@@ -25,7 +25,7 @@ NAME_SHOWN = 60
 COLUMNS_SHOWN = 30
 """Columns of a file that a message lists."""
 HINTED = 100
-"""Bad rows of a source whose reasons may end with a hint that is searched for among all labels."""
+"""Unknown labels of a source whose reasons may end with a hint that is searched for among all labels."""
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = SHOWN
 AHEAD = 1000
@@ -53,12 +53,13 @@ def check_rows(
 
     Yields:
         A `Row` for every row that can be used and a `BadRow` for every other one, in order. Of unknown labels only the
-        first `HINTED` get a hint at what may be meant, so that a bad row costs little more than a good one.
+        first `HINTED` different ones get a hint at what may be meant, so that a bad row costs little more than a good one.
 
     Raises:
         SwissbertError: If a column is missing; names it and those that are there.
     """
-    columns, columns_checked, unknown = task.columns, False, 0
+    columns, columns_checked = task.columns, False
+    hinted: dict[str, str] = {}  # reasons by unknown label
     roles = [columns.text, columns.text_pair, columns.label if labelled else None, columns.id]
     needed = [name for name in (*roles, columns.weight if weighted else None) if name]
     for number, cells in with_late_columns(raw, needed):
@@ -73,8 +74,9 @@ def check_rows(
             if weighted and task.columns.weight and row.label is not None:
                 row = row._replace(weight=_weight(cells.get(task.columns.weight), task.columns.weight))
         except UnknownLabelError as error:
-            unknown += 1
-            yield bad_row(source, number, str(error) if unknown <= HINTED else error.brief())
+            if error.text not in hinted and len(hinted) < HINTED:
+                hinted[error.text] = str(error)
+            yield bad_row(source, number, hinted.get(error.text) or error.brief())
         except ValueError as error:
             yield bad_row(source, number, str(error))
         except RecursionError:

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from swissbert.data.formats import ENDINGS, ending_of
@@ -40,11 +41,18 @@ def _lines(path: Path) -> int:
 
 
 def share_read(task: Task, split: Split, source: Source) -> Callable[[int], float]:
-    """Return a function that maps rows that have been read of a split to the share of them, 0 to 1; 0 if that is not known."""
-    total = 0
-    if not isinstance(source, MemoryRows) and task.hub is None:
-        with suppress(SwissbertError):
-            total = about_rows(
-                split_files(task, "train" if split == "dev" and holds_out(task, source) else split, source)
-            )
-    return lambda rows: min(rows / total, 0.99) if total else 0.0
+    """Return a function that maps rows that have been read of a split to the share of them, 0 to 1; 0 if that is not known.
+
+    Files are counted at its first call with a number above 0, so not at all where no progress is shown.
+    """
+
+    @cache
+    def total() -> int:
+        if not isinstance(source, MemoryRows) and task.hub is None:
+            with suppress(SwissbertError):
+                return about_rows(
+                    split_files(task, "train" if split == "dev" and holds_out(task, source) else split, source)
+                )
+        return 0
+
+    return lambda rows: min(rows / total(), 0.99) if rows and total() else 0.0

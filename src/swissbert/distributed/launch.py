@@ -5,8 +5,15 @@ from typing import NamedTuple
 
 from swissbert.errors import SwissbertError
 
-NEEDED = ("MASTER_ADDR", "MASTER_PORT")
+REQUIRED_VARIABLES = ("MASTER_ADDR", "MASTER_PORT")
 """Variables that say where the processes meet."""
+EXPECTED = {
+    "RANK": "the number of this process, counted from 0,",
+    "WORLD_SIZE": "the number of processes, at least 1,",
+    "LOCAL_RANK": "the number of this process on its machine, counted from 0,",
+    "LOCAL_WORLD_SIZE": "the number of processes of this machine, at least 1,",
+}
+"""What the other variables have to be, for messages."""
 
 
 class Launch(NamedTuple):
@@ -44,11 +51,11 @@ def launched() -> Launch | None:
             f"{launch.local_size} on its machine (RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE), but numbers count from 0; "
             "torchrun sets all of them"
         )
-    missing = [name for name in NEEDED if not os.environ.get(name)]
+    missing = [name for name in REQUIRED_VARIABLES if not os.environ.get(name)]
     if missing:
         raise SwissbertError(
-            f"WORLD_SIZE is {launch.size}, but {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set, so the processes cannot meet; torchrun sets "
-            "them, and without WORLD_SIZE a single process runs"
+            f"WORLD_SIZE is {launch.size}, but {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set, so the "
+            "processes cannot meet; torchrun sets them, and without WORLD_SIZE a single process runs"
         )
     return launch
 
@@ -60,10 +67,14 @@ def is_first_process() -> bool:
 
 
 def _number(name: str, default: int | None = None) -> int:
-    """Return an environment variable as a number of at least 0."""
+    """Return a variable of `EXPECTED` as a number.
+
+    Raises:
+        SwissbertError: If it is none, below 0, or 0 where processes are counted.
+    """
     text = os.environ.get(name)
     if not text and default is not None:
         return default
     if text is None or not text.isdecimal() or (name.endswith("SIZE") and int(text) < 1):
-        raise SwissbertError(f"the environment variable {name} is '{text}', but a number of processes is expected")
+        raise SwissbertError(f"the environment variable {name} is '{text}', but {EXPECTED[name]} is expected")
     return int(text)

@@ -19,10 +19,10 @@ from swissbert.errors import SwissbertError, clipped
 
 TIMEOUT = timedelta(minutes=10)
 """Time after which a process that does not answer within a step counts as lost. One that has ended is noticed at once."""
-PATIENCE = timedelta(days=2)
-"""The same while rows are prepared: teachers may answer for hours."""
+PREPARATION_TIMEOUT = timedelta(days=2)
+"""The same where `wait` is called: teachers may answer for hours before the first step, and callbacks may take long."""
 
-PLACE = re.compile(r"^\[[^\]]*\]\s*|\n.*", re.DOTALL)
+SOURCE_LINE = re.compile(r"^\[[^\]]*\]\s*|\n.*", re.DOTALL)
 """What torch's messages begin with, a line of its source code, and what follows their first line."""
 
 _numbers = itertools.count()  # of the groups of this process, so that each has its own names in the store
@@ -61,7 +61,7 @@ class Processes(World):
                 self._store = store
             # of its own, since a group that exists may have no gloo
             self._control: dist.ProcessGroup | None = dist.new_group(backend="gloo", timeout=TIMEOUT)
-            self._patient: dist.ProcessGroup | None = dist.new_group(backend="gloo", timeout=PATIENCE)
+            self._patient: dist.ProcessGroup | None = dist.new_group(backend="gloo", timeout=PREPARATION_TIMEOUT)
 
     def _group(self, tensor: Tensor) -> dist.ProcessGroup | None:
         """Return the group that communicates a tensor; None is the default one."""
@@ -140,7 +140,7 @@ class Processes(World):
         try:
             yield
         except RuntimeError as error:  # torch has several classes, all of them derived from it
-            reason = clipped(" ".join(PLACE.sub("", str(error)).partition(". ")[0].split()), 200)
+            reason = clipped(" ".join(SOURCE_LINE.sub("", str(error)).partition(". ")[0].split()), 200)
             raise LostError(
                 f"process {self.rank} of {self.size}: another process of this run has ended or does not answer ({reason}); "
                 "resume=True goes on from the last checkpoint",

@@ -21,7 +21,8 @@ from swissbert.files import temporary_folder
 from swissbert.inference.inputs import rows_of
 from swissbert.inference.model import Model, load
 from swissbert.tasks import Task, make_task
-from swissbert.training.loop import Stopped, train
+from swissbert.training.loop import train
+from swissbert.training.result import Stopped
 
 Label = str | float | list[str]
 """The label of a row as a data file would hold it: a name, a number, or a list of names."""

@@ -109,23 +109,23 @@ class UnknownLabelError(ValueError):
     """A text that is no label of a task.
 
     The message ends with a hint at what may be meant, which is searched for when the message is read: with many labels
-    the search takes a thousand times as long as reading a row. `brief` is the message without it.
+    the search takes a thousand times as long as reading a row. `brief` is the message without it, `text` the text.
     """
 
     def __init__(self, names: ClassNames, text: str) -> None:
         super().__init__(names, text)
-        self._names, self._text = names, text
+        self._names, self.text = names, text
 
     def brief(self) -> str:
         """Word why the text is no class, and what is allowed."""
-        names, text = self._names, self._text
+        names, text = self._names, self.text
         from_zero = f"; {FROM_ZERO}" if not names.has_numbers and number_of(text) == len(names.labels) else ""
         return f"label {text[:40]!r} is not one of {names.allowed}{from_zero}"
 
     def __str__(self) -> str:
         """Word why the text is no class, what is allowed, and what to do."""
         brief = self.brief()
-        return brief if brief.endswith(FROM_ZERO) else brief + _hint(self._names, self._text)
+        return brief if brief.endswith(FROM_ZERO) else brief + _hint(self._names, self.text)
 
 
 def class_number(labels: Sequence[str], cell: object, *, is_item: bool = False) -> int:

@@ -110,8 +110,8 @@ class Backward:
     def _backward(self, task: str, scaled: Tensor, rounds: int) -> None:
         """Run the backward pass of the term that a task has in the objective.
 
-        A method may do anything with a loss, so it must see that of all rows. With several processes the losses are added
-        before it does, and the derivative of its term is passed on to the rows of each. The method's own parameters then
+        An own-loss method may be non-linear, so it receives the loss of the whole batch. With several processes the losses are
+        added first, and the derivative of its term is passed on to the rows of each. The method's own parameters then
         have the same gradient in all processes.
 
         Args:

@@ -15,6 +15,11 @@ class Callback:
 
     An exception in a callback ends the run with its own traceback; the last checkpoint stays, and the run can be resumed.
 
+    Of several processes, process 0 alone calls callbacks. Values of parameters that ``on_start`` changes are copied to the
+    others; it must not freeze parameters, and other functions must not change the network: a run in which the processes
+    differ is ended. ``on_step`` has 10 minutes, after which the other processes take process 0 to be lost; the other
+    functions may take as long as they need.
+
     Example::
 
         class Losses(Callback):

@@ -15,9 +15,9 @@ from swissbert.model_folder import layout
 from swissbert.mtl.balancing import Balancer
 from swissbert.paths import check_path
 from swissbert.training.automatic import adopt_choices
-from swissbert.training.preparation import Data, Prepared, complete, in_memory, prepare
+from swissbert.training.preparation import Prepared, complete, prepare
 from swissbert.training.record import read_record
-from swissbert.training.result import Result, Stopped
+from swissbert.training.result import Result
 from swissbert.training.resume import (
     check_settings,
     longer_lines,
@@ -29,10 +29,9 @@ from swissbert.training.resume import (
 )
 from swissbert.training.run import Run
 from swissbert.training.run_hardware import run_hardware
+from swissbert.training.run_rows import Data, in_memory
 from swissbert.training.sameness import start_number
 from swissbert.training.state import checkpoints, set_aside_damaged
-
-__all__ = ["Result", "Run", "Stopped", "train"]
 
 
 def train(

@@ -1,6 +1,6 @@
 """The plan of a run: the draws of all its steps, from settings and numbers of rows."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 
 from swissbert.config import RunConfig, Stage
@@ -19,6 +19,7 @@ from swissbert.mtl.sampling import (
     sampled,
     until_exhausted,
 )
+from swissbert.tasks import Task
 
 EMPTY_EPOCHS = 1000
 """Epochs without a step after which a stage of so many steps is given up."""
@@ -49,6 +50,29 @@ def plan_steps(config: RunConfig, train: Mapping[str, TaskData], *, whole_steps:
             "learn nothing; encoder.freeze = true trains heads alone"
         )
     return plan
+
+
+def need_extra_rows(config: RunConfig, declared: Sequence[Task]) -> None:
+    """Raise SwissbertError if a stage of extra rows has none, because optional files do not exist.
+
+    Args:
+        config: The settings, without the extra files that do not exist.
+        declared: The tasks with all extra files that they declare.
+    """
+    left = {task.name for task in config.tasks if task.extra}
+    for stage in config.stages:
+        if stage.rows != "extra" or (config.stage_tasks(stage) and left.issuperset(stage.tasks or ())):
+            continue
+        task = next(
+            task
+            for task in declared
+            if task.extra and task.name in (stage.tasks or [task.name]) and task.name not in left
+        )
+        files = ", ".join(extra.file for extra in task.extra)
+        raise SwissbertError(
+            f"stage '{stage.name}' has rows = 'extra', but of the extra files of task '{task.name}', which are optional, none "
+            f"exists ({files}); put one into the data directory or leave the stage out"
+        )
 
 
 def first_epoch(config: RunConfig, train: Mapping[str, TaskData]) -> list[list[Draw]]:

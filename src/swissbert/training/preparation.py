@@ -28,10 +28,8 @@ from swissbert.training.building import build
 from swissbert.training.distillation import Ensemble, Teaching
 from swissbert.training.labels import annotated, weighted
 from swissbert.training.loader import BatchLoader
-from swissbert.training.plan import plan_steps
-from swissbert.training.run_rows import Data as Data
-from swissbert.training.run_rows import in_memory as in_memory
-from swissbert.training.run_rows import load_rows, memory_rows, row_source
+from swissbert.training.plan import need_extra_rows, plan_steps
+from swissbert.training.run_rows import Data, in_memory, load_rows, memory_rows, row_source
 from swissbert.training.step import TrainingStep
 from swissbert.training.train_rows import named_extra, swap_line
 
@@ -145,12 +143,13 @@ def complete(config: RunConfig, display: Display, data: Data | None = None) -> R
         data: Rows in memory by task; iterators must have become `MemoryRows`, since rows are read again.
 
     Raises:
-        SwissbertError: If rows are missing, or do not determine labels or range.
+        SwissbertError: If rows are missing, or do not determine labels or range, or a stage of extra rows has none.
     """
     present = [without_absent(task, config.data.path) for task in config.tasks]
     for note in (note for _, notes in present for note in notes):
         display.say(note)
     tasks = [task for task, _ in present]
+    need_extra_rows(config.model_copy(update={"tasks": tasks}), config.tasks)
 
     def source(task: Task) -> Source:
         return memory_rows(data[task.name]) if data and task.name in data else config.data.path

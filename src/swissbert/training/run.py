@@ -35,7 +35,7 @@ from swissbert.training.preparation import Prepared, provenance
 from swissbert.training.record import read_record, run_of_checkpoint, write_record
 from swissbert.training.result import Result, Stopped
 from swissbert.training.resume import Changes
-from swissbert.training.sameness import state_number
+from swissbert.training.sameness import learning_number, state_number
 from swissbert.training.start import (
     begin,
     compare_start,
@@ -50,7 +50,7 @@ from swissbert.training.step_record import StepRecord
 
 
 class Run:
-    """A run between its first and its last step. With several processes each has one; the first writes and speaks.
+    """A run between its first and its last step. With several processes each has one; process 0 writes files and messages.
 
     Attributes:
         config: The settings.
@@ -186,7 +186,15 @@ class Run:
         log = self._log()
         try:
             notify(self._callbacks, "on_start", self)
-            self.world.copy_first(self.training_step.modules.state_dict().values())
+            self.world.wait()  # for callbacks, which may take long
+            modules = self.training_step.modules
+            self.world.copy_first(modules.state_dict().values())
+            if not self.world.is_alone:
+                self.world.check_same(
+                    learning_number(modules),
+                    "other parameters learn in process 0 than in the others: callbacks run in process 0 alone, so on_start must "
+                    "not freeze parameters of a run of several processes; encoder.freeze = true freezes the encoder in all",
+                )
             self._loop(log)
         except BaseException:
             with suppress(SwissbertError):  # the first error is the one to report
@@ -273,12 +281,14 @@ class Run:
                 notify(self._callbacks, "on_step", done, record)
                 if done in ends:
                     self._evaluate(log)
+                    self.world.wait()  # for the model and callbacks, which may take longer than a step is allowed to
                 stopping = self.world.any(stop.is_set())
                 if stopping and not self.world.is_alone:
                     self._display.say(STOPPING)
                 if done in ends or stopping or (every is not None and done % every == 0):
                     log.sync()  # a checkpoint is never ahead of the log
                     self._save_checkpoint(log.digest)
+                    self.world.wait()
                     bar.pause()
                 if stopping and not self.is_complete:
                     self.world.wait()  # a process that ends makes torchrun end the others
@@ -306,7 +316,8 @@ class Run:
             world.check_same(
                 state_number(self.training_step.modules),
                 f"the parameters of the processes differ after step {self.progress.step}, so they would train several models; "
-                "all of them need processors, versions and settings of the same kind",
+                "all of them need processors, versions and settings of the same kind, and callbacks, which process 0 alone "
+                "calls, must not change the network after on_start",
             )
         with self._display.waiting("fitting thresholds on train rows"):
             fit_heads(network, prepared.train, world)

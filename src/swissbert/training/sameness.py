@@ -18,6 +18,11 @@ def state_number(modules: nn.Module) -> int:
     return number
 
 
+def learning_number(modules: nn.Module) -> int:
+    """Return a checksum of the names of the parameters that learn, below 2**32."""
+    return zlib.crc32("\n".join(name for name, p in modules.named_parameters() if p.requires_grad).encode())
+
+
 def start_number(prepared: Prepared) -> int:
     """Return a checksum of rows, settings, plan, encoder and precision of a run, below 2**62."""
     config = prepared.config.model_dump_json(

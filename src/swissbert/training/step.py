@@ -25,8 +25,6 @@ from swissbert.training.optim import make_optimizer, schedule_factor, set_rates
 from swissbert.training.regularisation import Regulariser
 from swissbert.training.step_record import BY_LAYER_EVERY, StepRecord
 
-__all__ = ["BY_LAYER_EVERY", "StepRecord", "TrainingStep"]
-
 
 class TrainingStep:
     """Trains a network step by step. A run, a benchmark and an experiment use the same steps.
