@@ -33,6 +33,7 @@ CALLS = {"eval", "exec", "compile", "__import__", "torch.load", "torch.hub.load"
 ALLOWED = {
     "model_folder/unpickle.py": {"torch.load"},  # `swissbert convert`, in a process that may do nothing else
     "model_folder/convert.py": {"subprocess"},  # starts that process
+    "model_folder/minilm.py": {"subprocess"},  # starts pip or uv, by a list of arguments
     "environment.py": {"subprocess"},  # asks git for the commit, by a list of arguments
 }
 """What a file may import or call although it could run what it is given."""

@@ -15,20 +15,20 @@ USUAL = 80
 """Columns of a terminal that does not tell them."""
 
 
-def is_terminal(stream: TextIO) -> bool:
-    """Return whether a person reads a stream as it is written."""
+def is_terminal(stream: TextIO | None) -> bool:
+    """Return whether a person reads a stream as it is written; a program without a console has None for its streams."""
     try:
-        return stream.isatty()
+        return stream is not None and stream.isatty()
     except ValueError:  # closed
         return False
 
 
-def can_redraw(stream: TextIO) -> bool:
+def can_redraw(stream: TextIO | None) -> bool:
     """Return whether lines of a stream can be written again, as bars need."""
     return is_terminal(stream) and os.environ.get("TERM", "") not in ("dumb", "unknown")
 
 
-def has_colour(stream: TextIO) -> bool:
+def has_colour(stream: TextIO | None) -> bool:
     """Return whether a stream gets colour; an empty ``NO_COLOR`` or ``FORCE_COLOR`` counts as not set."""
     if os.environ.get("NO_COLOR"):
         return False
@@ -36,9 +36,9 @@ def has_colour(stream: TextIO) -> bool:
     return forced != "0" if forced else can_redraw(stream)
 
 
-def width_of(stream: TextIO) -> int | None:
+def width_of(stream: TextIO | None) -> int | None:
     """Return the number of columns of a terminal, of which ``COLUMNS`` has the last word; None for any other stream."""
-    if not is_terminal(stream):
+    if stream is None or not is_terminal(stream):
         return None
     given = os.environ.get("COLUMNS", "")
     if given.isdecimal() and int(given):

@@ -636,7 +636,7 @@ def test_the_command_trains_a_recipe_on_its_teachers(
     common = ["distill", str(recipe), "--teacher", str(tiny_run), "--data", "starter", "--set", "train.max_steps=2"]
     common += ["--set", "data.limit=8", "--set", "train.tensorboard=false", "--out", str(tmp_path / "run")]
     names = asked(monkeypatch)
-    assert program(monkeypatch, *common, "--dry-run") == 0
+    assert program(monkeypatch, *common, "--dry-run", "--toml") == 0
     assert f'teachers = [\n    "{tiny_run}",\n]' in capsys.readouterr().out
     assert names == []
     assert not (tmp_path / "run").exists()

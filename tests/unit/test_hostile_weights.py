@@ -86,7 +86,7 @@ def test_very_large_weights_are_not_taken_for_infinite(folder: Path) -> None:
 
 def test_heads_are_compared_with_the_file_before_they_are_made(folder: Path) -> None:
     table = json.loads((folder / "swissbert.json").read_text())
-    table["tasks"][0]["labels"] = [f"l{i}" for i in range(400_000)]
+    table["tasks"][0] |= {"labels": [f"l{i}" for i in range(400_000)], "examples": []}
     (folder / "swissbert.json").write_text(json.dumps(table))
     with pytest.raises(SwissbertError, match=r"heads\.safetensors: .*but its tasks take at least"):
         load(folder)
