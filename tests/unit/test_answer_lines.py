@@ -20,12 +20,14 @@ def line_of(task: Task, answer: Answer) -> tuple[str, str]:
 
 
 def test_scores_of_a_wide_range_are_whole() -> None:
-    head, line = line_of(Task(**PRICE, range=(-1000, 523.4)), Answer(score=-523.4))
+    head, line = line_of(Task.model_validate({**PRICE, "range": (-1000, 523.4)}), Answer(score=-523.4))
     assert line == "1       -523.40   a text"
     assert head.index("text") == line.index("a text")
 
 
 def test_labels_of_wide_characters_are_whole() -> None:
-    head, line = line_of(Task(**MOOD), Answer(label=0, label_name="良い感じです", probabilities=(0.9, 0.1)))
+    head, line = line_of(
+        Task.model_validate(MOOD), Answer(label=0, label_name="良い感じです", probabilities=[0.9, 0.1])
+    )
     assert "良い感じです  90%" in line
     assert cell_len(head.partition("text")[0]) == cell_len(line.partition("a text")[0])

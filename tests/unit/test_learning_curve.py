@@ -117,7 +117,7 @@ def test_a_curve_depends_on_the_contents_of_extra_files(tiny: Path, tmp_path: Pa
 
 def test_a_text_column_that_is_the_id_column_as_well_keeps_the_text() -> None:
     columns = {"text": "text", "label": "score", "id": "text", "weight": "score"}
-    task = Task(name="t", kind="regression", range=(0, 5), columns=columns)
+    task = Task.model_validate({"name": "t", "kind": "regression", "range": (0, 5), "columns": columns})
     row = Row(1, "7", "a text", None, 2.0, weight=9.0)
     assert list(module._cells(task, [row])) == [{"text": "a text", "score": 2.0}]
 

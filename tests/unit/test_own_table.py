@@ -121,7 +121,7 @@ def test_the_table_has_intervals_and_time_and_no_paper(finished: Any) -> None:
     result = outcome(table, out)
     shown = as_text(result, None)
     assert "Their seconds of training" in shown
-    assert [f"{np.mean(line.seconds):,.0f}" in shown for line in result.lines if line.seconds]
+    assert all(f" {np.mean(line.seconds):,.0f}\n" in shown for line in result.lines if line.seconds)
     assert shown.splitlines()[1].split("overall")[-1].strip() == "seconds of training"
     for line in result.lines:
         assert line.interval is not None

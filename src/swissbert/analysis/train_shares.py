@@ -148,10 +148,18 @@ def _checksum(config: RunConfig, display: Display) -> str:
         SwissbertError: If rows, encoder or teachers are missing, or too many rows are bad.
     """
     prepared = prepare(config.model_copy(update={"seed": 0}), display, answers=False)
-    places = {"name": True, "seed": True, "data": {"dir"}, "encoder": {"name"}, "distillation": {"teachers"}}
     teachers = find_teachers(config, Display(quiet=True))
     parts = [
-        config.model_dump(mode="json", exclude=places),
+        config.model_dump(
+            mode="json",
+            exclude={
+                "name": True,
+                "seed": True,
+                "data": {"dir"},
+                "encoder": {"name"},
+                "distillation": {"teachers"},
+            },
+        ),
         prepared.fingerprints(),
         prepared.encoder_fingerprint(),
         prepared.tokenizer.fingerprint,
