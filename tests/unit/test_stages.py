@@ -209,17 +209,19 @@ def test_a_stage_of_extra_rows_has_tasks_with_extra_files(tiny: Path, folder: Pa
 def test_a_stage_of_extra_rows_needs_one_of_its_optional_files(
     tiny: Path, folder: Path, named: dict[str, list[str]]
 ) -> None:
-    absent = {**PHRASES, "file": "absent.tsv", "optional": True}
-    both = [mood(extra=[absent]), near(extra=[MORE]) if named else near()]
+    absent = {**PHRASES, "file": "absent.tsv", "rows": 24, "optional": True}
+    both = [mood(extra=[absent]), near(extra=[{**MORE, "share": 0.25}]) if named else near()]
     stages = [{"name": "phrases", "epochs": 1, "rows": "extra", **named}]
     with pytest.raises(SwissbertError, match=r"stage 'phrases' .* task 'mood', .* none exists \(absent\.tsv\)"):
         prepare(settings(tiny, folder, both, stages=stages))
 
 
 def test_a_stage_of_extra_rows_goes_without_a_task_whose_optional_files_are_absent(tiny: Path, folder: Path) -> None:
-    absent = {**PHRASES, "file": "absent.tsv", "optional": True}
+    absent = {**PHRASES, "file": "absent.tsv", "rows": 24, "optional": True}
     stages = [{"name": "more", "epochs": 1, "rows": "extra"}]
-    prepared = prepare(settings(tiny, folder, [mood(extra=[absent]), near(extra=[MORE])], stages=stages))
+    prepared = prepare(
+        settings(tiny, folder, [mood(extra=[absent]), near(extra=[{**MORE, "share": 0.25}])], stages=stages)
+    )
     assert [part.tasks for part in prepared.plan.parts] == [["near"]]
 
 
