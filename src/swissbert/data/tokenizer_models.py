@@ -92,9 +92,8 @@ def _unigram(model: Mapping[str, Any], path: Path) -> dict[str, int]:
     _check_fixed(model, {"byte_fallback": (False, None)}, path)
     for entry in pieces:
         text, score = entry if isinstance(entry, list) and len(entry) == 2 else (None, None)
-        is_score = (
-            type(score) in (int, float) and abs(score) < HIGHEST_SCORE
-        )  # of integers too large for a float as well
+        # NaN is not below the bound, and an integer that is too large for a float is compared as one
+        is_score = isinstance(score, int | float) and not isinstance(score, bool) and abs(score) < HIGHEST_SCORE
         if not isinstance(text, str) or len(text) > LONGEST_PIECE or not is_score:
             raise SwissbertError(
                 f"{path}: an entry of model.vocab is {shown(entry)}, but a text of up to {LONGEST_PIECE} characters and a "
