@@ -179,6 +179,18 @@ def test_a_template_with_two_separators_and_types_is_that_of_two_separators(
     assert (tokens.ids.tolist(), tokens.first.tolist()) == (usual.ids.tolist(), usual.first.tolist())
 
 
+def test_places_are_those_of_tokens_without_the_spaces_before_them(stored: dict[str, Path]) -> None:
+    text = " no  film 你好世界"
+    table, places = Tokenizer(stored["spm"]).encode_with_places(
+        [text, text], [text, "no"], together=False, max_length=30
+    )
+    assert len(table) == 2
+    assert places[places[:, 0] < 0].tolist() == [[-1, 0, 0]] * 8
+    assert [text[a:b] for part, a, b in places.tolist() if part == 0][-4:] == ["你", "好", "世", "界"]
+    assert not any(mark.isspace() for part, a, b in places.tolist() for mark in text[a:b] if part == 0)
+    assert all(b > a for part, a, b in places.tolist() if part >= 0)
+
+
 @pytest.mark.parametrize("member", ["roberta", "xlm-roberta", "spm"])
 def test_very_long_texts_have_the_tokens_that_they_would_have_uncut(
     stored: dict[str, Path], member: str, monkeypatch: pytest.MonkeyPatch

@@ -1,5 +1,6 @@
 """Check the model of a ``tokenizer.json``: WordPiece, byte-level BPE or Unigram, with bounds on what it holds."""
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -91,9 +92,9 @@ def _unigram(model: Mapping[str, Any], path: Path) -> dict[str, int]:
         _wrong(path, "vocab", pieces, f"a list of up to {LARGEST_NUMBER:,} pieces with their scores")
     _check_fixed(model, {"byte_fallback": (False, None)}, path)
     for entry in pieces:
-        text, score = entry if isinstance(entry, list) and len(entry) == 2 else (None, None)
-        # NaN is not below the bound, and an integer that is too large for a float is compared as one
-        is_score = isinstance(score, int | float) and not isinstance(score, bool) and abs(score) < HIGHEST_SCORE
+        text, score = entry if isinstance(entry, list) and len(entry) == 2 else (None, math.nan)
+        # compared, not converted: whole numbers may be too large for a float
+        is_score = type(score) in (int, float) and -HIGHEST_SCORE < score < HIGHEST_SCORE
         if not isinstance(text, str) or len(text) > LONGEST_PIECE or not is_score:
             raise SwissbertError(
                 f"{path}: an entry of model.vocab is {shown(entry)}, but a text of up to {LONGEST_PIECE} characters and a "
