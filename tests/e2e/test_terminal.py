@@ -58,7 +58,6 @@ def test_twenty_tasks_are_trained_and_scored_in_eighty_columns(many: Path) -> No
     assert trained.status == 0, trained.text
     assert any(re.search(r"^training  [━─]+  [12]/2  (\d+:\d\d left|done)", bar) for bar in trained.ever("training"))
     assert trained.ever("task_with_a_name_a ", "and 18 more")
-    assert trained.ever("scoring 480 rows")
     assert "━" not in trained.text, "bars vanish"
     assert any(line.endswith("evaluate run") for line in trained.lines), "the next command"
 
@@ -154,7 +153,7 @@ def test_a_plan_is_short_and_its_settings_come_on_request(tiny: Path, tmp_path: 
     assert plan.status == 0, plan.text
     assert "Plan of 'quickstart'; nothing is trained" in plan.lines
     assert len(plan.lines) < 60
-    assert plan.lines[-1].endswith("--toml")
+    assert "".join(plan.lines[-2:]).endswith("--toml")  # a long path is wrapped
 
 
 def test_a_dry_run_of_a_table_fits_eighty_columns(tiny: Path, tmp_path: Path) -> None:

@@ -142,7 +142,9 @@ def dev_answers(folder: Path, config: RunConfig) -> tuple[list[TaskData], dict[s
         SwissbertError: If the model or the rows cannot be read.
     """
     model = load(folder, config.train.device)
-    dev = read_splits(config, model.tokenizer, Display(quiet=True)).dev
+    length = model.description.encoder.max_length  # what the encoder takes, if the settings leave it out
+    encoder = config.encoder.model_copy(update={"max_length": length})
+    dev = read_splits(config.model_copy(update={"encoder": encoder}), model.tokenizer, Display(quiet=True)).dev
     return dev, {rows.task.name: table_answers(model.network, rows.task, rows.table) for rows in dev}
 
 
