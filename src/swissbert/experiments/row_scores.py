@@ -1,6 +1,5 @@
 """What a row has beside its training runs: bootstrap samples of its overall score, and the soup of a row without training."""
 
-import math
 import time
 
 from swissbert.display import Display
@@ -14,7 +13,7 @@ from swissbert.files import remove_folder
 from swissbert.inference.model import load
 from swissbert.kinds import Array
 from swissbert.tasks import Task
-from swissbert.training.soup import soup
+from swissbert.training.soup import defined_or_none, soup
 
 NOT_OF_THE_SOUP = ("data", "soup", "recipe", "heads", "license")
 """Provenance of a mean that its record leaves out, because the models of the mean have it or it is no text."""
@@ -71,8 +70,8 @@ def average(planned: PlannedRow, display: Display) -> SoupRecord:
         models=[
             SoupModel(
                 name=names[trial.given],
-                score=_number(trial.score),
-                mean_score=_number(trial.mean_score),
+                score=defined_or_none(trial.score),
+                mean_score=defined_or_none(trial.mean_score),
                 kept=trial.kept,
             )
             for trial in result.trials
@@ -80,8 +79,3 @@ def average(planned: PlannedRow, display: Display) -> SoupRecord:
         wall_seconds=round(time.perf_counter() - start, 1),
         provenance={key: value for key, value in provenance.items() if key not in NOT_OF_THE_SOUP},
     )
-
-
-def _number(value: float) -> float | None:
-    """Return a score for JSON, which has no NaN."""
-    return None if math.isnan(value) else value

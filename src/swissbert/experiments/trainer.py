@@ -19,7 +19,7 @@ from swissbert.training.plan import plan_steps
 from swissbert.training.preparation import fingerprints, prepare
 from swissbert.training.record import recorded_rows
 from swissbert.training.resume import check_settings
-from swissbert.training.run_rows import load_splits
+from swissbert.training.run_rows import load_splits, row_source
 from swissbert.training.state import checkpoints
 
 TIMED_STEPS = 2
@@ -142,9 +142,8 @@ def dev_answers(folder: Path, config: RunConfig) -> tuple[list[TaskData], dict[s
         SwissbertError: If the model or the rows cannot be read.
     """
     model = load(folder, config.train.device)
-    length = model.description.encoder.max_length  # what the encoder takes, if the settings leave it out
-    encoder = config.encoder.model_copy(update={"max_length": length})
-    dev = read_splits(config.model_copy(update={"encoder": encoder}), model.tokenizer, Display(quiet=True)).dev
+    source = row_source(config, Display(quiet=True), None)
+    dev = [source.load(task, "dev", model.tokenizer, **model.token_options(task)) for task in config.tasks]
     return dev, {rows.task.name: table_answers(model.network, rows.task, rows.table) for rows in dev}
 
 

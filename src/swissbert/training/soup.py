@@ -228,12 +228,13 @@ def _description(
     """Return the description of the mean: that of the best model with new scores, and which models it consists of."""
     kept = {key: best.provenance[key] for key in KEPT_PROVENANCE if key in best.provenance}
     parts = [
-        {"name": t.name, "weight": t.weight, "score": _number(t.score), "model": t.fingerprint}
+        {"name": t.name, "weight": t.weight, "score": defined_or_none(t.score), "model": t.fingerprint}
         for t in trials
         if t.kept
     ]
     tried = [
-        {"name": t.name, "score": _number(t.score), "mean_score": _number(t.mean_score), "kept": t.kept} for t in trials
+        {"name": t.name, "score": defined_or_none(t.score), "mean_score": defined_or_none(t.mean_score), "kept": t.kept}
+        for t in trials
     ]
     return Description(
         format=FORMAT,
@@ -255,6 +256,6 @@ KEPT_PROVENANCE = ("recipe", "encoder", "encoder_sha256", "data", "license", "he
 """What the provenance of the best model says of the mean too."""
 
 
-def _number(value: float) -> float | None:
+def defined_or_none(value: float) -> float | None:
     """Return a score for JSON, which has no NaN."""
     return None if math.isnan(value) else value
