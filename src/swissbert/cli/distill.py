@@ -8,9 +8,8 @@ import typer
 
 from swissbert.cli.processes import together
 from swissbert.cli.program import DataOption, SetOption
-from swissbert.cli.results import next_steps, waiting
-from swissbert.cli.train import TomlOption, data_argument, need_dry_run, run, show_plan
-from swissbert.distributed.launch import is_first_process
+from swissbert.cli.results import waiting
+from swissbert.cli.train import TomlOption, data_argument, need_dry_run, plan_or_run
 
 
 def distill(
@@ -51,10 +50,4 @@ def distill(
     overrides += [] if epochs is None else [f"train.epochs={epochs}"]
     with together() as world:
         config = load_config(recipe, overrides, data_argument(data))
-        if dry_run:
-            show_plan(config, toml=toml)
-            return
-        folder = out or Path("runs") / config.name
-        run(config, folder, resume=False, world=world, prints=True)
-        if is_first_process():
-            next_steps("distill", run=folder)
+        plan_or_run("distill", config, out, dry_run=dry_run, toml=toml, world=world)

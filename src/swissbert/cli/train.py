@@ -98,13 +98,7 @@ def train(
             }
         )
         config = _config(recipe, data, out, overrides, resume)
-        if dry_run:
-            show_plan(config, toml=toml)
-            return
-        folder = out or Path("runs") / config.name
-        run(config, folder, resume=resume, world=world, prints=True)
-        if is_first_process():
-            next_steps("train", run=folder, report="report")
+        plan_or_run("train", config, out, resume=resume, dry_run=dry_run, toml=toml, world=world, report="report")
 
 
 def _train_table(
@@ -194,6 +188,38 @@ def need_dry_run(toml: bool, dry_run: bool) -> None:
 def data_argument(data: str | None) -> str | None:
     """Return a data directory as an absolute path without symbolic links; ``starter`` stays."""
     return data if data is None or data == "starter" else str(Path(data).resolve())
+
+
+def plan_or_run(
+    command: str,
+    config: "RunConfig",
+    out: Path | None,
+    *,
+    resume: bool = False,
+    dry_run: bool,
+    toml: bool,
+    world: "World | None",
+    **values: str,
+) -> None:
+    """Show the plan of a run, or train it and print its model folder and the next commands.
+
+    Args:
+        command: The command that is run, for the next ones.
+        config: The settings.
+        out: The run folder; ``runs/NAME`` if left out.
+        resume: Whether the run is resumed.
+        dry_run: Show the plan only.
+        toml: Show the plan as TOML.
+        world: Processes that train together.
+        values: Further values for `next_steps`.
+    """
+    if dry_run:
+        show_plan(config, toml=toml)
+        return
+    folder = out or Path("runs") / config.name
+    run(config, folder, resume=resume, world=world, prints=True)
+    if is_first_process():
+        next_steps(command, run=folder, **values)
 
 
 def show_plan(config: "RunConfig", *, toml: bool) -> None:
