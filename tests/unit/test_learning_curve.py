@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from swissbert.analysis import train_shares as module
+from swissbert.analysis.learning_curve_page import curve_figure, curve_table
 from swissbert.analysis.style import render
-from swissbert.analysis.train_shares import POINTS, Point, curve_figure, curve_table, learning_curve
+from swissbert.analysis.train_shares import POINTS, Point, learning_curve
 from swissbert.config import make_config
 from swissbert.data.rows import Row
 from swissbert.display import Display

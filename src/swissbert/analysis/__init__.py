@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from swissbert.analysis.history import weights_figure as weights_figure
     from swissbert.analysis.label_figures import confusion_figure as confusion_figure
     from swissbert.analysis.label_figures import label_figure as label_figure
+    from swissbert.analysis.learning_curve_page import curve_figure as curve_figure
     from swissbert.analysis.mistakes import bucket_errors as bucket_errors
     from swissbert.analysis.mistakes import bucket_figure as bucket_figure
     from swissbert.analysis.mistakes import overlap_figure as overlap_figure
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from swissbert.analysis.task_gradients import gradient_cosines as gradient_cosines
     from swissbert.analysis.thresholds import threshold_curve as threshold_curve
     from swissbert.analysis.thresholds import threshold_figure as threshold_figure
-    from swissbert.analysis.train_shares import curve_figure as curve_figure
     from swissbert.analysis.train_shares import learning_curve as learning_curve
     from swissbert.analysis.versus import compare as compare
     from swissbert.analysis.versus import versus_figure as versus_figure
@@ -53,7 +53,7 @@ _MODULES = {
     "conflict_figure": "history",
     "confusion_figure": "label_figures",
     "count_splits": "distributions",
-    "curve_figure": "train_shares",
+    "curve_figure": "learning_curve_page",
     "distribution_figure": "distributions",
     "gradient_cosines": "task_gradients",
     "label_figure": "label_figures",
