@@ -13,12 +13,13 @@ import pytest
 import torch
 import transformers
 from fastapi import Request
+from more_rows import settings
 from tokenizers import Tokenizer as FastTokenizer
 
 import family
 from encoders import encode, pool, random_sequences, small_encoder
 from swissbert import load
-from swissbert.config import EncoderSettings, ModelSettings, make_config
+from swissbert.config import EncoderSettings, ModelSettings, RunConfig
 from swissbert.data.batches import pack
 from swissbert.data.rows import Row
 from swissbert.data.tokens import Tokenizer, TokenTable
@@ -367,25 +368,16 @@ def test_a_bias_of_attention_and_shared_layers_are_in_onnx_files(folders: dict[s
 @pytest.mark.trains
 @pytest.mark.parametrize("member", ["roberta", "albert"])
 def test_a_run_goes_on_where_it_ended(member: str, folders: dict[str, Path], tmp_path: Path) -> None:
-    table: dict[str, Any] = {
-        "tasks": ["sst", "para"],
-        "data": {"dir": str(family.STARTER), "limit": 40},
-        "encoder": {"name": str(folders[member]), "max_length": 32},
-        "model": {"pair_encoding": True},
-        "train": {
-            "epoch_ends": 3,
-            "batch_size": 8,
-            "lr": 1e-3,
-            "device": "cpu",
-            "precision": "fp32",
-            "threads": 1,
-            "tensorboard": False,
-            "baseline": False,
-        },
-    }
-
-    def config(epochs: int) -> Any:
-        return make_config(table | {"train": table["train"] | {"epochs": epochs}}, "here")
+    def config(epochs: int) -> RunConfig:
+        return settings(
+            folders[member],
+            family.STARTER,
+            ["sst", "para"],
+            data={"limit": 40},
+            encoder={"max_length": 32},
+            model={"pair_encoding": True},
+            train={"epochs": epochs, "epoch_ends": 3},
+        )
 
     train(config(1), tmp_path / "parts")
     train(config(2), tmp_path / "parts", resume=True)

@@ -1,5 +1,6 @@
 """A small run whose tasks have extra files, for tests."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,7 @@ PHRASES: dict[str, Any] = {
 MORE: dict[str, Any] = {"file": "more.tsv", "columns": {"text": "x", "text_pair": "y"}}
 
 
-def settings(encoder: Path, folder: Path, tasks: list[dict[str, Any]], /, **tables: Any) -> RunConfig:
+def settings(encoder: Path, folder: Path, tasks: Sequence[str | dict[str, Any]], /, **tables: Any) -> RunConfig:
     """Return settings of a run on one thread, with dropout."""
     train = {
         "epochs": 3,
@@ -81,4 +82,4 @@ def settings(encoder: Path, folder: Path, tasks: list[dict[str, Any]], /, **tabl
     }
     data = {"dir": str(folder), **tables.pop("data", {})}
     encoder_table = {"name": str(encoder), "dropout": 0.1, "max_length": 24, **tables.pop("encoder", {})}
-    return make_config({"tasks": tasks, "data": data, "encoder": encoder_table, "train": train, **tables}, "here")
+    return make_config({"tasks": list(tasks), "data": data, "encoder": encoder_table, "train": train, **tables}, "here")
