@@ -42,7 +42,9 @@ def para(**changes: Any) -> Task:
 
 
 def rows_of(synthesis: Synthesis) -> dict[str, list[tuple[str, str | None, object]]]:
-    return {made.rule.name: [(row.text, row.text_pair, row.label) for row in made.rows] for made in synthesis.made}
+    return {
+        result.rule.name: [(row.text, row.text_pair, row.label) for row in result.rows] for result in synthesis.by_rule
+    }
 
 
 def write(folder: Path, name: str, *pairs: tuple[str, str]) -> None:
@@ -62,9 +64,9 @@ def test_rows_depend_on_the_seed_and_not_on_the_other_rules(task: str) -> None:
 def test_most_rows_are_in_the_bucket_that_their_rule_aims_at() -> None:
     for task in TASKS:
         buckets = {bucket.name: bucket for bucket in buckets_for(find_task(task))}
-        for made in synthesise(task, STARTER).made:
-            inside = sum(buckets[made.rule.bucket].matches(row) for row in made.rows)
-            assert inside >= 0.7 * len(made.rows), made.rule.name
+        for result in synthesise(task, STARTER).by_rule:
+            inside = sum(buckets[result.rule.bucket].matches(row) for row in result.rows)
+            assert inside >= 0.7 * len(result.rows), result.rule.name
 
 
 def test_fewer_rows_are_the_first_ones_of_more_rows() -> None:
@@ -77,15 +79,15 @@ def test_fewer_rows_are_the_first_ones_of_more_rows() -> None:
 def test_files_are_train_files_of_the_task_without_a_bad_row(task: str, tmp_path: Path) -> None:
     synthesis = synthesise(task, STARTER)
     paths = write_rows(synthesis, tmp_path)
-    assert sorted(paths) == sorted(made.rule.name for made in synthesis.made if made.rows)
-    for made in synthesis.made:
-        if not made.rows:
+    assert sorted(paths) == sorted(result.rule.name for result in synthesis.by_rule if result.rows)
+    for result in synthesis.by_rule:
+        if not result.rows:
             continue
-        path = paths[made.rule.name]
-        assert path == tmp_path / f"{task}-{made.rule.name}.tsv"
+        path = paths[result.rule.name]
+        assert path == tmp_path / f"{task}-{result.rule.name}.tsv"
         reader = find_task(task).model_copy(update={"files": {"train": path.name, "dev": path.name}})
         rows = read_split(reader, "train", tmp_path, refuse=True)
-        assert [row[1:5] for row in rows.rows] == [row[1:5] for row in made.rows]
+        assert [row[1:5] for row in rows.rows] == [row[1:5] for row in result.rows]
         assert rows.label_notes.other_spellings() == ""
         header = path.read_text(encoding="utf-8").splitlines()[0].split("\t")
         columns = find_task(task).columns
@@ -94,8 +96,8 @@ def test_files_are_train_files_of_the_task_without_a_bad_row(task: str, tmp_path
 
 def test_no_row_is_a_train_row_or_comes_twice() -> None:
     known = {(row.text, row.text_pair) for row in read_split(find_task("para"), "train", STARTER).rows}
-    for made in synthesise("para", STARTER).made:
-        pairs = [(row.text, row.text_pair) for row in made.rows]
+    for result in synthesise("para", STARTER).by_rule:
+        pairs = [(row.text, row.text_pair) for row in result.rows]
         assert len(pairs) == len({frozenset(pair) for pair in pairs})
         assert not known & set(pairs)
 
@@ -111,11 +113,11 @@ def test_texts_of_dev_and_test_rows_are_dropped_and_counted(tmp_path: Path) -> N
     (tmp_path / "test.tsv").write_text("sentence1\tsentence2\nwhy do  dogs bark loudly\tWhen?\n", encoding="utf-8")
     task = para(files={"train": "train.tsv", "dev": "dev.tsv", "test": "test.tsv"})
     synthesis = synthesise(task, tmp_path, ["negated"])
-    assert (synthesis.made[0].rows, synthesis.made[0].shared) == ([], 2)
+    assert (synthesis.by_rule[0].rows, synthesis.by_rule[0].shared) == ([], 2)
     assert synthesis.checked == ["dev.tsv", "test.tsv"]
     without = synthesise(para(), tmp_path, ["negated"])
-    assert [row.text for row in without.made[0].rows] != []
-    assert without.made[0].shared == 1
+    assert [row.text for row in without.by_rule[0].rows] != []
+    assert without.by_rule[0].shared == 1
     assert without.checked == ["dev.tsv"]
 
 
@@ -124,7 +126,7 @@ def test_held_out_rows_are_neither_changed_nor_written(tmp_path: Path) -> None:
     task = para(files={"train": "train.tsv"}, holdout=0.3)
     held = {normalised(row.text) for row in read_split(task, "dev", tmp_path).rows}
     synthesis = synthesise(task, tmp_path, ["negated"])
-    texts = {normalised(text) for row in synthesis.made[0].rows for text in (row.text, row.text_pair or "")}
+    texts = {normalised(text) for row in synthesis.by_rule[0].rows for text in (row.text, row.text_pair or "")}
     assert held
     assert texts
     assert not any(text.replace("dont", "do") in held for text in texts)
@@ -139,7 +141,7 @@ def test_texts_are_compared_without_case_space_and_punctuation() -> None:
 def test_rows_in_memory_are_a_source_too() -> None:
     rows = [{"sentence1": "Why do cats purr at night?", "sentence2": "Is tea hot?", "is_duplicate": 0}]
     synthesis = synthesise("para", MemoryRows(train=rows, dev=rows[:0] or rows), ["negated"])
-    assert synthesis.made[0].shared == 1, "the dev rows have the text"
+    assert synthesis.by_rule[0].shared == 1, "the dev rows have the text"
 
 
 @pytest.mark.parametrize(
@@ -155,19 +157,19 @@ def test_rows_in_memory_are_a_source_too() -> None:
 )
 def test_files_have_the_format_of_the_task(changes: dict[str, Any], ending: str, tmp_path: Path) -> None:
     synthesis = synthesise("para", STARTER, ["negated"], rows=10)
-    made = Synthesis(para(**changes), synthesis.made, "train.tsv")
-    paths = write_rows(made, tmp_path)
+    changed = Synthesis(para(**changes), synthesis.by_rule, "train.tsv")
+    paths = write_rows(changed, tmp_path)
     assert paths["negated"].name == f"para-negated{ending}"
-    reader = made.task.model_copy(update={"files": {"train": paths["negated"].name, "dev": paths["negated"].name}})
+    reader = changed.task.model_copy(update={"files": {"train": paths["negated"].name, "dev": paths["negated"].name}})
     assert len(read_split(reader, "train", tmp_path, refuse=True)) == 10
 
 
 def test_a_format_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    made = synthesise("para", STARTER, ["negated"], rows=5).made
+    by_rule = synthesise("para", STARTER, ["negated"], rows=5).by_rule
     with pytest.raises(SwissbertError, match="has the format 'parquet', in which synthesised rows are not written"):
-        write_rows(Synthesis(para(format="parquet"), made, "train"), tmp_path)
+        write_rows(Synthesis(para(format="parquet"), by_rule, "train"), tmp_path)
     with pytest.raises(SwissbertError, match="cannot be written so that its declaration reads them"):
-        write_rows(Synthesis(para(encoding="utf-16"), made, "train"), tmp_path)
+        write_rows(Synthesis(para(encoding="utf-16"), by_rule, "train"), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -181,7 +183,7 @@ def test_lines_of_a_recipe_share_a_tenth_of_the_rows(tmp_path: Path) -> None:
     config = make_config(parse_toml(lines, "lines"))
     keys = {"extra", "stratify"}
     assert config.tasks[0].model_dump(exclude=keys) == find_task("para").model_dump(exclude=keys)
-    assert len(config.tasks[0].extra) == len(synthesis.made)
+    assert len(config.tasks[0].extra) == len(synthesis.by_rule)
     assert 'base = "/here/my.toml"' in recipe_lines(synthesis, {}, "/here/my.toml")
 
 
@@ -211,8 +213,8 @@ def test_agreement_of_real_rows_is_counted(tmp_path: Path) -> None:
     lines = ["Is 5 odd?\tIs 6 odd?\t0", "Is 5 odd?\tIs 7 odd?\t1", "Is 5 odd?\tIs it odd?\t0"]
     for name in ("train.tsv", "dev.tsv"):
         (tmp_path / name).write_text("sentence1\tsentence2\tis_duplicate\n" + "\n".join(lines), encoding="utf-8")
-    made = synthesise(para(), tmp_path, ["number_changed"]).made[0]
-    assert (made.agreeing, made.real) == (1, 2)
+    result = synthesise(para(), tmp_path, ["number_changed"]).by_rule[0]
+    assert (result.agreeing, result.real) == (1, 2)
 
 
 def test_the_command_writes_files_and_shows_rules_examples_and_lines_of_a_recipe(tmp_path: Path) -> None:
@@ -234,8 +236,8 @@ def test_the_command_writes_files_and_shows_rules_examples_and_lines_of_a_recipe
 @pytest.mark.parametrize("name", ["para", "sts", "sst"])
 def test_the_table_is_at_most_80_characters_wide(name: str) -> None:
     synthesis = synthesise(name, STARTER, rows=1)
-    many = [replace(made, rows=made.rows * 123_456, shared=1_234) for made in synthesis.made]
-    lines = rules_table(replace(synthesis, made=many)).splitlines()
+    many = [replace(result, rows=result.rows * 123_456, shared=1_234) for result in synthesis.by_rule]
+    lines = rules_table(replace(synthesis, by_rule=many)).splitlines()
     assert len(lines) == len(many) + 4
     assert max(map(len, lines)) <= 80
     assert lines[-1] == f"'dropped': rows with a text of {synthesis.checked[0]}"
@@ -258,5 +260,5 @@ def test_texts_of_test_rows_are_dropped_whatever_their_labels_are(tmp_path: Path
         "sentence1\tsentence2\tis_duplicate\nwhy don't cats purr at night\tWhen?\thidden\n", encoding="utf-8"
     )
     synthesis = synthesise(task, tmp_path, ["negated"])
-    assert (synthesis.made[0].rows, synthesis.made[0].shared) == ([], 1)
+    assert (synthesis.by_rule[0].rows, synthesis.by_rule[0].shared) == ([], 1)
     assert synthesis.checked == ["dev.tsv", "test.tsv"]

@@ -9,7 +9,7 @@ from swissbert.cli.program import report_bad_rows
 from swissbert.cli.results import fitted, waiting
 
 if TYPE_CHECKING:
-    from swissbert.data.synthesis import Made, Synthesis
+    from swissbert.data.synthesis import RuleRows, Synthesis
 
 EXAMPLES = 2
 """Rows of each rule that are shown."""
@@ -50,8 +50,8 @@ def synthesise(
         paths = write_rows(synthesis, out)
     report_bad_rows(synthesis.source, synthesis.bad)
     print(rules_table(synthesis))
-    for made in synthesis.made:
-        print(_examples(made))
+    for result in synthesis.by_rule:
+        print(_examples(result))
     if paths:
         name = synthesis.task.name
         print(f"\nin a recipe, in place of the task '{name}':\n\n{recipe_lines(synthesis, paths, task)}")
@@ -64,25 +64,25 @@ def rules_table(synthesis: "Synthesis") -> str:
 
     task = synthesis.task
     cells = []
-    for made in synthesis.made:
-        rule = made.rule
+    for result in synthesis.by_rule:
+        rule = result.rule
         is_score = task.kind.name == "regression"
         label = "as before" if rule.label is None else f"{rule.label:g}" if is_score else task.labels[int(rule.label)]
-        cells.append([rule.name, rule.bucket, label, f"{len(made.rows):,}", f"{made.shared:,}"])
+        cells.append([rule.name, rule.bucket, label, f"{len(result.rows):,}", f"{result.shared:,}"])
     checked = joined(synthesis.checked) if synthesis.checked else "no other split, as there is none"
     made_rows = result_table(f"{task.name}: rows made of {synthesis.source}", HEADER, cells, left=3)
     return f"{made_rows}\n'dropped': rows with a text of {checked}"
 
 
-def _examples(made: "Made") -> str:
+def _examples(result: "RuleRows") -> str:
     """Return a rule's description and its first rows."""
     from swissbert.errors import clipped
     from swissbert.wording import one_line
 
-    lines = [f"\n{made.rule.name}: {one_line(' '.join(made.rule.description.split()))}"]
-    for row in made.rows[:EXAMPLES]:
+    lines = [f"\n{result.rule.name}: {one_line(' '.join(result.rule.description.split()))}"]
+    for row in result.rows[:EXAMPLES]:
         texts = [clipped(text, TEXT_SHOWN) for text in (row.text, row.text_pair) if text]
         lines.append(f"  {one_line(' | '.join(texts))}")
-    if made.real:
-        lines.append(f"  of the train rows that are like this, {made.agreeing:,} of {made.real:,} have this label")
-    return "\n".join(map(fitted, lines if made.rows else [*lines, "  no train row fits"]))
+    if result.real:
+        lines.append(f"  of the train rows that are like this, {result.agreeing:,} of {result.real:,} have this label")
+    return "\n".join(map(fitted, lines if result.rows else [*lines, "  no train row fits"]))

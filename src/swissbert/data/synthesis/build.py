@@ -26,8 +26,8 @@ UNWRITABLE = set('\t\n\r"')
 
 
 @dataclass(frozen=True)
-class Made:
-    """Rows that a rule has made.
+class RuleRows:
+    """The rows of one rule.
 
     Attributes:
         rule: The rule.
@@ -46,18 +46,18 @@ class Made:
 
 @dataclass(frozen=True)
 class Synthesis:
-    """What `synthesise` made.
+    """The result of `synthesise`.
 
     Attributes:
         task: The task.
-        made: The rows of each rule.
+        by_rule: The rows of each rule.
         source: Name of the train rows.
         bad: Train rows that could not be used.
         checked: Names of the dev and test rows whose texts were dropped.
     """
 
     task: Task
-    made: list[Made]
+    by_rule: list[RuleRows]
     source: str
     bad: Sequence[BadRow] = field(default_factory=list)
     checked: list[str] = field(default_factory=list)
@@ -90,8 +90,8 @@ def synthesise(
     train = read_split(task, "train", data)
     names, others = _texts_of_other_splits(task, data)
     known = {text_key(row) for row in train.rows}
-    made = [_rows_of(rule, train.rows, known, others, rows, seed) for rule in chosen]
-    return Synthesis(task, made, train.source, train.bad, names)
+    by_rule = [_rows_of(rule, train.rows, known, others, rows, seed) for rule in chosen]
+    return Synthesis(task, by_rule, train.source, train.bad, names)
 
 
 def _chosen(task: Task, names: Sequence[str] | None) -> list[Rule]:
@@ -161,7 +161,9 @@ def normalised(text: str) -> str:
     return "".join(mark for mark in folded if mark.isalnum()) or "".join(folded.split())
 
 
-def _rows_of(rule: Rule, train: list[Row], known: set[tuple[str, str]], others: set[str], most: int, seed: int) -> Made:
+def _rows_of(
+    rule: Rule, train: list[Row], known: set[tuple[str, str]], others: set[str], most: int, seed: int
+) -> RuleRows:
     """Make up to `most` rows with a rule, none of which is a row already.
 
     Args:
@@ -187,16 +189,16 @@ def _rows_of(rule: Rule, train: list[Row], known: set[tuple[str, str]], others: 
             texts = texts[1], texts[0]
         number = len(rows) + 1
         label = row.label if rule.label is None else float(rule.label)
-        made = Row(number, f"{rule.name}-{number:05}", texts[0].strip(), texts[1] and texts[1].strip(), label)
-        if text_key(made) in keys:
+        new = Row(number, f"{rule.name}-{number:05}", texts[0].strip(), texts[1] and texts[1].strip(), label)
+        if text_key(new) in keys:
             continue
-        keys.add(text_key(made))
+        keys.add(text_key(new))
         if any(normalised(text) in others for text in texts if text):
             shared += 1
             continue
-        rows.append(made)
+        rows.append(new)
     real = [row for row in train if rule.is_like is not None and rule.is_like(row)]
-    return Made(rule, rows, shared, sum(_agrees(rule, row) for row in real), len(real))
+    return RuleRows(rule, rows, shared, sum(_agrees(rule, row) for row in real), len(real))
 
 
 def _agrees(rule: Rule, row: Row) -> bool:

@@ -10,7 +10,7 @@ from swissbert.data.formats.delimited import Delimited
 from swissbert.data.formats.jsonl import JsonLines
 from swissbert.data.rows import Row
 from swissbert.data.splits import read_split
-from swissbert.data.synthesis.build import Made, Synthesis
+from swissbert.data.synthesis.build import RuleRows, Synthesis
 from swissbert.errors import SwissbertError
 from swissbert.files import write_text
 from swissbert.tasks import Task
@@ -38,13 +38,13 @@ def write_rows(synthesis: Synthesis, folder: Path) -> dict[str, Path]:
         SwissbertError: If the format of the task cannot be written, or a file cannot be written.
     """
     paths = {}
-    for made in synthesis.made:
-        if not made.rows:
+    for result in synthesis.by_rule:
+        if not result.rows:
             continue
-        path = folder / f"{synthesis.task.name}-{made.rule.name}{_ending(synthesis.task)}"
-        write_text(path, _file_text(synthesis.task, made.rows))
-        _check(synthesis.task, made, path)
-        paths[made.rule.name] = path
+        path = folder / f"{synthesis.task.name}-{result.rule.name}{_ending(synthesis.task)}"
+        write_text(path, _file_text(synthesis.task, result.rows))
+        _check(synthesis.task, result, path)
+        paths[result.rule.name] = path
     return paths
 
 
@@ -91,13 +91,13 @@ def _cells(task: Task, row: Row) -> dict[str, str]:
     return {name: value for name, value in values.items() if name is not None and value is not None}
 
 
-def _check(task: Task, made: Made, path: Path) -> None:
+def _check(task: Task, result: RuleRows, path: Path) -> None:
     """Raise SwissbertError, and remove the file, unless the declaration of the task reads exactly the rows made."""
     reader = task.model_copy(update={"files": {"train": path.name, "dev": path.name}, "label_files": {}, "hub": None})
     try:
         rows = read_split(reader, "train", path.parent, refuse=True).rows
         same = [(row.text, row.text_pair, row.label) for row in rows] == [
-            (row.text, row.text_pair, row.label) for row in made.rows
+            (row.text, row.text_pair, row.label) for row in result.rows
         ]
         reason = "other texts or labels are read from it"
     except SwissbertError as error:
@@ -105,7 +105,7 @@ def _check(task: Task, made: Made, path: Path) -> None:
     if not same:
         path.unlink(missing_ok=True)
         raise SwissbertError(
-            f"task '{task.name}': rows of the rule '{made.rule.name}' cannot be written so that its declaration reads them "
+            f"task '{task.name}': rows of the rule '{result.rule.name}' cannot be written so that its declaration reads them "
             f'({reason}); a declaration with format = "jsonl" or tabs between cells can be used'
         )
 
@@ -120,7 +120,7 @@ def recipe_lines(synthesis: Synthesis, paths: dict[str, Path], base: str | None 
         paths: Path of each file, by the name of its rule.
         base: What declares the task: the shipped task of its name if left out, or the path of a TOML file.
     """
-    task, total = synthesis.task, sum(len(made.rows) for made in synthesis.made)
+    task, total = synthesis.task, sum(len(result.rows) for result in synthesis.by_rule)
     settings = [] if task.format == "auto" else [f'format = "{task.format}"']
     settings += [
         f"{name} = {json.dumps(value)}" for name in TASK_SETTINGS if (value := getattr(task, name)) is not None
@@ -128,10 +128,10 @@ def recipe_lines(synthesis: Synthesis, paths: dict[str, Path], base: str | None 
     if not task.header:
         settings.append("header = false")
     entries = []
-    for made in synthesis.made:
-        if made.rule.name in paths:
-            share = max(0.001, round(SHARE * len(made.rows) / total, 3))
-            file = json.dumps(str(paths[made.rule.name].absolute()), ensure_ascii=False)
+    for result in synthesis.by_rule:
+        if result.rule.name in paths:
+            share = max(0.001, round(SHARE * len(result.rows) / total, 3))
+            file = json.dumps(str(paths[result.rule.name].absolute()), ensure_ascii=False)
             entries.append(f"    {{ {', '.join([f'file = {file}', f'share = {share}', *settings])} }},\n")
     begin = json.dumps(str(Path(base).absolute()) if base and base.endswith(".toml") else task.name, ensure_ascii=False)
     return f"[[tasks]]\nbase = {begin}\nextra = [\n{''.join(entries)}]"
