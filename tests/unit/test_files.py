@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 
 from swissbert.errors import SwissbertError
-from swissbert.files import locked, recover, whole_file, write_folder, write_text
+from swissbert.files import locked, make_folder, recover, whole_file, write_folder, write_text
 
 SENTENCE = "nothing was left half-written, and what was there before is untouched"
 
@@ -204,6 +204,26 @@ def test_a_folder_that_can_never_be_created_is_not_said_to_be_locked(monkeypatch
         locked(Path("/nowhere/x")),
     ):
         pass
+
+
+@pytest.mark.parametrize("question", ["exists", "stat"])
+def test_a_folder_that_another_process_removes_meanwhile_is_created(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
+    folder = tmp_path / "deep"
+    folder.mkdir()
+    ask = getattr(Path, question)
+
+    def removed_after(path: Path, *arguments: object, **options: object) -> object:
+        answer = ask(path, *arguments, **options)
+        if path == folder:
+            monkeypatch.undo()
+            folder.rmdir()
+        return answer
+
+    monkeypatch.setattr(Path, question, removed_after)
+    make_folder(folder)
+    assert folder.is_dir()
 
 
 def test_an_error_while_filling_reaches_the_caller_and_leaves_the_old_folder(tmp_path: Path) -> None:
