@@ -22,7 +22,7 @@ test-hardware: $(VENV)/.ready-dev
 	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -m 'trains or two_threads'
 
 check: $(VENV)/.ready-dev
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 

@@ -13,11 +13,11 @@ import pytest
 import torch
 import transformers
 from fastapi import Request
-from more_rows import settings
 from tokenizers import Tokenizer as FastTokenizer
 
 import family
 from encoders import encode, pool, random_sequences, small_encoder
+from more_rows import settings
 from swissbert import load
 from swissbert.config import EncoderSettings, ModelSettings, RunConfig
 from swissbert.data.batches import pack

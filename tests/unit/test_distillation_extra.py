@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from more_rows import MORE, PHRASES, mood, near, settings, write_rows
 from safetensors.torch import load_file
 
+from more_rows import MORE, PHRASES, mood, near, settings, write_rows
 from swissbert.config import RunConfig
 from swissbert.data.passes import Passes
 from swissbert.errors import SwissbertError

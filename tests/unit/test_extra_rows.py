@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from more_rows import MORE, PHRASES, mood, near, settings, write_rows
 
 from lines import Lines
+from more_rows import MORE, PHRASES, mood, near, settings, write_rows
 from swissbert.cli.tables import check_text
 from swissbert.config import RunConfig, make_config
 from swissbert.data.check import check_directory

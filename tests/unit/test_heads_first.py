@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 import torch
-from more_rows import mood, near, settings, write_rows
 from torch import Tensor
 
+from more_rows import mood, near, settings, write_rows
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.training.loop import train

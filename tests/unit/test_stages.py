@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from more_rows import MORE, PHRASES, mood, near, settings, write_rows
 
 from lines import Lines
+from more_rows import MORE, PHRASES, mood, near, settings, write_rows
 from swissbert.errors import SwissbertError
 from swissbert.mtl.sampling import sampled
 from swissbert.training import plan as plan_module

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from more_rows import MORE, mood, near, settings, write_rows
 
+from more_rows import MORE, mood, near, settings, write_rows
 from swissbert.data.batches import pack
 from swissbert.data.tokens import Tokenizer
 from swissbert.errors import SwissbertError
