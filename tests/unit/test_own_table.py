@@ -62,7 +62,7 @@ def data_folder(folder: Path) -> Path:
 def finished(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ResultsTable, Choices, str]:
     """A finished table: folder, declaration, choices and Markdown."""
     folder = tmp_path_factory.mktemp("own")
-    (folder / "ours.toml").write_text(tomli_w.dumps(declared(ROWS)), encoding="utf-8")
+    (folder / "ours.toml").write_text(tomli_w.dumps(declared(ROWS) | {"compare": "plain"}), encoding="utf-8")
     table = find_table(str(folder / "ours.toml"))
     choices = Choices(encoder=str(tiny), data=str(data_folder(folder)))
     out = folder / "out"
@@ -115,20 +115,34 @@ def test_the_table_has_intervals_and_time_and_no_paper(finished: Any) -> None:
         for line in text.splitlines()
         if (parts := line.split("|"))[1:]
     }
-    assert cells[""] == ["SST", "overall", "95 % interval of overall", "seconds of training"]
+    header = ["SST", "overall", "95 % interval of overall", "difference, 95 % interval", "seconds of training"]
+    assert cells[""] == header
     values = [record_of(out, "plain", seed).scores["overall"] for seed in (0, 1)]
     assert cells["labels alone"][1] == f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}".replace("-", "−")
     result = outcome(table, out)
     shown = as_text(result, None)
     assert "Their seconds of training" in shown
     assert all(f" {np.mean(line.seconds):,.0f}\n" in shown for line in result.lines if line.seconds)
-    assert shown.splitlines()[1].split("overall")[-1].strip() == "seconds of training"
+    assert shown.splitlines()[1].split("overall")[-1].split() == "difference, 95 % interval seconds of training".split()
     for line in result.lines:
         assert line.interval is not None
         assert line.interval[0] <= np.mean(line.ours["overall"]) <= line.interval[1]
-    assert cells["a soup"][3] == "0"
+    assert cells["a soup"][4] == "0"
+    assert cells["labels alone"][3] == ""
     assert "without those of these models" in text
     assert "encoder.name" in text.partition("Other than declared: ")[2].partition(". ")[0]
+
+
+def test_a_row_is_compared_with_another_on_the_same_samples(finished: Any) -> None:
+    out, table, _, _ = finished
+    plain = np.mean([record_of(out, "plain", seed).overall_samples for seed in (0, 1)], axis=0)
+    student = np.array(record_of(out, "student").overall_samples)
+    low, high = np.quantile(student - plain, [0.025, 0.975])
+    mean = record_of(out, "student").scores["overall"] - np.mean(
+        [record_of(out, "plain", seed).scores["overall"] for seed in (0, 1)]
+    )
+    (line,) = [line for line in outcome(table, out).lines if line.title == "a student"]
+    assert line.difference == pytest.approx((mean, low, high))
 
 
 def test_finished_rows_are_kept_and_rendered_again(finished: Any, tmp_path: Path) -> None:
@@ -165,6 +179,9 @@ def test_a_model_that_is_gone_is_one_sentence_before_anything_is_trained(finishe
         ({"soup": ["plain"]}, r"soup names one model, but at least two"),
         ({"soup": ["plain", "both"]}, r"'both' has a model for each task"),
         ({"teachers": ["plain.seed-x"]}, r"'plain\.seed-x' has no seed after"),
+        ({"like": "plain.seed-1"}, r"'plain\.seed-1' names no row above it"),
+        ({"like": "last"}, r"'last' names no row above it"),
+        ({"soup": ["plain", "more"], "like": "plain"}, r"soup trains nothing, so it excludes like"),
         ({"seeds": []}, r"seeds"),
         ({"seeds": [1, 1]}, r"seeds names a seed twice"),
     ],
@@ -173,6 +190,11 @@ def test_rows_that_cannot_be_are_refused(row: dict[str, Any], words: str) -> Non
     rows = [*ROWS[:2], {"name": "both", "title": "b", "apart": True}, {"name": "last", "title": "l", **row}]
     with pytest.raises(SwissbertError, match=words):
         validated(ResultsTable, declared(rows), "table")
+
+
+def test_a_comparison_with_no_row_is_refused() -> None:
+    with pytest.raises(SwissbertError, match=r"compare: 'plian' is no row; did you mean 'plain'"):
+        validated(ResultsTable, declared(ROWS) | {"compare": "plian"}, "table")
 
 
 def test_a_seed_that_a_row_lacks_is_refused_and_a_small_budget_that_is_not_declared() -> None:
@@ -199,3 +221,14 @@ def test_records_have_the_samples_on_one_line(finished: Any) -> None:
     text = (out / "rows" / "plain.seed-0.json").read_text()
     assert len(json.loads(text)["overall_samples"]) == 1000
     assert max(len(line) for line in text.splitlines()) > 5000
+
+
+def test_a_row_begins_with_the_settings_of_another() -> None:
+    first = {"name": "first", "title": "f", "set": {"train": {"ema": 0.9, "lr": 1e-3}}, "seeds": [4]}
+    second = {"name": "second", "title": "s", "like": "first", "set": {"train": {"lr": 1e-4}}}
+    third = {"name": "third", "title": "t", "like": "second", "set": {"data": {"swap_pairs": True}}}
+    table = validated(ResultsTable, declared([first, second, third]), "table")
+    config = table.declared_config(table.row("third"))
+    assert (config.train.ema, config.train.lr, config.data.swap_pairs) == (0.9, 1e-4, True)
+    assert table.row("third").seeds is None
+    assert [row.name for row in table.pick(["third"])] == ["third"]

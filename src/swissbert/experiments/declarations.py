@@ -33,7 +33,8 @@ class TableRow(Settings):
     Attributes:
         name: Its name.
         title: Its title.
-        set: Settings that differ from the table's.
+        like: A row above whose settings this one begins with; None for those of the table. Nothing else is taken from it.
+        set: Settings that differ from those.
         paper: The paper's dev scores; empty for rows that the paper does not have.
         test: The paper's test scores. Test labels are not public, so prediction files are written for such a row.
         apart: Whether a model is trained for each task alone.
@@ -44,6 +45,7 @@ class TableRow(Settings):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,59}$")
     title: str = Field(min_length=1)
+    like: str | None = None
     set: dict[str, Any] = Field(default={})
     paper: Figures = Field(default={})
     test: Figures = Field(default={})
@@ -59,7 +61,7 @@ class TableRow(Settings):
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Self:
-        if self.soup and (others := [key for key in ("set", "apart", "teachers") if getattr(self, key)]):
+        if self.soup and (others := [key for key in ("like", "set", "apart", "teachers") if getattr(self, key)]):
             raise ValueError(f"row '{self.name}': soup trains nothing, so it excludes {' and '.join(others)}")
         if len(self.soup) == 1:
             raise ValueError(f"row '{self.name}': soup names one model, but at least two are averaged")
@@ -90,6 +92,7 @@ class ResultsTable(Settings):
         columns: Score to heading.
         settings: Settings that all rows share.
         small: The small budget; None if the table has none.
+        compare: A row from which the differences of the others are shown; None for no differences.
         rows: Its rows.
     """
 
@@ -97,21 +100,24 @@ class ResultsTable(Settings):
     columns: dict[str, str] = Field(min_length=1)
     settings: dict[str, Any]
     small: SmallBudget | None = None
+    compare: str | None = None
     rows: list[TableRow] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _models_are_of_rows_above(self) -> Self:
+    def _takes_rows_above(self) -> Self:
         above: dict[str, TableRow] = {}
         for row in self.rows:
             if row.name in above:
                 raise ValueError(f"two rows are named '{row.name}'")
-            for model in row.models:
-                name, mark, seed = model.partition(SEED_MARK)
+            known = ", ".join(above) or "none"
+            taken = {model: model.partition(SEED_MARK)[0] for model in row.models}
+            for model, name in (taken | ({row.like: row.like} if row.like else {})).items():
                 if name not in above:
-                    known = ", ".join(above) or "none"
                     raise ValueError(
                         f"row '{row.name}': '{model}' names no row above it{nearest(name, above)} (those are {known})"
                     )
+            for model in row.models:
+                name, mark, seed = model.partition(SEED_MARK)
                 if mark and not seed.isdecimal():
                     raise ValueError(
                         f"row '{row.name}': '{model}' has no seed after '{SEED_MARK}'; a number is expected"
@@ -121,6 +127,10 @@ class ResultsTable(Settings):
                         f"row '{row.name}': '{name}' has a model for each task, and a soup takes one for all"
                     )
             above[row.name] = row
+        if self.compare is not None and self.compare not in above:
+            raise ValueError(
+                f"compare: '{self.compare}' is no row{nearest(self.compare, above)} (the rows are {', '.join(above)})"
+            )
         return self
 
     @property
@@ -222,8 +232,12 @@ class ResultsTable(Settings):
 
     def _declared(self, row: TableRow, teachers: list[str]) -> dict[str, Any]:
         """Return the settings of a row, with the names or folders of its teachers."""
-        table = _merged(self.settings, row.set)
+        table = self._settings_of(row)
         return _merged(table, {"distillation": {"teachers": teachers}}) if teachers else table
+
+    def _settings_of(self, row: TableRow) -> dict[str, Any]:
+        """Return the settings of the table, of the row that it is like, and its own, the last of them counting."""
+        return _merged(self._settings_of(self.row(row.like)) if row.like else self.settings, row.set)
 
 
 class Choices(Settings):

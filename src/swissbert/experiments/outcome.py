@@ -21,6 +21,8 @@ class Line:
         ours: Our score of each seed, by column; empty if there is none.
         note: Why there is no score.
         interval: 95 % bootstrap interval of the mean of ``overall`` over the seeds, if there is one.
+        difference: Mean ``overall`` less that of the row that the table compares with, and the ends of its 95 % interval
+            over bootstrap samples on which both are scored; None if they have no such samples.
         seconds: Time in optimizer steps of each seed.
         of_test: Whether the line is of the test rows of the row above it.
     """
@@ -30,6 +32,7 @@ class Line:
     ours: dict[str, list[float]]
     note: str
     interval: tuple[float, float] | None = None
+    difference: tuple[float, float, float] | None = None
     seconds: list[float] = field(default_factory=list)
     of_test: bool = False
 
@@ -45,6 +48,7 @@ class Outcome:
         caption: Sentences on what the scores are, and how settings differ from the declared ones.
         records: Records of finished rows.
         has_paper: Whether there are scores of the paper.
+        compare: Title of the row from which differences are shown; None for no differences.
     """
 
     title: str
@@ -53,6 +57,7 @@ class Outcome:
     caption: list[str]
     records: list[RowRecord]
     has_paper: bool
+    compare: str | None = None
 
     @property
     def has_intervals(self) -> bool:
@@ -71,28 +76,51 @@ def outcome(table: ResultsTable, out: Path) -> Outcome:
         SwissbertError: If a record cannot be read.
     """
     lines: list[Line] = []
-    records: list[RowRecord] = []
+    of_row = {row.name: _finished(out, row.name) for row in table.rows}
+    compared = [] if table.compare is None else of_row[table.compare]
     for row in table.rows:
-        seeds = recorded_seeds(out, row.name)
-        finished = [record for seed in seeds if (record := read_record(out, row.name, seed))]
-        records += finished
+        finished = of_row[row.name]
         ours = {name: [record.scores[name] for record in finished if name in record.scores] for name in table.columns}
         note = "" if finished else "not run"
-        lines.append(Line(row.title, row.paper, ours, note, _interval(finished), _seconds(finished)))
+        difference = None if row.name == table.compare else _difference(finished, compared)
+        lines.append(Line(row.title, row.paper, ours, note, _interval(finished), difference, _seconds(finished)))
         if row.test:
             named = any("-test-" in name for record in finished for name in record.predictions)
             written = named or any(out.glob(f"predictions/{row.name}/*/*-test-*"))  # early records do not name them
             note = "predictions written" if written else "no test rows" if finished else "not run"
             lines.append(Line(f"{row.title}: test rows", row.test, {}, note, of_test=True))
-    return Outcome(table.title, table.columns, lines, _caption(table, records, lines), records, table.has_paper)
+    records = [record for finished in of_row.values() for record in finished]
+    compare = table.row(table.compare).title if compared and table.compare else None
+    caption = _caption(table, records, lines)
+    return Outcome(table.title, table.columns, lines, caption, records, table.has_paper, compare)
+
+
+def _finished(out: Path, row: str) -> list[RowRecord]:
+    """Return the records of a row, by seed."""
+    return [record for seed in recorded_seeds(out, row) if (record := read_record(out, row, seed))]
 
 
 def _interval(records: list[RowRecord]) -> tuple[float, float] | None:
     """Return the bootstrap interval of the mean over the seeds of a row; None if a seed has no samples."""
+    samples = _mean_samples(records)
+    return percentiles(samples) if samples else None
+
+
+def _difference(records: list[RowRecord], others: list[RowRecord]) -> tuple[float, float, float] | None:
+    """Return the difference of the means of ``overall`` and its paired interval; None without the same dev rows."""
+    ours, theirs = _mean_samples(records), _mean_samples(others)
+    if len({frozenset(record.scores) for record in records + others}) > 1 or not ours or len(ours) != len(theirs):
+        return None
+    mean, other = (statistics.fmean(record.scores["overall"] for record in each) for each in (records, others))
+    return mean - other, *percentiles([a - b for a, b in zip(ours, theirs, strict=True)])
+
+
+def _mean_samples(records: list[RowRecord]) -> list[float]:
+    """Return the bootstrap samples of the mean over the seeds of a row; none if a seed has none."""
     samples = [record.overall_samples for record in records]
     if not samples or not all(samples) or len(set(map(len, samples))) > 1:
-        return None
-    return percentiles([statistics.fmean(values) for values in zip(*samples, strict=True)])
+        return []
+    return [statistics.fmean(values) for values in zip(*samples, strict=True)]
 
 
 def _seconds(records: list[RowRecord]) -> list[float]:
@@ -120,6 +148,11 @@ def _caption(table: ResultsTable, records: list[RowRecord], lines: list[Line]) -
         sentences.append(
             "The interval of overall (95 %, bootstrap over the dev rows, of the mean over the seeds) shows what other dev "
             "rows would change, not what other seeds would."
+        )
+    if any(line.difference for line in lines) and table.compare:
+        sentences.append(
+            f"The difference is that of overall from '{table.row(table.compare).title}'; its interval is over samples on which "
+            "both are scored, and a row with other tasks has none."
         )
     sentences += _rows_with_models(table, {record.row for record in records}, with_time=not table.has_paper)
     return sentences

@@ -1,10 +1,13 @@
 """Cells of the outcome of a table as text, the same in Markdown and on the page."""
 
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from swissbert.experiments.outcome import Line, Outcome
 
+INTERVAL = "95 % interval of overall"
+"""Heading of the column of intervals."""
 RUN_HEADER = ["row", "seed", "tasks", "steps", "best at", "tokens/s", "minutes in steps", "commit", "date", "machine"]
 """Columns of the table of runs."""
 SOUP_HEADER = ["row", "seed", "model", "its score", "mean with it", "kept"]
@@ -60,6 +63,26 @@ def best_scores(result: Outcome) -> dict[str, float]:
 def interval_cell(line: Line) -> str:
     """Format the interval of overall; empty if there is none."""
     return "" if line.interval is None else " to ".join(map(figure, line.interval))
+
+
+def difference_cell(line: Line) -> str:
+    """Format the difference from the row that the table compares with, and its interval; empty if there is none."""
+    if line.difference is None:
+        return ""
+    mean, low, high = (figure(value, "+") for value in line.difference)
+    return f"{mean} ({low} to {high})"
+
+
+def further_columns(result: Outcome) -> dict[str, Callable[[Line], str]]:
+    """Return the columns right of the scores: heading to the function that formats the cell of a line."""
+    columns: dict[str, Callable[[Line], str]] = {}
+    if result.has_intervals:
+        columns[INTERVAL] = interval_cell
+    if any(line.difference for line in result.lines):
+        columns["difference, 95 % interval"] = difference_cell
+    if not result.has_paper:
+        columns["seconds of training"] = seconds_cell
+    return columns
 
 
 def seconds_cell(line: Line) -> str:

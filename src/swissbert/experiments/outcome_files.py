@@ -9,9 +9,8 @@ from swissbert.experiments.outcome_cells import (
     SOUP_HEADER,
     best_scores,
     cell,
-    interval_cell,
+    further_columns,
     run_cells,
-    seconds_cell,
     soup_cells,
 )
 from swissbert.experiments.outcome_page import as_html
@@ -23,8 +22,8 @@ def as_markdown(result: Outcome) -> str:
     best = best_scores(result)
     parts = (" paper", " ours", " diff.") if result.has_paper else ("",)
     header = ["", *(f"{title}{part}" for title in result.columns.values() for part in parts)]
-    header += ["95 % interval of overall"] if result.has_intervals else []
-    header += [] if result.has_paper else ["seconds of training"]
+    further = further_columns(result)
+    header += further
     body = []
     for line in result.lines:
         cells = [line.title]
@@ -33,8 +32,7 @@ def as_markdown(result: Outcome) -> str:
             shown = f"{score.ours} {score.spread}".strip()
             shown = f"**{shown}**" if score.is_best else shown
             cells += [score.paper, shown, score.difference] if result.has_paper else [shown]
-        cells += [interval_cell(line)] if result.has_intervals else []
-        body.append(cells + ([] if result.has_paper else [seconds_cell(line)]))
+        body.append(cells + [text(line) for text in further.values()])
     text = [f"# {result.title}", " ".join(result.caption), _pipes(header, body)]
     if best:
         text += ["Bold: our best of a column."]

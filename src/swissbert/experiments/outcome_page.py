@@ -1,18 +1,19 @@
 """The outcome of a table as one HTML page that loads nothing: light and dark, from a phone to a wide screen."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
 
 from swissbert.experiments.outcome import Line, Outcome
 from swissbert.experiments.outcome_cells import (
+    INTERVAL,
     RUN_HEADER,
     SOUP_HEADER,
     Cell,
     best_scores,
     cell,
+    further_columns,
     interval_cell,
     run_cells,
-    seconds_cell,
     soup_cells,
 )
 
@@ -32,7 +33,7 @@ th, td { padding: .35rem .6rem; text-align: left; vertical-align: top; border-bo
 thead th { color: var(--soft); vertical-align: bottom; }
 .scores { width: 100%; }
 .scores tbody th { min-width: 12rem; }
-.score, .time { border-left: 1px solid var(--rule); text-align: right; white-space: nowrap; }
+.score, .further { border-left: 1px solid var(--rule); text-align: right; white-space: nowrap; }
 .three { display: inline-grid; grid-template-columns: 3.1rem 3.3rem 3.9rem; text-align: right; }
 .three > .name { grid-column: 1 / -1; text-align: center; color: var(--ink); }
 .best { font-weight: 700; } .up { color: var(--good); } .down { color: var(--bad); }
@@ -89,12 +90,12 @@ def as_html(result: Outcome) -> str:
 
 def _scores(lines: Sequence[Line], result: Outcome) -> str:
     """Return a table of scores. Roles are written out, as narrow screens lay its rows out as grids."""
-    columns = len(result.columns) + (0 if result.has_paper else 1)
+    further = _further(result)
     names = "".join(_heading(title, column, result) for column, title in result.columns.items())
-    time = "" if result.has_paper else '<th role="columnheader" scope="col" class="time">seconds of training</th>'
-    head = f'<thead role="rowgroup"><tr role="row"><td role="cell"></td>{names}{time}</tr></thead>'
+    names += "".join(f'<th role="columnheader" scope="col" class="further">{escape(name)}</th>' for name in further)
+    head = f'<thead role="rowgroup"><tr role="row"><td role="cell"></td>{names}</tr></thead>'
     body = "".join(_rows(lines, result))
-    style = f'style="--columns: {columns}"'
+    style = f'style="--columns: {len(result.columns) + len(further)}"'
     return f'<table role="table" class="scores" {style}>{head}<tbody role="rowgroup">{body}</tbody></table>'
 
 
@@ -108,15 +109,20 @@ def _heading(title: str, column: str, result: Outcome) -> str:
 
 def _rows(lines: Sequence[Line], result: Outcome) -> Iterator[str]:
     best = best_scores(result)
+    further = _further(result)
     for line in lines:
         cells = []
         for column in result.columns:
             span = interval_cell(line) if column == "overall" else ""
             content = _score(cell(line, column, best), span, has_paper=result.has_paper)
             cells.append(f'<td role="cell" class="score">{content}</td>')
-        if not result.has_paper:
-            cells.append(f'<td role="cell" class="time">{seconds_cell(line)}</td>')
+        cells += [f'<td role="cell" class="further">{text(line)}</td>' for text in further.values()]
         yield f'<tr role="row"><th role="rowheader" scope="row">{escape(line.title)}</th>{"".join(cells)}</tr>'
+
+
+def _further(result: Outcome) -> dict[str, Callable[[Line], str]]:
+    """Return the columns right of the scores. The interval of overall stands below the score."""
+    return {name: text for name, text in further_columns(result).items() if name != INTERVAL}
 
 
 def _score(score: Cell, interval: str, *, has_paper: bool) -> str:

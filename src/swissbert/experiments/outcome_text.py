@@ -1,7 +1,7 @@
 """The outcome of a table for a terminal: our score, and below it the paper's and the difference."""
 
 from swissbert.experiments.outcome import Outcome
-from swissbert.experiments.outcome_cells import best_scores, cell, interval_cell, seconds_cell
+from swissbert.experiments.outcome_cells import best_scores, cell, further_columns
 from swissbert.text_table import UNLIMITED, folded, table
 
 
@@ -14,21 +14,19 @@ def as_text(result: Outcome, width: int | None, *, colour: bool = False) -> str:
         colour: Whether to write escape codes for colour.
     """
     best = best_scores(result)
+    further = further_columns(result)
     rows = []
     for line in result.lines:
         cells = [cell(line, column, best) for column in result.columns]
         ours = [f"{score.ours} {score.spread}".strip() + (" *" if score.is_best else "") for score in cells]
-        interval = [interval_cell(line)] if result.has_intervals else []
-        rows.append([line.title, *ours, *interval, *([] if result.has_paper else [seconds_cell(line)])])
+        rows.append([line.title, *ours, *(text(line) for text in further.values())])
         if not result.has_paper:
             continue
         beside = [f"{score.paper} {f'({score.difference})' if score.difference else ''}".strip() for score in cells]
         if any(score.paper for score in cells):
             title = "  paper (difference)" if any(line.ours.values()) else "  paper"
-            rows.append([title, *beside, *([""] if result.has_intervals else [])])
-    header = ["row", *result.columns.values(), *(["95 % interval of overall"] if result.has_intervals else [])]
-    if not result.has_paper:
-        header.append("seconds of training")
+            rows.append([title, *beside, *("" for _ in further)])
+    header = ["row", *result.columns.values(), *further]
     sentences = [*result.caption, *(["* our best of a column"] if best else [])]
     wrapped = [part for sentence in sentences for part in folded(sentence, width or UNLIMITED)]
     return "\n".join([table(result.title, header, rows, width=width, colour=colour), "", *wrapped])
