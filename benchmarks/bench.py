@@ -2,8 +2,8 @@
 
     python benchmarks/bench.py --data DIR [--rounds 3] [--only training scoring first growth serving accuracy]
 
-Writes results.json, the figures in README.md and the plots beside itself. Needs Linux and about an hour on two cores, with
-nothing else running.
+Writes the figures and plots of this machine into results/, beside those of other machines, and all of them into README.md.
+Needs Linux and about an hour on two cores, with nothing else running.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from machines import abilities, slug
 from plots import save_plots
 from tables import Figures, markdown
 
@@ -26,7 +27,7 @@ from swissbert.device import has_bf16
 from swissbert.environment import environment
 
 HERE = Path(__file__).parent
-PEERS = HERE / "peers"
+PEERS, RESULTS = HERE / "peers", HERE / "results"
 SIZES = (5_000, 50_000, 500_000)
 PORTS = {"peer": 8100, "swissbert": 8101}
 BODY = '{"inputs": {"text": "$a", "text_pair": "$b"}, "tasks": "para"}'
@@ -47,18 +48,20 @@ def main() -> None:
         parser.error(
             f"--data is '{options.data}', but a folder with the course's files is expected (make bench DATA=DIR)"
         )
-    path = HERE / "results.json"
+    path = RESULTS / f"{slug()}.json"
     results = json.loads(path.read_text()) if path.exists() else {}
     for name in options.only:
         figures = SECTIONS[name](options.data.absolute(), options.rounds)
         date = datetime.now(UTC).isoformat(timespec="minutes")
-        results[name] = {"environment": environment(), "date": date, "rounds": options.rounds, "figures": figures}
+        where = environment() | {"abilities": abilities()}
+        results[name] = {"environment": where, "date": date, "rounds": options.rounds, "figures": figures}
         path.write_text(json.dumps(results, indent=1) + "\n")
     page = HERE / "README.md"
     before, mark, _ = page.read_text(encoding="utf-8").partition("<!-- results -->\n")
-    page.write_text(f"{before}{mark}\n{markdown(results)}", encoding="utf-8")
-    print(markdown(results))
-    save_plots(results, HERE)
+    machines = {file.stem: json.loads(file.read_text()) for file in sorted(RESULTS.glob("*.json"))}
+    page.write_text(f"{before}{mark}\n{markdown(machines)}", encoding="utf-8")
+    print(markdown({path.stem: results}))
+    save_plots(results, path.with_suffix(""))
 
 
 def run(program: Path, *arguments: object) -> Figures:
@@ -111,7 +114,8 @@ def training(data: Path, rounds: int) -> Any:
 def scoring(data: Path, rounds: int) -> Any:
     """Measure scoring of pairs from raw text."""
     programs: dict[str, Callable[[], Figures]] = {}
-    for peer in ("pipeline", "cross-encoder-fp32", "ort-fp32", "ort-int8"):
+    native = ["cross-encoder-bf16"] if has_bf16(torch.device("cpu")) else []  # emulated, it says nothing
+    for peer in ("pipeline", "cross-encoder-fp32", *native, "ort-fp32", "ort-int8"):
         programs[peer] = lambda name=peer: run(PEERS / "inference.py", "--data", data, "--peer", name)
     for precision in ("fp32", "int8"):
         programs[f"swissbert {precision}"] = lambda p=precision: run(

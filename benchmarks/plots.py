@@ -12,16 +12,16 @@ BARS = {
 }
 
 
-def save_plots(results: Results, folder: Path) -> None:
-    """Write bar charts of training and scoring, and curves of growth, as PNG files."""
+def save_plots(results: Results, beside: Path) -> None:
+    """Write bar charts of training and scoring, and curves of growth, as PNG files whose names begin with `beside`."""
     import matplotlib
 
     matplotlib.use("agg")
     for section, (key, title) in BARS.items():
         if section in results:
-            _save(_bars(results, section, key, title), folder / f"{section}.png")
+            _save(_bars(results, section, key, title), Path(f"{beside}-{section}.png"))
     if "growth" in results:
-        _save(_growth(results), folder / "growth.png")
+        _save(_growth(results), Path(f"{beside}-growth.png"))
 
 
 def _save(figure: Any, path: Path) -> None:

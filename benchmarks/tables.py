@@ -6,7 +6,7 @@ from typing import Any
 Figures = dict[str, Any]
 """Figures of one program in one round by name."""
 Results = dict[str, Any]
-"""Contents of results.json: environment, date, rounds and figures of each section."""
+"""Figures of a machine: environment, date, rounds and figures of each section."""
 
 GROWTH = ("first_start_s", "second_start_s", "first_step_s", "us_per_token", "memory_after_start_mb", "peak_memory_mb")
 SCORES = ("sst.accuracy", "para.accuracy", "sts.pearson", "overall")
@@ -22,22 +22,32 @@ def every_round(results: Results, section: str, program: str, key: str) -> str:
     return ", ".join(f"{figures[key]:g}" for figures in results[section]["figures"][program])
 
 
-def markdown(results: Results) -> str:
-    """Return all sections that have results."""
-    sections = {
-        "training": lambda: speed(results, "training", "sequences_per_s", "sequences/s", TRAINING),
-        "scoring": lambda: speed(results, "scoring", "pairs_per_s", "pairs/s", ("peak_memory_mb",)),
+def markdown(machines: dict[str, Results]) -> str:
+    """Return all sections of each machine that have results; machines are named as their files are."""
+    lines: list[str] = []
+    for name, results in machines.items():
+        where = next(iter(results.values()))["environment"]
+        lines += [f"## Figures: {where['machine'].partition(', ')[2]}, {where['abilities']}", ""]
+        lines += sections(name, results)
+    return "\n".join(lines)
+
+
+def sections(machine: str, results: Results) -> list[str]:
+    """Return the sections of a machine that have results."""
+    tables = {
+        "training": lambda: speed(machine, results, "training", "sequences_per_s", "sequences/s", TRAINING),
+        "scoring": lambda: speed(machine, results, "scoring", "pairs_per_s", "pairs/s", ("peak_memory_mb",)),
         "first": lambda: first(results),
-        "growth": lambda: growth(results),
+        "growth": lambda: growth(machine, results),
         "serving": lambda: serving(results),
         "accuracy": lambda: accuracy(results),
     }
     lines: list[str] = []
-    for name, table in sections.items():
+    for name, table in tables.items():
         if name in results:
             title = "First answer" if name == "first" else name.capitalize()
             lines += [f"### {title}", "", note(results[name]), "", *table(), ""]
-    return "\n".join(lines)
+    return lines
 
 
 TRAINING = ("useful_over_peak", "padding", "peak_memory_mb")
@@ -50,11 +60,12 @@ def note(section: Results) -> str:
     return f"{section['date']}, {section['rounds']} rounds, {machine}."
 
 
-def speed(results: Results, section: str, key: str, unit: str, extra: tuple[str, ...]) -> list[str]:
+def speed(machine: str, results: Results, section: str, key: str, unit: str, extra: tuple[str, ...]) -> list[str]:
     """Compare programs by speed, the fastest first.
 
     Args:
-        results: All results.
+        machine: Name of its files.
+        results: Its results.
         section: ``training`` or ``scoring``.
         key: Name of the speed, the higher the better.
         unit: Its unit.
@@ -68,7 +79,7 @@ def speed(results: Results, section: str, key: str, unit: str, extra: tuple[str,
         ratio = "" if name == best else f"{speeds[best] / speeds[name]:.2f}"
         others = " | ".join(f"{median(results, section, name, figure):g}" for figure in extra)
         lines += [f"| {name} | {every_round(results, section, name, key)} | {speeds[name]:g} | {ratio} | {others} |"]
-    return [*lines, "", f"![{section.capitalize()}]({section}.png)"]
+    return [*lines, "", f"![{section.capitalize()}](results/{machine}-{section}.png)"]
 
 
 def first(results: Results) -> list[str]:
@@ -79,13 +90,13 @@ def first(results: Results) -> list[str]:
     return [f"`swissbert predict mini` in a new process: {predict} s; `import torch` alone: {imports} s."]
 
 
-def growth(results: Results) -> list[str]:
+def growth(machine: str, results: Results) -> list[str]:
     """List times and memory by number of rows."""
     lines = [f"| rows | {' | '.join(GROWTH)} |", "|---|" + "---|" * len(GROWTH)]
     for size in results["growth"]["figures"]:
         figures = " | ".join(f"{median(results, 'growth', size, key):g}" for key in GROWTH)
         lines += [f"| {int(size):,} | {figures} |"]
-    return [*lines, "", "![Growth](growth.png)"]
+    return [*lines, "", f"![Growth](results/{machine}-growth.png)"]
 
 
 def serving(results: Results) -> list[str]:

@@ -9,6 +9,7 @@ line. With --peak, the rate that peers/peak.py measures, it has the useful work 
 import argparse
 import json
 import time
+from pathlib import Path
 
 import swissbert
 from swissbert.training.preparation import Prepared, prepare
@@ -18,18 +19,9 @@ SEQUENCES = 96
 
 
 def prepared_run(options: argparse.Namespace) -> Prepared:
-    """Prepare the recipe minilm with the peer's dropout, learning rate and weight decay."""
-    settings = [
-        "train.device=cpu",
-        f"train.threads={options.threads}",
-        f"train.precision={options.precision}",
-        "model.pooling=pooler",  # which the peer reads
-        "encoder.dropout=0.1",
-        "model.dropout=0.0",  # the heads of the peer have none
-        "train.lr=1e-5",
-        "train.weight_decay=0.01",  # the default of torch's AdamW, which the peer uses
-    ]
-    return prepare(swissbert.load_config("minilm", settings, options.data))
+    """Prepare the settings beside this program: what the peer does, without further files or averaged weights."""
+    settings = ["train.device=cpu", f"train.threads={options.threads}", f"train.precision={options.precision}"]
+    return prepare(swissbert.load_config(str(Path(__file__).with_suffix(".toml")), settings, options.data))
 
 
 def main() -> None:
