@@ -8,19 +8,29 @@ Arguments are the address of the server, the folder of the report, a CSV file wi
 program of Chromium or Chrome.
 """
 
+import contextlib
+import fcntl
 import html
 import os
+import pty
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
+from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
+import pyte
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
 FIGURES = ["confusion-sst", "scatter-sts", "attention-between-sentences", "gradients"]
 WIDTH, GAP = 1600, 24
 """Width of the grid of figures and space between them, in pixels."""
+COLUMNS, LINES = 80, 200
+"""Size of the terminal; so many lines that none is scrolled away."""
 COMMANDS = [
     "swissbert train messages.csv --text message --label level --out runs/messages",
     'swissbert predict runs/messages "The server is down again."',
@@ -29,7 +39,7 @@ COMMANDS = [
 TERMINAL = """
 <style>
   body { margin: 0; background: #fff; }
-  pre { display: inline-block; width: 100ch; white-space: pre-wrap; margin: 0; padding: 20px; border-radius: 10px; background: #1b1f27; color: #e4e7ec;
+  pre { display: inline-block; white-space: pre-wrap; margin: 0; padding: 20px; border-radius: 10px; background: #1b1f27; color: #e4e7ec;
         font: 15px/1.4 "DejaVu Sans Mono", monospace; }
   b { color: #7bd88f; }
 </style>
@@ -52,29 +62,61 @@ def save_page(url: str, browser: str, out: Path) -> None:
 
 
 def save_terminal(rows: Path, browser: str, out: Path) -> None:
-    """Save what the commands print in a terminal of 80 columns, without colours and bars."""
-    environment = {**os.environ, "COLUMNS": "80", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    """Save what is on a terminal of 80 columns after the commands, in its colours."""
     parts = []
     with tempfile.TemporaryDirectory() as place:
         Path(place, "messages.csv").write_bytes(rows.read_bytes())
         for command in COMMANDS:
-            done = subprocess.run(
-                command,
-                shell=True,
-                cwd=place,
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                check=True,
-            )
-            parts.append(f"<b>$ {html.escape(command)}</b>\n{html.escape(done.stdout.decode())}")
+            parts.append(f"<b>$ {html.escape(command)}</b>\n{in_terminal(command, Path(place))}")
     with sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=browser, args=["--no-sandbox"])
         page = chromium.new_page(viewport={"width": 1100, "height": 900}, device_scale_factor=1.5)
         page.set_content(TERMINAL % "\n".join(parts).rstrip())
         page.locator("pre").screenshot(path=out)
         chromium.close()
-    Image.open(out).quantize(32).save(out, optimize=True)
+    Image.open(out).quantize(64).save(out, optimize=True)
+
+
+def in_terminal(command: str, place: Path) -> str:
+    """Run a command in a terminal of its own; return the lines on its screen in the end, as HTML."""
+    screen = pyte.Screen(COLUMNS, LINES)
+    stream = pyte.ByteStream(screen)
+    near, far = pty.openpty()
+    fcntl.ioctl(far, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "TERM": "xterm-256color", "PATH": path}
+    environment = {
+        name: value for name, value in environment.items() if name not in ("COLUMNS", "NO_COLOR", "FORCE_COLOR")
+    }
+    process = subprocess.Popen(
+        command, shell=True, cwd=place, env=environment, stdin=far, stdout=far, stderr=far, start_new_session=True
+    )
+    os.close(far)
+    with contextlib.suppress(OSError):  # raised when no process has the other end any more
+        while data := os.read(near, 65536):
+            stream.feed(data)
+    os.close(near)
+    if process.wait():
+        raise SystemExit(f"{command}: exit status {process.returncode}\n" + "\n".join(screen.display))
+    lines = ["".join(map(as_html, groupby((screen.buffer[y][x] for x in range(COLUMNS)), style))) for y in range(LINES)]
+    return "\n".join(line.rstrip() for line in lines).rstrip() + "\n"
+
+
+def style(cell: pyte.screens.Char) -> str:
+    """Return the CSS of a cell of the screen."""
+    colour = {"default": "", "brown": "#e5c07b", "green": "#7bd88f", "red": "#ff7b72", "cyan": "#6cc7d9"}.get(
+        cell.fg, cell.fg
+    )
+    colour = "#9aa4b2" if cell.fg.startswith("bright") or cell.fg == "black" else colour
+    parts = [f"color:{colour}" if colour else "", "font-weight:bold" if cell.bold else ""]
+    return ";".join(filter(None, parts))
+
+
+def as_html(group: tuple[str, Iterator[pyte.screens.Char]]) -> str:
+    """Return neighbouring cells of one style."""
+    css, cells = group
+    text = html.escape("".join(cell.data for cell in cells))
+    return f'<span style="{css}">{text}</span>' if css else text
 
 
 def save_figures(report: Path, out: Path) -> None:
