@@ -65,6 +65,18 @@ def test_damaged_data_end_in_one_sentence(write: Writer, ending: str, damage: st
         read_split(declare(f"rows.csv.{ending}", encoding="utf-8"), "train", folder)
 
 
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_file_name_that_is_no_utf_8_is_damage(write: Writer, which: int) -> None:
+    name = "dätä.csv".encode()
+    first, *rest = zipped("dätä.csv").split(name)
+    names = [name.replace("ä".encode(), b"\xff\xfe", 1) if i == which else name for i in range(len(rest))]
+    folder = write(first + b"".join(a + b for a, b in zip(names, rest, strict=True)), "data.zip")
+    with pytest.raises(
+        SwissbertError, match=r"data\.zip: the zip data are damaged or cut off \(the name of a file in it"
+    ):
+        read_split(declare("data.zip"), "train", folder)
+
+
 def test_a_zip_archive_has_one_data_file(write: Writer) -> None:
     folder = write(zipped("__MACOSX/._rows.csv", ".DS_Store", "data/rows.csv"), "data.zip")
     assert len(read_split(declare("data.zip"), "train", folder)) == 3000

@@ -90,7 +90,8 @@ def member_name(path: Path) -> str:
     with open_regular(path) as file, _damage(str(path), "zip"):
         if compression_of(file.read(8)) != "zip":
             return path.name
-        with zipfile.ZipFile(cast(IO[bytes], _Source(file, str(path), LARGEST_READ))) as archive:
+        source = cast(IO[bytes], _Source(file, str(path), LARGEST_READ))
+        with _file_names(), zipfile.ZipFile(source) as archive:
             return _only_member(archive, str(path)).filename
 
 
@@ -164,8 +165,22 @@ def _decompressor(source: "_Source", name: str, where: str) -> Iterator[IO[bytes
     else:
         if not source.seekable():
             raise SwissbertError(f"{where}: a zip archive is read from its end, so it must be a file and not a pipe")
-        with zipfile.ZipFile(raw) as archive, archive.open(_only_member(archive, where)) as stream:
-            yield stream
+        with _file_names():
+            archive = zipfile.ZipFile(raw)
+        with archive:
+            with _file_names():
+                member = archive.open(_only_member(archive, where))
+            with member as stream:
+                yield stream
+
+
+@contextmanager
+def _file_names() -> Iterator[None]:
+    """Turn the error for a file name in an archive that is no UTF-8, though it is said to be, into that for damage."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise zipfile.BadZipFile("the name of a file in it is no UTF-8") from error
 
 
 def _only_member(archive: zipfile.ZipFile, where: str) -> zipfile.ZipInfo:

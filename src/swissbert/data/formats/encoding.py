@@ -27,12 +27,9 @@ MARKS = (
 )
 UNDECODED = "swissbert.undecoded"
 """Error handler of codecs that puts a lone surrogate for bytes that cannot be decoded, so that they cost their rows only."""
+CUT_OFF = re.compile(rb"[\xc0-\xff][\x80-\xbf]{0,2}\Z")
+"""The last character of UTF-8 bytes, if the rest of it may follow."""
 RUNS = {
-    "utf-8": re.compile(
-        rb"(?:[\x80-\xc1\xf5-\xff]"  # continues or begins nothing
-        rb"|[\xc2-\xf4](?=[^\x80-\xbf])|[\xe0-\xf4][\x80-\xbf](?=[^\x80-\xbf])|[\xf0-\xf4][\x80-\xbf]{2}(?=[^\x80-\xbf])"
-        rb"|\xe0[\x80-\x9f]|\xed[\xa0-\xbf]|\xf0[\x80-\x8f]|\xf4[\x90-\xbf])+"  # too short, or beyond the code points
-    ),
     "utf-16-le": re.compile(rb"(?:.[\xdc-\xdf]|.[\xd8-\xdb](?=.[^\xdc-\xdf]))+", re.DOTALL),
     "utf-16-be": re.compile(rb"(?:[\xdc-\xdf].|[\xd8-\xdb].(?=[^\xdc-\xdf]))+", re.DOTALL),
     "utf-32-le": re.compile(rb"(?:...[^\0]|..[\x11-\xff]\0|.[\xd8-\xdf]\0\0)+", re.DOTALL),
@@ -44,6 +41,10 @@ EXAMPLES = "utf-8, windows-1252, latin-1, utf-16, windows-1251, shift_jis, gb180
 
 def _undecoded(error: UnicodeError) -> tuple[str, int]:
     if isinstance(error, UnicodeDecodeError):
+        if error.encoding == "utf-8":  # all that is left at once: a call for each undecodable byte costs a microsecond
+            last = CUT_OFF.search(error.object[-3:])
+            end = max(error.end, len(error.object) - (len(last[0]) if last else 0))
+            return error.object[error.start : end].decode("utf-8", "surrogateescape"), end
         runs = RUNS.get(error.encoding)
         run = runs.match(error.object, error.start) if runs else None
         end = max(error.end, run.end() if run else 0)
