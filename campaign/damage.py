@@ -146,14 +146,18 @@ def model_folders(setting: Setting) -> Outcome:
 
 
 def replaced(setting: Setting) -> Outcome:
-    """Load a model, and take an encoder, while another process replaces the folder without pause."""
+    """Load a model, and take an encoder, while another process replaces the folder again and again.
+
+    The pauses of that process are about as long as a load: with none, a file system in memory is written so fast that
+    nearly every load begins again.
+    """
     import swissbert
     from swissbert.data.tokens import Tokenizer
     from swissbert.encoder.checkpoint import read_encoder
     from swissbert.model_folder.encoders import read_encoder_folder
     from swissbert.model_folder.save import save_model
 
-    outcome = Outcome("loads of a model or encoder that is replaced without pause")
+    outcome = Outcome("loads of a model or encoder that is replaced again and again")
     run = _run(setting.folder, steps=3, epochs=1)
     one, two = swissbert.load(run, "cpu"), swissbert.load(run, "cpu")
     for parameter in two.network.parameters():
@@ -182,7 +186,9 @@ def replaced(setting: Setting) -> Outcome:
         while True:
             for model in (one, two):
                 save_model(run / "model", model.network, model.tokenizer, model.description)
+                time.sleep(pauses.uniform(0, 0.03))
 
+    pauses = setting.random()
     ways: dict[str, tuple[Callable[[], object], set[object]]] = {}
     loads: dict[str, Callable[[], object]] = {
         "load of the run": lambda: signature(swissbert.load(run, "cpu")),
