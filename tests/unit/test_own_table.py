@@ -123,7 +123,8 @@ def test_the_table_has_intervals_and_time_and_no_paper(finished: Any) -> None:
     shown = as_text(result, None)
     assert "Their seconds of training" in shown
     assert all(f" {np.mean(line.seconds):,.0f}\n" in shown for line in result.lines if line.seconds)
-    assert shown.splitlines()[1].split("overall")[-1].split() == "difference, 95 % interval seconds of training".split()
+    heads = shown.splitlines()[1].split("overall")[-1]
+    assert " ".join(heads.split()) == "difference, 95 % interval seconds of training"
     for line in result.lines:
         assert line.interval is not None
         assert line.interval[0] <= np.mean(line.ours["overall"]) <= line.interval[1]
