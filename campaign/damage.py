@@ -76,8 +76,11 @@ def damage(path: Path, numbers: random.Random) -> str | None:
 def _has_equal_values(whole: Path, changed: Path) -> bool:
     """Whether the files of two folders are equal but for the layout of JSON, such as a key that stands there twice."""
     for path in whole.iterdir():
-        before, now = path.read_bytes(), (changed / path.name).read_bytes()
-        if before != now and not (path.suffix == ".json" and json.loads(before) == json.loads(now)):
+        try:
+            before, now = path.read_bytes(), (changed / path.name).read_bytes()
+            if before != now and not (path.suffix == ".json" and json.loads(before) == json.loads(now)):
+                return False
+        except (OSError, ValueError):  # it is gone, or no JSON any more
             return False
     return True
 
@@ -233,6 +236,7 @@ def checkpoints(setting: Setting) -> Outcome:
         for folder in others if is_only else []:
             shutil.rmtree(folder)
         what = damage(numbers.choice(sorted(last.iterdir())), numbers)
+        what = None if _has_equal_values(run / "checkpoints" / last.name, last) else what
         command = Command(setting.folder, ["train", "--resume", "--out", copy])
         code = command.wait()
         fault = odd_end(code, command.text, (2,) if is_only and what else (0,))
