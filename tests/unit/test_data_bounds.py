@@ -28,7 +28,7 @@ from swissbert.data import bad_rows, row_checks
 from swissbert.data import rows as rows_module
 from swissbert.data.check import Report, SplitReport
 from swissbert.data.declare import declare
-from swissbert.data.formats import compression, encoding, json_values, limits
+from swissbert.data.formats import compression, decompression, encoding, json_values, limits
 from swissbert.data.formats import text as plain_text
 from swissbert.data.formats.limits import chunks, size_of
 from swissbert.data.formats.parquet_footer import read_chunks
@@ -269,7 +269,7 @@ PACKERS = {
 def test_compressed_data_that_expand_without_bound_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
-    monkeypatch.setattr(compression, "EXPANDED", 2**20)
+    monkeypatch.setattr(decompression, "EXPANDED", 2**20)
     path = tmp_path / f"a.csv.{ending}"
     path.write_bytes(PACKERS[ending](HEAD.encode() + b"a sentence of some words,low\n" * 1_000_000))
     with pytest.raises(SwissbertError, match=r"more than 64 times as large.*decompress the file first"):
@@ -289,7 +289,8 @@ def test_several_streams_of_xz_are_one_file(tmp_path: Path) -> None:
 
 
 def test_compressed_data_that_need_much_memory_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compression, "XZ_MEMORY", 2**20)
+    for module in (compression, decompression):  # the one names the bound, the other keeps it
+        monkeypatch.setattr(module, "XZ_MEMORY", 2**20)
     (tmp_path / "a.csv.xz").write_bytes(lzma.compress(HEAD.encode()))
     with pytest.raises(SwissbertError, match="need more than 1 MB of memory"):
         train(tmp_path / "a.csv.xz")
@@ -305,8 +306,8 @@ def test_a_name_without_end_in_a_gzip_header_is_read_in_large_pieces(
         reads.append(len(data))
         return data
 
-    original = compression._Source.read
-    monkeypatch.setattr(compression._Source, "read", read)
+    original = decompression._Source.read
+    monkeypatch.setattr(decompression._Source, "read", read)
     header, name = struct.pack("<2sBBLBB", b"\x1f\x8b", 8, 8, 0, 0, 255), b"a" * 200_000
     (tmp_path / "a.csv.gz").write_bytes(header + name)
     with pytest.raises(SwissbertError, match="the gzip data are damaged or cut off"):

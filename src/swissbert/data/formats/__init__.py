@@ -16,11 +16,12 @@ from swissbert.data.formats.base import (
     TextFormat,
     ignore_note,
 )
-from swissbert.data.formats.compression import ending_of, member_name, refuse_other_files
+from swissbert.data.formats.compression import ending_of, member_name
 from swissbert.data.formats.delimited import DELIMITERS, Delimited
 from swissbert.data.formats.encoding import codec_of, unreadable
 from swissbert.data.formats.jsonl import JsonLines
 from swissbert.data.formats.nested import column_names, with_nested
+from swissbert.data.formats.other_files import refuse_other_files
 from swissbert.data.formats.parquet import Parquet
 from swissbert.data.formats.start import start_of_text
 from swissbert.data.formats.text import PlainText

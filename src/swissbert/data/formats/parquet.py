@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swissbert.data.formats.base import Cells, Format, NumberedCells, OnOpen, ReadOptions, check_columns
-from swissbert.data.formats.compression import compression_of, refuse_other_files
+from swissbert.data.formats.compression import compression_of
 from swissbert.data.formats.limits import COLUMNS, EXPANDED, LINE, TEXT_EXPANSION, many_columns
+from swissbert.data.formats.other_files import refuse_other_files
 from swissbert.data.formats.parquet_footer import read_chunks
 from swissbert.data.formats.parquet_sizes import batch_rows, refuse_expansion
 from swissbert.errors import SwissbertError, clipped
