@@ -1,12 +1,10 @@
-"""Files damaged after they were written, and models that are replaced while they are loaded."""
+"""Files damaged after they were written."""
 
 import json
 import logging
 import os
-import random
 import shutil
 import signal
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -14,88 +12,14 @@ from typing import Any
 from unittest import mock
 
 from campaign.commands import Command, files_of, log_lines, odd_end
+from campaign.file_damage import damage, flip, has_equal_values
 from campaign.frame import Outcome, Setting, Trial
-from campaign.inputs import recipe, tiny_encoder
+from campaign.inputs import tiny_encoder
+from campaign.replaced import replaced
+from campaign.trained import result_or_refusal, trained_run
 
 RESULTS = Path(__file__).parents[1] / "results/minilm/rows"
 TEXTS = ["a good film", "the movie is not very good"]
-
-
-def flip(data: bytes, numbers: random.Random) -> bytes:
-    """Change one bit."""
-    new = bytearray(data or b"x")
-    new[numbers.randrange(len(new))] ^= 1 << numbers.randrange(8)
-    return bytes(new)
-
-
-def cut(data: bytes, numbers: random.Random) -> bytes:
-    """Keep the beginning."""
-    return data[: numbers.randrange(len(data) or 1)]
-
-
-def swap(data: bytes, numbers: random.Random) -> bytes:
-    """Exchange two halves, as when blocks of a disk are."""
-    middle = 1 + numbers.randrange(len(data) or 1)
-    return data[middle:] + data[:middle]
-
-
-def noise(data: bytes, numbers: random.Random) -> bytes:
-    """Replace some bytes."""
-    new = bytearray(data or b"x")
-    for _ in range(numbers.choice((1, 2, 8))):
-        new[numbers.randrange(len(new))] = numbers.randrange(256)
-    return bytes(new)
-
-
-def repeat(data: bytes, numbers: random.Random) -> bytes:
-    """Put a piece in once more."""
-    at = numbers.randrange(len(data) or 1)
-    return data[:at] + data[at : at + numbers.choice((1, 8, 400))] * numbers.choice((2, 50)) + data[at:]
-
-
-def nest(data: bytes, numbers: random.Random) -> bytes:
-    """Put brackets or a huge number in."""
-    at = numbers.randrange(len(data) or 1)
-    return data[:at] + numbers.choice((b"[" * 100_000, b'{"a":' * 2000, b"9" * 5000, b"1e400", b"null")) + data[at:]
-
-
-CHANGES = (flip, flip, cut, swap, noise, repeat, nest)
-
-
-def damage(path: Path, numbers: random.Random) -> str | None:
-    """Change or remove a file; return how, or None if it is as it was."""
-    before = path.read_bytes()
-    if numbers.random() < 0.1:
-        path.unlink()
-        return f"{path.name} removed"
-    change = numbers.choice(CHANGES)
-    path.write_bytes(after := change(before, numbers))
-    return None if after == before else f"{path.name} {change.__name__}"
-
-
-def _has_equal_values(whole: Path, changed: Path) -> bool:
-    """Whether the files of two folders are equal but for the layout of JSON, such as a key that stands there twice."""
-    for path in whole.iterdir():
-        try:
-            before, now = path.read_bytes(), (changed / path.name).read_bytes()
-            if before != now and not (path.suffix == ".json" and json.loads(before) == json.loads(now)):
-                return False
-        except (OSError, ValueError):  # it is gone, or no JSON any more
-            return False
-    return True
-
-
-def _attempt(use: Callable[[], object]) -> tuple[object, str]:
-    """Return what a call returns and an empty text, or None and why it is refused; other errors count as faults."""
-    from swissbert.errors import SwissbertError
-
-    try:
-        return use(), ""
-    except SwissbertError as error:
-        text = str(error)
-        return None, text if "\n" not in text and len(text) < 3000 else f"FAULT: a message of {len(text)} characters"
-    except BaseException as error:  # a campaign counts everything
-        return None, f"FAULT: {type(error).__name__}: {str(error)[:200]}"
 
 
 def _answers(folder: Path) -> list[float]:
@@ -107,22 +31,13 @@ def _answers(folder: Path) -> list[float]:
     ]
 
 
-def _run(folder: Path, **train: Any) -> Path:
-    """Train the short recipe and return its folder."""
-    recipe(folder / "my.toml", tiny_encoder(folder / "tiny"), tensorboard=False, baseline=False, **train)
-    command = Command(folder, ["train", folder / "my.toml", "--out", folder / "run"])
-    if command.wait() != 0:
-        raise RuntimeError(command.text)
-    return folder / "run"
-
-
 def model_folders(setting: Setting) -> Outcome:
     """Damage files of plain and compact model folders and load them."""
     import swissbert
     from swissbert.model_folder.save import save_model
 
     outcome = Outcome("files of plain and compact model folders, then loaded")
-    model = swissbert.load(_run(setting.folder, steps=3, epochs=1), "cpu")
+    model = swissbert.load(trained_run(setting.folder, steps=3, epochs=1), "cpu")
     base = setting.folder / "tiny"
     for name, of in (("plain", None), ("compact", base)):
         save_model(setting.folder / name, model.network, model.tokenizer, model.description, base=of)
@@ -135,10 +50,10 @@ def model_folders(setting: Setting) -> Outcome:
             shutil.rmtree(changed, ignore_errors=True)
             shutil.copytree(whole, changed)
             what = damage(changed / numbers.choice(files), numbers)
-            answers, refusal = _attempt(partial(_answers, changed))
+            answers, refusal = result_or_refusal(partial(_answers, changed))
             if refusal.startswith("FAULT"):
                 outcome.count(f"{name}: {what}: {refusal}")
-            elif what is not None and answers is not None and not _has_equal_values(whole, changed):
+            elif what is not None and answers is not None and not has_equal_values(whole, changed):
                 same = "the same" if answers == expected else "other"
                 outcome.count(f"{name}: {what}: was taken, and gives {same} answers")
             elif refusal and str(changed) not in refusal:
@@ -148,84 +63,10 @@ def model_folders(setting: Setting) -> Outcome:
     return outcome
 
 
-def replaced(setting: Setting) -> Outcome:
-    """Load a model, and take an encoder, while another process replaces the folder again and again.
-
-    The pauses of that process are about as long as a load: with none, a file system in memory is written so fast that
-    nearly every load begins again.
-    """
-    import swissbert
-    from swissbert.data.tokens import Tokenizer
-    from swissbert.encoder.checkpoint import read_encoder
-    from swissbert.model_folder.encoders import read_encoder_folder
-    from swissbert.model_folder.save import save_model
-
-    outcome = Outcome("loads of a model or encoder that is replaced again and again")
-    run = _run(setting.folder, steps=3, epochs=1)
-    one, two = swissbert.load(run, "cpu"), swissbert.load(run, "cpu")
-    for parameter in two.network.parameters():
-        parameter.data.add_(1.0)
-    words = list(two.tokenizer.words(list(range(two.tokenizer.size))))
-    words[-1], words[-2] = words[-2], words[-1]
-    other = setting.folder / "other-words"
-    other.mkdir()
-    (other / "vocab.txt").write_text("".join(f"{word}\n" for word in words), encoding="utf-8")
-    two.tokenizer = Tokenizer(other)
-
-    def signature(model: Any) -> tuple[float, ...]:
-        state = model.network.state_dict()
-        heads = [name for name in state if name.startswith("heads.") and name.endswith("bias")]
-        encoder = [name for name in state if name.startswith("encoder.")]
-        ids = model.tokenizer.encode(["what how can why"], None, together=True, max_length=16).ids.sum()
-        return (*(float(state[name].sum()) for name in (encoder[0], encoder[-1], heads[0], heads[-1])), float(ids))
-
-    def part(folder: Path) -> tuple[float, ...]:
-        state = read_encoder(folder).state_dict()
-        names = list(state)
-        ids = Tokenizer(folder).encode(["what how can why"], None, together=True, max_length=16).ids.sum()
-        return float(state[names[0]].sum()), float(state[names[-1]].sum()), float(ids)
-
-    def write() -> None:
-        while True:
-            for model in (one, two):
-                save_model(run / "model", model.network, model.tokenizer, model.description)
-                time.sleep(pauses.uniform(0, 0.03))
-
-    pauses = setting.random()
-    ways: dict[str, tuple[Callable[[], object], set[object]]] = {}
-    loads: dict[str, Callable[[], object]] = {
-        "load of the run": lambda: signature(swissbert.load(run, "cpu")),
-        "load of its model folder": lambda: signature(swissbert.load(run / "model", "cpu")),
-        "encoder of the run": lambda: read_encoder_folder(str(run), None, part),
-        "encoder of its model folder": lambda: read_encoder_folder(str(run / "model"), None, part),
-    }
-    for name, load in loads.items():
-        possible = set()
-        for model in (one, two):
-            save_model(run / "model", model.network, model.tokenizer, model.description)
-            possible.add(load())
-        ways[name] = load, possible
-        if len(possible) != 2:
-            raise RuntimeError(f"{name}: the two models cannot be told apart")
-    writer, longest = Command(setting.folder, instead=write), 0.0
-    try:
-        for number in range(setting.number(2000, 16)):
-            name = list(ways)[number % len(ways)]
-            load, possible = ways[name]
-            start = time.monotonic()
-            result, refusal = _attempt(load)
-            longest = max(longest, time.monotonic() - start)
-            outcome.count(None if result in possible else f"{name}: {refusal or 'a mixture of two models'}")
-    finally:
-        writer.kill()
-    outcome.figures["longest load"] = f"{1000 * longest:,.0f} ms"
-    return outcome
-
-
 def checkpoints(setting: Setting) -> Outcome:
     """Damage the last checkpoint of a run and resume it, which goes on from the one before; the only one, which is refused."""
     outcome = Outcome("files of checkpoints, then resumed")
-    run, numbers = _run(setting.folder, steps=6, keep=3), setting.random()
+    run, numbers = trained_run(setting.folder, steps=6, keep=3), setting.random()
     expected = log_lines(run / "metrics.jsonl")
     for attempt in range(setting.number(20, 1)):
         copy = setting.folder / "copy"
@@ -236,7 +77,7 @@ def checkpoints(setting: Setting) -> Outcome:
         for folder in others if is_only else []:
             shutil.rmtree(folder)
         what = damage(numbers.choice(sorted(last.iterdir())), numbers)
-        what = None if _has_equal_values(run / "checkpoints" / last.name, last) else what
+        what = None if has_equal_values(run / "checkpoints" / last.name, last) else what
         command = Command(setting.folder, ["train", "--resume", "--out", copy])
         code = command.wait()
         fault = odd_end(code, command.text, (2,) if is_only and what else (0,))
@@ -282,12 +123,12 @@ def token_cache(setting: Setting) -> Outcome:
             (entry / name).write_bytes(content)
         what = damage(entry / numbers.choice(names), numbers)
         signal.alarm(12)
-        result, refusal = _attempt(use)
+        result, refusal = result_or_refusal(use)
         signal.alarm(0)
         if refusal or result != expected:
             outcome.count(f"{what}: {refusal or 'other rows'}")
         else:
-            is_again = files_of(entry) == originals or _has_equal_values(whole, entry)
+            is_again = files_of(entry) == originals or has_equal_values(whole, entry)
             outcome.count(None if is_again else f"{what}: the entry was not made again")
     return outcome
 
@@ -295,7 +136,7 @@ def token_cache(setting: Setting) -> Outcome:
 def shards(setting: Setting) -> Outcome:
     """Damage files of a job of answers, finished or not, and start it again."""
     outcome = Outcome("shards and records of answers, then the job again")
-    run, numbers = _run(setting.folder, steps=3, epochs=1), setting.random()
+    run, numbers = trained_run(setting.folder, steps=3, epochs=1), setting.random()
     (setting.folder / "texts.txt").write_text("a good film\nthe cat is not bad\n" * 30, encoding="utf-8")
     job = ["predict", run, "--task", "sst", "--input", setting.folder / "texts.txt", "--shard-rows", 12, "--output-dir"]
     if (command := Command(setting.folder, [*job, setting.folder / "whole"])).wait() != 0:
@@ -326,7 +167,7 @@ def logs_and_records(setting: Setting) -> Outcome:
     from swissbert.training.record import read_record as read_run_record
 
     outcome = Outcome("changed logs and records of runs, then read")
-    run, numbers = _run(setting.folder, steps=6), setting.random()
+    run, numbers = trained_run(setting.folder, steps=6), setting.random()
     log, record = run / "metrics.jsonl", run / "run.json"
     progress = json.loads((max((run / "checkpoints").iterdir()) / "progress.json").read_text(encoding="utf-8"))
     lines, rows = log.read_bytes(), record.read_bytes()
@@ -360,7 +201,7 @@ def logs_and_records(setting: Setting) -> Outcome:
         use = (read_log, lambda: read_run_record(run), lambda: read_record(setting.folder, "single-task", 0))[
             attempt % 3
         ]
-        result, refusal = _attempt(use)
+        result, refusal = result_or_refusal(use)
         # What follows a checkpoint is removed from a log, and space in a record means nothing.
         is_same = path.exists() and path.read_bytes() == lines if path == log else result == known[path]
         if refusal.startswith("FAULT"):
