@@ -25,8 +25,8 @@ LOCAL = {
 DISTRIBUTIONS = packages_distributions()
 """Names of distributions by the name that is imported."""
 
-PARTS = {"pydantic_core": "pydantic"}
-"""Modules that always come with a module that is declared."""
+PARTS = {"pydantic_core": "pydantic", "mlflow": "mlflow-skinny"}
+"""Modules that always come with a distribution that is declared."""
 
 EXTRA_OF = {
     "analysis": "report",
@@ -34,7 +34,10 @@ EXTRA_OF = {
     "inference/int8": "int8",
     "inference/graph": "int8",
     "serving": "serve",
-    "training/log": "track",
+    "tracking/mlflow": "mlflow",
+    "tracking/tensorboard": "track",
+    "tracking/trackio": "trackio",
+    "tracking/wandb": "wandb",
 }
 """Parts of the package that need an extra. All other parts run with the dependencies of the package alone."""
 
