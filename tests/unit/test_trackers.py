@@ -82,12 +82,16 @@ def entries(out: Path) -> list[dict[str, Any]]:
 def logged(out: Path) -> Scalars:
     """Return what a tracker should have: the numbers of ``metrics.jsonl``."""
     scalars: Scalars = {}
+
+    def add(step: int, name: str, node: object) -> None:
+        if isinstance(node, dict):
+            for key, value in node.items():
+                add(step, f"{name}/{key}", value)
+        elif isinstance(node, int | float):
+            scalars.setdefault(name.lstrip("/"), []).append((step, node))
+
     for entry in entries(out):
-        step = entry.pop("step")
-        for key, value in entry.items():
-            for name, number in value.items() if isinstance(value, dict) else [("", value)]:
-                if isinstance(number, int | float):
-                    scalars.setdefault(f"{key}/{name}" if name else key, []).append((step, number))
+        add(entry.pop("step"), "", entry)
     return scalars
 
 
@@ -101,7 +105,8 @@ def from_tensorboard(out: Path, stores: Path) -> Scalars:
 def from_wandb(out: Path, stores: Path) -> Scalars:
     from wandb.proto.wandb_internal_pb2 import Record
 
-    ids, scalars = set(), {}
+    ids: set[str] = set()
+    scalars: dict[str, dict[int, float]] = {}
     for file in sorted((out / "wandb").glob("offline-run-*/run-*.wandb")):
         for content in records_of(file.read_bytes()):
             record = Record.FromString(content)

@@ -154,7 +154,7 @@ def test_a_tracker_that_fails_is_said_once_and_changes_nothing(
     display = Lines()
     train(config(tiny), tmp_path / "plain")
     train(config(tiny, name, "Recorder"), tmp_path / "run", display=display)
-    assert display.about(name) == [f"{name}: {reason}{GOES_ON}"]
+    assert display.about(GOES_ON) == [f"{name}: {reason}{GOES_ON}"]
     assert entries(tmp_path / "run") == entries(tmp_path / "plain")
     assert parameters(tmp_path / "run") == parameters(tmp_path / "plain")
     assert calls[-1] == "finished"  # the other one
