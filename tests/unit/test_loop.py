@@ -74,7 +74,7 @@ def make(tiny: Path, **overrides: object) -> RunConfig:
             "device": "cpu",
             "precision": "fp32",
             "threads": 1,
-            "tensorboard": False,
+            "trackers": [],
         },
     }
     for key, value in overrides.items():
