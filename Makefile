@@ -6,7 +6,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # Three processes on two cores: tests often wait for commands and servers.
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: quickstart test test-hardware check docs campaign bench lock clean
+.PHONY: quickstart test test-hardware test-trackers check docs campaign bench lock clean
 
 quickstart: $(VENV)/.ready
 	$(BIN)/swissbert quickstart
@@ -20,6 +20,12 @@ test-hardware: $(VENV)/.ready-dev
 	SWISSBERT_CPU=plain $(PYTEST) -m trains
 	SWISSBERT_CPU=bf16 $(PYTEST) -m trains
 	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -m 'trains or two_threads'
+
+# The tests of trackers that are no part of dev, with their packages in a folder of their own.
+TRACKERS := wandb trackio mlflow-skinny alembic sqlalchemy
+test-trackers: $(VENV)/.ready-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --target build/trackers $(TRACKERS)
+	PYTHONPATH=build/trackers $(BIN)/python -m pytest tests/unit/test_trackers.py
 
 check: $(VENV)/.ready-dev
 	$(BIN)/ruff check --no-cache .

@@ -183,7 +183,6 @@ def logs_and_records(setting: Setting) -> Outcome:
         kept = MetricsLog(
             run,
             progress["step"],
-            tensorboard=False,
             size=progress["log_bytes"],
             checksum=progress["log_checksum"],
             log=told.append,

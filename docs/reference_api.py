@@ -14,6 +14,7 @@ EXTENSIONS = {
     "swissbert.kinds": ["Kind"],
     "swissbert.metrics": ["Metric"],
     "swissbert.data.formats": ["Format"],
+    "swissbert.tracking": ["Tracker", "TrackedRun"],
 }
 """Base classes of what can be added from outside, by module."""
 

@@ -1,6 +1,7 @@
 """The page of all settings, from the tree of settings and its docstrings."""
 
 import inspect
+import json
 import re
 import types
 from collections.abc import Container
@@ -20,6 +21,7 @@ from swissbert.settings import Settings
 from swissbert.task_extra import ExtraColumns, ExtraFile
 from swissbert.task_files import Columns
 from swissbert.tasks import HubData, Task
+from swissbert.tracking import TRACKERS
 
 LISTS: list[tuple[str, type[Settings], str]] = [
     ("stages", Stage, "Tables `[[stages]]`"),
@@ -36,6 +38,7 @@ NAMES = {
     "loss.surgery": ["true", "false", *method_names("gram")],
     "model.pooling": list(POOLINGS),
     "model.pair_head": list(HEADS),
+    "train.trackers": list(TRACKERS),
     "tasks.kind": list(KINDS),
     "tasks.format": ["auto", *FORMATS],
     "tasks.extra.format": ["auto", *FORMATS],
@@ -89,6 +92,8 @@ def _default(field: FieldInfo) -> str:
         return "may be left out"
     if field.default in ([], {}):
         return "empty if left out"
+    if isinstance(field.default, list) and all(isinstance(value, str) for value in field.default):
+        return f"default `{json.dumps(field.default)}`"
     if not isinstance(field.default, bool | int | float | str):
         return ""
     return f"default `{tomli_w.dumps({'key': field.default}).strip().removeprefix('key = ')}`"
@@ -97,7 +102,8 @@ def _default(field: FieldInfo) -> str:
 def _allowed(key: str, field: FieldInfo) -> str:
     """Say which values a setting takes."""
     if key in NAMES:
-        return ", ".join(f"`{name}`" for name in NAMES[key])
+        names = ", ".join(f"`{name}`" for name in NAMES[key])
+        return f"list of: {names}" if get_origin(field.annotation) is list else names
     return _type(field.annotation, field.metadata)
 
 

@@ -22,6 +22,8 @@ __all__ = ["case", "swissbert", "train_case"]  # fixtures
 
 # No test reaches a real hub; the tests of the hub client unset this in a process of their own.
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Nor a service that tracks runs, and nothing is reported to the makers of these packages.
+os.environ |= {"WANDB_MODE": "offline", "WANDB_ERROR_REPORTING": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
 # Set before torch is imported: the tensors of tests are small, and test processes run side by side.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -39,6 +41,7 @@ STARTER = ROOT / "src" / "swissbert" / "data" / "starter"
 TRAINING_TESTS = (
     "test_data_parallel.py",
     "test_distillation.py",
+    "test_end_run.py",
     "test_estimator.py",
     "test_estimator_keeping.py",
     "test_estimator_weights.py",
@@ -56,6 +59,8 @@ TRAINING_TESTS = (
     "test_state.py",
     "test_step.py",
     "test_threshold.py",
+    "test_trackers.py",
+    "test_tracking.py",
     "test_train_objects.py",
     "test_weighting.py",
 )

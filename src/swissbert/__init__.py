@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from swissbert.kinds import Answer
     from swissbert.model_folder.convert import convert_weights
     from swissbert.tasks import Task
-    from swissbert.training import Callback, Result, Stopped, train
+    from swissbert.training import Callback, EndRun, Result, Stopped, train
     from swissbert.training.soup import soup
 
 _MODULES = {
     "Answer": "swissbert.kinds",
     "Callback": "swissbert.training",
+    "EndRun": "swissbert.training",
     "Model": "swissbert.inference",
     "Result": "swissbert.training",
     "RunConfig": "swissbert.config",
@@ -48,6 +49,7 @@ _MODULES = {
 __all__ = [
     "Answer",
     "Callback",
+    "EndRun",
     "Model",
     "Result",
     "RunConfig",

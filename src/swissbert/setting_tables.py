@@ -110,7 +110,7 @@ def differences(old: Settings, new: Settings) -> list[str]:
 
 def changed_settings(old: Settings, new: Settings) -> dict[str, tuple[Any, Any]]:
     """Return old and new values of the settings in which two runs differ, by dotted name, sorted."""
-    flat_old, flat_new = _flat(old.model_dump(mode="json")), _flat(new.model_dump(mode="json"))
+    flat_old, flat_new = flat(old.model_dump(mode="json")), flat(new.model_dump(mode="json"))
     keys = sorted(flat_old.keys() | flat_new.keys())
     return {key: (flat_old.get(key), flat_new.get(key)) for key in keys if flat_old.get(key) != flat_new.get(key)}
 
@@ -120,7 +120,7 @@ def shown_change(key: str, old: object, new: object) -> str:
     return f"{key} ({old!r} became {new!r})"
 
 
-def _flat(node: object, prefix: str = "") -> dict[str, object]:
+def flat(node: object, prefix: str = "") -> dict[str, object]:
     """Return all leaves by dotted name; items of a list of tables go by their ``name``, or else by their numbers from 1.
 
     The order of the items is a leaf.
@@ -135,5 +135,5 @@ def _flat(node: object, prefix: str = "") -> dict[str, object]:
     else:
         return {prefix: node}
     for name, value in children.items():
-        leaves |= _flat(value, name)
+        leaves |= flat(value, name)
     return leaves

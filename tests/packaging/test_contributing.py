@@ -32,7 +32,7 @@ def workplace(tiny: Path, tmp_path: Path) -> Path:
 tasks = ["sst", "sts"]
 data = {{ dir = {json.dumps(str(STARTER))}, limit = 24 }}
 encoder = {{ name = {json.dumps(str(tiny))}, max_length = 16 }}
-train = {{ max_steps = 2, batch_size = 8, device = "cpu", precision = "fp32", threads = 1, tensorboard = false }}
+train = {{ max_steps = 2, batch_size = 8, device = "cpu", precision = "fp32", threads = 1, trackers = [] }}
 """
     (tmp_path / "my.toml").write_text(text, encoding="utf-8")
     return tmp_path
@@ -46,6 +46,7 @@ def test_every_row_of_the_tables_has_a_section() -> None:
         "metric",
         "file format",
         "member of the BERT family",
+        "tracker",
         "task",
         "recipe",
         "table of results",
@@ -62,6 +63,7 @@ def test_every_row_of_the_tables_has_a_section() -> None:
         "metric",
         "file format",
         "member of the BERT family",
+        "tracker",
         "bucket of rows",
     ],
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import swissbert
+from swissbert.tracking import TRACKERS
 from swissbert.training.code_fingerprint import MODULES, WINGS
 
 PACKAGE = Path(swissbert.__file__).parent
@@ -23,6 +24,7 @@ LAYERS = [
     {"files", "display", "device"},
     {"environment", "settings", "checksums"},
     {"setting_tables", "older_settings"},
+    {"tracking"},
     {"metrics"},
     {"kinds", "data.formats"},
     {"task_files"},
@@ -114,7 +116,8 @@ def test_no_import_runs_up_or_sideways() -> None:
 UNDECIDING = {
     *("forking", "terminal", "version", "wording", "bars", "errors", "text_table", "paths", "progress", "locks"),
     *("exclusive", "reading", "files", "display", "environment", "settings", "checksums", "setting_tables"),
-    *("older_settings", "task_files", "task_extra", "task_words", "config", "model_folder", "inference"),
+    *("older_settings", "task_files", "task_extra", "task_words", "tracking", "config", "model_folder"),
+    "inference",
 }
 """What training may import that decides on no number of a run, or only by what is recorded besides."""
 
@@ -152,9 +155,11 @@ def test_there_is_no_circle() -> None:
         "swissbert.kinds",
         "swissbert.metrics",
         "swissbert.mtl",
+        ", ".join(f"swissbert.tracking.{name}" for name in ("tracking", *TRACKERS)),
     ],
 )
 def test_light_modules_import_nothing_heavy(light: str) -> None:
-    code = f"import sys, {light}; print([m for m in ('torch', 'scipy', 'pyarrow', 'transformers') if m in sys.modules])"
+    heavy = ("torch", "scipy", "pyarrow", "transformers", *TRACKERS)
+    code = f"import sys, {light}; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

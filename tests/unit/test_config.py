@@ -21,6 +21,7 @@ from swissbert.config import (
 from swissbert.errors import SwissbertError
 from swissbert.settings import shown
 from swissbert.tasks import find_task
+from swissbert.tracking import TRACKERS
 
 SHIPPED_RECIPES = sorted(path.stem for path in RECIPES.glob("*.toml"))
 
@@ -193,7 +194,7 @@ BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
     ("train.patience", [1], [0]),
     ("train.checkpoint_every", [1], [0, True]),
     ("train.keep", [1], [0]),
-    ("train.tensorboard", [True, False], ["maybe", 3]),
+    ("train.trackers", [[], ["tensorboard"], ["wandb", "mlflow"]], [3, {"wandb": True}]),
     ("stages", [[]], [3, "one"]),
     ("distillation.teachers", [[], ["mini"], ["mini", "owner/name"]], ["mini", 3]),
     ("distillation.annealing", [True], ["maybe", 1]),  # more of these values in test_distillation.py, with a teacher
@@ -237,6 +238,15 @@ def test_a_setting_accepts_valid_values_and_names_invalid_ones(key: str, taken: 
 )
 def test_the_scale_of_a_loss_is_positive_and_of_a_known_task(scale: dict[str, Any], message: str) -> None:
     assert message in problem({"loss": {"scale": scale}})
+
+
+def test_trackers_are_names_of_the_table_each_once() -> None:
+    assert config(train={"trackers": "wandb"}).train.trackers == ["wandb"]
+    names = ", ".join(TRACKERS)
+    assert problem({"train": {"trackers": ["wandd"]}}) == (
+        f"train.trackers names 'wandd', but trackers are {names}; did you mean 'wandb'?"
+    )
+    assert problem({"train": {"trackers": ["wandb", "mlflow", "wandb"]}}) == "train.trackers names 'wandb' twice"
 
 
 def test_bounds_of_every_setting_are_tested() -> None:
@@ -424,7 +434,7 @@ def test_an_unknown_key_is_named_with_the_nearest_valid_one(table: dict[str, Any
         ("train.lr=1e-4", "train.lr", 1e-4),
         ("train.lr = 1", "train.lr", 1.0),
         ("seed=7", "seed", 7),
-        ("train.tensorboard=false", "train.tensorboard", False),
+        ("train.baseline=false", "train.baseline", False),
         ("encoder.name=google-bert/bert-base-uncased", "encoder.name", "google-bert/bert-base-uncased"),
         ('encoder.name="minilm"', "encoder.name", "minilm"),
         ("encoder.name='3'", "encoder.name", "3"),

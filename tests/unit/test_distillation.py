@@ -121,9 +121,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     ask = teachers.Answering.answers
 
-    def counted(self: Any, task: Task, table: Any, display: Any, name: str) -> Any:
+    def counted(self: Any, task: Task, table: Any, display: Any, name: str, on_share: Any) -> Any:
         names.append(f"{task.name}.{name}")
-        return ask(self, task, table, display, name)
+        return ask(self, task, table, display, name, on_share)
 
     monkeypatch.setattr(teachers.Answering, "answers", counted)
     return names

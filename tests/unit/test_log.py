@@ -18,7 +18,7 @@ def line(step: int) -> bytes:
 @pytest.fixture
 def written(tmp_path: Path) -> tuple[int, str]:
     """Size and checksum of a log up to its checkpoint, after which there are more lines."""
-    log = MetricsLog(tmp_path, 0, tensorboard=False)
+    log = MetricsLog(tmp_path, 0)
     for step in range(1, STEPS + 1):
         log.write({"step": step, "loss": {"sst": 1.0}})
     state = log.digest.size, log.digest.checksum
@@ -31,7 +31,7 @@ def resumed(folder: Path, state: tuple[int, str] | None) -> tuple[list[int], lis
     """Resume a log, and return the steps that it has then and what was said."""
     lines: list[str] = []
     size, checksum = state or (None, None)
-    log = MetricsLog(folder, STEPS, tensorboard=False, size=size, checksum=checksum, log=lines.append)
+    log = MetricsLog(folder, STEPS, size=size, checksum=checksum, log=lines.append)
     log.write({"step": STEPS + 1, "loss": {"sst": 2.0}})
     log.close()
     entries = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]

@@ -37,6 +37,7 @@ from swissbert.mtl.methods.automatic import Automatic
 from swissbert.progress import Steps
 from swissbert.tasks import find_task
 from swissbert.training import run as training_run
+from swissbert.training import run_evaluation
 from swissbert.training import step as training_step
 from swissbert.training.interrupt import stop_signal
 from swissbert.training.log import MetricsLog, dev_entry, dev_line
@@ -44,7 +45,8 @@ from swissbert.training.loop import train
 from swissbert.training.optim import make_optimizer, schedule_factor, set_rates
 from swissbert.training.preparation import prepare
 from swissbert.training.result import Result, Stopped
-from swissbert.training.state import save_checkpoint
+from swissbert.training.run_log import RunLog
+from swissbert.training.state import Progress, save_checkpoint
 
 STARTER = Path(swissbert.__file__).parent / "data" / "starter"
 TASKS = ["sst", "para", "sts"]
@@ -72,7 +74,7 @@ def make(tiny: Path, **overrides: object) -> RunConfig:
             "device": "cpu",
             "precision": "fp32",
             "threads": 1,
-            "tensorboard": False,
+            "trackers": [],
         },
     }
     for key, value in overrides.items():
@@ -371,7 +373,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch, values: list[tuple[float, float]])
         overall, pearson = next(script)
         return Scores({"sts": TaskScores("pearson", 1, 0, {"pearson": pearson})}, overall, overall)
 
-    monkeypatch.setattr(training_run, "evaluate", fake)
+    monkeypatch.setattr(run_evaluation, "evaluate", fake)
 
 
 @pytest.mark.parametrize(("best_by", "best"), [("overall", 6), ("sts.pearson", 12)])
@@ -527,7 +529,7 @@ def scalars(out: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def test_tensorboard_has_the_numbers_of_the_metrics_file(tiny: Path, tmp_path: Path) -> None:
-    train(make(tiny, train__epochs=2, train__tensorboard=True), tmp_path)
+    train(make(tiny, train__epochs=2, train__trackers=["tensorboard"]), tmp_path)
     expected: dict[str, list[tuple[int, float]]] = {}
     for line in lines(tmp_path):
         step = line.pop("step")
@@ -547,18 +549,23 @@ def test_no_event_file_is_written_without_tensorboard(tiny: Path, tmp_path: Path
     assert not (tmp_path / "tensorboard").exists()
 
 
+def opened_log(folder: Path, step: int) -> RunLog:
+    config = make_config({"tasks": ["sst"], "train": {"trackers": ["tensorboard"]}}, "here")
+    return RunLog(folder, config, Progress(step=step), QUIET, is_complete=False)
+
+
 @pytest.mark.parametrize(("from_step", "kept"), [(0, []), (2, [1, 2])])
 def test_a_resumed_log_removes_the_steps_that_will_be_repeated(tmp_path: Path, from_step: int, kept: list[int]) -> None:
-    log = MetricsLog(tmp_path, 0, tensorboard=True)
+    log = opened_log(tmp_path, 0)
     for step in (1, 2, 3):
         log.write({"step": step, "loss": {"sst": 1.0}})
-    log.close()
+    log.close("stopped")
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 4, "loss": {"s')
-    log = MetricsLog(tmp_path, from_step, tensorboard=True)
+    log = opened_log(tmp_path, from_step)
     for step in (from_step + 1, from_step + 2):
         log.write({"step": step, "loss": {"sst": 2.0}})
-    log.close()
+    log.close("finished")
     expected = [(step, 1.0) for step in kept] + [(from_step + 1, 2.0), (from_step + 2, 2.0)]
     assert [(line["step"], line["loss"]["sst"]) for line in lines(tmp_path)] == expected
     assert scalars(tmp_path) == {"loss/sst": expected}
@@ -568,8 +575,12 @@ def test_synced_records_are_on_disk_when_the_process_is_killed(tmp_path: Path) -
     code = """
 import os, signal, sys
 from pathlib import Path
-from swissbert.training.log import MetricsLog
-log = MetricsLog(Path(sys.argv[1]), 0, tensorboard=True)
+from swissbert.config import make_config
+from swissbert.display import Display
+from swissbert.training.run_log import RunLog
+from swissbert.training.state import Progress
+config = make_config({"tasks": ["sst"], "train": {"trackers": ["tensorboard"]}}, "here")
+log = RunLog(Path(sys.argv[1]), config, Progress(), Display(quiet=True), is_complete=False)
 for step in (1, 2, 3):
     log.write({"step": step, "loss": {"sst": 1.0}})
 log.sync()
@@ -587,7 +598,7 @@ import resource, sys
 from pathlib import Path
 from swissbert.errors import SwissbertError
 from swissbert.training.log import MetricsLog
-log = MetricsLog(Path(sys.argv[1]), 0, tensorboard=False)
+log = MetricsLog(Path(sys.argv[1]), 0)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
     for step in range(1, 1000):
@@ -666,7 +677,7 @@ def test_plain_lines_appear_every_ten_seconds_with_smoothed_losses_rate_and_time
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = 100.0
-    monkeypatch.setattr("swissbert.training.log.time.perf_counter", lambda: now)
+    monkeypatch.setattr("time.perf_counter", lambda: now)
     stream = io.StringIO()
     steps = Steps(Display(stream=stream), total=1000, done=0, ends=(6, 500, 1000))
     for step in range(1, 7):

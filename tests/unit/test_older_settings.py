@@ -7,6 +7,7 @@ import pytest
 import tomli_w
 
 from swissbert.config import RunConfig, dump_config, load_config, make_config
+from swissbert.errors import SwissbertError
 from swissbert.model_folder import layout
 from swissbert.model_folder.description import FORMAT, read_description, read_table
 from swissbert.older_settings import upgraded_task, upgraded_tasks
@@ -34,6 +35,29 @@ def test_a_list_of_files_becomes_alternatives_and_new_settings_have_their_old_me
     assert upgraded_task({"files": 3}) == {"files": 3, "stratify": False}
     assert upgraded_task({"kind": "regression"}) == {"kind": "regression", "stratify": False, "scale": "labels"}
     assert upgraded_task({"kind": "regression", "scale": "unit", "stratify": True})["scale"] == "unit"
+
+
+@pytest.mark.parametrize(
+    ("train", "trackers"),
+    [
+        ({}, ["tensorboard"]),
+        ({"tensorboard": True}, ["tensorboard"]),
+        ({"tensorboard": False}, []),
+        ({"tensorboard": False, "trackers": ["tensorboard", "wandb"]}, ["wandb"]),
+        ({"tensorboard": False, "trackers": ["wandb"]}, ["wandb"]),
+        ({"tensorboard": True, "trackers": "wandb"}, ["tensorboard", "wandb"]),
+        ({"tensorboard": True, "trackers": ["wandb", "tensorboard"]}, ["wandb", "tensorboard"]),
+    ],
+)
+def test_the_setting_tensorboard_is_an_entry_of_trackers(train: dict[str, object], trackers: list[str]) -> None:
+    config = make_config({"tasks": ["sst"], "train": train}, "here")
+    assert config.train.trackers == trackers
+    assert "tensorboard =" not in dump_config(config)
+
+
+def test_the_setting_tensorboard_is_true_or_false() -> None:
+    with pytest.raises(SwissbertError, match=r"^override: train\.tensorboard is 'maybe', but it is true or false$"):
+        make_config({"tasks": ["sst"], "train": {"tensorboard": "maybe"}}, "here", {"train.tensorboard": "override"})
 
 
 def test_a_model_folder_of_format_1_has_alternatives(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from swissbert.errors import SwissbertError
 from swissbert.exclusive import sync_folder
 from swissbert.files import locked, make_folder, whole_bytes, write_folder, write_text
 from swissbert.model_folder.layout import METRICS_LOG
+from swissbert.tracking import TrackedRun
+from swissbert.tracking.tracking import Tracking
 from swissbert.training.log import MetricsLog
 
 Synced = Callable[[Path], list[set[str]]]
@@ -77,19 +79,19 @@ def test_names_above_a_run_are_synced(tmp_path: Path, synced: Synced) -> None:
     with locked(tmp_path / "runs" / "my"):
         assert has_name(synced, tmp_path / "runs")
         assert has_name(synced, tmp_path / "runs" / "my")
-        MetricsLog(tmp_path / "runs" / "my", 0, tensorboard=False).close()
+        MetricsLog(tmp_path / "runs" / "my", 0).close()
     assert has_name(synced, tmp_path / "runs" / "my" / METRICS_LOG)
 
 
-def test_a_log_for_tensorboard_is_synced_with_the_log(tmp_path: Path, synced: Synced) -> None:
+def test_events_of_tensorboard_are_synced_with_the_log(tmp_path: Path, synced: Synced) -> None:
     pytest.importorskip("tensorboard")
-    log = MetricsLog(tmp_path, 0, tensorboard=True)
-    log.write({"step": 1, "loss": 1.0})
-    log.sync()
+    tracking = Tracking(["tensorboard"], TrackedRun("my", tmp_path), tmp_path / "trackers.json", print)
+    tracking.log({"step": 1, "loss": 1.0})
+    tracking.sync()
     (events,) = (tmp_path / "tensorboard").iterdir()
     assert synced(events)
     assert has_name(synced, events)
-    log.close()
+    tracking.end("finished")
 
 
 def test_converted_weights_are_synced(tiny: Path, tmp_path: Path, synced: Synced) -> None:

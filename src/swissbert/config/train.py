@@ -1,11 +1,15 @@
 """Settings of the training loop."""
 
+from collections.abc import Mapping
 from typing import Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from swissbert.config.fields import Count, Probability, Rate
+from swissbert.errors import nearest
+from swissbert.older_settings import with_trackers
 from swissbert.settings import Settings
+from swissbert.tracking import TRACKERS
 
 MayChange = Literal[
     "seed",
@@ -26,6 +30,8 @@ MayChange = Literal[
 ]
 """Settings that a resumed run may change if ``train.may_change`` names them: its checkpoints fit with any value."""
 MAY_CHANGE = get_args(MayChange)
+
+DEFAULT_TRACKERS = ["tensorboard"]
 
 
 class TrainSettings(Settings):
@@ -75,7 +81,9 @@ class TrainSettings(Settings):
         checkpoint_every: Steps between checkpoints; one is written after each epoch anyway.
         keep: Number of checkpoints that are kept.
         baseline: Whether the scores are compared with chance and with TF-IDF and a linear model at the end.
-        tensorboard: Whether TensorBoard files are written, if tensorboard is installed.
+        trackers: Programs and services that get the numbers of the run: a name, or a list of names, of
+            `swissbert.tracking.TRACKERS`. One that is not installed or fails is said and left out. ``tensorboard = true`` or ``false``, as in earlier
+            releases, adds or removes that entry.
     """
 
     epochs: Count = 3
@@ -108,4 +116,26 @@ class TrainSettings(Settings):
     checkpoint_every: Count | None = None
     keep: Count = 2
     baseline: bool = True
-    tensorboard: bool = True
+    trackers: list[str] = Field(default=DEFAULT_TRACKERS)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_trackers(cls, table: object) -> object:
+        return with_trackers(table, DEFAULT_TRACKERS) if isinstance(table, Mapping) else table
+
+    @field_validator("trackers", mode="before")
+    @classmethod
+    def _one_or_more(cls, names: object) -> object:
+        return [names] if isinstance(names, str) else names
+
+    @field_validator("trackers")
+    @classmethod
+    def _known_trackers(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if name not in TRACKERS:
+                raise ValueError(
+                    f"train.trackers names '{name}', but trackers are {', '.join(TRACKERS)}{nearest(name, TRACKERS)}"
+                )
+            if names.count(name) > 1:
+                raise ValueError(f"train.trackers names '{name}' twice")
+        return names

@@ -138,7 +138,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
                 "device": given["device"],
                 "keep": 1,
                 "baseline": False,
-                "tensorboard": False,
+                "trackers": [],
             },
         }
 

@@ -134,11 +134,11 @@ def record_path(out: Path, row: str, seed: int) -> Path:
 
 
 def anonymous(config: RunConfig) -> RunConfig:
-    """Return settings without those that do not affect results: data directory, threads and TensorBoard."""
+    """Return settings without those that do not affect results: data directory, threads and trackers."""
     return config.model_copy(
         update={
             "data": config.data.model_copy(update={"dir": None}),
-            "train": config.train.model_copy(update={"threads": None, "tensorboard": False}),
+            "train": config.train.model_copy(update={"threads": None, "trackers": []}),
         }
     )
 

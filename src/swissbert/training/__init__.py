@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from swissbert.training.building import build as build
     from swissbert.training.callbacks import Callback as Callback
+    from swissbert.training.callbacks import EndRun as EndRun
     from swissbert.training.loop import train as train
     from swissbert.training.plan import plan_steps as plan_steps
     from swissbert.training.preparation import Prepared as Prepared
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "Callback": "callbacks",
+    "EndRun": "callbacks",
     "Prepared": "preparation",
     "Result": "result",
     "Run": "run",
@@ -33,6 +35,7 @@ _MODULES = {
 }
 __all__ = [
     "Callback",
+    "EndRun",
     "Prepared",
     "Result",
     "Run",

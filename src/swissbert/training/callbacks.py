@@ -1,6 +1,7 @@
 """Callbacks: functions that a run calls while it trains."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,10 +11,30 @@ if TYPE_CHECKING:
     from swissbert.training.step_record import StepRecord
 
 
+class EndRun(Exception):  # noqa: N818 (a wish is no error)
+    """Raised by a callback to end the run early, with a result: ``raise EndRun("half an hour is over")``.
+
+    The run is evaluated after the present step, unless it just was, saves a checkpoint, and returns its `Result` as if it
+    were complete. Resumed later, it goes on with the next step; the additional evaluation counts for the best model and for
+    ``train.patience``. Raised in ``on_start`` or ``on_checkpoint``, it takes effect after the next step, and in ``on_end``
+    none at all.
+    """
+
+
 class Callback:
     """Base class of callbacks, whose functions do nothing. Any object with some of these functions is a callback too.
 
-    An exception in a callback ends the run with its own traceback; the last checkpoint stays, and the run can be resumed.
+    In a run they are called in this order:
+
+    1. ``on_start``, once before the first step;
+    2. ``on_step`` after each step, when its line is in ``metrics.jsonl``;
+    3. ``on_evaluation`` after the step if dev rows were scored, when the model is saved if it is the best so far;
+    4. ``on_checkpoint`` after the step if a checkpoint was written;
+    5. ``on_end``, once if the run is complete.
+
+    A callback may end the run by raising `EndRun`. Any other exception is passed on to the caller of `train`: the run ends
+    without a further checkpoint, because the callback may have left the network in any state, and can be resumed from the
+    last one.
 
     Of several processes, process 0 alone calls callbacks. Values of parameters that ``on_start`` changes are copied to the
     others; it must not freeze parameters, and other functions must not change the network: a run in which the processes
@@ -49,13 +70,26 @@ class Callback:
             scores: Scores of all tasks.
         """
 
+    def on_checkpoint(self, step: int, folder: Path) -> None:
+        """Called after each checkpoint, which is on disk by then.
+
+        Args:
+            step: Number of steps done.
+            folder: The checkpoint; ``train.keep`` says how many later ones it outlives.
+        """
+
     def on_end(self, result: "Result") -> None:
-        """Called once when the run is complete; not after an interrupt or an error."""
+        """Called once when the run is complete or a callback has ended it; not after an interrupt or an error."""
 
 
-def notify(callbacks: Sequence[object], event: str, *arguments: object) -> None:
-    """Call a function of all callbacks that have it, in order."""
+def notify(callbacks: Sequence[object], event: str, *arguments: object) -> EndRun | None:
+    """Call a function of all callbacks that have it, in order; return the first `EndRun` that one of them raises."""
+    ending = None
     for callback in callbacks:
         function = getattr(callback, event, None)
         if function is not None:
-            function(*arguments)
+            try:
+                function(*arguments)
+            except EndRun as wish:
+                ending = ending or wish
+    return ending

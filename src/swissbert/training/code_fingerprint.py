@@ -27,9 +27,12 @@ BOOKKEEPING = (
     "interrupt",
     "introduction",
     "log",
+    "opening",
+    "outside",
     "record",
     "result",
     "resume",
+    "run_log",
     "start",
 )
 """Modules of `swissbert.training` that compare, show or store, and compute nothing."""

@@ -1,11 +1,11 @@
 """The score of a finished run beside chance and beside a baseline without an encoder."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from swissbert.data.dataset import TaskData
 from swissbert.evaluation import task_scores, tfidf_scores
-from swissbert.evaluation.tfidf import NAME
+from swissbert.evaluation.tfidf import NAME, ROWS
 from swissbert.metrics import higher_is_better, shown_as
 from swissbert.tasks import Task
 from swissbert.training.preparation import Prepared
@@ -16,13 +16,28 @@ NAMES = {"chance": "best constant answer", "tfidf": NAME}
 """Names of the baselines in messages."""
 
 
-def compare(prepared: Prepared) -> Baselines:
+def compare(prepared: Prepared, on_rows: Callable[[int], object] = lambda rows: None) -> Baselines:
     """Score the best constant answer and the TF-IDF baseline on the dev rows of every task.
 
     Args:
         prepared: The run, whose train rows the baseline learns from.
+        on_rows: Called with the number of rows of each task that is done; they are `rows_to_compare` in all.
     """
-    return {dev.task.name: _baselines(prepared.train[dev.task.name], dev) for dev in prepared.dev}
+    baselines = {}
+    for dev in prepared.dev:
+        train = prepared.train[dev.task.name]
+        baselines[dev.task.name] = _baselines(train, dev)
+        on_rows(_rows(train, dev))
+    return baselines
+
+
+def rows_to_compare(prepared: Prepared) -> int:
+    """Return the number of rows that `compare` reads."""
+    return sum(_rows(prepared.train[dev.task.name], dev) for dev in prepared.dev)
+
+
+def _rows(train: TaskData, dev: TaskData) -> int:
+    return min(len(train), ROWS) + len(dev)
 
 
 def _baselines(train: TaskData, dev: TaskData) -> dict[str, float]:

@@ -206,22 +206,34 @@ class Ensemble:
         """Return the mean answers to each of some rows, one teacher after the other, so that one is in memory at a time."""
         sums: list[Array | float] = [0.0] * len(parts)
         counts = [0] * len(parts)
+        tokens = [float(part.rows.table.lengths.sum()) for part in parts]
+        total = sum(
+            amount * sum(part.rows.task.name in teacher.tasks for teacher in self.teachers)
+            for part, amount in zip(parts, tokens, strict=True)
+        )
         # A sum depends on the order in its last digits.
-        for teacher in sorted(self.teachers, key=lambda one: one.checksum):
-            for number, part in enumerate(parts):
-                task = part.rows.task
-                if task.name not in teacher.tasks:
-                    continue
-                answers = self._answers(teacher, part)
-                if soft:
-                    answers = task.kind.soft_answers(task, answers, self._config.distillation.temperature)
-                sums[number] = sums[number] + answers.astype(np.float64)
-                counts[number] += 1
-            self._loaded = None
+        with self._display.work("answers of all teachers", total, announce=False) as done:
+            for teacher in sorted(self.teachers, key=lambda one: one.checksum):
+                for number, part in enumerate(parts):
+                    task = part.rows.task
+                    if task.name not in teacher.tasks:
+                        continue
+                    answers = self._answers(teacher, part, _by_share(done, tokens[number]))
+                    if soft:
+                        answers = task.kind.soft_answers(task, answers, self._config.distillation.temperature)
+                    sums[number] = sums[number] + answers.astype(np.float64)
+                    counts[number] += 1
+                self._loaded = None
         return [np.asarray(total / count, np.float32) for total, count in zip(sums, counts, strict=True)]
 
-    def _answers(self, teacher: Teacher, part: Part) -> Array:
-        """Return the answers of one teacher to rows, fp32 ``[N, C]`` or ``[N]``, from the cache if it has them."""
+    def _answers(self, teacher: Teacher, part: Part, on_share: Callable[[float], object]) -> Array:
+        """Return the answers of one teacher to rows, fp32 ``[N, C]`` or ``[N]``, from the cache if it has them.
+
+        Args:
+            teacher: The teacher.
+            part: The rows.
+            on_share: Called with the share of the rows that has just been answered.
+        """
         rows, task, uses_cache = part.rows, part.rows.task, self._config.data.cache
         key = {
             "model": teacher.checksum,
@@ -235,6 +247,7 @@ class Ensemble:
         if uses_cache:
             answers = self._with_cache(stored_answers, key, (len(rows), *task.kind.answer_shape(task)))
             if answers is not None:
+                on_share(1.0)
                 return answers
         if teacher.is_gone:
             raise SwissbertError(
@@ -243,7 +256,7 @@ class Ensemble:
                 "is now",
                 argument="settings",
             )
-        answers = self._ask(teacher, part)
+        answers = self._ask(teacher, part, on_share)
         if uses_cache:
             self._with_cache(keep_answers, key, answers)
         return answers
@@ -259,7 +272,7 @@ class Ensemble:
             self._problems.add(problem)
             return None
 
-    def _ask(self, teacher: Teacher, part: Part) -> Array:
+    def _ask(self, teacher: Teacher, part: Part, on_share: Callable[[float], object]) -> Array:
         """Let a teacher answer rows, which it reads with its own tokenizer and encoding of pairs."""
         if self._loaded is None or self._loaded[0] is not teacher:
             self._loaded = (teacher, Answering(teacher, self._config, self._hardware))
@@ -271,4 +284,9 @@ class Ensemble:
             own = self._source.load_extra(task, part.extra, model.tokenizer, **options)
         if own.rows_digest != part.rows.rows_digest:
             raise SwissbertError(f"{part.rows.source}: these rows changed while they were read; start again")
-        return model.answers(task, own.table, self._display, part.name)
+        return model.answers(task, own.table, self._display, part.name, on_share)
+
+
+def _by_share(done: Callable[[float], object], amount: float) -> Callable[[float], object]:
+    """Return a function that counts a share of an amount of work as done."""
+    return lambda share: done(share * amount)

@@ -4,9 +4,7 @@ from collections.abc import Iterator
 
 from swissbert.distributed.world import World
 from swissbert.model.multitask import part_of
-from swissbert.model_folder import layout
 from swissbert.training.coverage import coverage_lines
-from swissbert.training.log import TENSORBOARD
 from swissbert.training.optim import layer_decay_line
 from swissbert.training.preparation import Prepared
 from swissbert.training.regularisation import Regulariser
@@ -49,5 +47,3 @@ def introduction_lines(
             f"train.ema {train.ema:g}: dev scores and the model that is saved are those of a moving average of the weights"
         )
     yield from regulariser.notes(prepared.hardware) if regulariser is not None else []
-    if train.tensorboard and not TENSORBOARD:
-        yield f"tensorboard is not installed; {layout.METRICS_LOG} has the same numbers (pip install 'swissbert[track]')"

@@ -1,29 +1,24 @@
-"""The log of a run: metrics.jsonl, and TensorBoard."""
+"""The log of a run, metrics.jsonl."""
 
 import errno
-import importlib.util
 import json
 import math
 import os
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from swissbert.checksums import Digest, digest_of, warn
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import Scores
-from swissbert.files import make_folder, sync_folder, whole_bytes, writing
+from swissbert.files import sync_folder, whole_bytes, writing
 from swissbert.metrics import higher_is_better, shown_as
 from swissbert.model_folder import layout
 from swissbert.wording import shortened
 
-TENSORBOARD = importlib.util.find_spec("tensorboard") is not None
-"""Whether tensorboard is installed."""
-
 
 class MetricsLog:
-    """``metrics.jsonl``, with one object per step and per evaluation, and TensorBoard if it is installed.
+    """``metrics.jsonl``, with one object per step and per evaluation.
 
     When a run resumes, entries of steps after its checkpoint are removed, so that no step occurs twice. The checkpoint has
     size and checksum of the log; where they differ, lines that cannot be read are removed, and what is missing is said.
@@ -31,7 +26,6 @@ class MetricsLog:
     Args:
         folder: The run folder.
         step: Steps done by the checkpoint; 0 for a new run.
-        tensorboard: Whether ``tensorboard/`` is written, if tensorboard is installed.
         size: Bytes of the log that belong to the checkpoint; None if it does not say.
         checksum: Checksum of these bytes.
         log: Receives a line if the log was damaged.
@@ -45,7 +39,6 @@ class MetricsLog:
         folder: Path,
         step: int,
         *,
-        tensorboard: bool,
         size: int | None = None,
         checksum: str | None = None,
         log: Callable[[str], object] = warn,
@@ -64,10 +57,9 @@ class MetricsLog:
             self._file.truncate(self.digest.size)
             self._file.seek(self.digest.size)
             sync_folder(folder)
-        self._board = _Board(folder / layout.TENSORBOARD, step) if tensorboard and TENSORBOARD else None
 
     def write(self, record: dict[str, object]) -> None:
-        """Append one record, which has a ``step``. TensorBoard gets its numbers, nested names joined by slashes."""
+        """Append one record, which has a ``step``."""
         line = json.dumps(record).encode() + b"\n"
         with writing(self._path):
             before = self._file.tell()
@@ -75,40 +67,18 @@ class MetricsLog:
                 self._file.truncate(before)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.digest.update(line)
-        if self._board is not None:
-            self._board.write(record)
 
     def sync(self) -> None:
         """Flush what was written to disk, so that a checkpoint is never ahead of the log."""
         with writing(self._path):
             os.fsync(self._file.fileno())
-        if self._board is not None:
-            self._board.sync()
 
     def close(self) -> None:
-        """Flush everything to disk and close the files."""
+        """Flush everything to disk and close the file."""
         try:
             self.sync()
         finally:
             self._file.close()
-            if self._board is not None:
-                self._board.close()
-
-
-class NoLog:
-    """The log of a process that writes nothing, because the first one does. Its functions are those of `MetricsLog`."""
-
-    def __init__(self) -> None:
-        self.digest = Digest()
-
-    def write(self, record: dict[str, object]) -> None:
-        """Write nothing."""
-
-    def sync(self) -> None:
-        """Do nothing."""
-
-    def close(self) -> None:
-        """Do nothing."""
 
 
 def dev_entry(step: int, scores: Scores) -> dict[str, object]:
@@ -140,56 +110,6 @@ def dev_line(step: int, scores: Scores, best_by: str, *, is_kept: bool, best: fl
     else:
         mark = "best so far" if value == best else f"kept, within train.tie of the best, {shown_as(best_by, best)}"
     return f"dev after step {step}: {text}{f'  {mark}' if is_kept else ''}"
-
-
-class _Board:
-    """One event file of TensorBoard.
-
-    Events are written synchronously. The SummaryWriter of torch writes in a thread, with a delay of up to two minutes,
-    and a full disk ends that thread with a traceback. File names contain nanoseconds, because TensorBoard reads files
-    in the order of their names.
-    """
-
-    def __init__(self, folder: Path, step: int) -> None:
-        from tensorboard.compat.proto.event_pb2 import Event, SessionLog  # type: ignore[import-untyped]
-        from tensorboard.summary.writer.record_writer import RecordWriter  # type: ignore[import-untyped]
-
-        self._path = folder / f"events.out.tfevents.{time.time_ns()}"
-        with writing(self._path):
-            make_folder(folder)
-            self._file = self._path.open("wb", buffering=0)
-            sync_folder(folder)
-        self._records, self._event = RecordWriter(self._file), Event
-        self._append(file_version="brain.Event:2")
-        start = SessionLog(status=SessionLog.START)  # hides later steps in earlier files
-        self._append(step=step + 1, session_log=start)
-
-    def write(self, record: dict[str, object]) -> None:
-        """Write every number of a record at its ``step``."""
-        values = [{"tag": name, "simple_value": value} for name, value in _numbers(record) if name != "step"]
-        self._append(step=record["step"], summary={"value": values})
-
-    def sync(self) -> None:
-        """Flush the file to disk."""
-        with writing(self._path):
-            os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-    def _append(self, **fields: object) -> None:
-        with writing(self._path):
-            self._records.write(self._event(wall_time=time.time(), **fields).SerializeToString())
-
-
-def _numbers(node: object, name: str = "") -> Iterator[tuple[str, float]]:
-    """Yield all numbers in nested dictionaries with their names, joined by slashes."""
-    if isinstance(node, dict):
-        for key, value in node.items():
-            yield from _numbers(value, f"{name}/{key}" if name else key)
-    elif isinstance(node, int | float):
-        yield name, node
 
 
 def read_entries(path: Path) -> tuple[list[dict[str, Any]], int]:

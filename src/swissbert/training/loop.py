@@ -15,6 +15,7 @@ from swissbert.model_folder import layout
 from swissbert.mtl.balancing import Balancer
 from swissbert.paths import check_path
 from swissbert.training.automatic import adopt_choices
+from swissbert.training.outside import Outside
 from swissbert.training.preparation import Prepared, complete, prepare
 from swissbert.training.record import read_record
 from swissbert.training.result import Result
@@ -85,17 +86,8 @@ def train(
         if display is None or not joint.is_first:
             display = Display(quiet=True)
         with locked(out) if joint.is_first else nullcontext(), same_threads_afterwards():
-            return _begun(
-                config,
-                out,
-                display,
-                joint,
-                in_memory(data),
-                resume,
-                balancer=balancer,
-                heads=heads,
-                callbacks=callbacks,
-            ).complete()
+            outside = Outside(balancer, heads, callbacks)
+            return _begun(config, out, display, joint, in_memory(data), resume, outside).complete()
 
 
 def _begun(
@@ -105,10 +97,7 @@ def _begun(
     world: World,
     data: Data | None,
     resume: bool,
-    *,
-    balancer: Balancer | Sequence[Balancer] | None,
-    heads: Mapping[str, type[Head]] | None,
-    callbacks: Sequence[object],
+    outside: Outside,
 ) -> Run:
     """Prepare a run and write how it begins or goes on; the first process holds the lock of its folder."""
     if world.is_first:
@@ -136,7 +125,13 @@ def _begun(
 
     def prepared_here() -> Prepared:
         return prepare(
-            settings, display, hardware=hardware, data=data, heads=heads, whole_steps=whole_steps, recorded=record
+            settings,
+            display,
+            hardware=hardware,
+            data=data,
+            heads=outside.heads,
+            whole_steps=whole_steps,
+            recorded=record,
         )
 
     with display.waiting("preparing the run"):
@@ -146,7 +141,7 @@ def _begun(
             start_number(prepared),
             "the processes have other rows, settings or versions than each other; all of them need the same",
         )
-    run = Run(prepared, out, display, balancer=balancer, heads=heads, callbacks=callbacks, world=world)
+    run = Run(prepared, out, display, outside=outside, world=world)
     run.start(record, changes, step)
     for line in longer_lines(changes, prepared.config, prepared.total):
         display.say(line)

@@ -24,7 +24,7 @@ FREE = (
     "train.checkpoint_every",
     "train.keep",
     "train.baseline",
-    "train.tensorboard",
+    "train.trackers",
     "data.cache",
 )
 """Settings that a resumed run may change, because its losses do not depend on them."""

@@ -1,6 +1,6 @@
 """The start of a run: write its record, ``run.json``, or compare a resumed run with it and record what changed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,47 +10,39 @@ from swissbert.config import RunConfig, TrainSettings
 from swissbert.environment import hardware_record, numeric_variables, software, torch_settings
 from swissbert.errors import SwissbertError
 from swissbert.family.config import DIFFERENCES, BertConfig
-from swissbert.model.heads.base import Head
 from swissbert.model_folder import layout
-from swissbert.mtl.balancing import Balancer, class_name
+from swissbert.mtl.balancing import class_name
 from swissbert.training.code_fingerprint import code_fingerprints
 from swissbert.training.conditions import Comparison, compare, last_conditions, parts
+from swissbert.training.outside import Outside
 from swissbert.training.preparation import Prepared, provenance
 from swissbert.training.record import RUN_FORMAT, write_record
 from swissbert.training.resume import Changes
 
 
-def present_conditions(
-    prepared: Prepared,
-    classes: Mapping[str, object],
-    outside: Sequence[type],
-    callbacks: Sequence[object],
-    *,
-    processes: int = 1,
-) -> dict[str, Any]:
+def present_conditions(prepared: Prepared, outside: Outside, *, processes: int = 1) -> dict[str, Any]:
     """Return the conditions that `swissbert.training.conditions` compares, in the form of ``run.json``.
 
     Args:
         prepared: The run.
-        classes: Names of classes from outside the package, from `outside_classes`.
-        outside: These classes.
-        callbacks: Callbacks of the run.
+        outside: What takes part in it from outside the package.
         processes: Number of its processes.
     """
+    names = outside.names()
     return {
         "encoder_weights": prepared.encoder_fingerprint(),
         "encoder_config": _encoder_config(prepared),
         "tokenizer": prepared.tokenizer.fingerprint,
-        "balancer": classes.get("balancer"),
-        "heads": classes.get("heads"),
+        "balancer": names.get("balancer"),
+        "heads": names.get("heads"),
         **(prepared.teaching.conditions() if prepared.teaching else {}),
         **hardware_record(prepared.hardware),
         "processes": processes,
         "variables": numeric_variables(),
         "torch_settings": torch_settings(),
         **software(),
-        "code": code_fingerprints([*outside, *map(type, callbacks)]),
-        "callbacks": [class_name(callback) for callback in callbacks],
+        "code": code_fingerprints(outside.classes()),
+        "callbacks": [class_name(callback) for callback in outside.callbacks],
     }
 
 
@@ -227,15 +219,3 @@ def _compare_rows(prepared: Prepared, out: Path, record: Mapping[str, Any]) -> N
         f"earlier rows back to go on with it, or start a new run in another folder, where encoder.name = '{out}' begins "
         "with what this one has learned; nothing in this folder was changed"
     )
-
-
-def outside_classes(
-    balancer: Balancer | Sequence[Balancer] | None, heads: Mapping[str, type[Head]] | None
-) -> dict[str, object]:
-    """Return the names of classes from outside the package, for ``run.json`` and provenance; empty without any."""
-    classes: dict[str, object] = {}
-    if balancer is not None:
-        classes["balancer"] = [class_name(one) for one in (balancer if isinstance(balancer, Sequence) else [balancer])]
-    if heads:
-        classes["heads"] = {task: class_name(head) for task, head in heads.items()}
-    return classes

@@ -1,6 +1,6 @@
 """Teachers of a run: trained models, the tasks that each of them answers, and their answers to rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,7 +83,9 @@ class Answering:
         """Whether this model encodes the two sentences of a task separately."""
         return self._model.network.separate(task)
 
-    def answers(self, task: Task, table: TokenTable, display: Display, name: str) -> Array:
+    def answers(
+        self, task: Task, table: TokenTable, display: Display, name: str, on_share: Callable[[float], object]
+    ) -> Array:
         """Answer rows in the order of the labels of the run: fp32 ``[N, C]`` or ``[N]``.
 
         Thresholds that heads fit on train rows count for dev rows, which are scored, and not for targets.
@@ -93,14 +95,18 @@ class Answering:
             table: Their tokens, for this model.
             display: Shows progress.
             name: What the rows are: ``train``, ``dev``, or ``extra1`` and so on.
+            on_share: Called with the share of the work that has just been done, from any thread.
         """
-        network = self._model.network
+        network, total = self._model.network, float(table.lengths.sum())
         own = network.tasks[task.name]
-        with display.work(
-            f"teacher {self._teacher.name} answers {task.name} {name}", float(table.lengths.sum())
-        ) as done:
+        with display.work(f"teacher {self._teacher.name} answers {task.name} {name}", total) as done:
+
+            def on_batch(tokens: int) -> None:
+                done(tokens)
+                on_share(tokens / total)
+
             answer = table_answers if name == "dev" else untuned_answers
-            answers = answer(network, own, table, done)
+            answers = answer(network, own, table, on_batch)
         columns = self._teacher.columns.get(task.name)
         return answers if columns is None else np.ascontiguousarray(answers[:, columns])
 

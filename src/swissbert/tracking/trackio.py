@@ -1,0 +1,40 @@
+"""trackio: the local store of Hugging Face's tracker, or one of its Spaces."""
+
+import os
+from collections.abc import Mapping
+from contextlib import redirect_stdout
+from io import StringIO
+from uuid import uuid4
+
+from swissbert.tracking.base import PROJECT, Status, TrackedRun, Tracker
+
+
+class Trackio(Tracker):
+    """A run of trackio, in the folder ``TRACKIO_DIR``, the Space ``TRACKIO_SPACE_ID`` or the server ``TRACKIO_SERVER_URL``."""
+
+    package = "trackio"
+    install = "pip install 'swissbert[trackio]'"
+
+    def start(self, run: TrackedRun) -> Mapping[str, str]:
+        """Create a run, or go on with the one of the stored name."""
+        with redirect_stdout(StringIO()):  # it prints, and standard output is for results
+            import trackio
+            from trackio.utils import TRACKIO_DIR
+
+            project = run.state.get("project") or os.environ.get("TRACKIO_PROJECT", PROJECT)
+            name = run.state.get("name") or f"{run.name}-{uuid4().hex[:8]}"  # trackio knows runs by their names
+            self._run = trackio.init(
+                project=project, name=name, config=run.flat_settings(), resume="allow", embed=False
+            )
+        remote = os.environ.get("TRACKIO_SPACE_ID") or ("a server" if "TRACKIO_SERVER_URL" in os.environ else "")
+        self.place = f"{project}/{name} in {remote or TRACKIO_DIR}"
+        return {"project": project, "name": name}
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Send the values."""
+        self._run.log(dict(values), step=step)
+
+    def end(self, status: Status) -> None:
+        """Send what is left; trackio knows no status."""
+        with redirect_stdout(StringIO()):
+            self._run.finish()
