@@ -10,12 +10,10 @@ from swissbert.data.dataset import TaskData
 from swissbert.display import Display
 from swissbert.distributed.world import ALONE, World
 from swissbert.evaluation.intervals import RESAMPLES, intervals
-from swissbert.evaluation.losses import dev_loss
 from swissbert.evaluation.notes import labels_reason, notes_on
-from swissbert.evaluation.predictions import answers_and_logits, table_answers
+from swissbert.evaluation.predictions import Engine, answers_and_logits, table_answers
 from swissbert.kinds import Array
 from swissbert.metrics import METRICS, Metric, higher_is_better
-from swissbert.model.multitask import MultitaskModel
 from swissbert.tasks import Task
 from swissbert.wording import joined
 
@@ -148,7 +146,7 @@ def _is_correlation(metric: str) -> bool:
 
 
 def evaluate(
-    model: MultitaskModel,
+    model: Engine,
     splits: Iterable[TaskData],
     *,
     full: bool = False,
@@ -212,7 +210,7 @@ def with_overall(
 
 
 def _score(
-    model: MultitaskModel,
+    model: Engine,
     data: TaskData,
     extra: Sequence[Metric],
     on_progress: Callable[[float], object],
@@ -225,6 +223,8 @@ def _score(
     task, labels, head = data.task, data.labels, model.head(data.task.name)
     loss = None
     if with_loss:
+        from swissbert.evaluation.losses import dev_loss
+
         answers, logits = answers_and_logits(model, task, data.table, on_progress, world=world)
         loss = dev_loss(head, data, logits)
     else:
