@@ -83,7 +83,8 @@ class Weights:
             bits = _stored_bits(self._parts[name].file, name)
             return (bits.astype(np.uint32) << 16).view(np.float32)
         values: np.ndarray = self._parts[name].opened.get_tensor(name)
-        return values.astype(np.float32, copy=False) if kind in FLOATS else values
+        with np.errstate(over="ignore"):  # becomes infinity, which callers refuse
+            return values.astype(np.float32, copy=False) if kind in FLOATS else values
 
     def _check_type(self, name: str, types: Collection[str]) -> str:
         """Return the type of a tensor. Raises SwissbertError if it is not among `types`."""

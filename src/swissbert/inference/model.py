@@ -411,23 +411,19 @@ def load(
             raise SwissbertError(f"{argument} is {shown(table)}, but it must be a dictionary by name")
     if precision is not None and precision not in get_args(Precision):
         raise SwissbertError(f"precision is {shown(precision)}, but it must be one of {', '.join(get_args(Precision))}")
-    if precision is None:
-        precision = "fp32" if has_torch() else "int8"
-    if precision != "fp32" and has_int8() and (device == "cpu" or (device == "auto" and not may_have_gpu())):
-        precision = "int8"
-    if precision == "int8":
+    asked = precision or ("fp32" if has_torch() else "int8")
+    if asked == "int8":
         need_int8()
-        if device not in ("cpu", "auto") or (device == "auto" and may_have_gpu()):
-            from swissbert.device import pick_device
+    target = None  # the CPU, which is known without torch
+    if asked == "fp32" or not has_int8() or not (device == "cpu" or (device == "auto" and not may_have_gpu())):
+        need_torch(f"precision '{asked}' on the device '{device}'")
+        from swissbert.device import pick_device
 
-            if (target := pick_device(device)).type != "cpu":
-                raise SwissbertError(f"precision is 'int8', which runs on a CPU only, but device is '{target}'")
-        return _load_int8(name, heads, kinds)
-    need_torch(f"precision '{precision}'")
-    from swissbert.device import pick_device
-
-    target = pick_device(device)
-    if precision == "auto" and target.type == "cpu" and has_int8():
+        target = pick_device(device)
+    is_on_cpu = target is None or target.type == "cpu"
+    if asked == "int8" and not is_on_cpu:
+        raise SwissbertError(f"precision is 'int8', which runs on a CPU only, but device is '{target}'")
+    if asked != "fp32" and is_on_cpu and has_int8():
         return _load_int8(name, heads, kinds)
     network, tokenizer, description, folder, fingerprint = read_model(name, heads=heads, kinds=kinds)
     return Model(network.to(target), tokenizer, description, folder, "fp32", fingerprint)
