@@ -73,7 +73,7 @@ def both(encoder: Bert, lengths: list[int]) -> tuple[Tensor, Tensor]:
     ids = torch.randint(encoder.config.vocab_size, (sum(lengths),), generator=torch.Generator().manual_seed(0))
     types = torch.arange(sum(lengths)) % 2
     actual = torch.from_numpy(int8_encoder(encoder).pool(packed_ids(ids, types, lengths)))
-    hidden = encoder.embed(ids, types, lengths)
+    hidden = encoder.eval().embed(ids, types, lengths)
     assert actual.dtype == torch.float32
     return actual, reference(encoder, hidden, lengths).float()
 

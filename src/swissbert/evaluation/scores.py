@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -16,6 +17,9 @@ from swissbert.kinds import Array
 from swissbert.metrics import METRICS, Metric, higher_is_better
 from swissbert.tasks import Task
 from swissbert.wording import joined
+
+if TYPE_CHECKING:
+    from swissbert.model.multitask import MultitaskModel
 
 RESAMPLING = 0.3
 """Time that the intervals of a task take, as a share of the time in which its rows are answered, about."""
@@ -225,7 +229,7 @@ def _score(
     if with_loss:
         from swissbert.evaluation.losses import dev_loss
 
-        answers, logits = answers_and_logits(model, task, data.table, on_progress, world=world)
+        answers, logits = answers_and_logits(cast("MultitaskModel", model), task, data.table, on_progress, world=world)
         loss = dev_loss(head, data, logits)
     else:
         answers = table_answers(model, task, data.table, on_progress, world=world)

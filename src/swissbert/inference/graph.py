@@ -54,7 +54,11 @@ def pooling_graph(config: BertConfig, pooling: Pooling, rounded: Arrays) -> byte
         is_last = place == len(layers) and not pooling.uses_mean
         hidden = graph.layer(number, hidden, last=is_last)
     graph.pool(pooling, hidden)
-    inputs = {"lengths": ("int32", ["B"]), "first": ("int64", ["B"]), "spread": ("int64", ["B", "L"])}
+    inputs: dict[str, tuple[str, list[int | str]]] = {
+        "lengths": ("int32", ["B"]),
+        "first": ("int64", ["B"]),
+        "spread": ("int64", ["B", "L"]),
+    }
     inputs["back"] = ("int64", ["T"])
     if pooling.uses_mean:
         inputs["share"] = ("float32", ["B", 1, "L"])

@@ -150,7 +150,8 @@ def distance_buckets(longest: int, count: int) -> np.ndarray:
     far = np.abs(distance)
     ratio = np.log(np.maximum(far, 1).astype(np.float32) / np.float32(single)) / np.float32(math.log(FARTHEST / single))
     ranges = np.minimum(single + (ratio * np.float32(half - single)).astype(np.int64), half - 1)
-    return (distance > 0) * half + np.where(far < single, far, ranges)
+    buckets: np.ndarray = (distance > 0) * half + np.where(far < single, far, ranges)
+    return buckets
 
 
 def _open(graph: bytes, threads: int) -> "InferenceSession":

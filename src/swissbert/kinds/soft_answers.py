@@ -21,7 +21,8 @@ def softened(probabilities: NDArray[Any], temperature: float) -> NDArray[Any]:
 def sigmoid(logits: NDArray[Any]) -> NDArray[Any]:
     """Return 1 / (1 + exp(-z)) of logits of any shape, without overflow."""
     powers = np.exp(-np.abs(logits))
-    return np.where(logits >= 0, 1.0, powers) / (1 + powers)
+    shares: NDArray[Any] = np.where(logits >= 0, 1.0, powers) / (1 + powers)
+    return shares
 
 
 def bernoulli_divergence(logits: "Tensor", others: "Tensor") -> "Tensor":

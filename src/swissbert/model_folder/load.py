@@ -291,7 +291,7 @@ def _check_sizes(description: Description, heads: "Mapping[str, type[Head]]", si
     if description.model.layer_sharing:
         layers = sum(not task.is_pair for task in own) + any(task.is_pair for task in own)
         needed += layers * size**2
-    with open_file(path) as weights:
+    with open_file(path, "np") as weights:
         held = sum(math.prod(weights.shape(name)) for name in weights.names)
     if needed > held:
         raise SwissbertError(

@@ -192,7 +192,7 @@ class Batcher:
     def _forward(self, batch: list[Job]) -> list[Answers]:
         """Run the encoder once over all sequences, and each head once over the rows of its jobs."""
         table = TokenTable.join([job.table for job in batch], per_row=1)  # a row per sequence, whatever the task
-        pooled = self.model.pool_rows(table, np.arange(len(table)))  # [sequences, W]
+        pooled: Any = self.model.pool_rows(table, np.arange(len(table)))  # [sequences, W]
         starts = np.cumsum([0, *(job.sequences for job in batch[:-1])])
         results: list[Answers] = [{} for _ in batch]
         for name in dict.fromkeys(name for job in batch for name in job.tasks):
