@@ -19,7 +19,6 @@ from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import Scores, table_answers, tables_answers
 from swissbert.evaluation import evaluate as score_splits
-from swissbert.inference.explanation import Explanation, explain
 from swissbert.inference.inputs import Text, rows_of
 from swissbert.inference.int8 import has_int8, need_int8
 from swissbert.inference.int8_model import Int8Model, int8_of_arrays, int8_of_network
@@ -34,6 +33,7 @@ from swissbert.settings import shown
 from swissbert.tasks import SPLITS, Split, Task, tasks_for
 
 if TYPE_CHECKING:
+    from swissbert.inference.explanation import Explanation
     from swissbert.model.heads.base import Head
     from swissbert.model.multitask import MultitaskModel
 
@@ -309,7 +309,7 @@ class Model:
         """
         return encode(self, texts, normalise=normalise)
 
-    def explain(self, task: str, text: Text, text_pair: str | None = None) -> Explanation:
+    def explain(self, task: str, text: Text, text_pair: str | None = None) -> "Explanation":
         """Find which words made the answer of a task: how it changes when each word is left out.
 
         Args:
@@ -320,6 +320,8 @@ class Model:
         Raises:
             SwissbertError: As `predict`, and for several texts.
         """
+        from swissbert.inference.explanation import explain
+
         return explain(self, task, text, text_pair)
 
     def evaluate(
