@@ -57,6 +57,7 @@ class Weights:
     def __init__(self, file: Path, parts: "dict[str, _Part]") -> None:
         self.file, self.names = file, sorted(parts)
         self._parts = parts  # the open file of each tensor
+        self._headers: dict[Path, tuple[int, dict[str, Any]]] = {}
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of a tensor without reading it."""
@@ -75,16 +76,31 @@ class Weights:
     def array(self, name: str, types: Collection[str] = FLOATS) -> np.ndarray:
         """Read a tensor as an array, of files that were opened for numpy: floating-point numbers as fp32, others as stored.
 
+        Numbers that are fp32 in the file are mapped into memory: what is not used is not read, and what is changed is changed
+        in memory alone.
+
         Raises:
             SwissbertError: If its type is not among `types`, by their names in safetensors.
         """
         kind = self._check_type(name, types)
+        if kind == "F32":
+            return self._mapped(name, "<f4")
         if kind == "BF16":  # numpy has no such type: fp32 without the last 16 bits
-            bits = _stored_bits(self._parts[name].file, name)
-            return (bits.astype(np.uint32) << 16).view(np.float32)
+            return (self._mapped(name, "<u2").astype(np.uint32) << 16).view(np.float32)
         values: np.ndarray = self._parts[name].opened.get_tensor(name)
         with np.errstate(over="ignore"):  # becomes infinity, which callers refuse
             return values.astype(np.float32, copy=False) if kind in FLOATS else values
+
+    def _mapped(self, name: str, dtype: str) -> np.ndarray:
+        """Map a tensor into memory."""
+        file = self._parts[name].file
+        if file not in self._headers:
+            self._headers[file] = _header(file)
+        start, tensors = self._headers[file]
+        first, end = tensors[name]["data_offsets"]
+        if first == end:  # nothing can be mapped
+            return np.empty(self.shape(name), dtype)
+        return np.memmap(file, dtype, "c", start + first, self.shape(name)).view(np.ndarray)
 
     def _check_type(self, name: str, types: Collection[str]) -> str:
         """Return the type of a tensor. Raises SwissbertError if it is not among `types`."""
@@ -160,15 +176,11 @@ def _opened(file: Path, stack: ExitStack, framework: Framework) -> Any:
     return opened
 
 
-def _stored_bits(file: Path, name: str) -> np.ndarray:
-    """Return the bits of a tensor of 16-bit numbers in a file that has been opened, and so checked, uint16."""
+def _header(file: Path) -> tuple[int, dict[str, Any]]:
+    """Return where the data of a safetensors file that has been opened, and so checked, begin, and its tensors by name."""
     with open_regular(file) as opened:
         size = int.from_bytes(opened.read(8), "little")
-        entry = json.loads(opened.read(size))[name]
-        start, end = entry["data_offsets"]
-        opened.seek(8 + size + start)
-        bits: np.ndarray = np.frombuffer(opened.read(end - start), "<u2").reshape(entry["shape"])
-    return bits
+        return 8 + size, json.loads(opened.read(size))
 
 
 def _is_hollow(handle: int, size: int) -> bool:

@@ -65,7 +65,7 @@ def read_delta(folder: Path, base: Path) -> "Bert":
     from swissbert.encoder.checkpoint import read_encoder
 
     encoder = read_encoder(base)
-    tuned = _unpacked(folder, base, _arrays(encoder))
+    tuned = _unpacked(folder, base, _arrays(encoder), in_place=False)
     encoder.load_state_dict({name: torch.from_numpy(values) for name, values in tuned.items()})
     return encoder
 
@@ -73,7 +73,7 @@ def read_delta(folder: Path, base: Path) -> "Bert":
 def read_delta_arrays(folder: Path, base: Path) -> EncoderArrays:
     """Read the parameters of an encoder that `write_delta` wrote without torch; errors as of `read_delta`."""
     config, parameters = read_arrays(base)
-    return EncoderArrays(config, _unpacked(folder, base, parameters))
+    return EncoderArrays(config, _unpacked(folder, base, parameters, in_place=True))
 
 
 def _arrays(encoder: "Bert") -> dict[str, np.ndarray]:
@@ -81,10 +81,12 @@ def _arrays(encoder: "Bert") -> dict[str, np.ndarray]:
     return {name: tensor.detach().float().cpu().numpy() for name, tensor in encoder.state_dict().items()}
 
 
-def _unpacked(folder: Path, base: Path, parameters: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _unpacked(
+    folder: Path, base: Path, parameters: Mapping[str, np.ndarray], *, in_place: bool
+) -> dict[str, np.ndarray]:
     """Add the difference in a folder to the parameters of the encoder in `base`."""
     try:
-        tuned = unpack(parameters, read_array_file(folder / DELTA, TYPES))
+        tuned = unpack(parameters, read_array_file(folder / DELTA, TYPES), in_place=in_place)
     except ValueError as error:
         raise SwissbertError(f"{folder / DELTA}: does not fit the encoder in {base} ({error})") from error
     for name, values in tuned.items():

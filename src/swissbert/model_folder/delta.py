@@ -11,6 +11,8 @@ import numpy as np
 
 TOP = 7
 """Largest absolute code; codes are stored with 8 added."""
+ROWS = 128
+"""Rows that are restored at a time, so that what is computed in between stays in the processor's cache."""
 _CODES = np.array([[pair % 16 - 8, pair // 16 - 8] for pair in range(256)], np.float32).view(np.uint64)[:, 0]
 """The two codes of each byte as two fp32 numbers in one of 64 bits, which is looked up in one step, ``[256]``."""
 
@@ -44,12 +46,15 @@ def pack(base: Mapping[str, np.ndarray], tuned: Mapping[str, np.ndarray]) -> dic
     return packed
 
 
-def unpack(base: Mapping[str, np.ndarray], packed: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def unpack(
+    base: Mapping[str, np.ndarray], packed: Mapping[str, np.ndarray], *, in_place: bool = False
+) -> dict[str, np.ndarray]:
     """Restore parameters.
 
     Args:
         base: Parameters of the base encoder by name, fp32.
         packed: Tensors that `pack` returned.
+        in_place: Change the matrices of `base`, instead of copies.
 
     Raises:
         ValueError: If the two do not belong together.
@@ -68,11 +73,12 @@ def unpack(base: Mapping[str, np.ndarray], packed: Mapping[str, np.ndarray]) -> 
             raise ValueError(f"{name}.rows has indices outside of 0 to {height - 1}")
         if len(np.unique(rows)) < count:
             raise ValueError(f"{name}.rows has an index twice")
-        changes = _CODES[pairs].view(np.float32)[:, :width]
-        tuned[name] = values.copy()
+        tuned[name] = values if in_place else values.copy()
         with np.errstate(over="ignore", invalid="ignore"):  # of damaged scales; the caller looks for infinity
-            changes *= scales[:, None]
-            tuned[name][rows] += changes
+            for part in (slice(start, start + ROWS) for start in range(0, count, ROWS)):
+                changes = _CODES[pairs[part]].view(np.float32)[:, :width]
+                changes *= scales[part, None]
+                tuned[name][rows[part]] += changes
     if unknown := [name for name in packed if name.removesuffix(".codes") not in base and _owner(name) not in base]:
         raise ValueError(f"{unknown[0]} belongs to no parameter")
     return tuned
