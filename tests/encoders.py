@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from swissbert.data.packing import PackedArrays
 from swissbert.encoder import Bert, BertConfig, Encoded, PaddedLayout
 from swissbert.encoder.attention import Layout
+from swissbert.inference.int8 import Int8Encoder
 
 SMALL = BertConfig(
     vocab_size=50, hidden_size=24, layers=3, heads=4, intermediate_size=40, max_positions=20, token_types=3
@@ -88,3 +91,14 @@ def assert_same_alone_and_in_a_batch(encoder: Bert, sequences: Sequences, hidden
             alone = encoder(ids, types, [len(ids)])
             torch.testing.assert_close(alone.pooled[0], together.pooled[i], rtol=0, atol=pooled)
             torch.testing.assert_close(alone.hidden, rows[i], rtol=0, atol=hidden)
+
+
+def int8_encoder(encoder: Bert) -> Int8Encoder:
+    """Return an encoder with int8 products."""
+    parameters = {name: tensor.detach().numpy() for name, tensor in encoder.state_dict().items()}
+    return Int8Encoder(encoder.config, encoder.pooling, parameters)
+
+
+def packed_ids(ids: torch.Tensor, types: torch.Tensor, lengths: list[int]) -> PackedArrays:
+    """Return tokens of sequences as arrays."""
+    return PackedArrays(ids.numpy(), types.numpy(), np.array(lengths, np.int64))

@@ -72,7 +72,14 @@ def __getattr__(name: str) -> object:
     """Import a public name on first use (PEP 562)."""
     if name not in _MODULES:
         raise AttributeError(f"module 'swissbert' has no attribute '{name}'")
-    return getattr(import_module(_MODULES[name]), name)
+    try:
+        return getattr(import_module(_MODULES[name]), name)
+    except ModuleNotFoundError as error:
+        from swissbert.missing import explained
+
+        if (reason := explained(error)) is None:
+            raise
+        raise reason from error
 
 
 def __dir__() -> list[str]:

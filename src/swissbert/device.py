@@ -8,20 +8,14 @@ precisions on any machine.
 import ctypes
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
-from threading import Barrier
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import torch
 
 from swissbert.errors import SwissbertError
-
-Item = TypeVar("Item")
-Out = TypeVar("Out")
 
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 """The precisions by their names in settings."""
@@ -58,11 +52,6 @@ def processor_abilities() -> Abilities:
         vnni=has("avx512_vnni", "avx_vnni"),
         amx=has("amx_tile"),
     )
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -162,34 +151,6 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype:
     return PRECISIONS[name]
 
 
-def on_each_core(work: Callable[[Item], Out], items: Sequence[Item]) -> list[Out]:
-    """Return ``[work(item) for item in items]``, computed on as many cores as torch has threads, one thread per item.
-
-    For independent work of similar size: cores that share no item never wait for one another. If there are fewer items
-    than threads, they are computed one by one on all threads. Autocast and other modes of the caller do not apply in
-    the workers.
-    """
-    threads = torch.get_num_threads()
-    if threads == 1 or len(items) < threads:
-        return [work(item) for item in items]
-    return list(_workers(threads).map(work, items))
-
-
-@cache
-def _workers(count: int) -> ThreadPoolExecutor:
-    """Return a pool of `count` threads with one torch thread each, created once and shared by all callers."""
-    pool = ThreadPoolExecutor(count, "swissbert", _one_thread)
-    together = Barrier(count)
-    list(pool.map(lambda _: together.wait(), range(count)))  # returns only when every worker has been started
-    torch.set_num_threads(count)  # the workers have also changed the default of threads that start later
-    return pool
-
-
-def _one_thread() -> None:
-    torch.get_num_threads()  # torch sets the thread-local default lazily on first use; trigger that before overriding it
-    torch.set_num_threads(1)
-
-
 def _before_fork() -> None:
     """End the OpenMP threads of the calling thread; torch starts new ones when it needs them.
 
@@ -205,4 +166,4 @@ _pause_openmp = getattr(ctypes.CDLL(torch._C.__file__), "omp_pause_resource_all"
 """The function of the OpenMP library that torch is linked with."""
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before_fork, after_in_child=_workers.cache_clear)
+    os.register_at_fork(before=_before_fork)

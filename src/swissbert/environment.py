@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from swissbert.device import Hardware, cores, processor_abilities, resolve_hardware
+from swissbert.device import Hardware, processor_abilities, resolve_hardware
+from swissbert.threads import cores
 from swissbert.version import __version__
 
 VARIABLES = re.compile(

@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from conftest import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+LITE = tomllib.loads((ROOT / "lite" / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 SOURCE = ROOT / "src" / "swissbert"
 LOCAL = {
     "swissbert",
@@ -32,7 +33,6 @@ EXTRA_OF = {
     "analysis": "report",
     "export": "export",
     "inference/int8": "int8",
-    "inference/graph": "int8",
     "serving": "serve",
     "tracking/mlflow": "mlflow",
     "tracking/tensorboard": "track",
@@ -151,6 +151,26 @@ def test_every_requirement_has_a_lower_bound_and_a_reason() -> None:
         if not extras:
             assert reason, f"{name} has no comment"
             assert re.match(r"[>=]=\d", bound), f"{name} has no lower bound"
+
+
+def test_the_light_package_requires_a_part_of_what_the_whole_one_does() -> None:
+    """Its requirements are lines of pyproject.toml, bounds included."""
+    whole, extras = PROJECT["dependencies"], PROJECT["optional-dependencies"]
+    assert set(LITE["dependencies"]) <= {*whole, *extras["int8"]}
+    assert set(LITE["dependencies"]) >= set(extras["int8"])
+    assert LITE["optional-dependencies"] == {"serve": [line for line in extras["serve"] if "swissbert" not in line]}
+    assert not {"torch", "scipy", "scikit-learn", "pyarrow", "datasets"} & {
+        Requirement(r).name for r in LITE["dependencies"]
+    }
+    for key in ("requires-python", "license", "scripts"):
+        assert LITE[key] == PROJECT[key]
+
+
+def test_the_light_package_has_the_files_of_the_whole_one() -> None:
+    paths = (ROOT / "pyproject.toml", ROOT / "lite" / "pyproject.toml")
+    whole, light = (tomllib.loads(path.read_text(encoding="utf-8"))["tool"]["setuptools"] for path in paths)
+    assert sorted(light["package-data"]["swissbert"]) == sorted(whole["package-data"]["swissbert"])
+    assert light["dynamic"] == whole["dynamic"]
 
 
 def test_hashes_are_those_of_the_pins() -> None:

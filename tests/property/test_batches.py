@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swissbert.data.batches import PackedBatch, batches_by_tokens, pack, shuffled_batches, take
+from swissbert.data.batches import PackedBatch, pack
+from swissbert.data.packing import batches_by_tokens, shuffled_batches, take
 from swissbert.data.tokens import TokenTable
 
 Sequences = list[tuple[list[int], int]]

@@ -27,6 +27,8 @@ from swissbert.encoder import PaddedLayout
 from swissbert.encoder.checkpoint import Pretrained, read_encoder, read_pretrained, write_encoder
 from swissbert.encoder.config_file import config_json, parse_config
 from swissbert.encoder.names import hf_names
+from swissbert.encoder.shapes import parameter_shapes
+from swissbert.encoder.stored import read_arrays
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import table_answers
 from swissbert.export import export_hf
@@ -95,6 +97,22 @@ def oracle_outputs(oracle: Any, member: str, sequences: Any) -> tuple[Any, torch
     ids = ids.masked_fill(mask == 0, oracle.config.pad_token_id or 0)
     given = {"token_type_ids": types} if member in family.TYPED else {}
     return oracle(ids, attention_mask=mask, output_hidden_states=True, output_attentions=True, **given), mask.bool()
+
+
+@pytest.mark.parametrize("member", MEMBERS)
+def test_parameters_read_without_torch_are_those_of_the_encoder(member: str, tmp_path: Path) -> None:
+    """Names, order and shapes are known from the sizes alone, and numbers are the same in every type of file."""
+    oracle = random_oracle(member, 0)
+    for dtype in (torch.float32, torch.bfloat16, torch.float16, torch.float64):
+        oracle.to(dtype).save_pretrained(tmp_path)
+        config, arrays = read_arrays(tmp_path)
+        if not config.has_pooler or any(name.startswith("pooler") for name in arrays):
+            state = read_pretrained(tmp_path).encoder.state_dict()
+            assert parameter_shapes(config) == {name: tuple(tensor.shape) for name, tensor in state.items()}
+            assert list(arrays) == list(state)
+            for name, values in arrays.items():
+                assert values.dtype == np.float32
+                assert np.array_equal(values, state[name].numpy())
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -307,7 +325,11 @@ def test_eight_bits_compact_folders_and_attention(member: str, folders: dict[str
     weights = attention_weights(model, "a good film", "日本語 ok")
     assert weights.tokens[weights.boundary - 1] == weights.tokens[-1]
     assert "".join(weights.tokens).count(weights.tokens[-1]) == (2 if model.tokenizer.separators == 1 else 3)
-    torch.testing.assert_close(weights.weights.sum(-1), torch.ones(weights.weights.shape[:-1]))
+    np.testing.assert_allclose(weights.weights.sum(-1), np.ones(weights.weights.shape[:-1]), rtol=1e-5)
+    shown = attention_weights(rounded, "a good film", "日本語 ok").weights  # of the same layers, in another graph
+    assert shown.shape == weights.weights.shape
+    np.testing.assert_allclose(shown.sum(-1), np.ones(shown.shape[:-1]), rtol=1e-5)
+    np.testing.assert_allclose(shown, weights.weights, rtol=0, atol=0.05)
 
 
 @pytest.mark.parametrize("member", ["roberta", "xlm-roberta"])

@@ -15,9 +15,9 @@ from swissbert.training.code_fingerprint import MODULES, WINGS
 PACKAGE = Path(swissbert.__file__).parent
 
 LAYERS = [
-    {"forking", "terminal", "version", "wording"},
+    {"forking", "terminal", "threads", "version", "wording"},
     {"bars", "errors", "text_table"},
-    {"paths", "progress"},
+    {"missing", "paths", "progress"},
     {"locks"},
     {"exclusive"},
     {"reading"},
@@ -114,7 +114,19 @@ def test_no_import_runs_up_or_sideways() -> None:
 
 
 UNDECIDING = {
-    *("forking", "terminal", "version", "wording", "bars", "errors", "text_table", "paths", "progress", "locks"),
+    *(
+        "forking",
+        "missing",
+        "terminal",
+        "version",
+        "wording",
+        "bars",
+        "errors",
+        "text_table",
+        "paths",
+        "progress",
+        "locks",
+    ),
     *("exclusive", "reading", "files", "display", "environment", "settings", "checksums", "setting_tables"),
     *("older_settings", "task_files", "task_extra", "task_words", "tracking", "config", "model_folder"),
     "inference",

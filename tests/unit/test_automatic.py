@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import swissbert
-from swissbert.config import RunConfig, make_config, recipes
+from swissbert.config import RunConfig, make_config, shipped_recipes
 from swissbert.settings import read_toml
 from swissbert.training.automatic import adopt_choices, choose_settings
 from swissbert.training.state import Progress
@@ -60,7 +60,7 @@ def test_stages_are_not_cut_short_by_an_automatic_patience() -> None:
 
 
 def test_every_shipped_recipe_is_complete() -> None:
-    for name in recipes():
+    for name in shipped_recipes():
         assert choose_settings(swissbert.load_config(name), {"sst": 300}, 50, 384)[1] == "", name
 
 

@@ -16,7 +16,7 @@ from swissbert.config import (
     dump_config,
     load_config,
     make_config,
-    recipes,
+    shipped_recipes,
 )
 from swissbert.errors import SwissbertError
 from swissbert.settings import shown
@@ -71,9 +71,9 @@ def test_every_shipped_recipe_round_trips(name: str) -> None:
 
 
 def test_recipes_are_listed_with_their_first_line() -> None:
-    assert list(recipes()) == SHIPPED_RECIPES
-    assert {"minilm", "quickstart"} <= recipes().keys()
-    for name, about in recipes().items():
+    assert list(shipped_recipes()) == SHIPPED_RECIPES
+    assert {"minilm", "quickstart"} <= shipped_recipes().keys()
+    for name, about in shipped_recipes().items():
         assert (RECIPES / f"{name}.toml").read_text(encoding="utf-8").startswith(f"# {about}\n")
         assert len(about) > 20
 

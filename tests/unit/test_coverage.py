@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swissbert.config import RunConfig, make_config
-from swissbert.data.batches import shuffled_batches
 from swissbert.data.dataset import TaskData
+from swissbert.data.packing import shuffled_batches
 from swissbert.errors import SwissbertError
 from swissbert.training.coverage import coverage, coverage_lines
 from swissbert.training.loader import BatchLoader

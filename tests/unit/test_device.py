@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from swissbert.data.batches import batches_by_tokens
-from swissbert.device import on_each_core
+from swissbert.data.packing import batches_by_tokens
 from swissbert.evaluation import table_answers
 from swissbert.evaluation.predictions import CORE_BUDGET
 from swissbert.inference.int8 import has_int8
 from swissbert.inference.model import Precision, load
+from swissbert.threads import on_each_core
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +75,7 @@ def test_an_error_cancels_the_remaining_items() -> None:
     assert torch.get_num_threads() == 3
 
 
-int8 = pytest.param("int8", marks=pytest.mark.skipif(not has_int8(), reason="onnx and onnxruntime are not installed"))
+int8 = pytest.param("int8", marks=pytest.mark.skipif(not has_int8(), reason="onnxruntime is not installed"))
 
 
 @pytest.mark.parametrize("precision", ["fp32", int8])
@@ -85,11 +85,11 @@ def test_answers_do_not_depend_on_the_number_of_threads(precision: Precision, mo
     texts = [f"It is {'very ' * (i % 40)}good, film number {i}." for i in range(120)]
     table = trained.tokenizer.encode(texts, None, together=False, max_length=64)
     assert len(batches_by_tokens(table.lengths, CORE_BUDGET)) > 2
-    results = [table_answers(trained.network, task, table)]  # three passes at a time, each on one thread
+    results = [table_answers(trained.engine, task, table)]  # three passes at a time, each on one thread
     torch.set_num_threads(1)
-    results += [table_answers(trained.network, task, table)]  # one pass on one thread
+    results += [table_answers(trained.engine, task, table)]  # one pass on one thread
     torch.set_num_threads(3)
     monkeypatch.setattr("swissbert.evaluation.predictions.CORE_BUDGET", 10**6)
-    results += [table_answers(trained.network, task, table)]  # one on three
+    results += [table_answers(trained.engine, task, table)]  # one on three
     for other in results[1:]:
         np.testing.assert_allclose(other, results[0], rtol=0, atol=1e-6)

@@ -138,7 +138,7 @@ def fp32(tiny: Path) -> dict[str, bool]:
 @pytest.fixture(scope="module")
 def int8(tiny: Path) -> dict[str, bool]:
     if not has_int8():
-        pytest.skip("onnx and onnxruntime are not installed")
+        pytest.skip("onnxruntime is not installed")
     return results("int8", tiny)
 
 

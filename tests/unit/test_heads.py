@@ -24,6 +24,7 @@ from swissbert.model.heads import HEADS, find_head
 from swissbert.model.heads.base import Head
 from swissbert.model.heads.linear import FEWEST_POSITIVES, WIDEST_SHIFT, LinearHead
 from swissbert.model.multitask import MultitaskModel
+from swissbert.model.plain_heads import PLAIN_HEADS
 from swissbert.model_folder.description import Description
 from swissbert.model_folder.save import save_model
 from swissbert.tasks import Task, make_task
@@ -70,6 +71,35 @@ def test_a_head_fits_or_says_why_not(name: str, kind: str, separate: bool) -> No
     labels = torch.ones(5, *task.kind.label_shape(task))
     assert head.loss(logits, labels).ndim == 0
     assert head.can_fit == (kind == "multilabel" or (name, kind) == ("cosine", "binary"))
+
+
+@pytest.mark.parametrize("name", HEADS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_numpy_and_torch_give_the_same_answers(name: str, kind: str) -> None:
+    task, head_class = declare(kind, pair=True), find_head(name)
+    if head_class.misfit(task, True):
+        return
+    torch.manual_seed(0)
+    head, plain = head_class(task, 12, 0.1).eval(), PLAIN_HEADS[name]
+    shaken = {key: tensor + torch.randn(tensor.shape) for key, tensor in head.state_dict().items()}
+    head.load_state_dict(shaken)
+    assert {key: tuple(tensor.shape) for key, tensor in shaken.items()} == plain.shapes(task, 12)
+    features = 3 * torch.randn(40, 12)
+    features[0] = 0  # a cosine of 0 / 0
+    with torch.inference_mode():
+        expected = head.answers(head(features))
+    arrays = plain(task, {key: tensor.numpy() for key, tensor in shaken.items()})
+    actual = arrays.answers(features.numpy().astype(np.float64))
+    assert actual.shape == expected.shape
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=2e-6)
+    assert arrays.uses_hidden_layer == head.uses_hidden_layer
+    labels = (np.arange(40) % 2).astype(np.float32)
+    if kind == "binary":
+        assert arrays.extra_metrics(expected.numpy(), labels) == head.extra_metrics(expected.numpy(), labels)
+
+
+def test_the_heads_of_numpy_are_those_of_torch() -> None:
+    assert list(PLAIN_HEADS) == list(HEADS)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -240,6 +270,10 @@ def test_a_head_from_outside_learns_is_saved_loaded_and_scored(tiny: Path, tmp_p
     expected = network.answers(batch, "mood").numpy()
     assert model.answer_rows(model.task("mood"), rows) == pytest.approx(expected, abs=1e-6)
     assert [answer.label_name for answer in model.predict("mood", texts[:3])] == LABELS
+    rounded = swissbert.load(
+        tmp_path / "model", "cpu", "int8", heads={"mood": TwoLayers}
+    )  # its head computes with torch
+    assert rounded.answer_rows(model.task("mood"), rows) == pytest.approx(expected, abs=0.1)
 
     lines = [json.dumps({"a": text, "label": LABELS[i % 3]}) + "\n" for i, text in enumerate(texts)]
     (tmp_path / "dev.jsonl").write_text("".join(lines), encoding="utf-8")

@@ -1,22 +1,23 @@
 """Int8 products: an encoder of rounded numbers, close to fp32, whose answers do not depend on neighbours."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from swissbert.data.batches import pack
+from encoders import int8_encoder, packed_ids
+from swissbert.data.packing import packed_arrays
 from swissbert.data.tokens import Tokenizer
-from swissbert.encoder import Bert, BertConfig
+from swissbert.encoder import Bert, BertConfig, attention
 from swissbert.encoder.activations import ACTIVATIONS
 from swissbert.encoder.bert import Layer
-from swissbert.encoder.checkpoint import read_encoder
+from swissbert.encoder.pooling import POOLINGS
 from swissbert.errors import SwissbertError
-from swissbert.inference.int8 import Int8Layers, has_int8, to_int8
-from swissbert.inference.model import load
+from swissbert.inference.graph import attention_graph, pooling_graph, round_parameters
+from swissbert.inference.int8 import Int8Encoder, distance_buckets, has_int8
+from swissbert.inference.int8_model import Int8Model
+from swissbert.inference.model import Model, load
 
 pytestmark = [
     pytest.mark.skipif(not has_int8(), reason="onnx and onnxruntime are not installed"),
@@ -68,9 +69,11 @@ def reference(encoder: Bert, hidden: Tensor, lengths: list[int]) -> Tensor:
 
 @torch.inference_mode()
 def both(encoder: Bert, lengths: list[int]) -> tuple[Tensor, Tensor]:
-    """Pooled outputs of int8 products for random embeddings, and those of the reference."""
-    hidden = torch.randn(sum(lengths), encoder.config.hidden_size, generator=torch.Generator().manual_seed(0))
-    actual = Int8Layers(encoder)(hidden, lengths)
+    """Pooled outputs of int8 products for random tokens, and those of the reference."""
+    ids = torch.randint(encoder.config.vocab_size, (sum(lengths),), generator=torch.Generator().manual_seed(0))
+    types = torch.arange(sum(lengths)) % 2
+    actual = torch.from_numpy(int8_encoder(encoder).pool(packed_ids(ids, types, lengths)))
+    hidden = encoder.eval().embed(ids, types, lengths)
     assert actual.dtype == torch.float32
     return actual, reference(encoder, hidden, lengths).float()
 
@@ -106,13 +109,15 @@ def test_every_activation_is_that_of_the_encoder(activation: str) -> None:
 
 def test_nan_in_one_text_does_not_reach_another() -> None:
     torch.manual_seed(0)
-    layers = Int8Layers(Bert(BertConfig(vocab_size=9, hidden_size=48, layers=2, heads=4, intermediate_size=96)))
-    hidden = torch.randn(12, 48)
-    alone = layers(hidden[7:9], [2])
-    hidden[:7] = float("nan")
-    together = layers(hidden, [7, 2, 3])
-    assert together[0].isnan().any()
-    assert torch.equal(together[1:2], alone)
+    encoder = Bert(BertConfig(vocab_size=9, hidden_size=48, layers=2, heads=4, intermediate_size=96))
+    with torch.no_grad():
+        encoder.embeddings.word.weight[8] = float("nan")
+    rounded, ids = int8_encoder(encoder), torch.tensor([8, 1, 2, 8, 4, 5, 6, 1, 2, 3, 4, 5])
+    types = torch.zeros_like(ids)
+    alone = rounded.pool(packed_ids(ids[7:9], types[7:9], [2]))
+    together = rounded.pool(packed_ids(ids, types, [7, 2, 3]))
+    assert np.isnan(together[0]).any()
+    assert np.array_equal(together[1:2], alone)
 
 
 def test_the_largest_numbers_do_not_overflow() -> None:
@@ -141,25 +146,26 @@ def test_zero_tokens_and_zero_weights_give_the_bias() -> None:
 
 
 @pytest.fixture(scope="module")
-def encoders() -> tuple[Bert, Bert, Tokenizer]:
+def encoders() -> tuple[Model, Int8Encoder, Tokenizer]:
     plain, eight = (load("mini", "cpu", precision) for precision in ("fp32", "int8"))
-    return plain.network.encoder, eight.network.encoder, plain.tokenizer
+    assert isinstance(eight.engine, Int8Model)
+    return plain, eight.engine.encoder, plain.tokenizer
 
 
-@torch.inference_mode()
-def pooled(encoder: Bert, tokenizer: Tokenizer, texts: list[str]) -> torch.Tensor:
-    batch = pack(tokenizer.encode(texts, None, together=False, max_length=64), np.arange(len(texts)))
-    return encoder.pool(batch.input_ids, batch.token_type_ids, batch.lengths)
+def pooled(encoder: Int8Encoder, tokenizer: Tokenizer, texts: list[str]) -> torch.Tensor:
+    table = tokenizer.encode(texts, None, together=False, max_length=64)
+    return torch.from_numpy(encoder.pool(packed_arrays(table, np.arange(len(texts)))))
 
 
-def test_a_real_encoder_stays_close_to_fp32(encoders: tuple[Bert, Bert, Tokenizer]) -> None:
+def test_a_real_encoder_stays_close_to_fp32(encoders: tuple[Model, Int8Encoder, Tokenizer]) -> None:
     plain, eight, tokenizer = encoders
-    a, b = pooled(plain, tokenizer, TEXTS), pooled(eight, tokenizer, TEXTS)
+    a = torch.from_numpy(plain.encode(TEXTS, normalise=False))
+    b = pooled(eight, tokenizer, TEXTS)
     assert not torch.equal(a, b)
     assert torch.nn.functional.cosine_similarity(a, b).min() > 0.995
 
 
-def test_neighbours_do_not_change_an_answer(encoders: tuple[Bert, Bert, Tokenizer]) -> None:
+def test_neighbours_do_not_change_an_answer(encoders: tuple[Model, Int8Encoder, Tokenizer]) -> None:
     _, eight, tokenizer = encoders
     words = " ".join(TEXTS).split()
     random = np.random.default_rng(0)
@@ -171,10 +177,33 @@ def test_neighbours_do_not_change_an_answer(encoders: tuple[Bert, Bert, Tokenize
         torch.testing.assert_close(together, alone[order], rtol=0, atol=1e-6)
 
 
-def test_without_onnxruntime_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tiny: Path) -> None:
+@pytest.mark.parametrize("count", [16, 32])
+def test_distances_fall_into_the_buckets_of_the_encoder(count: int) -> None:
+    expected = attention.distance_buckets(512, count, torch.device("cpu"))
+    assert np.array_equal(distance_buckets(512, count), expected.numpy())
+
+
+def test_the_graph_is_the_one_that_the_package_onnx_reads() -> None:
+    onnx = pytest.importorskip("onnx")
+    config = BertConfig(vocab_size=9, hidden_size=48, layers=2, heads=4, intermediate_size=96, norm_eps=1e-12)
+    encoder = Bert(config)
+    rounded = round_parameters({name: tensor.detach().numpy() for name, tensor in encoder.state_dict().items()})
+    for graph in (pooling_graph(config, POOLINGS["pooler"], rounded), attention_graph(config, rounded)):
+        model = onnx.load_from_string(graph)
+        onnx.checker.check_model(model)
+        assert model.SerializeToString(deterministic=True) == graph
+        tensors = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+        assert np.array_equal(tensors["layers.0.up.int8"], rounded["layers.0.up.int8"])
+        assert tensors["step"] == np.float32(1 / 127)
+        norm = next(node for node in model.graph.node if node.op_type == "LayerNormalization")
+        options = {option.name: onnx.helper.get_attribute_value(option) for option in norm.attribute}
+        assert options == {"axis": -1, "epsilon": pytest.approx(1e-12)}
+
+
+def test_without_onnxruntime_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("swissbert.inference.int8.has_int8", lambda: False)
     with pytest.raises(
         SwissbertError,
-        match=r"^precision 'int8' needs packages that are not installed: pip install 'swissbert\[int8\]'",
+        match=r"^precision 'int8' needs onnxruntime, which is not installed: pip install 'swissbert\[int8\]'",
     ):
-        to_int8(read_encoder(tiny))
+        load("mini", "cpu", "int8")

@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from swissbert.config import TrainSettings
-from swissbert.device import cores
 from swissbert.distributed.joining import joined
 from swissbert.distributed.launch import Launch, is_first_process, launched
 from swissbert.distributed.world import ALONE, World
 from swissbert.errors import SwissbertError
+from swissbert.threads import cores
 from swissbert.training.run_hardware import run_hardware
 
 TORCHRUN = {

@@ -16,6 +16,7 @@ from swissbert.encoder.checkpoint import read_encoder
 from swissbert.errors import SwissbertError
 from swissbert.inference.model import load
 from swissbert.model.multitask import MultitaskModel
+from swissbert.model.plain_heads import hidden_key
 from swissbert.model_folder.description import Description
 from swissbert.model_folder.network import build_network
 from swissbert.model_folder.save import save_model
@@ -98,7 +99,7 @@ def test_a_shared_layer_is_stored_once_and_shared_after_loading(folder: Path) ->
     )
     model = load(folder, "cpu").network
     pair = model.hidden["pair"]
-    before = {name: model.hidden[model._hidden_name(model.tasks[name])] for name in TASKS}
+    before = {name: model.hidden[hidden_key(model.tasks[name])] for name in TASKS}
     assert before["para"] is before["sts"] is pair
     assert before["sst"] is not pair
 

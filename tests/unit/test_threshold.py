@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swissbert.config import make_config
-from swissbert.data.batches import pack, take
+from swissbert.data.batches import pack
+from swissbert.data.packing import take
 from swissbert.data.tokens import TokenTable
 from swissbert.inference.model import load
 from swissbert.model.heads.base import best_threshold

@@ -32,7 +32,7 @@ def attention_figure(
     side = max(2.6, 0.19 * len(attention.tokens))
     figure, row = axes_row(title, len(maps), 0.6 + len(maps) * (side + 0.7), side + 1.4)
     for axes, (layer, head) in zip(row, maps, strict=True):
-        axes.imshow(weights[layer, head].numpy(), cmap=HEAT, vmin=0, vmax=1)
+        axes.imshow(weights[layer, head], cmap=HEAT, vmin=0, vmax=1)
         axes.set_title(f"layer {layer + 1}, head {head + 1}")
         _label_tokens(axes, attention)
     row[0].set_ylabel("query token")

@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from swissbert.analysis.style import COLOURS, SOFT, axes_row, hide_grid, in_style, percent
-from swissbert.data.batches import PackedBatch, batches_by_tokens, pack
+from swissbert.data.batches import PackedBatch, pack
 from swissbert.data.dataset import tokenize
+from swissbert.data.packing import batches_by_tokens
 from swissbert.data.rows import Row
 from swissbert.data.splits import open_split
 from swissbert.evaluation.predictions import TOKEN_BUDGET

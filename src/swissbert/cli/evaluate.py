@@ -29,7 +29,7 @@ def evaluate(
     model: ModelArgument,
     data: DataOption = None,
     split: Annotated[Literal["train", "dev", "test"], typer.Option(help="Which split.")] = "dev",
-    precision: PrecisionOption = "fp32",
+    precision: PrecisionOption = None,
     max_bad: Annotated[
         float, typer.Option(min=0, max=1, help="Largest share of bad rows; more of them are an error.")
     ] = MAX_BAD,
@@ -60,4 +60,4 @@ def score(model: "Model", split: "Split", data: str | None, max_bad: float = MAX
             report_labels(f"{rows.task.name} {split}", rows.label_notes)
             yield rows
 
-    return score_splits(model.network, splits(), full=True, display=display)
+    return score_splits(model.engine, splits(), full=True, display=display)

@@ -50,11 +50,11 @@ def is_data_file(name: str) -> bool:
     Raises:
         SwissbertError: If it looks like a data file or a folder of them, but is no file.
     """
-    from swissbert.config import recipes
+    from swissbert.config import shipped_recipes
     from swissbert.wording import shortened
 
     path = Path(name)
-    if name in recipes():
+    if name in shipped_recipes():
         return path.is_file()
     if path.is_dir():
         files = sorted(one.name for one in path.iterdir() if one.is_file() and not one.name.startswith("."))

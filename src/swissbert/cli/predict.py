@@ -93,7 +93,7 @@ def predict(
     shard_rows: Annotated[
         int | None, typer.Option(min=1, help="Rows of each shard in --output-dir, 100,000 if not given.")
     ] = None,
-    precision: PrecisionOption = "fp32",
+    precision: PrecisionOption = None,
     as_json: Annotated[
         bool,
         typer.Option("--json", help="JSON lines also on a terminal, which shows a table otherwise; as --output -."),
@@ -283,7 +283,7 @@ def _report_cut(rows: int, cut: int, model: "Model") -> None:
 
 
 def _predict_shards(
-    model: Path, precision: "Precision", asked: Asked, source: Path, folder: Path, shard_rows: int | None
+    model: Path, precision: "Precision | None", asked: Asked, source: Path, folder: Path, shard_rows: int | None
 ) -> None:
     """Answer a file into a folder of shards; after an interrupt, print how to resume."""
     from swissbert.inference.bulk import SHARD_ROWS, answer_file

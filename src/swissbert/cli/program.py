@@ -49,9 +49,10 @@ ModelArgument = Annotated[
     ),
 ]
 PrecisionOption = Annotated[
-    Literal["auto", "fp32", "int8"],
+    Literal["auto", "fp32", "int8"] | None,
     typer.Option(
-        help="int8 is faster on a CPU and changes scores by a few tenths of a point; auto uses it where it is installed."
+        help="int8 is faster on a CPU, imports no PyTorch and changes scores by a few tenths of a point; auto uses it where it is "
+        "installed. fp32 if not given, or int8 where PyTorch is not installed."
     ),
 ]
 
@@ -96,6 +97,13 @@ def main() -> None:
         if debug:
             raise
         _fail(f"{error}{_option_hint(error.argument)}")
+    except ModuleNotFoundError as error:
+        from swissbert.missing import explained
+
+        reason = explained(error)
+        if debug or reason is None:
+            raise
+        _fail(str(reason))
     except BrokenPipeError:
         _end_without_reader()
     except SystemExit as end:
@@ -219,9 +227,14 @@ def need(*modules: str, extra: str) -> None:
     """
     from importlib.util import find_spec
 
+    from swissbert.missing import INSTALL, has_torch
+
     for name in modules:
         if find_spec(name) is None:
-            raise SwissbertError(f"this needs {name}, which is not installed: pip install 'swissbert[{extra}]'")
+            remedy = f"pip install 'swissbert[{extra}]'"
+            if not has_torch():
+                remedy = "pip install 'swissbert-lite[serve]'" if extra == "serve" else INSTALL
+            raise SwissbertError(f"this needs {name}, which is not installed: {remedy}")
 
 
 def report_bad_rows(source: str, rows: "Sequence[BadRow]") -> None:

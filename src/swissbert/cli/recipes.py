@@ -9,7 +9,7 @@ from swissbert.text_table import folded
 
 def recipes() -> None:
     """List the recipes that ship."""
-    from swissbert.config import recipes as shipped
+    from swissbert.config import shipped_recipes as shipped
 
     width = width_of(sys.stdout)
     for name, about in shipped().items():

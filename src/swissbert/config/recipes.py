@@ -16,7 +16,7 @@ ASKED = {"kind", "labels", "range"}
 """Keys that say what a task asks; where one differs from those of the base, its words for people do not fit."""
 
 
-def recipes() -> dict[str, str]:
+def shipped_recipes() -> dict[str, str]:
     """Return the shipped recipes: names, and the comment on the first line of their files."""
     return {
         path.stem: path.read_text(encoding="utf-8").split("\n", 1)[0].lstrip("# ")
@@ -37,13 +37,13 @@ def load_config(recipe: str | Path, overrides: list[str] | None = None, data: st
         SwissbertError: Names source, key, value and what is allowed.
     """
     path = Path(recipe)
-    if str(recipe) in recipes():
+    if str(recipe) in shipped_recipes():
         path = RECIPES / f"{recipe}.toml"
     elif path.suffix != ".toml" and (path.suffix or len(path.parts) > 1) and not path.exists():
         raise SwissbertError(f"{path}: there is no such file; a recipe of your own ends in .toml")
     elif path.suffix != ".toml":
         raise SwissbertError(
-            f"no recipe '{recipe}'{nearest(str(recipe), recipes())} (there are {', '.join(recipes())}; a file of your own ends in .toml)"
+            f"no recipe '{recipe}'{nearest(str(recipe), shipped_recipes())} (there are {', '.join(shipped_recipes())}; a file of your own ends in .toml)"
         )
     table = read_toml(path)
     anchor(table, path.parent.resolve())

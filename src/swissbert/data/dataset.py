@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple, TypedDict, Unpack
 
 import numpy as np
 
-from swissbert.data.batches import PackedBatch, pack, shuffled_batches, take
 from swissbert.data.formats.limits import chunks
 from swissbert.data.holdout import row_hash
+from swissbert.data.packing import shuffled_batches, take
 from swissbert.data.rows import BadRow, LabelNotes, Row, labels_of, text_size
 from swissbert.data.splits import Chooses, OnRow, Reading, Source
 from swissbert.data.tokens import Tokenizer, TokenTable
@@ -18,6 +18,7 @@ from swissbert.errors import SwissbertError
 from swissbert.tasks import Split, Task
 
 if TYPE_CHECKING:
+    from swissbert.data.batches import PackedBatch
     from swissbert.data.extra_rows import ExtraRows
 
 CHUNK = 4096
@@ -92,8 +93,10 @@ class TaskData:
             label_notes=notes,
         )
 
-    def batch(self, rows: np.ndarray, swapped: np.ndarray | None = None) -> PackedBatch:
+    def batch(self, rows: np.ndarray, swapped: np.ndarray | None = None) -> "PackedBatch":
         """Pack the rows of the given numbers, int64 ``[B]``; pairs change places where `swapped`, bool ``[B]``, is true."""
+        from swissbert.data.batches import pack
+
         chosen = None if self.row_weights is None else self.row_weights[rows]
         return pack(self.table, rows, self.labels, self.weights_of(self.labels[rows], chosen), swapped)
 

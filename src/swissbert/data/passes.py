@@ -7,9 +7,10 @@ from zlib import crc32
 
 import numpy as np
 
-from swissbert.data.batches import PackedBatch, shuffled_batches
+from swissbert.data.batches import PackedBatch
 from swissbert.data.dataset import TaskData
 from swissbert.data.extra_rows import joined_rows
+from swissbert.data.packing import shuffled_batches
 
 Origin = Literal["all", "own", "extra"]
 """Train rows of a task: those of its own files, those of its extra files, or both."""

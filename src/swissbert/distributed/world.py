@@ -1,11 +1,12 @@
 """The processes of a run, as the rest of the program sees them."""
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
-
-from torch import Tensor
+from typing import TYPE_CHECKING, TypeVar
 
 from swissbert.errors import SwissbertError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Out = TypeVar("Out")
 
@@ -45,15 +46,15 @@ class World:
         """Whether there is no other process."""
         return self.size == 1
 
-    def sum(self, tensor: Tensor) -> Tensor:
+    def sum(self, tensor: "Tensor") -> "Tensor":
         """Replace a tensor by its sum over all processes, and return it."""
         return tensor
 
-    def start_sum(self, tensor: Tensor) -> Callable[[], None]:
+    def start_sum(self, tensor: "Tensor") -> Callable[[], None]:
         """Start `sum` and return a function that waits for its result."""
         return lambda: None
 
-    def copy_first(self, tensors: Iterable[Tensor]) -> None:
+    def copy_first(self, tensors: "Iterable[Tensor]") -> None:
         """Replace tensors by those of the first process."""
 
     def first_value(self, value: float) -> float:

@@ -7,17 +7,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_TANH_GELU = partial(F.gelu, approximate="tanh")
+from swissbert.encoder.activation_names import ACTIVATION_NAMES
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "gelu": F.gelu,  # exact, with erf
-    "gelu_python": F.gelu,
-    "gelu_new": _TANH_GELU,
-    "gelu_fast": _TANH_GELU,
-    "gelu_pytorch_tanh": _TANH_GELU,
+_FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": F.gelu,
+    "gelu_tanh": partial(F.gelu, approximate="tanh"),
     "relu": F.relu,
     "silu": F.silu,
-    "swish": F.silu,
     "tanh": torch.tanh,
 }
-"""Functions by name. Several names of one function exist because transformers has an implementation for each."""
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    name: _FUNCTIONS[function] for name, function in ACTIVATION_NAMES.items()
+}
+"""Functions by name."""

@@ -3,7 +3,6 @@
 ``T`` is the number of tokens in a batch, ``B`` of sequences, ``L`` the longest sequence, ``H`` the hidden size.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -14,8 +13,8 @@ from torch import Tensor, nn
 from swissbert.encoder.activations import ACTIVATIONS
 from swissbert.encoder.attention import Layout, PackedLayout, attend, attend_first, attend_fused, distance_buckets
 from swissbert.encoder.dropout import dropout
-from swissbert.encoder.pooling import POOLINGS
-from swissbert.errors import SwissbertError
+from swissbert.encoder.pooling import POOLINGS, check_pooling
+from swissbert.encoder.shapes import stack
 from swissbert.family.config import BertConfig
 
 
@@ -137,20 +136,13 @@ class Bert(nn.Module):
         size = config.hidden_size
         self.pooler = nn.Linear(size, size) if config.has_pooler else cast(nn.Linear, nn.Identity())
         self.pooling = "pooler" if config.has_pooler else "cls"
-        self.layers_instead: Callable[[Tensor, list[int]], Tensor] | None = None
-        """Function that replaces layers and pooler in `pool` if the layout is given by lengths; None for the layers.
-
-        It takes embeddings ``[T, H]`` and lengths, and returns pooled outputs ``[B, W]``. Other precisions of the same
-        encoder, such as int8, are plugged in here.
-        """
         if initialise:
             self.apply(self._initialise)
 
     @property
     def stack(self) -> list[Layer]:
         """The layers in the order of computation, in which one may occur several times."""
-        distinct, count = len(self.layers), self.config.layers
-        return [cast(Layer, self.layers[i * distinct // count]) for i in range(count)]
+        return [cast(Layer, self.layers[number]) for number in stack(self.config)]
 
     @property
     def width(self) -> int:
@@ -168,9 +160,7 @@ class Bert(nn.Module):
         Raises:
             SwissbertError: If the encoder has no pooler, and `name` uses one.
         """
-        if POOLINGS[name].uses_pooler and not self.config.has_pooler:
-            others = " or ".join(f"'{other}'" for other, pooling in POOLINGS.items() if not pooling.uses_pooler)
-            raise SwissbertError(f"model.pooling is '{name}', but this encoder has no pooler; use {others}")
+        check_pooling(name, self.config.has_pooler)
         self.pooling = name
         self.pooler.requires_grad_(POOLINGS[name].uses_pooler)
 
@@ -217,9 +207,6 @@ class Bert(nn.Module):
         Where the pooling reads first tokens alone, the last layer is computed for them only. With six layers this saves
         a seventh of all matrix products, forward and backward.
         """
-        if self.layers_instead and isinstance(layout, list):
-            positions = torch.cat([torch.arange(length) for length in layout])
-            return self.layers_instead(self.embeddings(input_ids, token_type_ids, positions), layout)
         layout = _layout(layout, input_ids.device)
         return self.pool_embedded(self.embeddings(input_ids, token_type_ids, layout.positions), layout)
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from swissbert.encoder.activations import ACTIVATIONS
+from swissbert.encoder.activation_names import ACTIVATION_NAMES
 from swissbert.encoder.weights import other_formats
 from swissbert.errors import LONGEST_QUOTE, SwissbertError, clipped, nearest
 from swissbert.family import MEMBERS
@@ -97,9 +97,11 @@ def _number(name: str, where: str, value: Any) -> float:
 
 
 def _activation(_: str, where: str, value: object) -> str:
-    if not isinstance(value, str) or value not in ACTIVATIONS:
-        hint = nearest(value, ACTIVATIONS) if isinstance(value, str) else ""
-        raise SwissbertError(f"{where} is {reprlib.repr(value)}, but it must be one of {', '.join(ACTIVATIONS)}{hint}")
+    if not isinstance(value, str) or value not in ACTIVATION_NAMES:
+        hint = nearest(value, ACTIVATION_NAMES) if isinstance(value, str) else ""
+        raise SwissbertError(
+            f"{where} is {reprlib.repr(value)}, but it must be one of {', '.join(ACTIVATION_NAMES)}{hint}"
+        )
     return value
 
 

@@ -1,13 +1,16 @@
 """Names of parameters: those of `Bert` and those of Hugging Face, in both directions."""
 
 import re
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-
-from swissbert.encoder.bert import Bert
+from swissbert.encoder.shapes import parameter_shapes
 from swissbert.family import MEMBERS
 from swissbert.family.config import BertConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from swissbert.encoder.bert import Bert
 
 
 def hf_names(config: BertConfig) -> dict[str, tuple[str, ...]]:
@@ -16,10 +19,8 @@ def hf_names(config: BertConfig) -> dict[str, tuple[str, ...]]:
     A fused parameter has three, which are stacked along the first axis in this order.
     """
     member = MEMBERS[config.member]
-    with torch.device("meta"):
-        ours = Bert(config, initialise=False).state_dict()
     names: dict[str, tuple[str, ...]] = {}
-    for name in ours:
+    for name in parameter_shapes(config):
         module, _, kind = name.rpartition(".")
         if module in member.outer:
             names[name] = (f"{member.outer[module]}.{kind}",)
@@ -30,7 +31,7 @@ def hf_names(config: BertConfig) -> dict[str, tuple[str, ...]]:
     return names
 
 
-def to_hf(encoder: Bert) -> dict[str, Tensor]:
+def to_hf(encoder: "Bert") -> "dict[str, Tensor]":
     """Return the parameters under Hugging Face names: fp32, contiguous, detached, on the CPU."""
     state = encoder.state_dict()
     tensors: dict[str, Tensor] = {}

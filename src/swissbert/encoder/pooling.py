@@ -5,6 +5,8 @@ The names are known without torch, because settings are checked against them.
 
 from dataclasses import dataclass
 
+from swissbert.errors import SwissbertError
+
 
 @dataclass(frozen=True)
 class Pooling:
@@ -32,3 +34,10 @@ POOLINGS = {
     "cls_mean": Pooling(2, "the first token and the mean over all tokens, side by side", uses_mean=True),
 }
 """The ways to pool by name; ``model.pooling`` takes these names."""
+
+
+def check_pooling(name: str, has_pooler: bool) -> None:
+    """Raise SwissbertError if a way to pool, a name in `POOLINGS`, needs a pooler that the encoder does not have."""
+    if POOLINGS[name].uses_pooler and not has_pooler:
+        others = " or ".join(f"'{other}'" for other, pooling in POOLINGS.items() if not pooling.uses_pooler)
+        raise SwissbertError(f"model.pooling is '{name}', but this encoder has no pooler; use {others}")

@@ -1,21 +1,30 @@
-"""Open the weights of a checkpoint: ``model.safetensors``, or the shards that ``model.safetensors.index.json`` lists."""
+"""Open the weights of a checkpoint: ``model.safetensors``, or the shards that ``model.safetensors.index.json`` lists.
+
+They are read as tensors of torch or as arrays of numpy; for the latter torch is not imported.
+"""
 
 import errno
+import json
+import math
 import os
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import torch
+import numpy as np
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
 from swissbert.errors import LONGEST_QUOTE, SwissbertError, clipped
 from swissbert.reading import open_regular, read_object
 from swissbert.settings import shown
 from swissbert.wording import one_line
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Framework = Literal["pt", "np"]
+"""What tensors are read as: those of torch, or arrays of numpy, which needs no torch."""
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -30,6 +39,13 @@ HOLES = 2**26
 """Bytes of a file from which it must not consist of holes, which take memory but no room on the disk."""
 
 
+class _Part(NamedTuple):
+    """An open safetensors file."""
+
+    file: Path
+    opened: Any
+
+
 class Weights:
     """Open safetensors files.
 
@@ -38,39 +54,78 @@ class Weights:
         names: Names of all tensors.
     """
 
-    def __init__(self, file: Path, parts: dict[str, Any]) -> None:
+    def __init__(self, file: Path, parts: "dict[str, _Part]") -> None:
         self.file, self.names = file, sorted(parts)
         self._parts = parts  # the open file of each tensor
+        self._headers: dict[Path, tuple[int, dict[str, Any]]] = {}
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of a tensor without reading it."""
-        return tuple(self._parts[name].get_slice(name).get_shape())
+        return tuple(self._parts[name].opened.get_slice(name).get_shape())
 
-    def get(self, name: str, types: Collection[str] = FLOATS) -> Tensor:
-        """Read a tensor.
+    def get(self, name: str, types: Collection[str] = FLOATS) -> "Tensor":
+        """Read a tensor, of files that were opened for torch.
 
         Raises:
             SwissbertError: If its type is not among `types`, by their names in safetensors.
         """
-        kind = self._parts[name].get_slice(name).get_dtype()
+        self._check_type(name, types)
+        tensor: Tensor = self._parts[name].opened.get_tensor(name)
+        return tensor
+
+    def array(self, name: str, types: Collection[str] = FLOATS) -> np.ndarray:
+        """Read a tensor as an array, of files that were opened for numpy: floating-point numbers as fp32, others as stored.
+
+        Numbers that are fp32 in the file are mapped into memory: what is not used is not read, and what is changed is changed
+        in memory alone.
+
+        Raises:
+            SwissbertError: If its type is not among `types`, by their names in safetensors.
+        """
+        kind = self._check_type(name, types)
+        if kind == "F32":
+            return self._mapped(name, "<f4")
+        if kind == "BF16":  # numpy has no such type: fp32 without the last 16 bits
+            return (self._mapped(name, "<u2").astype(np.uint32) << 16).view(np.float32)
+        values: np.ndarray = self._parts[name].opened.get_tensor(name)
+        with np.errstate(over="ignore"):  # becomes infinity, which callers refuse
+            return values.astype(np.float32, copy=False) if kind in FLOATS else values
+
+    def _mapped(self, name: str, dtype: str) -> np.ndarray:
+        """Map a tensor into memory."""
+        file = self._parts[name].file
+        if file not in self._headers:
+            self._headers[file] = _header(file)
+        start, tensors = self._headers[file]
+        first, end = tensors[name]["data_offsets"]
+        if first == end:  # nothing can be mapped
+            return np.empty(self.shape(name), dtype)
+        return np.memmap(file, dtype, "c", start + first, self.shape(name)).view(np.ndarray)
+
+    def _check_type(self, name: str, types: Collection[str]) -> str:
+        """Return the type of a tensor. Raises SwissbertError if it is not among `types`."""
+        kind = str(self._parts[name].opened.get_slice(name).get_dtype())
         if kind not in types:
             use = "; use the unquantised model" if types is FLOATS else ""
             raise SwissbertError(
                 f"{self.file}: {name} is of the type {kind}, but {', '.join(sorted(types))} are read{use}"
             )
-        tensor: Tensor = self._parts[name].get_tensor(name)
-        return tensor
+        return kind
 
 
-def need_finite(tensor: Tensor, name: str, file: Path) -> None:
-    """Raise SwissbertError if a tensor holds NaN or infinity."""
-    total = tensor.sum(dtype=torch.float32)  # a tenth of the time of looking at each; may be infinite for large numbers
-    if not total.isfinite() and not tensor.isfinite().all():
+def need_finite(values: "Tensor | np.ndarray", name: str, file: Path) -> None:
+    """Raise SwissbertError if a tensor or an array holds NaN or infinity."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = float(values.sum())  # a tenth of the time of looking at each; may be infinite for large numbers
+    if (
+        not math.isfinite(total)
+        and not (np.isfinite(values) if isinstance(values, np.ndarray) else values.isfinite()).all()
+    ):
         raise SwissbertError(f"{file}: {name} holds NaN or infinity, so the file is damaged, or its training failed")
 
 
-def read_tensors(file: Path, types: Collection[str] = FLOATS) -> dict[str, Tensor]:
-    """Read all tensors of a safetensors file.
+def read_array_file(file: Path, types: Collection[str] = FLOATS) -> dict[str, np.ndarray]:
+    """Read all tensors of a safetensors file as arrays.
 
     Args:
         file: The file.
@@ -79,20 +134,20 @@ def read_tensors(file: Path, types: Collection[str] = FLOATS) -> dict[str, Tenso
     Raises:
         SwissbertError: If it is missing or damaged, or has a tensor of another type.
     """
-    with open_file(file) as weights:
-        return {name: weights.get(name, types) for name in weights.names}
+    with open_file(file, "np") as weights:
+        return {name: weights.array(name, types) for name in weights.names}
 
 
 @contextmanager
-def open_file(file: Path) -> Iterator[Weights]:
+def open_file(file: Path, framework: Framework = "pt") -> Iterator[Weights]:
     """Open one safetensors file for the length of a block.
 
     Raises:
         SwissbertError: If it is missing or damaged.
     """
     with ExitStack() as stack, _damage(file):
-        opened = _opened(file, stack)
-        yield Weights(file, dict.fromkeys(opened.keys(), opened))
+        opened = _opened(file, stack, framework)
+        yield Weights(file, dict.fromkeys(opened.keys(), _Part(file, opened)))
 
 
 @contextmanager
@@ -106,7 +161,7 @@ def _damage(file: Path) -> Iterator[None]:
         ) from error
 
 
-def _opened(file: Path, stack: ExitStack) -> Any:
+def _opened(file: Path, stack: ExitStack, framework: Framework) -> Any:
     """Open a safetensors file whose header has a usual size and which is on the disk as a whole."""
     with open_regular(file) as start:
         header = int.from_bytes(start.read(8), "little")
@@ -115,10 +170,17 @@ def _opened(file: Path, stack: ExitStack) -> Any:
             raise SwissbertError(f"{file}: its header has {header:,} bytes, but at most {HEADER_BYTES:,} are read")
         if size >= HOLES and _is_hollow(start.fileno(), size):
             raise SwissbertError(f"{file}: more than half of the file is holes, which hold no weights; copy it again")
-    opened = stack.enter_context(safe_open(file, framework="pt"))
+    opened = stack.enter_context(safe_open(file, framework=framework))
     if any(len(name) > LONGEST_NAME for name in opened.keys()):  # noqa: SIM118 (it is no dictionary)
         raise SwissbertError(f"{file}: a tensor has a name of more than {LONGEST_NAME} characters")
     return opened
+
+
+def _header(file: Path) -> tuple[int, dict[str, Any]]:
+    """Return where the data of a safetensors file that has been opened, and so checked, begin, and its tensors by name."""
+    with open_regular(file) as opened:
+        size = int.from_bytes(opened.read(8), "little")
+        return 8 + size, json.loads(opened.read(size))
 
 
 def _is_hollow(handle: int, size: int) -> bool:
@@ -138,7 +200,7 @@ def _is_hollow(handle: int, size: int) -> bool:
 
 
 @contextmanager
-def open_weights(folder: Path) -> Iterator[Weights]:
+def open_weights(folder: Path, framework: Framework = "pt") -> Iterator[Weights]:
     """Open the weights in a folder for the length of a block.
 
     Raises:
@@ -149,10 +211,10 @@ def open_weights(folder: Path) -> Iterator[Weights]:
         raise SwissbertError(f"{file}: no such file{_pickled(folder)}")
     by_shard = shards(file) if file.name == INDEX else {file: None}
     with ExitStack() as stack:
-        parts: dict[str, Any] = {}
+        parts: dict[str, _Part] = {}
         for shard, names in by_shard.items():
             try:
-                opened = _opened(shard, stack)
+                opened = _opened(shard, stack, framework)
                 held = list(opened.keys())
             except (SafetensorError, OSError) as error:
                 if _is_pointer(shard):
@@ -167,7 +229,7 @@ def open_weights(folder: Path) -> Iterator[Weights]:
                     f"{one_line(str(shard))}: {file.name} promises the tensor {one_line(clipped(lacking[0], 100))}, which is "
                     "not in this file"
                 )
-            parts |= dict.fromkeys(held if names is None else names, opened)
+            parts |= dict.fromkeys(held if names is None else names, _Part(shard, opened))
         with _damage(file):
             yield Weights(file, parts)
 

@@ -1,18 +1,20 @@
 """Answers of a model to tables of tokens, in batches of like length."""
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
 
-from swissbert.data.batches import batches_by_tokens, pack
+from swissbert.data.packing import batches_by_tokens
 from swissbert.data.tokens import TokenTable
-from swissbert.device import on_each_core
 from swissbert.distributed.world import ALONE, World
 from swissbert.errors import SwissbertError
 from swissbert.kinds import Array
-from swissbert.model.multitask import MultitaskModel
 from swissbert.tasks import Task
+from swissbert.threads import on_each_core
+
+if TYPE_CHECKING:
+    from swissbert.model.multitask import MultitaskModel
 
 TOKEN_BUDGET = 2048
 """Tokens of one inference batch: enough to keep a processor busy, small enough for its caches."""
@@ -20,12 +22,39 @@ CORE_BUDGET = 1024
 """Tokens of one inference batch that runs on a single core."""
 
 
+class Engine(Protocol):
+    """What computes answers: a `swissbert.model.MultitaskModel` with tensors, or `swissbert.inference.int8_model.Int8Model`
+    with arrays.
+
+    Attributes:
+        training: Whether dropout is applied.
+        is_on_cpu: Whether it computes on the CPU.
+    """
+
+    training: bool
+
+    @property
+    def is_on_cpu(self) -> bool: ...  # noqa: D102
+
+    def pool_rows(self, table: TokenTable, rows: np.ndarray) -> Any:
+        """Return the pooled outputs of rows of a table by number: one row ``[W]`` per sequence."""
+
+    def answers_of(self, pooled: Any, name: str) -> Any:
+        """Return the answers of one task, ``[B, C]`` or ``[B]``, from rows of `pool_rows`."""
+
+    def head(self, name: str) -> Any:
+        """Return the head of a task."""
+
+    def train(self, mode: bool = True) -> Any:
+        """Switch dropout on or off."""
+
+
 OnBatch = Callable[[int], object]
 """Called with the number of tokens of each batch that is done, from any thread."""
 
 
 def table_answers(
-    model: MultitaskModel,
+    model: Engine,
     task: Task,
     table: TokenTable,
     on_batch: OnBatch | None = None,
@@ -48,7 +77,7 @@ def table_answers(
 
 
 def tables_answers(
-    model: MultitaskModel,
+    model: Engine,
     tasks: Sequence[Task],
     table: TokenTable,
     on_batch: OnBatch | None = None,
@@ -64,7 +93,7 @@ def tables_answers(
         SwissbertError: If an answer is NaN or infinite.
     """
 
-    def answer(pooled: torch.Tensor) -> list[torch.Tensor]:
+    def answer(pooled: Any) -> list[Any]:
         return [model.answers_of(pooled, task.name) for task in tasks]
 
     parts = _each_row(model, table, answer, on_batch, world)
@@ -74,8 +103,10 @@ def tables_answers(
     return answers
 
 
-def untuned_answers(model: MultitaskModel, task: Task, table: TokenTable, on_batch: OnBatch | None = None) -> Array:
+def untuned_answers(model: "MultitaskModel", task: Task, table: TokenTable, on_batch: OnBatch | None = None) -> Array:
     """Answer every row of a table as `table_answers` does, but without fitted thresholds, for targets of distillation."""
+    import torch
+
     head = model.head(task.name)
 
     def answer(pooled: torch.Tensor) -> list[torch.Tensor]:
@@ -88,7 +119,7 @@ def untuned_answers(model: MultitaskModel, task: Task, table: TokenTable, on_bat
 
 
 def answers_and_logits(
-    model: MultitaskModel,
+    model: "MultitaskModel",
     task: Task,
     table: TokenTable,
     on_batch: OnBatch | None = None,
@@ -104,6 +135,8 @@ def answers_and_logits(
         SwissbertError: If an answer is NaN or infinite.
     """
 
+    import torch
+
     def both(pooled: torch.Tensor) -> list[torch.Tensor]:
         with torch.inference_mode():
             return [model.answers_of(pooled, task.name), model.logits(pooled, task.name)]
@@ -113,7 +146,7 @@ def answers_and_logits(
     return answers, logits
 
 
-def pooled_rows(model: MultitaskModel, table: TokenTable) -> Array:
+def pooled_rows(model: Engine, table: TokenTable) -> Array:
     """Return the pooled output of every row of a table of single texts, in its order: fp32 ``[N, W]``.
 
     Raises:
@@ -126,30 +159,26 @@ def pooled_rows(model: MultitaskModel, table: TokenTable) -> Array:
 
 
 def _each_row(
-    model: MultitaskModel,
+    model: Engine,
     table: TokenTable,
-    compute: Callable[[torch.Tensor], list[torch.Tensor]],
+    compute: Callable[[Any], list[Any]],
     on_batch: OnBatch | None = None,
     world: World = ALONE,
 ) -> list[Array]:
     """Compute arrays from the pooled outputs of every row, in batches; their first axis is in the order of the table."""
-    device = next(model.parameters()).device
-    on_cpu = device.type == "cpu"
+    on_cpu = model.is_on_cpu
     batches = batches_by_tokens(table.lengths, CORE_BUDGET if on_cpu else TOKEN_BUDGET)
     own = batches[world.rank :: world.size]  # one after the other, since they are sorted by length
     computed = own or batches[:1]  # a process without any computes one for the shape of the answers
 
     def answer(rows: np.ndarray) -> list[Array]:
-        with torch.inference_mode():
-            batch = pack(table, rows)
-            pooled = model.pool(batch.to(device))
-        parts = [part.cpu().numpy() for part in compute(pooled)]
+        parts = [to_array(part) for part in compute(model.pool_rows(table, rows))]
         if on_batch is not None:
-            on_batch(batch.tokens)
+            on_batch(int(table.lengths[rows].sum()))
         return parts
 
     was_training = model.training
-    model.eval()
+    model.train(False)
     try:
         parts = on_each_core(answer, computed) if on_cpu else [answer(rows) for rows in computed]
     finally:
@@ -163,10 +192,18 @@ def _each_row(
 
 def _gathered(column: Array, own: Sequence[np.ndarray], count: int, world: World) -> Array:
     """Return the values of all processes, with `count` rows, from those of the rows of this one."""
+    import torch
+
     whole = torch.zeros(count, *column.shape[1:], dtype=torch.from_numpy(column[:0]).dtype)
     if own:
         whole[torch.from_numpy(np.concatenate(own))] = torch.from_numpy(column)
     return world.sum(whole).numpy()
+
+
+def to_array(values: Any) -> Array:
+    """Return a tensor or an array as an array."""
+    array: Array = values if isinstance(values, np.ndarray) else values.cpu().numpy()
+    return array
 
 
 def _refuse_infinite(name: str, answers: Array) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -10,14 +11,15 @@ from swissbert.data.dataset import TaskData
 from swissbert.display import Display
 from swissbert.distributed.world import ALONE, World
 from swissbert.evaluation.intervals import RESAMPLES, intervals
-from swissbert.evaluation.losses import dev_loss
 from swissbert.evaluation.notes import labels_reason, notes_on
-from swissbert.evaluation.predictions import answers_and_logits, table_answers
+from swissbert.evaluation.predictions import Engine, answers_and_logits, table_answers
 from swissbert.kinds import Array
 from swissbert.metrics import METRICS, Metric, higher_is_better
-from swissbert.model.multitask import MultitaskModel
 from swissbert.tasks import Task
 from swissbert.wording import joined
+
+if TYPE_CHECKING:
+    from swissbert.model.multitask import MultitaskModel
 
 RESAMPLING = 0.3
 """Time that the intervals of a task take, as a share of the time in which its rows are answered, about."""
@@ -148,7 +150,7 @@ def _is_correlation(metric: str) -> bool:
 
 
 def evaluate(
-    model: MultitaskModel,
+    model: Engine,
     splits: Iterable[TaskData],
     *,
     full: bool = False,
@@ -212,7 +214,7 @@ def with_overall(
 
 
 def _score(
-    model: MultitaskModel,
+    model: Engine,
     data: TaskData,
     extra: Sequence[Metric],
     on_progress: Callable[[float], object],
@@ -225,7 +227,9 @@ def _score(
     task, labels, head = data.task, data.labels, model.head(data.task.name)
     loss = None
     if with_loss:
-        answers, logits = answers_and_logits(model, task, data.table, on_progress, world=world)
+        from swissbert.evaluation.losses import dev_loss
+
+        answers, logits = answers_and_logits(cast("MultitaskModel", model), task, data.table, on_progress, world=world)
         loss = dev_loss(head, data, logits)
     else:
         answers = table_answers(model, task, data.table, on_progress, world=world)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from swissbert.data.batches import take
 from swissbert.data.dataset import TaskData
+from swissbert.data.packing import take
 from swissbert.data.tokens import TokenTable
 from swissbert.evaluation.scores import task_scores
 

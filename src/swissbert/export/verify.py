@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from swissbert.data.batches import PackedBatch, batches_by_tokens, pack
+from swissbert.data.batches import PackedBatch, pack
+from swissbert.data.packing import batches_by_tokens
 from swissbert.data.tokens import TokenTable
 from swissbert.errors import SwissbertError
 from swissbert.evaluation.predictions import TOKEN_BUDGET, OnBatch

@@ -24,7 +24,7 @@ class BertConfig:
         dropout: Dropout rate of embeddings and layers.
         attention_dropout: Dropout rate of attention probabilities.
         initializer_range: Standard deviation of initial weights.
-        activation: Name of the activation of the feed-forward part, in `ACTIVATIONS`.
+        activation: Name of the activation of the feed-forward part, in `ACTIVATION_NAMES`.
         member: Name of the member of the family, in `MEMBERS`; it decides names in files only.
         position_offset: Rows of the position embeddings before that of the first token.
         embedding_size: Width of embeddings that are projected to H; None for embeddings of width H.

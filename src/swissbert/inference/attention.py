@@ -1,14 +1,17 @@
 """Attention weights of a trained model for one sentence or pair."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from swissbert.data.batches import pack
+from swissbert.data.packing import packed_arrays
 from swissbert.data.tokens import TokenTable
+from swissbert.inference.int8_model import Int8Model
 from swissbert.inference.model import Model
+
+if TYPE_CHECKING:
+    from swissbert.model.multitask import MultitaskModel
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class AttentionWeights:
 
     tokens: list[str]
     boundary: int
-    weights: torch.Tensor
+    weights: np.ndarray
 
 
 def attention_table(model: Model, text: str, text_pair: str | None = None, max_length: int | None = None) -> TokenTable:
@@ -40,14 +43,29 @@ def attention_table(model: Model, text: str, text_pair: str | None = None, max_l
     return model.tokenizer.encode([text], pairs, together=True, max_length=length)
 
 
-@torch.inference_mode()
 def table_attention(model: Model, table: TokenTable) -> AttentionWeights:
-    """Return the attention over the first row of a table, as `attention_table` makes it."""
-    batch = pack(table, np.array([0])).to(next(model.network.parameters()).device)
-    encoder = model.network.encoder
-    output = encoder(batch.input_ids, batch.token_type_ids, batch.lengths, keep_attentions=True)
-    weights = torch.stack([layer[0] for layer in output.attentions]).float().cpu()
+    """Return the attention over the first row of a table, as `attention_table` makes it.
+
+    That of an int8 model is computed with its rounded weights.
+    """
+    rows = np.array([0])
+    batch = packed_arrays(table, rows)
+    engine = model.engine
+    weights = engine.encoder.attention(batch) if isinstance(engine, Int8Model) else _of_network(engine, table, rows)
     return AttentionWeights(model.tokenizer.words(batch.input_ids.tolist()), int(table.first[0]), weights)
+
+
+def _of_network(network: "MultitaskModel", table: TokenTable, rows: np.ndarray) -> np.ndarray:
+    """Return the attention over the row of one number, fp32 ``[layers, heads, L, L]``."""
+    import torch
+
+    from swissbert.data.batches import pack
+
+    batch = pack(table, rows).to(network.device)
+    with torch.inference_mode():
+        output = network.encoder(batch.input_ids, batch.token_type_ids, batch.lengths, keep_attentions=True)
+        weights: np.ndarray = torch.stack([layer[0] for layer in output.attentions]).float().cpu().numpy()
+    return weights
 
 
 def attention_weights(model: Model, text: str, text_pair: str | None = None) -> AttentionWeights:
@@ -67,10 +85,13 @@ def to_bertviz(model: Model, text: str, text_pair: str | None = None) -> dict[st
     In a notebook: ``head_view(**to_bertviz(model, "How are you?", "Are you well?"))``.
 
     Returns:
-        ``attention``, a tuple of ``[1, heads, L, L]`` per layer; ``tokens``; and for pairs ``sentence_b_start``.
+        ``attention``, a tuple of tensors ``[1, heads, L, L]`` per layer; ``tokens``; and for pairs ``sentence_b_start``.
     """
+    import torch
+
     result = attention_weights(model, text, text_pair)
-    arguments: dict[str, Any] = {"attention": tuple(layer[None] for layer in result.weights), "tokens": result.tokens}
+    layers = tuple(torch.from_numpy(layer[None]) for layer in result.weights)
+    arguments: dict[str, Any] = {"attention": layers, "tokens": result.tokens}
     if result.boundary < len(result.tokens):
         arguments["sentence_b_start"] = result.boundary
     return arguments

@@ -94,7 +94,7 @@ def explain(model: "Model", task: str, text: Text, text_pair: str | None = None)
     texts = [row.text] if row.text_pair is None else [row.text, row.text_pair]
     variants = leave_out(model, declared, row.text, row.text_pair)
     table = TokenTable.join([variants.whole, *variants.without])
-    answers = tables_answers(model.network, [declared], table)[task]
+    answers = tables_answers(model.engine, [declared], table)[task]
     label, numbers = decisive(declared, answers)
     answer = declared.kind.answer(declared, answers[0])
     if variants.whole.cut_rows.any():

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Literal, NoReturn, cast, get_args, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast, get_args, overload
 
 import numpy as np
 
@@ -15,24 +15,27 @@ from swissbert.data.overlap import overlap_notes
 from swissbert.data.row_counts import share_read
 from swissbert.data.rows import Row
 from swissbert.data.tokens import Tokenizer
-from swissbert.device import pick_device
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import Scores, table_answers, tables_answers
 from swissbert.evaluation import evaluate as score_splits
-from swissbert.inference.explanation import Explanation, explain
 from swissbert.inference.inputs import Text, rows_of
-from swissbert.inference.int8 import has_int8, to_int8
+from swissbert.inference.int8 import has_int8, need_int8
+from swissbert.inference.int8_model import Int8Model, int8_of_arrays, int8_of_network
 from swissbert.inference.texts import check_threshold, given_texts
 from swissbert.inference.vectors import encode
-from swissbert.kinds import Answer, Array, Kind
+from swissbert.kinds import KINDS, Answer, Array, Kind
 from swissbert.metrics import Metric
-from swissbert.model.heads.base import Head
-from swissbert.model.multitask import MultitaskModel
+from swissbert.missing import has_torch, may_have_gpu, need_torch
 from swissbert.model_folder.description import Description
-from swissbert.model_folder.load import read_model
+from swissbert.model_folder.load import StoredArrays, read_array_model, read_model
 from swissbert.settings import shown
 from swissbert.tasks import SPLITS, Split, Task, tasks_for
+
+if TYPE_CHECKING:
+    from swissbert.inference.explanation import Explanation
+    from swissbert.model.heads.base import Head
+    from swissbert.model.multitask import MultitaskModel
 
 Precision = Literal["auto", "fp32", "int8"]
 """Precision of answers: ``auto`` is eight-bit products on a CPU where onnxruntime is installed, else fp32."""
@@ -44,7 +47,7 @@ class Model:
     """A trained model, ready to use. Threads may share one.
 
     Attributes:
-        network: The encoder and heads, in eval mode.
+        engine: What computes answers: the network, or its eight-bit form, which needs no torch.
         tokenizer: The encoder's tokenizer.
         description: Tasks, settings, dev scores and provenance.
         folder: Where it was loaded from.
@@ -61,16 +64,33 @@ class Model:
 
     def __init__(
         self,
-        network: MultitaskModel,
+        engine: "MultitaskModel | Int8Model",
         tokenizer: Tokenizer,
         description: Description,
         folder: Path,
         precision: Precision = "fp32",
         fingerprint: str | None = None,
+        network: "MultitaskModel | None" = None,
     ) -> None:
-        self.network, self.tokenizer, self.description = network, tokenizer, description
+        self.engine, self.tokenizer, self.description = engine, tokenizer, description
+        self._network = engine if network is None and not isinstance(engine, Int8Model) else network
         self.folder, self.precision, self.fingerprint = folder, precision, fingerprint
         self.tasks: dict[str, Task] = {task.name: task for task in description.tasks}
+
+    @property
+    def network(self) -> "MultitaskModel":
+        """The encoder and heads in fp32, in eval mode. An int8 model, which answers without them, reads them on first use.
+
+        Raises:
+            SwissbertError: If torch is not installed, or the files of an int8 model were replaced since it was loaded.
+        """
+        if self._network is None:
+            kinds = [task.kind for task in self.tasks.values()]
+            stored = read_model(self.folder, kinds={kind.name: kind for kind in kinds if kind.name not in KINDS})
+            if stored.fingerprint != self.fingerprint:
+                raise SwissbertError(f"{self.folder}: was replaced since this model was loaded; load it again")
+            self._network = stored.network
+        return self._network
 
     def __repr__(self) -> str:
         """Name the tasks and the folder."""
@@ -105,17 +125,17 @@ class Model:
 
     def token_options(self, task: Task) -> TokenOptions:
         """Return how the rows of a task become tokens for this model."""
-        return {"separate": self.network.separate(task), "max_length": self.description.encoder.max_length}
+        return {"separate": self.engine.separate(task), "max_length": self.description.encoder.max_length}
 
     def answer_rows(self, task: Task, rows: Sequence[Row], display: Display | None = None) -> Array:
         """Answer checked rows, in their order: float32 probabilities ``[N, C]`` or scores ``[N]``; `display` shows progress."""
         table = tokenize(self.tokenizer, task, rows, **self.token_options(task))
         if display is None:
-            return table_answers(self.network, task, table)
+            return table_answers(self.engine, task, table)
         with display.work(
             f"answering {len(rows):,} rows of {task.name}", int(table.lengths.sum()), announce=False
         ) as done:
-            return table_answers(self.network, task, table, done)
+            return table_answers(self.engine, task, table, done)
 
     def answers(
         self, tasks: Sequence[Task], rows: Sequence[Row], threshold: float | None = None
@@ -133,7 +153,7 @@ class Model:
         if not rows:
             return []
         table = tokenize(self.tokenizer, tasks[0], rows, **self.token_options(tasks[0]))
-        numbers = tables_answers(self.network, tasks, table)
+        numbers = tables_answers(self.engine, tasks, table)
 
         def answer(task: Task, i: int, is_cut: bool) -> Answer:
             values = numbers[task.name][i]
@@ -289,7 +309,7 @@ class Model:
         """
         return encode(self, texts, normalise=normalise)
 
-    def explain(self, task: str, text: Text, text_pair: str | None = None) -> Explanation:
+    def explain(self, task: str, text: Text, text_pair: str | None = None) -> "Explanation":
         """Find which words made the answer of a task: how it changes when each word is left out.
 
         Args:
@@ -300,6 +320,8 @@ class Model:
         Raises:
             SwissbertError: As `predict`, and for several texts.
         """
+        from swissbert.inference.explanation import explain
+
         return explain(self, task, text, text_pair)
 
     def evaluate(
@@ -326,7 +348,7 @@ class Model:
             )
         directory = data_path(str(data)) if data is not None else None
         splits = self.labelled_splits(split, directory, max_bad=max_bad)
-        return score_splits(self.network, splits, full=True, metrics=metrics)
+        return score_splits(self.engine, splits, full=True, metrics=metrics)
 
     def labelled_splits(
         self,
@@ -363,9 +385,9 @@ class Model:
 def load(
     name: str | Path = "mini",
     device: str = "auto",
-    precision: Precision = "fp32",
+    precision: Precision | None = None,
     *,
-    heads: Mapping[str, type[Head]] | None = None,
+    heads: "Mapping[str, type[Head]] | None" = None,
     kinds: Mapping[str, Kind] | None = None,
 ) -> Model:
     """Load a trained model.
@@ -375,7 +397,8 @@ def load(
             ``owner/name@revision``).
         device: ``auto``, ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
         precision: ``int8`` answers faster on a CPU with eight-bit matrix products (``pip install 'swissbert[int8]'``)
-            and moves scores by a few tenths of a point at most; ``auto`` takes it where it is installed.
+            and moves scores by a few tenths of a point at most; it imports no torch. ``auto`` takes it where it is
+            installed. None is ``fp32`` where torch is installed, else ``int8``.
         heads: Head classes from outside the package, by task name, for models that were trained with them.
         kinds: Kinds from outside the package, by name.
 
@@ -388,17 +411,34 @@ def load(
     for argument, table in (("heads", heads), ("kinds", kinds)):
         if not isinstance(table, Mapping | None):
             raise SwissbertError(f"{argument} is {shown(table)}, but it must be a dictionary by name")
-    if precision not in get_args(Precision):
+    if precision is not None and precision not in get_args(Precision):
         raise SwissbertError(f"precision is {shown(precision)}, but it must be one of {', '.join(get_args(Precision))}")
-    network, tokenizer, description, folder, fingerprint = read_model(name, heads=heads, kinds=kinds)
-    target = pick_device(device)
-    if precision == "int8" and target.type != "cpu":
+    asked = precision or ("fp32" if has_torch() else "int8")
+    if asked == "int8":
+        need_int8()
+    target = None  # the CPU, which is known without torch
+    if asked == "fp32" or not has_int8() or not (device == "cpu" or (device == "auto" and not may_have_gpu())):
+        need_torch(f"precision '{asked}' on the device '{device}'")
+        from swissbert.device import pick_device
+
+        target = pick_device(device)
+    is_on_cpu = target is None or target.type == "cpu"
+    if asked == "int8" and not is_on_cpu:
         raise SwissbertError(f"precision is 'int8', which runs on a CPU only, but device is '{target}'")
-    if precision == "auto":
-        precision = "int8" if target.type == "cpu" and has_int8() else "fp32"
-    if precision == "int8":
-        to_int8(network.encoder)
-    return Model(network.to(target), tokenizer, description, folder, precision, fingerprint)
+    if asked != "fp32" and is_on_cpu and has_int8():
+        return _load_int8(name, heads, kinds)
+    network, tokenizer, description, folder, fingerprint = read_model(name, heads=heads, kinds=kinds)
+    return Model(network.to(target), tokenizer, description, folder, "fp32", fingerprint)
+
+
+def _load_int8(name: str | Path, heads: "Mapping[str, type[Head]] | None", kinds: Mapping[str, Kind] | None) -> Model:
+    """Load a model in int8, without torch unless a head or kind from outside the package needs it."""
+    stored: StoredArrays | None = None if heads else read_array_model(name, kinds)
+    if stored is not None and all(task.kind.has_plain_answers for task in stored.description.tasks):
+        engine = int8_of_arrays(stored)
+        return Model(engine, stored.tokenizer, stored.description, stored.folder, "int8", stored.fingerprint)
+    network, tokenizer, description, folder, fingerprint = read_model(name, heads=heads, kinds=kinds)
+    return Model(int8_of_network(network), tokenizer, description, folder, "int8", fingerprint, network)
 
 
 def evaluate(

@@ -27,8 +27,8 @@ def encode(model: "Model", texts: str | Iterable[str], *, normalise: bool = True
     parts = []
     while chunk := list(islice(source, CHUNK)):
         length = model.description.encoder.max_length
-        parts.append(pooled_rows(model.network, model.tokenizer.encode(chunk, None, together=False, max_length=length)))
-    vectors: np.ndarray = np.concatenate(parts) if parts else np.empty((0, model.network.encoder.width), np.float32)
+        parts.append(pooled_rows(model.engine, model.tokenizer.encode(chunk, None, together=False, max_length=length)))
+    vectors: np.ndarray = np.concatenate(parts) if parts else np.empty((0, model.engine.width), np.float32)
     if normalise:
         vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     return vectors[0] if given.form == "one" else vectors

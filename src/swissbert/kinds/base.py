@@ -249,6 +249,16 @@ class Kind(ABC):
     def answers(self, task: "Task", logits: "Tensor") -> "Tensor":
         """Turn logits ``[B, outputs]`` into answers: probabilities ``[B, C]`` or scores ``[B]``."""
 
+    def plain_answers(self, task: "Task", logits: Array) -> Array:
+        """Return `answers` of a numpy array, float64 ``[B, outputs]``, for models that answer without torch."""
+        raise NotImplementedError
+
+    @property
+    def has_plain_answers(self) -> bool:
+        """Whether `plain_answers` belongs to `answers`: a class that overrides `answers` alone has none."""
+        own = type(self).plain_answers is not Kind.plain_answers
+        return overrides_together(type(self), "answers", "plain_answers") and own
+
     @abstractmethod
     def decide(self, answers: Array) -> Array:
         """Turn answers ``[N, C]`` or ``[N]`` into decisions, which have the shape of labels."""

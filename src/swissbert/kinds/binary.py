@@ -11,7 +11,7 @@ from swissbert.kinds.class_names import ALLOWED_SHOWN
 from swissbert.kinds.classification import Classification
 from swissbert.kinds.hf_head import HFHead
 from swissbert.kinds.label_names import names_in, negative_first, sorted_names
-from swissbert.kinds.soft_answers import bernoulli_divergence, softened
+from swissbert.kinds.soft_answers import bernoulli_divergence, sigmoid, softened
 from swissbert.wording import shortened
 
 if TYPE_CHECKING:
@@ -82,6 +82,11 @@ class Binary(Classification):
 
         positive = logits[:, 0].sigmoid()
         return torch.stack([1 - positive, positive], dim=1)
+
+    def plain_answers(self, task: "Task", logits: Array) -> Array:
+        """Probabilities of the negative and the positive label, ``[B, 2]``."""
+        positive = sigmoid(logits[:, 0])
+        return np.stack([1 - positive, positive], axis=1)
 
     def answer_at(self, task: "Task", answer: Array, threshold: float) -> Answer:
         """The positive label if its probability reaches the threshold; probabilities are unchanged."""

@@ -85,6 +85,12 @@ class Classification(Kind):
         """Softmax, ``[B, C]``."""
         return logits.softmax(-1)
 
+    def plain_answers(self, task: "Task", logits: Array) -> Array:
+        """Softmax, ``[B, C]``."""
+        powers = np.exp(logits - logits.max(-1, keepdims=True))
+        probabilities: Array = powers / powers.sum(-1, keepdims=True)
+        return probabilities
+
     def decide(self, answers: Array) -> Array:
         """The most probable class, int64 ``[N]``."""
         decisions: Array = answers.argmax(1)

@@ -14,7 +14,7 @@ from swissbert.kinds.hf_head import HFHead
 from swissbert.kinds.label_lists import label_items, separator_of
 from swissbert.kinds.label_names import names_in, sorted_names
 from swissbert.kinds.logistic import logistic_answers
-from swissbert.kinds.soft_answers import bernoulli_divergence, softened
+from swissbert.kinds.soft_answers import bernoulli_divergence, sigmoid, softened
 from swissbert.wording import shortened
 
 if TYPE_CHECKING:
@@ -120,6 +120,10 @@ class Multilabel(Kind):
     def answers(self, task: "Task", logits: "Tensor") -> "Tensor":
         """A probability for each label, ``[B, C]``; they need not add up to 1."""
         return logits.sigmoid()
+
+    def plain_answers(self, task: "Task", logits: Array) -> Array:
+        """A probability for each label, ``[B, C]``."""
+        return sigmoid(logits)
 
     def decide(self, answers: Array) -> Array:
         """1 where a probability is at least 0.5, int64 ``[N, C]``."""

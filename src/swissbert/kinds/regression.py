@@ -12,6 +12,7 @@ from swissbert.kinds.answer import Answer
 from swissbert.kinds.base import Array, Kind, Label
 from swissbert.kinds.cells import cell_text, number_of
 from swissbert.kinds.hf_head import HFHead
+from swissbert.kinds.soft_answers import sigmoid
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -134,6 +135,14 @@ class Regression(Kind):
     def answers(self, task: "Task", logits: "Tensor") -> "Tensor":
         """Scores ``[B]``, inside the range."""
         return self._scores(task, logits).clamp(*_range(task))
+
+    def plain_answers(self, task: "Task", logits: Array) -> Array:
+        """Scores ``[B]``, inside the range."""
+        low, high = _range(task)
+        raw = logits[:, 0]
+        if task.output == "sigmoid" or task.scale != "labels":
+            raw = low + (high - low) * (sigmoid(raw) if task.output == "sigmoid" else raw)
+        return np.clip(raw, low, high)
 
     def _scores(self, task: "Task", logits: "Tensor") -> "Tensor":
         low, high = _range(task)

@@ -18,6 +18,13 @@ def softened(probabilities: NDArray[Any], temperature: float) -> NDArray[Any]:
     return shares
 
 
+def sigmoid(logits: NDArray[Any]) -> NDArray[Any]:
+    """Return 1 / (1 + exp(-z)) of logits of any shape, without overflow."""
+    powers = np.exp(-np.abs(logits))
+    shares: NDArray[Any] = np.where(logits >= 0, 1.0, powers) / (1 + powers)
+    return shares
+
+
 def bernoulli_divergence(logits: "Tensor", others: "Tensor") -> "Tensor":
     """Return the symmetric Kullback-Leibler divergence of Bernoulli distributions, given by logits of any one shape.
 

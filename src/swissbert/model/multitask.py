@@ -3,15 +3,19 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from swissbert.data.batches import PackedBatch
+from swissbert.data.batches import PackedBatch, pack
+from swissbert.data.tokens import TokenTable
 from swissbert.encoder import Bert
 from swissbert.errors import SwissbertError
+from swissbert.family.config import BertConfig
 from swissbert.model.heads import find_head
 from swissbert.model.heads.base import Head
 from swissbert.model.hidden import HiddenLayer
+from swissbert.model.plain_heads import head_key, hidden_key
 from swissbert.tasks import Task
 
 
@@ -52,9 +56,9 @@ class MultitaskModel(nn.Module):
             head = (heads or {}).get(task.name) or self._head_class(task, pair_head)
             if clause := head.misfit(task, self.separate(task)):
                 raise SwissbertError(f"task '{task.name}' cannot have the head {head.__name__}: {clause}")
-            if layer_sharing and head.uses_hidden_layer and self._hidden_name(task) not in self.hidden:
-                self.hidden[self._hidden_name(task)] = HiddenLayer(width, dropout)
-            self.heads[_key(task.name)] = head(task, width, dropout)
+            if layer_sharing and head.uses_hidden_layer and hidden_key(task) not in self.hidden:
+                self.hidden[hidden_key(task)] = HiddenLayer(width, dropout)
+            self.heads[head_key(task.name)] = head(task, width, dropout)
         if freeze:
             encoder.requires_grad_(False)
 
@@ -64,16 +68,13 @@ class MultitaskModel(nn.Module):
 
     def head(self, name: str) -> Head:
         """Return the head of a task."""
-        head = self.heads[_key(name)]
+        head = self.heads[head_key(name)]
         assert isinstance(head, Head)
         return head
 
     def separate(self, task: Task) -> bool:
         """Whether the two sentences of this task are encoded separately."""
         return task.is_pair and not self.pair_encoding
-
-    def _hidden_name(self, task: Task) -> str:
-        return "pair" if task.is_pair else f"{task.name}_alone"
 
     def shared_parameters(self) -> list[nn.Parameter]:
         """Return the trainable parameters that several tasks share: the encoder and a shared hidden layer."""
@@ -124,6 +125,31 @@ class MultitaskModel(nn.Module):
         pooled: Tensor = self.encoder.pool(batch.input_ids, batch.token_type_ids, batch.lengths)
         return pooled.float()
 
+    @torch.inference_mode()
+    def pool_rows(self, table: TokenTable, rows: np.ndarray) -> Tensor:
+        """Return the pooled outputs of rows of a table by number, as `pool` does, for inference."""
+        return self.pool(pack(table, rows).to(self.device))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return next(self.parameters()).device
+
+    @property
+    def is_on_cpu(self) -> bool:
+        """Whether it computes on the CPU."""
+        return self.device.type == "cpu"
+
+    @property
+    def config(self) -> BertConfig:
+        """Sizes of the encoder."""
+        return self.encoder.config
+
+    @property
+    def width(self) -> int:
+        """Size W of a pooled output."""
+        return self.encoder.width
+
     def logits(self, pooled: Tensor, name: str) -> Tensor:
         """Return the logits of one task.
 
@@ -136,7 +162,7 @@ class MultitaskModel(nn.Module):
         with torch.autocast(pooled.device.type, enabled=False):  # heads are small; scores keep all their digits
             features = torch.cat(pooled.chunk(2), dim=1) if self.separate(task) else pooled
             if self.hidden and head.uses_hidden_layer:
-                features = self.hidden[self._hidden_name(task)](features)
+                features = self.hidden[hidden_key(task)](features)
             logits: Tensor = head(features)
         return logits
 
@@ -174,8 +200,3 @@ def part_of(name: str) -> str:
     """Return the encoder part of a parameter name; layers count from 1."""
     first, *rest = name.split(".")
     return str(int(rest[0]) + 1) if first == "layers" else first
-
-
-def _key(name: str) -> str:
-    """Return the module name of a task's head; the prefix allows any task name, such as "type" or "train"."""
-    return f"for_{name}"

@@ -6,24 +6,30 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from safetensors.torch import save_file
+import numpy as np
+from safetensors.numpy import save_file
 
 from swissbert.checksums import DamagedError, check_files, checksum
-from swissbert.encoder import Bert
-from swissbert.encoder.checkpoint import read_encoder, read_pretrained
-from swissbert.encoder.weights import FLOATS, need_finite, read_tensors
+from swissbert.encoder.stored import EncoderArrays, read_arrays
+from swissbert.encoder.weights import need_finite, read_array_file
 from swissbert.errors import SwissbertError
 from swissbert.model_folder.delta import pack, unpack
 from swissbert.model_folder.layout import DELTA, DESCRIPTION, ENCODER_FILES, MORE_ENCODER_FILES
 
+if TYPE_CHECKING:
+    from swissbert.encoder import Bert
+
+TYPES = frozenset({"F32", "I32", "I64", "U8"})
+"""Types of the tensors of a difference, by their names in safetensors."""
 BASE = "base/"
 """What names of files of the base encoder begin with among the checksums."""
 TOKENIZER = "tokenizer"
 """Name of the tokenizer's fingerprint among the checksums. Folders of swissbert 0.1.0 have none."""
 
 
-def write_delta(folder: Path, encoder: Bert, base: Path) -> None:
+def write_delta(folder: Path, encoder: "Bert", base: Path) -> None:
     """Write ``delta.safetensors`` into a folder.
 
     Args:
@@ -34,6 +40,8 @@ def write_delta(folder: Path, encoder: Bert, base: Path) -> None:
     Raises:
         SwissbertError: If the two encoders differ in size, or the base has no pooler.
     """
+    from swissbert.encoder.checkpoint import read_pretrained
+
     original, _, has_new_pooler = read_pretrained(base)
     if has_new_pooler:
         raise SwissbertError(
@@ -43,25 +51,47 @@ def write_delta(folder: Path, encoder: Bert, base: Path) -> None:
         raise SwissbertError(
             f"{base}: this encoder differs in size from the model's, which cannot have started from it"
         )
-    packed = pack(original.state_dict(), {name: t.detach().float().cpu() for name, t in encoder.state_dict().items()})
-    save_file(packed, folder / DELTA)
+    save_file(pack(_arrays(original), _arrays(encoder)), folder / DELTA)
 
 
-def read_delta(folder: Path, base: Path) -> Bert:
+def read_delta(folder: Path, base: Path) -> "Bert":
     """Read an encoder that `write_delta` wrote, up to rounding.
 
     Raises:
         SwissbertError: Names file and reason.
     """
+    import torch
+
+    from swissbert.encoder.checkpoint import read_encoder
+
     encoder = read_encoder(base)
+    tuned = _unpacked(folder, base, _arrays(encoder), in_place=False)
+    encoder.load_state_dict({name: torch.from_numpy(values) for name, values in tuned.items()})
+    return encoder
+
+
+def read_delta_arrays(folder: Path, base: Path) -> EncoderArrays:
+    """Read the parameters of an encoder that `write_delta` wrote without torch; errors as of `read_delta`."""
+    config, parameters = read_arrays(base)
+    return EncoderArrays(config, _unpacked(folder, base, parameters, in_place=True))
+
+
+def _arrays(encoder: "Bert") -> dict[str, np.ndarray]:
+    """Return the parameters of an encoder as arrays, fp32."""
+    return {name: tensor.detach().float().cpu().numpy() for name, tensor in encoder.state_dict().items()}
+
+
+def _unpacked(
+    folder: Path, base: Path, parameters: Mapping[str, np.ndarray], *, in_place: bool
+) -> dict[str, np.ndarray]:
+    """Add the difference in a folder to the parameters of the encoder in `base`."""
     try:
-        tuned = unpack(encoder.state_dict(), read_tensors(folder / DELTA, FLOATS | {"I32", "I64", "U8"}))
+        tuned = unpack(parameters, read_array_file(folder / DELTA, TYPES), in_place=in_place)
     except ValueError as error:
         raise SwissbertError(f"{folder / DELTA}: does not fit the encoder in {base} ({error})") from error
-    for name, tensor in tuned.items():
-        need_finite(tensor, name, folder / DELTA)
-    encoder.load_state_dict(tuned)
-    return encoder
+    for name, values in tuned.items():
+        need_finite(values, name, folder / DELTA)
+    return tuned
 
 
 def checksums(base: Path) -> dict[str, str]:

@@ -2,19 +2,22 @@
 
 Fine-tuning changes weights little, so few bits are enough: each row of a matrix has one scale and integers from -7 to
 7, two per byte. Rows that did not change (tokens that do not occur in training texts) are omitted. Vectors are stored
-unquantised.
+unquantised. Knows no torch.
 """
 
 from collections.abc import Mapping
 
-import torch
-from torch import Tensor
+import numpy as np
 
 TOP = 7
 """Largest absolute code; codes are stored with 8 added."""
+ROWS = 128
+"""Rows that are restored at a time, so that what is computed in between stays in the processor's cache."""
+_CODES = np.array([[pair % 16 - 8, pair // 16 - 8] for pair in range(256)], np.float32).view(np.uint64)[:, 0]
+"""The two codes of each byte as two fp32 numbers in one of 64 bits, which is looked up in one step, ``[256]``."""
 
 
-def pack(base: Mapping[str, Tensor], tuned: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def pack(base: Mapping[str, np.ndarray], tuned: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Quantise a difference.
 
     Args:
@@ -26,48 +29,56 @@ def pack(base: Mapping[str, Tensor], tuned: Mapping[str, Tensor]) -> dict[str, T
         and ``N.rows`` int32 ``[K]``, the K rows that changed; a vector stays ``N``. The error of a weight is at most
         1/14 of the largest change in its row.
     """
-    packed: dict[str, Tensor] = {}
-    for name, tensor in tuned.items():
-        if tensor.dim() != 2:
-            packed[name] = tensor.clone()
+    packed: dict[str, np.ndarray] = {}
+    for name, values in tuned.items():
+        if values.ndim != 2:
+            packed[name] = values.copy()
             continue
-        changes = tensor - base[name]
-        rows = changes.abs().amax(1).nonzero()[:, 0]
+        changes = values - base[name]
+        rows = np.flatnonzero(np.abs(changes).max(1, initial=0))
         changes = changes[rows]
-        scales = changes.abs().amax(1) / TOP  # [K]
-        codes = (changes / scales[:, None]).round().to(torch.int8) + 8
+        scales = np.abs(changes).max(1, initial=0) / np.float32(TOP)  # [K]
+        codes = (np.rint(changes / scales[:, None]) + 8).astype(np.uint8)
         if codes.shape[1] % 2:
-            codes = torch.nn.functional.pad(codes, (0, 1), value=8)
-        codes = codes.to(torch.uint8)
+            codes = np.pad(codes, ((0, 0), (0, 1)), constant_values=8)
         packed[f"{name}.codes"] = codes[:, 0::2] | codes[:, 1::2] << 4
-        packed[f"{name}.scales"], packed[f"{name}.rows"] = scales, rows.to(torch.int32)
+        packed[f"{name}.scales"], packed[f"{name}.rows"] = scales, rows.astype(np.int32)
     return packed
 
 
-def unpack(base: Mapping[str, Tensor], packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def unpack(
+    base: Mapping[str, np.ndarray], packed: Mapping[str, np.ndarray], *, in_place: bool = False
+) -> dict[str, np.ndarray]:
     """Restore parameters.
 
     Args:
         base: Parameters of the base encoder by name, fp32.
         packed: Tensors that `pack` returned.
+        in_place: Change the matrices of `base`, instead of copies.
 
     Raises:
         ValueError: If the two do not belong together.
     """
-    tuned: dict[str, Tensor] = {}
-    for name, tensor in base.items():
-        if tensor.dim() != 2:
-            tuned[name] = _part(packed, name, torch.float32, tuple(tensor.shape))
+    tuned: dict[str, np.ndarray] = {}
+    for name, values in base.items():
+        if values.ndim != 2:
+            tuned[name] = _part(packed, name, "float32", values.shape).copy()  # what was read cannot be written to
             continue
-        height, width = tensor.shape
-        count = packed[f"{name}.scales"].numel() if f"{name}.scales" in packed else 0
-        rows = _part(packed, f"{name}.rows", torch.int32, (count,)).long()
-        scales = _part(packed, f"{name}.scales", torch.float32, (count,))
-        pairs = _part(packed, f"{name}.codes", torch.uint8, (count, (width + 1) // 2))
+        height, width = values.shape
+        count = packed[f"{name}.scales"].size if f"{name}.scales" in packed else 0
+        rows = _part(packed, f"{name}.rows", "int32", (count,))
+        scales = _part(packed, f"{name}.scales", "float32", (count,))
+        pairs = _part(packed, f"{name}.codes", "uint8", (count, (width + 1) // 2))
         if count and not (int(rows.min()) >= 0 and int(rows.max()) < height):
             raise ValueError(f"{name}.rows has indices outside of 0 to {height - 1}")
-        codes = torch.stack([pairs & 15, pairs >> 4], 2).flatten(1)[:, :width]
-        tuned[name] = tensor.index_add(0, rows, (codes.float() - 8) * scales[:, None])
+        if len(np.unique(rows)) < count:
+            raise ValueError(f"{name}.rows has an index twice")
+        tuned[name] = values if in_place else values.copy()
+        with np.errstate(over="ignore", invalid="ignore"):  # of damaged scales; the caller looks for infinity
+            for part in (slice(start, start + ROWS) for start in range(0, count, ROWS)):
+                changes = _CODES[pairs[part]].view(np.float32)[:, :width]
+                changes *= scales[part, None]
+                tuned[name][rows[part]] += changes
     if unknown := [name for name in packed if name.removesuffix(".codes") not in base and _owner(name) not in base]:
         raise ValueError(f"{unknown[0]} belongs to no parameter")
     return tuned
@@ -77,9 +88,9 @@ def _owner(name: str) -> str:
     return name.removesuffix(".scales").removesuffix(".rows")
 
 
-def _part(packed: Mapping[str, Tensor], name: str, kind: torch.dtype, shape: tuple[int, ...]) -> Tensor:
-    tensor = packed.get(name)
-    if tensor is None or tensor.dtype != kind or tuple(tensor.shape) != shape:
-        actual = "is missing" if tensor is None else f"is {tensor.dtype} {list(tensor.shape)}"
+def _part(packed: Mapping[str, np.ndarray], name: str, kind: str, shape: tuple[int, ...]) -> np.ndarray:
+    values = packed.get(name)
+    if values is None or values.dtype != kind or values.shape != shape:
+        actual = "is missing" if values is None else f"is {values.dtype} {list(values.shape)}"
         raise ValueError(f"{name} {actual}, but must be {kind} {list(shape)}")
-    return tensor
+    return values

@@ -3,26 +3,36 @@
 import json
 import math
 import os.path
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import numpy as np
 
 from swissbert.checksums import Digest, check_files, checksum, warn
 from swissbert.data.tokens import Tokenizer
-from swissbert.encoder.checkpoint import mismatch, read_encoder
+from swissbert.encoder.config_file import read_config
+from swissbert.encoder.pooling import POOLINGS, check_pooling
+from swissbert.encoder.stored import EncoderArrays, mismatch, read_arrays
 from swissbert.encoder.weights import need_finite, open_file
 from swissbert.errors import SwissbertError
+from swissbert.family.config import BertConfig
 from swissbert.kinds import Kind
-from swissbert.model.heads.base import Head
-from swissbert.model.multitask import MultitaskModel
+from swissbert.missing import need_torch
+from swissbert.model.plain_heads import plain_head, stored_shapes
 from swissbert.model_folder import compact, layout
 from swissbert.model_folder.description import Description, read_description
 from swissbert.model_folder.hub import is_hub_id, pull
-from swissbert.model_folder.network import build_network, outside_encoder
 from swissbert.model_folder.origin import base_folder
 from swissbert.model_folder.steady import read_steadily
 from swissbert.paths import check_path
 from swissbert.task_words import WORDS
+
+if TYPE_CHECKING:
+    from swissbert.model.heads.base import Head
+    from swissbert.model.multitask import MultitaskModel
+
+Content = TypeVar("Content")
 
 
 class Stored(NamedTuple):
@@ -36,7 +46,23 @@ class Stored(NamedTuple):
         fingerprint: A checksum of everything that answers depend on, as it was read.
     """
 
-    network: MultitaskModel
+    network: "MultitaskModel"
+    tokenizer: Tokenizer
+    description: Description
+    folder: Path
+    fingerprint: str
+
+
+class StoredArrays(NamedTuple):
+    """The parts of a model as numpy arrays, for answers without torch; further attributes as of `Stored`.
+
+    Attributes:
+        encoder: The encoder.
+        outside: Tensors of heads and hidden layers by their stored names, fp32.
+    """
+
+    encoder: EncoderArrays
+    outside: dict[str, np.ndarray]
     tokenizer: Tokenizer
     description: Description
     folder: Path
@@ -79,7 +105,7 @@ def resolve_folder(name: str | Path) -> Path:
 def read_model(
     name: str | Path,
     *,
-    heads: Mapping[str, type[Head]] | None = None,
+    heads: "Mapping[str, type[Head]] | None" = None,
     kinds: Mapping[str, Kind] | None = None,
 ) -> Stored:
     """Read a model, whole and undamaged, also while a run replaces it.
@@ -92,8 +118,18 @@ def read_model(
     Raises:
         SwissbertError: Names file and reason.
     """
-    check_path(name, "model")
-    return read_steadily(lambda: resolve_folder(name), lambda folder: _read(folder, heads, kinds))
+    need_torch("a model in fp32")
+
+    def network(base: Path, folder: Path, description: Description) -> "MultitaskModel":
+        return _read_network(base, folder, description, heads or {})
+
+    return Stored(*_read(name, kinds, network))
+
+
+def read_array_model(name: str | Path, kinds: Mapping[str, Kind] | None = None) -> StoredArrays:
+    """Read a model whose heads are all of the package without torch; arguments and errors as for `read_model`."""
+    (encoder, outside), tokenizer, description, folder, fingerprint = _read(name, kinds, _read_arrays)
+    return StoredArrays(encoder, outside, tokenizer, description, folder, fingerprint)
 
 
 def read_identity(name: str | Path, kinds: Mapping[str, Kind] | None = None) -> tuple[Description, str]:
@@ -111,35 +147,76 @@ def read_identity(name: str | Path, kinds: Mapping[str, Kind] | None = None) -> 
     return read_steadily(lambda: resolve_folder(name), read)
 
 
-def _read(folder: Path, heads: Mapping[str, type[Head]] | None, kinds: Mapping[str, Kind] | None) -> Stored:
-    description = read_description(folder, kinds)
-    _check_files(folder, description)
-    if description.compact is None:
-        return _read_with(folder, folder, description, heads)
-    return read_steadily(lambda: base_folder(folder), lambda base: _read_with(base, folder, description, heads))
+def _read(
+    name: str | Path, kinds: Mapping[str, Kind] | None, read: Callable[[Path, Path, Description], Content]
+) -> tuple[Content, Tokenizer, Description, Path, str]:
+    """Read a model by name, and its weights by a function of base folder, folder and description.
+
+    The base folder is that of the base encoder of a compact folder, else the folder itself; vocabulary and sizes are there.
+    """
+    check_path(name, "model")
+
+    def from_folder(folder: Path) -> tuple[Content, Tokenizer, Description, Path, str]:
+        description = read_description(folder, kinds)
+        _check_files(folder, description)
+        if description.compact is None:
+            return from_base(folder, folder, description)
+        return read_steadily(lambda: base_folder(folder), lambda base: from_base(base, folder, description))
+
+    def from_base(
+        base: Path, folder: Path, description: Description
+    ) -> tuple[Content, Tokenizer, Description, Path, str]:
+        if description.compact is not None:
+            compact.check(description.compact, folder, base)
+        content = read(base, folder, description)
+        tokenizer = _tokenizer(base, folder, description)
+        return content, tokenizer, description, folder, _fingerprint(folder, description)
+
+    return read_steadily(lambda: resolve_folder(name), from_folder)
 
 
-def _read_with(base: Path, folder: Path, description: Description, heads: Mapping[str, type[Head]] | None) -> Stored:
-    """Read a model; `base` is the folder with the vocabulary, that of the base encoder for a compact folder."""
-    if description.compact is None:
-        encoder = read_encoder(folder)
-    else:
-        compact.check(description.compact, folder, base)
-        encoder = compact.read_delta(folder, base)
-    longest, limit = description.encoder.max_length, encoder.config.max_positions
-    if longest > limit:
-        where = folder / layout.DESCRIPTION
-        raise SwissbertError(f"{where}: encoder.max_length is {longest}, but this encoder takes at most {limit} tokens")
-    _check_heads(description, heads or {}, folder)
-    _check_sizes(description, heads or {}, encoder.config.hidden_size, folder / layout.HEADS)
+def _read_network(
+    base: Path, folder: Path, description: Description, heads: "Mapping[str, type[Head]]"
+) -> "MultitaskModel":
+    """Read encoder and heads as a network."""
+    from swissbert.encoder.checkpoint import read_encoder
+    from swissbert.model_folder.network import build_network
+
+    encoder = read_encoder(folder) if description.compact is None else compact.read_delta(folder, base)
+    _check_all(description, heads, encoder.config, folder)
     network = build_network(
         encoder, description.tasks, description.model, freeze=description.encoder.freeze, heads=heads
     )
     _load_heads(network, folder / layout.HEADS)
+    return network.eval()
+
+
+def _read_arrays(base: Path, folder: Path, description: Description) -> tuple[EncoderArrays, dict[str, np.ndarray]]:
+    """Read encoder and heads as arrays."""
+    encoder = read_arrays(folder) if description.compact is None else compact.read_delta_arrays(folder, base)
+    _check_all(description, {}, encoder.config, folder)
+    settings, expected = description.model, dict[str, tuple[int, ...]]()
+    assert settings.pooling is not None, "descriptions name the pooling"
+    check_pooling(settings.pooling, encoder.config.has_pooler)
+    width = encoder.config.hidden_size * POOLINGS[settings.pooling].parts
+    for task in description.tasks:
+        separate = task.is_pair and not settings.pair_encoding
+        head = plain_head(task, settings.pair_head, separate)
+        expected |= stored_shapes(task, head, width, separate=separate, layer_sharing=settings.layer_sharing)
+    path = folder / layout.HEADS
+    with open_file(path, "np") as weights:
+        _check_shapes(expected, {name: weights.shape(name) for name in weights.names}, path)
+        outside = {name: weights.array(name) for name in weights.names}
+    for name, values in outside.items():
+        need_finite(values, name, path)
+    return encoder, outside
+
+
+def _tokenizer(base: Path, folder: Path, description: Description) -> Tokenizer:
+    """Read the tokenizer of a model, which for a compact folder must give the tokens that it was trained on."""
+    config = read_config(base)
     is_base = description.compact is not None and compact.TOKENIZER in description.compact
-    tokenizer = Tokenizer(
-        base, encoder.config.vocab_size, token_types=encoder.config.token_types, as_stored=not is_base
-    )
+    tokenizer = Tokenizer(base, config.vocab_size, token_types=config.token_types, as_stored=not is_base)
     if (
         description.compact is not None
         and description.compact.get(compact.TOKENIZER, tokenizer.fingerprint) != tokenizer.fingerprint
@@ -147,7 +224,17 @@ def _read_with(base: Path, folder: Path, description: Description, heads: Mappin
         raise SwissbertError(
             f"{base}: gives other tokens than when {folder} was written; use the same version of tokenizers"
         )
-    return Stored(network.eval(), tokenizer, description, folder, _fingerprint(folder, description))
+    return tokenizer
+
+
+def _check_all(description: Description, heads: "Mapping[str, type[Head]]", config: BertConfig, folder: Path) -> None:
+    """Raise SwissbertError if length, heads or sizes do not fit the encoder or the files."""
+    longest, limit = description.encoder.max_length, config.max_positions
+    if longest > limit:
+        where = folder / layout.DESCRIPTION
+        raise SwissbertError(f"{where}: encoder.max_length is {longest}, but this encoder takes at most {limit} tokens")
+    _check_heads(description, heads, folder)
+    _check_sizes(description, heads, config.hidden_size, folder / layout.HEADS)
 
 
 def _check_files(folder: Path, description: Description) -> None:
@@ -174,7 +261,7 @@ def _fingerprint(folder: Path, description: Description) -> str:
     return digest.checksum
 
 
-def _check_heads(description: Description, heads: Mapping[str, type[Head]], folder: Path) -> None:
+def _check_heads(description: Description, heads: "Mapping[str, type[Head]]", folder: Path) -> None:
     """Raise SwissbertError if heads from outside the package are missing, are others, or belong to no task."""
     tasks = [task.name for task in description.tasks]
     for name in heads:
@@ -190,7 +277,7 @@ def _check_heads(description: Description, heads: Mapping[str, type[Head]], fold
             )
 
 
-def _check_sizes(description: Description, heads: Mapping[str, type[Head]], size: int, path: Path) -> None:
+def _check_sizes(description: Description, heads: "Mapping[str, type[Head]]", size: int, path: Path) -> None:
     """Raise SwissbertError if the heads that a description asks for are larger than those in the file, before any is made.
 
     Args:
@@ -204,7 +291,7 @@ def _check_sizes(description: Description, heads: Mapping[str, type[Head]], size
     if description.model.layer_sharing:
         layers = sum(not task.is_pair for task in own) + any(task.is_pair for task in own)
         needed += layers * size**2
-    with open_file(path) as weights:
+    with open_file(path, "np") as weights:
         held = sum(math.prod(weights.shape(name)) for name in weights.names)
     if needed > held:
         raise SwissbertError(
@@ -213,17 +300,21 @@ def _check_sizes(description: Description, heads: Mapping[str, type[Head]], size
         )
 
 
-def _load_heads(network: MultitaskModel, path: Path) -> None:
+def _load_heads(network: "MultitaskModel", path: Path) -> None:
+    from swissbert.model_folder.network import outside_encoder
+
     modules = outside_encoder(network)
     state = modules.state_dict()
     with open_file(path) as weights:
-        problems = mismatch(
-            {name: tuple(tensor.shape) for name, tensor in state.items()},
-            {name: weights.shape(name) for name in weights.names},
-        )
-        if problems:
-            raise SwissbertError(f"{path}: the tensors do not fit {layout.DESCRIPTION}: {problems}")
+        expected = {name: tuple(tensor.shape) for name, tensor in state.items()}
+        _check_shapes(expected, {name: weights.shape(name) for name in weights.names}, path)
         stored = {name: weights.get(name) for name in weights.names}
     for name, tensor in stored.items():
         need_finite(tensor, name, path)
     modules.load_state_dict(stored)
+
+
+def _check_shapes(expected: Mapping[str, tuple[int, ...]], shapes: Mapping[str, tuple[int, ...]], path: Path) -> None:
+    """Raise SwissbertError if the tensors of heads and hidden layers have other names or shapes than the tasks need."""
+    if problems := mismatch(expected, shapes):
+        raise SwissbertError(f"{path}: the tensors do not fit {layout.DESCRIPTION}: {problems}")

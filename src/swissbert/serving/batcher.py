@@ -8,16 +8,18 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from swissbert.data.batches import pack
 from swissbert.data.tokens import TokenTable
+from swissbert.evaluation.predictions import to_array
 from swissbert.forking import renew_after_fork
-from swissbert.model.multitask import MultitaskModel
 from swissbert.serving.jobs import Answers, Job, QueueFull
+
+if TYPE_CHECKING:
+    from swissbert.inference.int8_model import Int8Model
+    from swissbert.model.multitask import MultitaskModel
 
 MAX_CUSTOM_JOBS = 8
 """Jobs with a `compute` function that may wait at a time."""
@@ -37,7 +39,7 @@ class Batcher:
 
     def __init__(
         self,
-        model: MultitaskModel,
+        model: "MultitaskModel | Int8Model",
         *,
         token_budget: int = 2048,
         max_jobs: int = 256,
@@ -187,19 +189,17 @@ class Batcher:
                 return [error]
         return [self._results([job])[0] for job in batch]
 
-    @torch.inference_mode()
     def _forward(self, batch: list[Job]) -> list[Answers]:
         """Run the encoder once over all sequences, and each head once over the rows of its jobs."""
         table = TokenTable.join([job.table for job in batch], per_row=1)  # a row per sequence, whatever the task
-        device = next(self.model.parameters()).device
-        pooled = self.model.pool(pack(table, np.arange(len(table))).to(device))  # [sequences, H]
+        pooled: Any = self.model.pool_rows(table, np.arange(len(table)))  # [sequences, W]
         starts = np.cumsum([0, *(job.sequences for job in batch[:-1])])
         results: list[Answers] = [{} for _ in batch]
         for name in dict.fromkeys(name for job in batch for name in job.tasks):
             members = [i for i, job in enumerate(batch) if name in job.tasks]
             per_row = 2 if self.model.separate(self.model.tasks[name]) else 1
             rows = np.concatenate([starts[members] + part for part in range(per_row)])  # all first texts, then second
-            answers = self.model.answers_of(pooled[torch.from_numpy(rows).to(device)], name).cpu().numpy()
+            answers = to_array(self.model.answers_of(pooled[rows], name))
             for i, answer in zip(members, answers, strict=True):
                 results[i][name] = answer
         return results

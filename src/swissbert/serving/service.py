@@ -64,7 +64,7 @@ class Service:
         self.model, self.deadline, self.name, self.examples = model, deadline, name, list(examples)
         self.worded = [worded(task) for task in model.tasks.values()]
         self.metrics = ServerMetrics()
-        self.batcher = Batcher(model.network, on_batch=self.metrics.observe_batch, **limits)
+        self.batcher = Batcher(model.engine, on_batch=self.metrics.observe_batch, **limits)
         self.metrics.watch_queue(lambda: self.batcher.queued)
         self.draining = False
         self._half_closed: dict[asyncio.Future[list[Any]], list[Job]] = {}  # of clients that closed their side
@@ -140,7 +140,7 @@ class Service:
         Raises:
             ApiError: 422 for a layer or head that does not exist or too many tokens, 429 if the queue is full or the deadline passes.
         """
-        config = self.model.network.encoder.config
+        config = self.model.engine.config
         for field, number, count in (("layer", body.layer, config.layers), ("head", body.head, config.heads)):
             if number is not None and number >= count:
                 raise ApiError(422, f"{field}: {number} is out of range; this model has 0 to {count - 1}", field)
@@ -210,7 +210,7 @@ class Service:
 
     def _attention_table(self, body: AttentionBody) -> TokenTable:
         """Tokenize an attention request. Raises `ApiError` 422 for more than `MAX_ATTENTION_TOKENS`."""
-        table = attention_table(self.model, body.text, body.text_pair, self.model.network.encoder.config.max_positions)
+        table = attention_table(self.model, body.text, body.text_pair, self.model.engine.config.max_positions)
         if len(table.ids) > MAX_ATTENTION_TOKENS:
             message = f"text: {len(table.ids)} tokens; attention is available for at most {MAX_ATTENTION_TOKENS}"
             raise ApiError(422, message, "text")
@@ -349,7 +349,7 @@ def attention_json(model: Model, table: TokenTable, body: AttentionBody) -> byte
     result = table_attention(model, table)
     layers = slice(None) if body.layer is None else slice(body.layer, body.layer + 1)
     heads = slice(None) if body.head is None else slice(body.head, body.head + 1)
-    weights = np.round(result.weights[layers, heads].numpy().astype(float), 4)
+    weights = np.round(result.weights[layers, heads].astype(float), 4)
     boundary = result.boundary if body.text_pair is not None else None
     # one head at a time: a single call of json.dumps would hold the GIL until it ends
     rows = (f"[{','.join(json.dumps(head.tolist()) for head in layer)}]" for layer in weights)

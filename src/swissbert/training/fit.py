@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from swissbert.data.batches import take
 from swissbert.data.dataset import TaskData
+from swissbert.data.packing import take
 from swissbert.distributed.world import ALONE, World
 from swissbert.evaluation import table_answers
 from swissbert.model.multitask import MultitaskModel

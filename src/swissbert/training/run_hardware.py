@@ -6,9 +6,10 @@ from typing import Any
 import torch
 
 from swissbert.config import TrainSettings
-from swissbert.device import Hardware, cores, has_bf16, is_available, pick_device, pick_precision, resolve_hardware
+from swissbert.device import Hardware, has_bf16, is_available, pick_device, pick_precision, resolve_hardware
 from swissbert.distributed.world import World
 from swissbert.errors import SwissbertError
+from swissbert.threads import cores
 from swissbert.training.conditions import last_conditions
 
 

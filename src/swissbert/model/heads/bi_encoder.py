@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from swissbert.model.heads.linear import LinearHead
+from swissbert.model.plain_heads import PlainBiEncoder
 from swissbert.tasks import Task
 
 
@@ -23,9 +24,7 @@ class BiEncoderHead(LinearHead):
     @classmethod
     def misfit(cls, task: Task, separate: bool) -> str | None:
         """A comparison needs two sentence vectors."""
-        if not task.is_pair or not separate:
-            return "a bi_encoder needs two sentences that are encoded separately"
-        return None
+        return PlainBiEncoder.misfit(task, separate)
 
     def logits(self, features: Tensor) -> Tensor:
         """``[B, 2W] -> [B, outputs]``."""

@@ -8,6 +8,7 @@ from swissbert.kinds import Array
 from swissbert.kinds.binary import Binary
 from swissbert.kinds.regression import Regression
 from swissbert.model.heads.base import Head, best_threshold
+from swissbert.model.plain_heads import PlainCosine
 from swissbert.tasks import Task
 
 
@@ -27,11 +28,7 @@ class CosineHead(Head):
     @classmethod
     def misfit(cls, task: Task, separate: bool) -> str | None:
         """A cosine needs two sentence vectors and one number to compare them with."""
-        if not task.is_pair or not separate:
-            return "a cosine needs two sentences that are encoded separately"
-        if not isinstance(task.kind, Binary | Regression):
-            return f"a cosine is no answer to a {task.kind.name} task"
-        return None
+        return PlainCosine.misfit(task, separate)
 
     def logits(self, features: Tensor) -> Tensor:
         """``[B, 2W] -> [B, 1]``: cosines, from -1 to 1."""

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from swissbert.model.heads.base import Head
+from swissbert.model.plain_heads import PlainSimilarity
 from swissbert.tasks import Task
 
 SLOPE, OFFSET = 8.0, -4.0
@@ -27,11 +28,7 @@ class SimilarityHead(Head):
     @classmethod
     def misfit(cls, task: Task, separate: bool) -> str | None:
         """A similarity needs two sentence vectors, and is one number."""
-        if not task.is_pair or not separate:
-            return "a similarity needs two sentences that are encoded separately"
-        if task.outputs != 1:
-            return f"a similarity is no answer to a {task.kind.name} task"
-        return None
+        return PlainSimilarity.misfit(task, separate)
 
     def logits(self, features: Tensor) -> Tensor:
         """``[B, 2W] -> [B, 1]``."""
