@@ -164,9 +164,10 @@ def _predict_text(
     width: int | None,
 ) -> None:
     """Answer a text or a pair; as a table of at most `width` columns, if there is one."""
+    from swissbert.inference.answer_table import AnswerTable
     from swissbert.inference.input_rows import InputRow
     from swissbert.inference.inputs import rows_of
-    from swissbert.inference.output import AnswerTable, is_table, json_output, table_output
+    from swissbert.inference.output import is_table, json_output, table_output
     from swissbert.inference.stream import body, stream
     from swissbert.tasks import tasks_for
 
@@ -233,7 +234,8 @@ def _output(
     output: Path | None, inputs: "Inputs", source: str, probabilities: bool, width: int | None
 ) -> "Iterator[Write]":
     """Open the output for the rows of a file or standard input."""
-    from swissbert.inference.output import AnswerTable, arrow_schema, is_table, json_output, keeps_quotes, table_output
+    from swissbert.inference.answer_table import AnswerTable
+    from swissbert.inference.output import arrow_schema, is_table, json_output, keeps_quotes, table_output
 
     if width is not None:
         shown = RowLines(inputs.tasks, width)
