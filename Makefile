@@ -6,7 +6,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # Three processes on two cores: tests often wait for commands and servers.
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: quickstart test test-hardware check docs campaign bench lock clean
+.PHONY: quickstart test test-engines test-hardware check docs campaign bench lock clean
 
 quickstart: $(VENV)/.ready
 	$(BIN)/swissbert quickstart
@@ -20,6 +20,11 @@ test-hardware: $(VENV)/.ready-dev
 	SWISSBERT_CPU=plain $(PYTEST) -m trains
 	SWISSBERT_CPU=bf16 $(PYTEST) -m trains
 	OMP_NUM_THREADS=2 $(BIN)/python -m pytest -m 'trains or two_threads'
+
+# The examples of docs/using/engines.md, and the job on Ray. Spark needs Java 17 or newer.
+test-engines: $(VENV)/.ready-dev
+	$(INSTALL) --editable '.[ray]' pyspark 'dask[dataframe]'
+	$(BIN)/python -m pytest -m engines tests/engines
 
 check: $(VENV)/.ready-dev
 	$(BIN)/ruff check --no-cache .

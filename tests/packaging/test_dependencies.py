@@ -30,6 +30,7 @@ PARTS = {"pydantic_core": "pydantic"}
 
 EXTRA_OF = {
     "analysis": "report",
+    "batch/ray_engine": "ray",
     "export": "export",
     "inference/int8": "int8",
     "inference/graph": "int8",

@@ -13,24 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
+from random_models import save_random
 from swissbert.checksums import unsealed
 from swissbert.cli import main
-from swissbert.config import EncoderSettings, ModelSettings
-from swissbert.data.tokens import Tokenizer
 from swissbert.display import Display
-from swissbert.encoder.checkpoint import read_encoder
 from swissbert.errors import SwissbertError
 from swissbert.inference import job_chunks
 from swissbert.inference.bulk import answer_file
 from swissbert.inference.job_folder import Done
 from swissbert.inference.model import Model, load
 from swissbert.inference.stream import stream
-from swissbert.model.multitask import MultitaskModel
-from swissbert.model_folder.description import Description
-from swissbert.model_folder.save import save_model
-from swissbert.tasks import find_task
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -72,18 +65,7 @@ MOMENTS = [
 
 @pytest.fixture(scope="module")
 def model(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model folder with random weights and large heads, so that answers differ from text to text."""
-    torch.manual_seed(1)
-    tasks = [find_task("sst"), find_task("sts")]
-    model = MultitaskModel(read_encoder(tiny), tasks, pair_encoding=True, dropout=0.1)
-    for parameter in model.parameters():
-        parameter.data.mul_(8)
-    folder = tmp_path_factory.mktemp("bulk") / "model"
-    description = Description(
-        format=1, tasks=tasks, encoder=EncoderSettings(name="tiny", max_length=64), model=ModelSettings()
-    )
-    save_model(folder, model, Tokenizer(tiny), description)
-    return folder
+    return save_random(tmp_path_factory.mktemp("bulk") / "model", tiny, "sst", "sts")
 
 
 @pytest.fixture(scope="module")

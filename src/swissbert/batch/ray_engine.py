@@ -54,7 +54,10 @@ class Worker:
         problem = self.load() if self._model is None else None
         if problem is not None or self._model is None:
             return str(problem)
-        return self._work.answer(self._model, chunk)
+        try:
+            return self._work.answer(self._model, chunk)
+        except SwissbertError as error:
+            return str(error)
 
 
 class RayEngine:
@@ -151,7 +154,7 @@ def cluster() -> Iterator[None]:
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise SwissbertError(f"Ray cannot be started or joined: {reason}") from error
-    if threading.current_thread() is threading.main_thread():
+    if before is not None and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, before)  # Ray has set its own
     try:
         yield
