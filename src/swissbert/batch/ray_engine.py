@@ -94,7 +94,7 @@ class RayEngine:
                 yield from _in_order(workers, chunks)
             except ray.exceptions.RayError as error:
                 reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-                raise SwissbertError(f"Ray cannot go on ({reason}); the same job goes on where it ended") from error
+                raise SwissbertError(f"Ray cannot go on ({reason}); the same command goes on where it ended") from error
             finally:
                 for worker in workers:
                     ray.kill(worker)
