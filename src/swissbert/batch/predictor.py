@@ -39,7 +39,7 @@ class Predictor:
     ``labels``, or ``score``, and then ``cut`` and ``error``, which says why a row could not be used. Rows keep their order.
 
     It is pickled as its arguments alone. The model is loaded by the first table, once in each process, and shared there by
-    all predictors with the same model.
+    all predictors with the same model; the process keeps it, also if the folder is replaced meanwhile.
 
     Args:
         model: ``mini``, a model folder, a run folder or a hub id. A local folder must exist wherever tables are answered.

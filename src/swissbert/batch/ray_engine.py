@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ CHUNKS = 2
 """Chunks that a worker has at a time: the next one is there when it finishes one."""
 AHEAD = 4
 """Chunks for each worker that are read before the first of them is written; bounds memory if one worker is slow."""
+PATIENCE = 60.0
+"""Seconds without a worker after which a sentence says so."""
 RESTARTS = 3
 """How often a worker that ended is started again, on another machine if its own is gone, and a chunk is answered again."""
 
@@ -69,11 +71,14 @@ class RayEngine:
     Args:
         name: Name of the model, as `swissbert.load` takes it; a local folder must exist on every machine.
         workers: Number of workers; None for all GPUs or cores of the cluster.
+        log: Called with a sentence about the cluster.
     """
 
-    def __init__(self, name: str | Path, workers: int | None = None) -> None:
+    def __init__(
+        self, name: str | Path, workers: int | None = None, log: Callable[[str], object] = lambda line: None
+    ) -> None:
         self.name = str(Path(name).resolve() if Path(name).is_dir() else name)
-        self.workers = workers
+        self.workers, self.log = workers, log
 
     def __call__(self, model: Model, work: Work, chunks: Iterable[Chunk]) -> Answers:
         """Yield the answers to chunks, in their order.
@@ -88,10 +93,12 @@ class RayEngine:
             gpus, cores = int(total.get("GPU", 0)), int(total.get("CPU", 1))
             options = {"num_cpus": 1, "num_gpus": int(gpus > 0), "max_restarts": RESTARTS, "max_task_retries": RESTARTS}
             start = ray.remote(**options)(Worker)
-            count = self.workers or gpus or cores
+            count = self.workers or gpus or max(1, cores)
+            machines = sum(node["Alive"] for node in ray.nodes())
+            self.log(f"Ray: {count:,} worker(s) on {machines:,} machine(s) with {cores:,} cores and {gpus:,} GPUs")
             workers = [start.remote(self.name, model.precision, model.fingerprint, work) for _ in range(count)]
             try:
-                yield from _in_order(workers, chunks)
+                yield from _in_order(workers, chunks, self.log)
             except ray.exceptions.RayError as error:
                 reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
                 raise SwissbertError(f"Ray cannot go on ({reason}); the same command goes on where it ended") from error
@@ -100,7 +107,7 @@ class RayEngine:
                     ray.kill(worker)
 
 
-def _in_order(workers: list[Any], chunks: Iterable[Chunk]) -> Iterator[AnsweredChunk]:
+def _in_order(workers: list[Any], chunks: Iterable[Chunk], log: Callable[[str], object]) -> Iterator[AnsweredChunk]:
     """Send each chunk to the next worker that is free, and yield the answers in the order of the chunks."""
     import ray
 
@@ -119,7 +126,9 @@ def _in_order(workers: list[Any], chunks: Iterable[Chunk]) -> Iterator[AnsweredC
             continue
         if free and not order:  # there was no chunk for it
             return
-        ready, _ = ray.wait([*running, *loading])
+        ready, _ = ray.wait([*running, *loading], timeout=PATIENCE)
+        if not ready and len(loading) == len(workers):
+            log("Ray: no worker has started yet; the cores of the cluster may be taken, or new machines on their way")
         for result in ready:
             if result in loading:
                 _checked(ray.get(result))

@@ -3,6 +3,7 @@
 import shlex
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -65,15 +66,15 @@ class JobOptions(NamedTuple):
             need("ray", extra="ray")
         return source
 
-    def engine_for(self, model: Path) -> "Engine":
-        """Return the engine that answers with a model."""
+    def engine_for(self, model: Path, log: Callable[[str], object]) -> "Engine":
+        """Return the engine that answers with a model; `log` is called with sentences about its processes."""
         from swissbert.inference.job_chunks import in_this_process
 
         if self.engine is None:
             return in_this_process
         from swissbert.batch.ray_engine import RayEngine
 
-        return RayEngine(model, self.workers)
+        return RayEngine(model, self.workers, log)
 
 
 def predict_shards(
@@ -100,7 +101,7 @@ def predict_shards(
                 columns=asked.columns,
                 threshold=asked.threshold,
                 shard_rows=options.shard_rows or SHARD_ROWS,
-                engine=options.engine_for(model),
+                engine=options.engine_for(model, display.say),
                 display=display,
             )
     except KeyboardInterrupt as interrupt:
