@@ -55,7 +55,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def predict(patch: pytest.MonkeyPatch, *words: object) -> None:
     patch.setattr(sys, "argv", ["swissbert", "predict", *map(str, words)])
-    main()
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main()
 
 
 def test_the_files_are_those_of_the_job_without_an_engine_and_one_goes_on_with_the_other(
@@ -111,6 +112,7 @@ def test_a_worker_that_cannot_answer_ends_the_job_with_one_sentence(
     assert ray.is_initialized()  # a session of the caller stays
 
 
+@pytest.mark.filterwarnings("default:::ray.data", "default::DeprecationWarning")  # of Ray about its own settings
 def test_a_pool_of_actors_adds_the_columns(model: Path, source: Path) -> None:
     with source.open(newline="") as file:
         rows = pa.Table.from_pylist(list(csv.DictReader(file))).slice(0, 3000)

@@ -129,6 +129,7 @@ def test_a_job_on_an_address_is_that_on_the_file(
         monkeypatch.setattr(
             "sys.argv", ["swissbert", *words, "--input", given, "--output-dir", str(source.parent / name)]
         )
-        main()
+        with pytest.raises(SystemExit, match=r"^0$"):
+            main()
     assert contents(source.parent / "path") == contents(source.parent / "address")
     assert "this job is finished already" in capsys.readouterr().err

@@ -54,7 +54,8 @@ def test_the_columns_are_those_that_predict_writes(
     pq.write_table(ROWS, tmp_path / "rows.parquet")
     command = ["predict", model, "--input", tmp_path / "rows.parquet", "--output", tmp_path / "out.parquet", *words]
     monkeypatch.setattr(sys, "argv", ["swissbert", *map(str, command)])
-    main()
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main()
     expected = pq.read_table(tmp_path / "out.parquet")
     answers = Predictor(model, **options)(ROWS)
     assert answers.column_names == expected.column_names
@@ -210,7 +211,7 @@ def test_what_cannot_be_answered_is_one_sentence(model: Path) -> None:
                 Predictor(**{"model": model, **options})(part)
 
     body = pa.table({"body": ["good"]})
-    refused(r"the table: no column 'text'.*'body'.*text_column names another", body, tasks=["sst"])
+    refused(r"the table: no column 'sentence'.*'body'.*text_column names another", body, tasks=["sst"])
     refused("the table: no columns that a task of this model reads", body)
     refused("the table: no column 'words', text_column names", body, tasks=["sst"], text_column="words")
     refused("this model has no task 'mood'; its tasks are sst, para, sts", ROWS, tasks=["mood"])
