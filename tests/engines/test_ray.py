@@ -112,7 +112,7 @@ def test_a_worker_that_cannot_answer_ends_the_job_with_one_sentence(
     assert ray.is_initialized()  # a session of the caller stays
 
 
-@pytest.mark.filterwarnings("default:::ray.data", "default::DeprecationWarning")  # of Ray about its own settings
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Ray about its own settings
 def test_a_pool_of_actors_adds_the_columns(model: Path, source: Path) -> None:
     with source.open(newline="") as file:
         rows = pa.Table.from_pylist(list(csv.DictReader(file))).slice(0, 3000)

@@ -52,7 +52,7 @@ def _copied(source: str, folder: Path, log: Callable[[str], object]) -> Path:
         if file.type != fs.FileType.File:
             what = "a folder, and one file is read" if file.type == fs.FileType.Directory else "there is no such file"
             raise SwissbertError(f"{source}: {what}")
-        copy = folder / file.base_name
+        copy: Path = folder / file.base_name
         log(f"{source}: copied to {copy} ({(file.size or 0) / 2**20:,.1f} MB)")
         # without compression=None, a name that ends with .gz would be decompressed
         with system.open_input_stream(path, compression=None) as given, copy.open("wb") as out:
