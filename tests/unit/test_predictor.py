@@ -213,7 +213,7 @@ def test_what_cannot_be_answered_is_one_sentence(model: Path) -> None:
     body = pa.table({"body": ["good"]})
     refused(r"the table: no column 'sentence'.*'body'.*text_column names another", body, tasks=["sst"])
     refused("the table: no columns that a task of this model reads", body)
-    refused("the table: no column 'words', text_column names", body, tasks=["sst"], text_column="words")
+    refused("the table: no column 'words', which text_column names", body, tasks=["sst"], text_column="words")
     refused("this model has no task 'mood'; its tasks are sst, para, sts", ROWS, tasks=["mood"])
     refused("task 'sst' is a classification, whose answers have no threshold", ROWS, tasks=["sst"], threshold=0.5)
     twice = pa.table([pa.array(["a"]), pa.array(["b"])], names=["text", "text"])

@@ -1,5 +1,6 @@
 """The tables that engines hand out, seen alike: their column names, their cells, and the table with answers added."""
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -115,8 +116,7 @@ class FrameRows(Table):
 
     def extended(self, answers: AnswerTable, cells: Sequence[Sequence[Any]]) -> object:
         """Return the frame with the columns of answers, whose types are the same with and without missing values."""
-        import pandas as pd
-
+        pd = sys.modules["pandas"]  # no dependency of this package; whoever has a frame has imported it
         types = {pa.bool_(): pd.BooleanDtype(), pa.string(): pd.StringDtype()}
         added = {}
         for field, column in zip(answers.answer_fields(), _columns(answers, cells), strict=True):
