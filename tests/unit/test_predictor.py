@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import pandas as pd  # type: ignore[import-untyped]
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -17,6 +17,8 @@ from random_models import save_random
 from swissbert.batch import Predictor, predictor
 from swissbert.cli import main
 from swissbert.errors import SwissbertError
+from swissbert.inference.model import load as load_model
+from swissbert.inference.stream import stream as stream_rows
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -132,11 +134,10 @@ def test_a_pickle_has_the_arguments_alone_and_a_process_loads_the_model_once(
     model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loads: list[str] = []
-    real = predictor.load
 
     def load(name: str, *options: Any) -> Any:
         loads.append(name)
-        return real(name, *options)
+        return load_model(name, *options)
 
     predictor._loaded.cache_clear()
     monkeypatch.setattr(predictor, "load", load)
@@ -175,11 +176,10 @@ def test_the_number_of_threads_is_that_of_before(model: Path) -> None:
     torch.set_num_threads(2)
     seen: list[int] = []
     answer = Predictor(model, ["sst"], threads=1)
-    real = predictor.stream
 
     def stream(*given: Any) -> Any:
         seen.append(torch.get_num_threads())
-        return real(*given)
+        return stream_rows(*given)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(predictor, "stream", stream)
