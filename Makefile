@@ -6,7 +6,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # Three processes on two cores: tests often wait for commands and servers.
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-.PHONY: quickstart test test-hardware test-trackers check docs campaign bench lock clean
+.PHONY: quickstart test test-engines test-hardware test-trackers check docs campaign bench lock clean
 
 quickstart: $(VENV)/.ready
 	$(BIN)/swissbert quickstart
@@ -26,6 +26,11 @@ TRACKERS := wandb trackio mlflow-skinny alembic sqlalchemy
 test-trackers: $(VENV)/.ready-dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade --target build/trackers $(TRACKERS)
 	PYTHONPATH=build/trackers $(BIN)/python -m pytest tests/unit/test_trackers.py
+
+# The examples of docs/using/engines.md, and the job on Ray. Spark needs Java 17 or newer.
+test-engines: $(VENV)/.ready-dev
+	$(INSTALL) --editable '.[ray]' pyspark 'dask[dataframe]'
+	$(BIN)/python -m pytest -m engines tests/engines
 
 check: $(VENV)/.ready-dev
 	$(BIN)/ruff check --no-cache .

@@ -25,6 +25,7 @@ def api_reference() -> str:
     classes = [name for name in NAMES if name not in functions]
     parts = ["## Functions", *(_entry("swissbert", name) for name in functions)]
     parts += ["## Classes", *(_entry("swissbert", name) for name in classes)]
+    parts += ["## Answers by engines", _entry("swissbert.batch", "Predictor")]
     parts += ["## Base classes for your own objects"]
     parts += ["[How to extend swissBERT](../../CONTRIBUTING.md) shows each of them at work."]
     parts += [_entry(module, name) for module, names in EXTENSIONS.items() for name in names]

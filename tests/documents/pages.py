@@ -6,6 +6,8 @@ from pathlib import Path
 from conftest import ROOT
 
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
+ENGINES = ("dask", "pyspark", "ray")
+"""Engines that take seconds to start: examples that use one are run by tests/engines."""
 NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.ipynb"))
 
 
@@ -23,3 +25,8 @@ def commands(page: Path) -> list[str]:
     """Return the commands of the shell blocks of a page; a backslash at the end of a line continues it."""
     lines = (block.replace("\\\n", " ").splitlines() for block in blocks(page, "sh"))
     return [" ".join(line.split("  ")) for block in lines for line in block]
+
+
+def uses_engine(code: str) -> bool:
+    """Whether a block of Python or a command starts an engine."""
+    return re.search(rf"^(import|from) ({'|'.join(ENGINES)})\b|--engine ", code, re.MULTILINE) is not None

@@ -31,6 +31,7 @@ PARTS = {"pydantic_core": "pydantic", "mlflow": "mlflow-skinny"}
 
 EXTRA_OF = {
     "analysis": "report",
+    "batch/ray_engine": "ray",
     "export": "export",
     "inference/int8": "int8",
     "serving": "serve",

@@ -43,7 +43,7 @@ LAYERS = [
     {"inference"},
     {"training"},
     {"experiments", "analysis", "export"},
-    {"serving", "estimator"},
+    {"serving", "estimator", "batch"},
     {"cli"},
     {"__init__", "__main__"},
 ]
@@ -159,6 +159,7 @@ def test_there_is_no_circle() -> None:
     "light",
     [
         "swissbert",
+        "swissbert.batch",
         "swissbert.cli",
         "swissbert.config",
         "swissbert.data.formats",

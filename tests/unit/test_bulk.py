@@ -13,23 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
+from random_models import save_random
 from swissbert.checksums import unsealed
 from swissbert.cli import main
-from swissbert.config import EncoderSettings, ModelSettings
-from swissbert.data.tokens import Tokenizer
 from swissbert.display import Display
-from swissbert.encoder.checkpoint import read_encoder
 from swissbert.errors import SwissbertError
-from swissbert.inference import bulk
-from swissbert.inference.bulk import Done, answer_file
+from swissbert.inference import job_chunks
+from swissbert.inference.bulk import answer_file
+from swissbert.inference.job_folder import Done
 from swissbert.inference.model import Model, load
 from swissbert.inference.stream import stream
-from swissbert.model.multitask import MultitaskModel
-from swissbert.model_folder.description import Description
-from swissbert.model_folder.save import save_model
-from swissbert.tasks import find_task
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -71,18 +65,7 @@ MOMENTS = [
 
 @pytest.fixture(scope="module")
 def model(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model folder with random weights and large heads, so that answers differ from text to text."""
-    torch.manual_seed(1)
-    tasks = [find_task("sst"), find_task("sts")]
-    model = MultitaskModel(read_encoder(tiny), tasks, pair_encoding=True, dropout=0.1)
-    for parameter in model.parameters():
-        parameter.data.mul_(8)
-    folder = tmp_path_factory.mktemp("bulk") / "model"
-    description = Description(
-        format=1, tasks=tasks, encoder=EncoderSettings(name="tiny", max_length=64), model=ModelSettings()
-    )
-    save_model(folder, model, Tokenizer(tiny), description)
-    return folder
+    return save_random(tmp_path_factory.mktemp("bulk") / "model", tiny, "sst", "sts")
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +171,7 @@ def test_a_finished_job_is_kept_and_a_missing_shard_is_computed_again(
         computed.append(1)
         return stream(*given)
 
-    monkeypatch.setattr(bulk, "stream", watched)
+    monkeypatch.setattr(job_chunks, "stream", watched)
     assert answer_file(trained, task, source, out, shard_rows=SHARD, display=Display()) == first == Done(50, 7, 7)
     assert computed == []
     assert "this job is finished already" in capsys.readouterr().err
@@ -272,7 +255,7 @@ def test_an_input_that_changes_meanwhile_is_an_error(
             file.write("one more\n")
         return stream(*given)
 
-    monkeypatch.setattr(bulk, "stream", grows)
+    monkeypatch.setattr(job_chunks, "stream", grows)
     with pytest.raises(SwissbertError, match=r"rows\.txt: the file changed while it was read"):
         answer_file(trained, trained.task("sst"), source, out)
     assert not (out / "done.json").exists()
@@ -314,7 +297,7 @@ def test_a_signal_prints_how_to_resume_and_a_second_process_is_refused(
 
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with monkeypatch.context() as patch:
-        patch.setattr(bulk, "stream", third)
+        patch.setattr(job_chunks, "stream", third)
         assert here(patch, *line) == 130
     printed = capsys.readouterr()
     assert printed.out == ""

@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from swissbert.data.formats import FORMATS
 from swissbert.data.rows import BadRow, Row
 from swissbert.errors import SwissbertError
+from swissbert.inference.answer_table import AnswerTable
 from swissbert.inference.input_columns import InputColumns
 from swissbert.inference.input_rows import InputRow
 from swissbert.inference.inputs import open_inputs
-from swissbert.inference.output import AnswerTable, arrow_schema, is_table, json_output, keeps_quotes, table_output
+from swissbert.inference.output import arrow_schema, is_table, json_output, keeps_quotes, table_output
 from swissbert.inference.stream import Answered, record
 from swissbert.kinds import Answer
 from swissbert.tasks import Task, find_task, make_task

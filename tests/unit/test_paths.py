@@ -12,8 +12,9 @@ from conftest import ROOT, STARTER
 from swissbert.config import make_config
 from swissbert.errors import SwissbertError
 from swissbert.files import need_name
+from swissbert.inference.answer_table import AnswerTable
 from swissbert.inference.bulk import answer_file
-from swissbert.inference.output import AnswerTable, table_output
+from swissbert.inference.output import table_output
 from swissbert.paths import check_path
 
 ODD = os.fsdecode(b"odd\xff")

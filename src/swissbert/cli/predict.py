@@ -1,19 +1,18 @@
 """The command ``predict``: answers to a text, a file or standard input."""
 
 import io
-import shlex
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from swissbert.cli.answers import RowLines, one_text
-from swissbert.cli.program import ModelArgument, PrecisionOption, program_name, without_garbage_collector
+from swissbert.cli.predict_job import EngineName, JobOptions, predict_shards
+from swissbert.cli.predicted import Asked, report, report_cut
+from swissbert.cli.program import ModelArgument, PrecisionOption, without_garbage_collector
 from swissbert.cli.results import heading, load_model, next_steps, waiting
 from swissbert.data.formats import FORMATS, unknown_format
 from swissbert.display import Display
@@ -22,36 +21,11 @@ from swissbert.files import only_writer
 from swissbert.terminal import width_of
 
 if TYPE_CHECKING:
-    from swissbert.inference.input_columns import InputColumns
     from swissbert.inference.input_rows import Inputs
-    from swissbert.inference.model import Model, Precision
+    from swissbert.inference.model import Model
     from swissbert.inference.output import Write
-    from swissbert.inference.stream import Tally
-    from swissbert.tasks import Task
 
 FORMAT_NAMES = ("auto", *FORMATS)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What to answer, and how.
-
-    Attributes:
-        names: Tasks that were named; None for all that read the input.
-        columns: Names of columns that take the place of those that tasks declare.
-        format: Format of the input.
-        threshold: Threshold of binary and multilabel tasks; None for that of the model.
-    """
-
-    names: list[str] | None
-    columns: "InputColumns"
-    format: str
-    threshold: float | None
-
-    def tasks(self, model: "Model") -> "list[Task]":
-        """Return the tasks of a model that were named, each once, or all."""
-        names = model.tasks if self.names is None else dict.fromkeys(self.names)
-        return [model.task(name) for name in names]
 
 
 def predict(
@@ -61,7 +35,12 @@ def predict(
     task: Annotated[
         list[str] | None, typer.Option(help="A task to answer; all that read such input if not given. Repeatable.")
     ] = None,
-    source: Annotated[str | None, typer.Option("--input", help="A file, - for standard input, or <(command).")] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--input", help="A file, an address such as s3://BUCKET/FILE, - for standard input, or <(command)."
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -93,6 +72,13 @@ def predict(
     shard_rows: Annotated[
         int | None, typer.Option(min=1, help="Rows of each shard in --output-dir, 100,000 if not given.")
     ] = None,
+    engine: Annotated[
+        EngineName | None,
+        typer.Option(help="Answer --output-dir on a cluster of Ray, or on this machine if there is none; extra ray."),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes of --engine; all GPUs or cores if not given.")
+    ] = None,
     precision: PrecisionOption = None,
     as_json: Annotated[
         bool,
@@ -108,8 +94,8 @@ def predict(
     """
     with waiting("starting"), without_garbage_collector():
         from swissbert.inference.input_columns import InputColumns
-        from swissbert.inference.inputs import is_stream
         from swissbert.inference.output import is_table
+        from swissbert.inference.remote_input import local_input
 
     if as_json and (output_dir is not None or output not in (None, Path("-"))):
         other = "--output" if output_dir is None else "--output-dir"
@@ -124,20 +110,11 @@ def predict(
         raise SwissbertError(f"--format is {format}, but only --input has a format; a text argument has none")
     if source is None and any(columns):
         raise SwissbertError("columns are named, but only --input has columns; a text argument has none")
-    asked = Asked(task or None, columns, format, threshold)
+    asked, job = Asked(task or None, columns, format, threshold), JobOptions(shard_rows, engine, workers)
     if output_dir is not None:
-        if source is None or is_stream(source):
-            raise SwissbertError("--output-dir takes --input FILE: only a file can be read again to resume")
-        if output is not None:
-            raise SwissbertError("--output and --output-dir exclude each other: one file, or a folder of shards")
-        if probabilities:
-            raise SwissbertError(
-                "--probabilities adds columns to a table, but --output-dir has JSON lines, which have them"
-            )
-        _predict_shards(model, precision, asked, Path(source), output_dir, shard_rows)
+        predict_shards(model, precision, asked, job.check(source, output, probabilities), output_dir, job)
         return
-    if shard_rows is not None:
-        raise SwissbertError("--shard-rows is given, but only --output-dir has shards")
+    job.check_absent()
     if not is_table(output) and probabilities:
         raise SwissbertError(
             "--probabilities adds columns to --output NAME.csv, .tsv or .parquet; JSON lines have them"
@@ -149,7 +126,8 @@ def predict(
             _predict_text(loaded, asked, text, text_pair, output, probabilities, width)
         else:
             assert source is not None
-            _predict_source(loaded, asked, source, output, probabilities, width)
+            with local_input(source, _say) as path:
+                _predict_source(loaded, asked, path, output, probabilities, width)
     if text is not None and width is not None:
         next_steps("predict", model=model)
 
@@ -164,9 +142,10 @@ def _predict_text(
     width: int | None,
 ) -> None:
     """Answer a text or a pair; as a table of at most `width` columns, if there is one."""
+    from swissbert.inference.answer_table import AnswerTable
     from swissbert.inference.input_rows import InputRow
     from swissbert.inference.inputs import rows_of
-    from swissbert.inference.output import AnswerTable, is_table, json_output, table_output
+    from swissbert.inference.output import is_table, json_output, table_output
     from swissbert.inference.stream import body, stream
     from swissbert.tasks import tasks_for
 
@@ -184,7 +163,7 @@ def _predict_text(
     else:
         with json_output(output, sys.stdout, tasks, body) as write:
             write(answered)
-    _report_cut(1, int(answered.is_cut), model)
+    report_cut(1, int(answered.is_cut), model)
 
 
 def _predict_source(
@@ -220,7 +199,7 @@ def _predict_source(
         for answered in stream(model, inputs.groups, inputs, asked.threshold, tally):
             write(answered)
             bar.advance()
-    _report(tally, model)
+    report(tally, model)
 
 
 def _say(note: str) -> None:
@@ -233,7 +212,8 @@ def _output(
     output: Path | None, inputs: "Inputs", source: str, probabilities: bool, width: int | None
 ) -> "Iterator[Write]":
     """Open the output for the rows of a file or standard input."""
-    from swissbert.inference.output import AnswerTable, arrow_schema, is_table, json_output, keeps_quotes, table_output
+    from swissbert.inference.answer_table import AnswerTable
+    from swissbert.inference.output import arrow_schema, is_table, json_output, keeps_quotes, table_output
 
     if width is not None:
         shown = RowLines(inputs.tasks, width)
@@ -255,65 +235,3 @@ def _output(
         print(
             f"{output}: lacks columns that only later rows have: {names}; JSON lines differ in columns", file=sys.stderr
         )
-
-
-def _report(tally: "Tally", model: "Model") -> None:
-    """Report how many rows could not be used or were cut. Exits with status 1 if there are rows and none was used."""
-    if not tally.rows:
-        print("there are no rows to answer", file=sys.stderr)
-    if tally.bad:
-        print(
-            f"{tally.bad:,} of {tally.rows:,} row(s) could not be used; the reasons are in their lines of the output",
-            file=sys.stderr,
-        )
-    if tally.partly_bad:
-        print(f"{tally.partly_bad:,} of {tally.rows:,} row(s) could be used by some of the tasks only", file=sys.stderr)
-    _report_cut(tally.rows, tally.cut, model)
-    if tally.rows and tally.bad == tally.rows:
-        raise typer.Exit(1)
-
-
-def _report_cut(rows: int, cut: int, model: "Model") -> None:
-    if cut:
-        was = "was" if cut == 1 else "were"
-        print(
-            f"{cut:,} of {rows:,} text(s) {was} longer than {model.description.encoder.max_length} tokens and {was} cut",
-            file=sys.stderr,
-        )
-
-
-def _predict_shards(
-    model: Path, precision: "Precision | None", asked: Asked, source: Path, folder: Path, shard_rows: int | None
-) -> None:
-    """Answer a file into a folder of shards; after an interrupt, print how to resume."""
-    from swissbert.inference.bulk import SHARD_ROWS, answer_file
-    from swissbert.inference.stream import Tally
-
-    display = Display()
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # handle SIGTERM like Ctrl-C
-    try:
-        loaded = load_model(model, precision=precision)
-        done = answer_file(
-            loaded,
-            asked.tasks(loaded),
-            source,
-            folder,
-            format=asked.format,
-            is_choice=asked.names is None,
-            columns=asked.columns,
-            threshold=asked.threshold,
-            shard_rows=shard_rows or SHARD_ROWS,
-            display=display,
-        )
-    except KeyboardInterrupt as interrupt:
-        shards = len(list(folder.glob("part-*.jsonl")))
-        command = f"{program_name()} {shlex.join(sys.argv[1:])}"
-        display.command(f"stopped; {shards:,} shards are complete; resume with", command)
-        raise typer.Exit(130) from interrupt
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    unused = f"; {done.bad_rows:,} could not be used, with the reasons in their lines" if done.bad_rows else ""
-    display.say(f"{done.rows:,} rows in {done.shards:,} shards in {folder}{unused}")
-    _report(Tally(done.rows, 0, done.partly_bad_rows, done.cut_rows), loaded)
-    if done.rows and done.bad_rows == done.rows:
-        raise typer.Exit(1)

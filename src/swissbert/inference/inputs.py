@@ -150,7 +150,7 @@ def open_inputs(
     data = _stream_bytes(source) if stdin is None else None
     streams = source == STDIN or data is not None
     try:
-        options = _options(tasks, columns, on_note)
+        options = read_options(tasks, columns, on_note)
         if streams:
             chosen = _stream_format(where, format, first, options, data)
         else:
@@ -171,7 +171,7 @@ def open_inputs(
     return Inputs(where, chosen, plan, raw)
 
 
-def _options(tasks: Sequence[Task], columns: InputColumns, on_note: OnNote = ignore_note) -> ReadOptions:
+def read_options(tasks: Sequence[Task], columns: InputColumns, on_note: OnNote = ignore_note) -> ReadOptions:
     """Return how inputs are read: as the first task's files, with the columns that any of the tasks may read."""
     texts: list[tuple[str, ...]] = []
     for task in tasks:
@@ -270,7 +270,7 @@ def input_format(
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if not path.is_file():
         raise SwissbertError(f"{path}: not a regular file; a pipe is read as standard input, '{STDIN}'")
-    options = replace(options or _options([task], NO_COLUMNS), on_note=ignore_note)
+    options = replace(options or read_options([task], NO_COLUMNS), on_note=ignore_note)
     declared = task.format
     ending = ending_of(member_name(path))
     if isinstance(declared, Format):

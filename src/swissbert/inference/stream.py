@@ -67,6 +67,13 @@ class Tally:
         self.partly_bad += bool(answered.answers and answered.errors)
         self.cut += answered.is_cut
 
+    def add(self, other: "Tally") -> None:
+        """Add the counts of other rows."""
+        self.rows += other.rows
+        self.bad += other.bad
+        self.partly_bad += other.partly_bad
+        self.cut += other.cut
+
 
 def stream(
     model: Model,
@@ -89,7 +96,7 @@ def stream(
         SwissbertError: If a task does not take a threshold.
     """
     check_threshold([task for group in groups for task in group], threshold)
-    for chunk in chunks(rows, CHUNK, lambda row: size_of(row.cells)):
+    for chunk in row_chunks(rows):
         results = [Answered(row, {}, {}) for row in chunk]
         for number, group in enumerate(groups):
             readings = [row.rows[number] for row in chunk]
@@ -103,6 +110,11 @@ def stream(
             if tally is not None:
                 tally.count(result)
             yield result
+
+
+def row_chunks(rows: Iterable[InputRow]) -> Iterator[list[InputRow]]:
+    """Yield rows in the chunks that are answered together: `CHUNK` at a time, fewer where they are large."""
+    return chunks(rows, CHUNK, lambda row: size_of(row.cells))
 
 
 def record(answered: Answered, tasks: Sequence[Task]) -> dict[str, Any]:
