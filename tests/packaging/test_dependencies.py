@@ -34,6 +34,7 @@ EXTRA_OF = {
     "inference/int8": "int8",
     "inference/graph": "int8",
     "serving": "serve",
+    "sweeps": "sweep",
     "training/log": "track",
 }
 """Parts of the package that need an extra. All other parts run with the dependencies of the package alone."""

@@ -41,7 +41,7 @@ LAYERS = [
     {"inference"},
     {"training"},
     {"experiments", "analysis", "export"},
-    {"serving", "estimator"},
+    {"serving", "estimator", "sweeps"},
     {"cli"},
     {"__init__", "__main__"},
 ]
