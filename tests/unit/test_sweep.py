@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,9 @@ import swissbert
 from swissbert.config import RunConfig, make_config
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
+from swissbert.sweeps import Sweep, plan_sweep
 from swissbert.sweeps import study as module
 from swissbert.sweeps.running import is_failure
-from swissbert.sweeps.search import Sweep, plan_sweep
 from swissbert.sweeps.trials import best_of, short_names
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -56,7 +58,7 @@ def test_the_first_trial_is_the_recipe_and_all_are_runs(finished: Sweep, tiny: P
     for trial in finished.trials:
         assert (trial.folder / "metrics.jsonl").is_file()
         assert not (trial.folder / "checkpoints").exists()
-        assert trial.seconds
+        assert trial.seconds is not None
         assert len(trial.evaluations) == 2
 
 
@@ -138,14 +140,17 @@ def test_a_trial_that_falls_behind_is_pruned(tiny: Path, tmp_path: Path, monkeyp
 def test_a_trial_that_diverges_fails_with_its_reason_and_the_sweep_goes_on(
     tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    space = {"loss.scale.sst": {"choices": [1.0, 1e38]}, "sampling.draws": {"choices": [1, 2]}}
-    space["sampling.method"] = {"choices": ["proportional", "round_robin"]}
-    config = config_of(tiny, max_steps=2).model_dump(mode="json", exclude_none=True)
-    config = {**config, "loss": {"scale": {"sst": 1.0}}, "sampling": {"method": "proportional", "draws": 2}}
-    result = swissbert.sweep(make_config(config), space, tmp_path / "out", trials=6, display=Display())
+    space = {
+        "loss.scale.sst": {"choices": [1.0, 1e39]},
+        "encoder.freeze": {"choices": [False, True]},
+        "loss.surgery": {"choices": [False, True]},
+    }
+    table = config_of(tiny, max_steps=2).model_dump(mode="json", exclude_none=True)
+    config = make_config({**table, "loss": {"scale": {"sst": 1.0}}})
+    result = swissbert.sweep(config, space, tmp_path / "out", trials=6, display=Display())
     failed = {trial.reason for trial in result.trials if trial.state == "failed"}
-    assert any(re.match(r"the (loss of task 'sst'|gradient) .* at step 1", reason) for reason in failed)
-    assert any("sampling.draws is given, but sampling.method = 'round_robin'" in reason for reason in failed)
+    assert any("the loss of task 'sst' is inf at step 1" in reason for reason in failed)
+    assert any("encoder.freeze = true exclude each other" in reason for reason in failed)
     assert result.trials[0].state == "complete"
     messages = capsys.readouterr().err
     assert "trial 0 of 6: the recipe as it is" in messages
@@ -210,6 +215,12 @@ def test_of_errors_the_lowest_is_best(finished: Sweep) -> None:
     assert worst is not None
     assert worst.score == min(scores)
     assert best_of([], is_higher_better=True) is None
+
+
+def test_without_optuna_the_extra_is_named() -> None:
+    code = "import sys; sys.modules['optuna'] = None; import swissbert; swissbert.sweep"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.endswith("a sweep needs optuna, which is not installed: pip install 'swissbert[sweep]'\n")
 
 
 def test_attributes_of_the_study_are_plain(finished: Sweep) -> None:

@@ -46,7 +46,7 @@ def test_dotted_names_tables_and_quoted_names_mean_the_same(config: RunConfig, t
         ({"train.warmup": {"low": 0.0, "high": 0.25, "step": 0.1}}, "steps of 0.1 lead from low = 0.0 to 0.2, not to high = 0.25"),
         ({"train.warmup": {"low": 0.0, "high": 0.2, "step": 0}}, "step is 0, but it must be greater than 0"),
         ({"train.lr": {"low": 0.1, "high": 3.0}}, "space: 'train.lr' is 3.0; input should be less than or equal to 1"),
-        ({"train.epochs": {"low": 1.0, "high": 3.5}}, "space: 'train.epochs' is 3.5; input should be a valid integer"),
+        ({"train.epochs": {"low": 1.0, "high": 3.5}}, "space: 'train.epochs' is 1.0; input should be a valid integer"),
         ({"train.batch_size": {"choices": [16, "32"]}}, "space: 'train.batch_size' is '32'; input should be a valid integer"),
         ({"train.batch_size": {"choices": [16]}}, "choices is [16], but at least two values are expected"),
         ({"train.batch_size": {"choices": [16, 16]}}, "choices has 16 twice"),

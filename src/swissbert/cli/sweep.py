@@ -14,7 +14,7 @@ from swissbert.cli.train import data_argument
 if TYPE_CHECKING:
     from swissbert.config import RunConfig
     from swissbert.display import Display
-    from swissbert.sweeps.search import Sweep, SweepPlan
+    from swissbert.sweeps import Sweep, SweepPlan
 
 MOST_SHOWN = 25
 """Number of trials up to which the table has all of them."""
@@ -56,8 +56,8 @@ def sweep(
 
     with waiting("starting"):
         from swissbert.config import load_config
-        from swissbert.sweeps.search import plan_sweep
-        from swissbert.sweeps.search import sweep as search
+        from swissbert.sweeps import plan_sweep
+        from swissbert.sweeps import sweep as search
         from swissbert.training.result import Stopped
 
     display = Display()

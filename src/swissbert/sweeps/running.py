@@ -40,6 +40,7 @@ class Watch(Callback):
     def __init__(self, claim: "Claim", best_by: str) -> None:
         self._claim, self._best_by = claim, best_by
         self._began = time.monotonic()
+        self._run: Run | None = None
         self.ends: list[int] = []
 
     def on_start(self, run: "Run") -> None:
@@ -56,7 +57,8 @@ class Watch(Callback):
         if not math.isfinite(score):
             return
         seconds = time.monotonic() - self._began
-        if self._claim.report(self.ends.index(step), score, seconds) and not self._run.is_complete:
+        is_behind = self._claim.report(self.ends.index(step), score, seconds)
+        if is_behind and self._run is not None and not self._run.is_complete:
             raise PrunedError
 
 

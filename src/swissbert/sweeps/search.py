@@ -3,12 +3,12 @@
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from swissbert.bars import clock
-from swissbert.config import RunConfig, changed_meaning, dump_config, load_config, make_config
+from swissbert.config import RunConfig, changed_meaning, dump_config, make_config
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.files import remove_folder, write_text
@@ -16,10 +16,12 @@ from swissbert.model_folder import layout
 from swissbert.paths import check_path
 from swissbert.selection import is_better_higher
 from swissbert.setting_tables import shown_change
-from swissbert.sweeps.running import PrunedError, is_failure, run_trial
-from swissbert.sweeps.space import Dimension, own_value, read_space, value_of, value_text, with_values
-from swissbert.sweeps.study import ROWS, SETTINGS, SPACE, Claim, Study, first_values, quiet_optuna, space_record
+from swissbert.sweeps.journal import quiet_optuna
+from swissbert.sweeps.running import MAY_CHANGE, PrunedError, is_failure, run_trial
+from swissbert.sweeps.space import with_values
+from swissbert.sweeps.study import ROWS, SETTINGS, SPACE, Claim, Study, space_record
 from swissbert.sweeps.sweep_page import write_sweep_page
+from swissbert.sweeps.sweep_plan import Start, start_of
 from swissbert.sweeps.trials import (
     FINISHED,
     RUNNING,
@@ -30,7 +32,6 @@ from swissbert.sweeps.trials import (
     settings_text,
     short_names,
 )
-from swissbert.training.preparation import prepare
 from swissbert.training.result import Stopped
 from swissbert.training.resume import FREE, LOCATION
 from swissbert.wording import counted
@@ -41,10 +42,6 @@ PAGE = "sweep.html"
 """Name of the page in it."""
 PAGE_EVERY = 60.0
 """Seconds between two versions of the page while trials run."""
-OF_THE_MACHINE = ("train.device", "train.threads")
-"""Settings in which the processes of a sweep may differ."""
-FIRST_SHOWN = 10
-"""Number of trials whose settings depend on the seed alone, because Optuna draws them at random."""
 
 
 @dataclass(frozen=True)
@@ -68,57 +65,6 @@ class Sweep:
     best: Trial | None
     recipe: Path | None
     page: Path
-
-
-@dataclass(frozen=True)
-class SweepPlan:
-    """What a sweep would do.
-
-    Attributes:
-        dimensions: Settings that vary.
-        recipe: Values that the recipe has for them; None for those that the space does not have.
-        notes: Sentences for a person, such as why the recipe is not tried.
-        first: Values of the trials of a new sweep that depend on the seed alone.
-        has_recipe: Whether the first trial is the recipe as it is.
-        steps: Number of optimizer steps of the recipe.
-        evaluations: Number of its evaluations.
-    """
-
-    dimensions: list[Dimension]
-    recipe: dict[str, Any]
-    notes: list[str]
-    first: list[dict[str, Any]]
-    has_recipe: bool
-    steps: int
-    evaluations: int
-
-
-@dataclass(frozen=True)
-class _Start:
-    """A recipe that is ready to vary.
-
-    Attributes:
-        config: Its settings, with those that it leaves out chosen.
-        dimensions: Settings that vary.
-        rows: Checksum of the rows of each split.
-        steps: Number of optimizer steps.
-        evaluations: Number of evaluations.
-        recipe: Its values of the settings that vary, as the space writes them; None for those that it does not have.
-        outside: Sentences about values that are not in the search space.
-    """
-
-    config: RunConfig
-    dimensions: list[Dimension]
-    rows: dict[str, str]
-    steps: int
-    evaluations: int
-    recipe: dict[str, Any]
-    outside: list[str] = field(default_factory=list)
-
-    @property
-    def first(self) -> dict[str, Any] | None:
-        """Values of the first trial; None if the recipe is not in the search space."""
-        return None if self.outside else self.recipe
 
 
 def sweep(
@@ -163,57 +109,7 @@ def sweep(
     if trials < 1:
         raise SwissbertError(f"trials is {trials}, but it is at least 1", argument="trials")
     with quiet_optuna():
-        return _Search(_start(config, space, display), out, trials, display).complete()
-
-
-def plan_sweep(
-    config: RunConfig | str | Path,
-    space: str | Path | Mapping[str, Any],
-    *,
-    trials: int = 20,
-    display: Display | None = None,
-) -> SweepPlan:
-    """Return what a new sweep would try; nothing is trained, and nothing but tokens in the cache is written.
-
-    Args:
-        config: As for `sweep`.
-        space: As for `sweep`.
-        trials: As for `sweep`.
-        display: Receives progress; nothing is shown if left out.
-
-    Raises:
-        SwissbertError: If the space is not valid or rows are missing.
-    """
-    start = _start(config, space, display or Display(quiet=True))
-    with quiet_optuna():
-        first = first_values(start.dimensions, start.config.seed, start.first, min(trials, FIRST_SHOWN))
-    return SweepPlan(
-        start.dimensions,
-        start.recipe,
-        start.outside,
-        first,
-        start.first is not None,
-        start.steps,
-        start.evaluations,
-    )
-
-
-def _start(config: RunConfig | str | Path, space: str | Path | Mapping[str, Any], display: Display) -> _Start:
-    """Check the search space, and choose what a recipe leaves out."""
-    config = config if isinstance(config, RunConfig) else load_config(config)
-    dimensions = read_space(space, config)
-    with display.waiting("preparing the recipe"):
-        prepared = prepare(config, display, answers=False)
-    config = prepared.config
-    recipe = {one.name: own_value(config, one) for one in dimensions}
-    outside = [
-        f"the recipe itself is not tried: its {one.name} is {value_text(value_of(config, one.name))}, but the space has "
-        f"{one.in_words()}"
-        for one in dimensions
-        if recipe[one.name] is None
-    ]
-    rows = prepared.fingerprints()
-    return _Start(config, dimensions, rows, prepared.total, len(prepared.plan.ends), recipe, outside)
+        return _Search(start_of(config, space, display), out, trials, display).complete()
 
 
 class _Search:
@@ -226,7 +122,7 @@ class _Search:
         display: Receives progress.
     """
 
-    def __init__(self, start: _Start, out: Path, most: int, display: Display) -> None:
+    def __init__(self, start: Start, out: Path, most: int, display: Display) -> None:
         self._start, self._out, self._most, self._display = start, out, most, display
         self._config, self._names = start.config, [one.name for one in start.dimensions]
         self._short = short_names(self._names)
@@ -247,12 +143,13 @@ class _Search:
             while self._next_trial():
                 pass
         except Stopped:
-            self._result()
+            self._publish(has_page=True)
             raise
-        result = self._result()
-        if others := sum(trial.state == RUNNING for trial in result.trials):
+        trials, best = self._publish(has_page=True)
+        if others := sum(trial.state == RUNNING for trial in trials):
             self._display.say(f"{counted(others, 'trial')} in other processes")
-        return result
+        recipe = None if best is None else self._out / BEST
+        return Sweep(self._out, self._best_by, self._names, trials, best, recipe, self._out / PAGE)
 
     def _begin(self) -> None:
         """Record what the sweep is about, or compare it with what the folder holds."""
@@ -267,7 +164,7 @@ class _Search:
         differing = {
             key: values
             for key, values in changed_meaning(before, self._config).items()
-            if key not in (*FREE, *OF_THE_MACHINE) and not LOCATION.fullmatch(key)
+            if key not in (*FREE, *MAY_CHANGE) and not LOCATION.fullmatch(key)
         }
         if differing:
             changes = "; ".join(shown_change(key, *values) for key, values in differing.items())
@@ -297,16 +194,15 @@ class _Search:
             what = "the recipe as it is" if claim.is_recipe else settings_text(claim.values, self._short)
             self._display.say(f"\ntrial {claim.number} of {self._most}: {what}")
             self._run(claim)
-            trials = self._study.trials()
-            self._tidy(trials[claim.number])
-        self._after(trials[claim.number], trials)
+            self._tidy(self._study.trials()[claim.number])
+        self._report(claim.number)
         return True
 
     def _run(self, claim: Claim) -> None:
         """Train a trial, and record how it ends."""
         began = time.monotonic()
         try:
-            score = run_trial(claim, self.settings(claim.values, is_recipe=claim.is_recipe), self._display)
+            score = run_trial(claim, self._settings(claim.values, is_recipe=claim.is_recipe), self._display)
         except PrunedError:
             self._study.prune(claim)
         except Exception as error:
@@ -317,21 +213,20 @@ class _Search:
         else:
             self._study.complete(claim, score)
 
-    def settings(self, values: Mapping[str, Any], *, is_recipe: bool) -> RunConfig:
+    def _settings(self, values: Mapping[str, Any], *, is_recipe: bool) -> RunConfig:
         """Return the settings of a trial as a recipe has them."""
         return self._config if is_recipe else with_values(self._config, values, "trial")
 
-    def _after(self, trial: Trial, trials: list[Trial]) -> None:
-        """Say how a trial ended and what is left; write the best recipe, and the page from time to time."""
-        best = self._write_best(trials)
+    def _report(self, number: int) -> None:
+        """Say how a trial ended and what is left."""
+        trials, best = self._publish(has_page=time.monotonic() - self._page_time > PAGE_EVERY)
+        trial = trials[number]
         score = f", {self._best_by} {score_text(self._best_by, trial.score)}" * (trial.score is not None)
         note = f": {trial.reason}" * bool(trial.reason) + ", the best so far" * (trial is best)
         done = sum(trial.state in FINISHED for trial in trials)
-        line = f"trial {trial.number}: {trial.state}{score}{note}; {done} of {counted(self._most, 'trial')} finished"
+        line = f"trial {number}: {trial.state}{score}{note}; {done} of {counted(self._most, 'trial')} finished"
         left = seconds_left(trials, self._most)
         self._display.say(f"{line}, about {clock(left)} left" if left and done < self._most else line)
-        if time.monotonic() - self._page_time > PAGE_EVERY:
-            self._write_page(trials, best)
 
     def _tidy(self, trial: Trial) -> None:
         """Remove the checkpoints of a finished trial, and the model too unless it is complete."""
@@ -340,30 +235,29 @@ class _Search:
             if (trial.folder / name).exists():
                 remove_folder(trial.folder / name)
 
-    def _write_best(self, trials: list[Trial]) -> Trial | None:
-        """Write the recipe of the best trial, and return the trial."""
-        best = best_of(trials, is_higher_better=self._study.is_higher_better)
-        if best is None:
-            return None
-        complete = sum(trial.state == "complete" for trial in trials)
-        head = (
+    def _publish(self, *, has_page: bool) -> tuple[list[Trial], Trial | None]:
+        """Write the best recipe, and the page if it is due; return all trials and the best one.
+
+        Trials are read under the lock, so that of two processes the later one writes what both have finished.
+        """
+        with self._study.alone():
+            trials = self._study.trials()
+            best = best_of(trials, is_higher_better=self._study.is_higher_better)
+            if best is not None:
+                self._write_best(best, sum(trial.state == "complete" for trial in trials))
+            if has_page:
+                importance = self._study.importance()
+                write_sweep_page(self._out / PAGE, self._config, self._start.dimensions, trials, best, importance)
+                self._page_time = time.monotonic()
+            return trials, best
+
+    def _write_best(self, best: Trial, complete: int) -> None:
+        """Write the recipe of the best trial, of a number of complete ones."""
+        text = (
             f"# The best of {counted(complete, 'complete trial')}: trial {best.number}, {self._best_by} "
             f"{score_text(self._best_by, best.score)} on dev rows\n"
         )
-        text = head + dump_config(self.settings(best.values, is_recipe=best.is_recipe))
+        text += dump_config(self._settings(best.values, is_recipe=best.is_recipe))
         path = self._out / BEST
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             write_text(path, text)
-        return best
-
-    def _write_page(self, trials: list[Trial], best: Trial | None) -> None:
-        write_sweep_page(self._out / PAGE, self._config, self._start.dimensions, trials, best, self._study.importance())
-        self._page_time = time.monotonic()
-
-    def _result(self) -> Sweep:
-        """Return the trials so far, after the best recipe and the page are written."""
-        trials = self._study.trials()
-        best = self._write_best(trials)
-        self._write_page(trials, best)
-        recipe = None if best is None else self._out / BEST
-        return Sweep(self._out, self._best_by, self._names, trials, best, recipe, self._out / PAGE)

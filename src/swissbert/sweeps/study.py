@@ -5,29 +5,23 @@ ends. A trial that is running in the journal and claimed by no process was there
 looks for a trial takes it.
 """
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import optuna
+from optuna.trial import FrozenTrial, TrialState
 
-from swissbert.errors import LONGEST_QUOTE, SwissbertError, clipped
+from swissbert.errors import SwissbertError
 from swissbert.exclusive import beside
 from swissbert.files import make_folder, only_writer, writing
 from swissbert.locks import HeldError, hold
+from swissbert.sweeps.drawing import drawn_value, sampler_of
+from swissbert.sweeps.journal import open_journal
 from swissbert.sweeps.space import Dimension
 from swissbert.sweeps.trials import RUNNING, STOPPED, Trial
-
-try:
-    import optuna
-except ImportError as error:
-    raise SwissbertError("a sweep needs optuna, which is not installed: pip install 'swissbert[sweep]'") from error
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
-from optuna.trial import FrozenTrial, TrialState
 
 JOURNAL = "study.log"
 """Name of the journal in a sweep folder."""
@@ -82,7 +76,7 @@ class Claim:
         """
         if evaluation not in self.trial.storage.get_trial(self.trial._trial_id).intermediate_values:
             self.trial.report(score, evaluation)
-        self.trial.set_user_attr(SECONDS, round(self.seconds + seconds, 1))
+        self.trial.set_user_attr(SECONDS, round(self.seconds + seconds, 2))
         return self.trial.should_prune()
 
     def score_of(self, evaluation: int) -> float | None:
@@ -111,18 +105,18 @@ class Study:
         self._dimensions, self._seed, self.is_higher_better = dimensions, seed, is_higher_better
         with writing(self._trials_folder):
             make_folder(self._trials_folder)
-        with self._alone():
-            storage = _storage(self.path)
+        with self.alone():
+            storage = open_journal(self.path)
             names = optuna.get_all_study_names(storage)
+            sampler = sampler_of(seed, 0)
             pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP, n_warmup_steps=1)
-            self._study = optuna.create_study(
-                storage=storage,
-                study_name=names[0] if names else name,
-                direction="maximize" if is_higher_better else "minimize",
-                sampler=_sampler(seed, 0),
-                pruner=pruner,
-                load_if_exists=True,
-            )
+            if names:
+                self._study = optuna.load_study(study_name=names[0], storage=storage, sampler=sampler, pruner=pruner)
+            else:
+                direction = "maximize" if is_higher_better else "minimize"
+                self._study = optuna.create_study(
+                    study_name=name, storage=storage, sampler=sampler, pruner=pruner, direction=direction
+                )
 
     def begin(self, attributes: Mapping[str, Any], first: Mapping[str, Any] | None) -> dict[str, Any]:
         """Return the attributes of the study, after those of a new one are written.
@@ -130,15 +124,27 @@ class Study:
         Args:
             attributes: Attributes of a new study.
             first: Values of its first trial, which is the recipe as it is; None if they are not in the search space.
+
+        Raises:
+            SwissbertError: If the study is of another program.
         """
-        with self._alone():
-            stored = self._study.user_attrs
-            if attributes.keys() - stored.keys():
-                if first is not None and not self._study.get_trials(deepcopy=False):
-                    self._study.enqueue_trial(dict(first), user_attrs={RECIPE: True})
+        with self.alone():
+            if attributes.keys() - self._study.user_attrs.keys():
+                if self._frozen():
+                    raise SwissbertError(
+                        f"{self.path}: is the journal of another program; choose another folder", argument="out"
+                    )
                 for key, value in attributes.items():
                     self._study.set_user_attr(key, value)
+            if first is not None and not self._frozen():
+                self._study.enqueue_trial(dict(first), user_attrs={RECIPE: True})
             return self._study.user_attrs
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes of the sweep from choosing trials and from publishing results in the block."""
+        with only_writer(self.path, wait=LOCK_WAIT):
+            yield
 
     def folder(self, number: int) -> Path:
         """Return the run folder of a trial."""
@@ -154,11 +160,12 @@ class Study:
         Returns:
             The trial; None if all trials are finished or run in other processes.
         """
-        with self._alone():
+        with self.alone():
             for frozen in self._frozen(TrialState.RUNNING):
                 with ExitStack() as lock:
                     if self._take(frozen.number, lock) and self._frozen()[frozen.number].state is TrialState.RUNNING:
                         stack.push(lock.pop_all())
+                        self._study.sampler = sampler_of(self._seed, frozen.number)
                         return self._claimed(optuna.Trial(self._study, frozen._trial_id))
             waiting = self._frozen(TrialState.WAITING)
             number = waiting[0].number if waiting else len(self._frozen())
@@ -166,7 +173,7 @@ class Study:
                 return None
             if not self._take(number, stack):
                 raise SwissbertError(f"{self.folder(number)}: another process is writing here, which is no sweep")
-            self._study.sampler = _sampler(self._seed, number)
+            self._study.sampler = sampler_of(self._seed, number)
             return self._claimed(self._study.ask())
 
     def complete(self, claim: Claim, score: float) -> None:
@@ -180,12 +187,12 @@ class Study:
     def fail(self, claim: Claim, reason: str, seconds: float) -> None:
         """Record why a trial failed, and its duration in this process."""
         claim.trial.set_user_attr(REASON, reason)
-        claim.trial.set_user_attr(SECONDS, round(claim.seconds + seconds, 1))
+        claim.trial.set_user_attr(SECONDS, round(claim.seconds + seconds, 2))
         self._study.tell(claim.trial, state=TrialState.FAIL)
 
     def trials(self) -> list[Trial]:
         """Return all trials, in the order of their numbers."""
-        with self._alone():
+        with self.alone():
             return [self._record(frozen) for frozen in self._frozen()]
 
     def importance(self) -> dict[str, float]:
@@ -197,12 +204,6 @@ class Study:
         if len(self._frozen(TrialState.COMPLETE)) < IMPORTANCE_FROM:
             return {}
         return dict(optuna.importance.get_param_importances(self._study))
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep other processes of the sweep from choosing a trial in the block."""
-        with only_writer(self.path, wait=LOCK_WAIT):
-            yield
 
     def _frozen(self, *states: TrialState) -> list[FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=states or None)
@@ -217,7 +218,7 @@ class Study:
 
     def _claimed(self, trial: optuna.Trial) -> Claim:
         """Return a trial with its values, which are drawn now if it is new."""
-        values = {one.name: one.rounded(_suggested(trial, one)) for one in self._dimensions}
+        values = {one.name: one.rounded(drawn_value(trial, one)) for one in self._dimensions}
         attributes = trial.user_attrs
         return Claim(
             trial.number,
@@ -249,89 +250,6 @@ class Study:
         )
 
 
-def first_values(
-    dimensions: Sequence[Dimension], seed: int, first: Mapping[str, Any] | None, count: int
-) -> list[dict[str, Any]]:
-    """Return the values of the first trials of a new sweep, which depend on the seed alone: they are drawn at random.
-
-    Args:
-        dimensions: Settings that vary.
-        seed: Seed of the sampler.
-        first: Values of the first trial; None if they are drawn too.
-        count: Number of trials; later ones depend on scores.
-    """
-    study, values = optuna.create_study(), []
-    if first is not None:
-        study.enqueue_trial(dict(first))
-    for number in range(count):
-        study.sampler = _sampler(seed, number)
-        trial = study.ask()
-        values.append({one.name: one.rounded(_suggested(trial, one)) for one in dimensions})
-    return values
-
-
-@contextmanager
-def quiet_optuna() -> Iterator[None]:
-    """Let Optuna log nothing but warnings in the block."""
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        yield
-    finally:
-        optuna.logging.set_verbosity(before)
-
-
 def space_record(dimensions: Sequence[Dimension]) -> dict[str, Any]:
     """Return a search space as the study keeps it."""
     return {one.name: one.values.model_dump(mode="json", exclude_defaults=True) for one in dimensions}
-
-
-def _sampler(seed: int, number: int) -> optuna.samplers.BaseSampler:
-    """Return the sampler of a trial, whose draws depend on seed, number, and the trials that are finished by then."""
-    return optuna.samplers.TPESampler(seed=int(np.random.SeedSequence([seed, number]).generate_state(1)[0]))
-
-
-def _suggested(trial: optuna.Trial, dimension: Dimension) -> Any:
-    """Return the value of a setting in a trial; a value that was drawn before is kept."""
-    name, values = dimension.name, dimension.values
-    if values.choices is not None:
-        return trial.suggest_categorical(name, values.choices)
-    assert values.low is not None
-    assert values.high is not None
-    if isinstance(values.low, int) and isinstance(values.high, int):
-        return trial.suggest_int(name, values.low, values.high, step=int(values.step or 1), log=values.log)
-    return trial.suggest_float(name, values.low, values.high, step=values.step, log=values.log)
-
-
-def _storage(path: Path) -> JournalStorage:
-    """Open a journal; the caller keeps other processes from opening it.
-
-    The lock is a file that is created exclusively, under its real path: the default of Optuna is a symbolic link, which leads
-    nowhere on a machine that sees the folder under another path, and then waits forever for a process that was killed.
-    """
-    name = os.path.realpath(path)
-    lock = JournalFileOpenLock(name)
-    try:
-        if path.exists():
-            _mend(path, lock)
-        return JournalStorage(JournalFileBackend(name, lock_obj=lock))
-    except OSError as error:
-        raise SwissbertError(f"{path}: cannot be used as the journal of a sweep ({error.strerror or error})") from error
-    except (ValueError, KeyError, TypeError, AssertionError) as error:
-        raise SwissbertError(
-            f"{path}: is not a journal of Optuna, or damaged ({clipped(str(error), LONGEST_QUOTE)}); remove it to begin anew, or choose "
-            "another folder",
-            argument="out",
-        ) from error
-
-
-def _mend(path: Path, lock: JournalFileOpenLock) -> None:
-    """Remove a last line that was written in part, because the machine stopped."""
-    lock.acquire()
-    try:
-        with path.open("r+b") as file:
-            content = file.read()
-            if not content.endswith(b"\n"):
-                file.truncate(content.rfind(b"\n") + 1)
-    finally:
-        lock.release()

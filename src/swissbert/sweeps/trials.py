@@ -95,7 +95,7 @@ def trial_cells(
     rows = []
     for trial in trials:
         state = "best" if trial is best else trial.state
-        notes = ["recipe"] * trial.is_recipe + [trial.reason] * bool(trial.reason)
+        notes = ["recipe"] * trial.is_recipe + [trial.reason.partition(";")[0]] * bool(trial.reason)
         rows.append(
             [
                 str(trial.number),
