@@ -55,7 +55,7 @@ def until(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 def test_two_processes_share_the_trials(words: Callable[..., list[str]], tmp_path: Path) -> None:
     logs = [tmp_path / f"log-{number}" for number in range(2)]
-    pids = [start(*words(trials=6, epochs=2, steps=3), output=log) for log in logs]
+    pids = [start(*words(trials=6, epochs=1, steps=3), output=log) for log in logs]
     assert wait(pids) == [0, 0], [log.read_text() for log in logs]
     trials = trials_of(tmp_path / "out")
     assert [trial.state.name for trial in trials] == ["COMPLETE"] * 6
@@ -70,7 +70,7 @@ def test_two_processes_share_the_trials(words: Callable[..., list[str]], tmp_pat
 
 
 def test_a_trial_whose_process_was_killed_is_resumed(words: Callable[..., list[str]], tmp_path: Path) -> None:
-    run, command = tmp_path / "out" / "trials" / "000", words(trials=1, epochs=15, steps=4)
+    run, command = tmp_path / "out" / "trials" / "000", words(trials=1, epochs=5, steps=8)
     pid = start(*command, output=tmp_path / "log")
     until(lambda: last_checkpoint(run) >= 8)
     os.kill(pid, signal.SIGKILL)
@@ -83,15 +83,15 @@ def test_a_trial_whose_process_was_killed_is_resumed(words: Callable[..., list[s
     assert "going on after step" in done.stderr
     (trial,) = trials_of(tmp_path / "out")
     assert trial.state.name == "COMPLETE"
-    assert sorted(trial.intermediate_values) == list(range(15))
+    assert sorted(trial.intermediate_values) == list(range(5))
     assert read_object(run / "run.json")["run"] == identity
     log = (run / "metrics.jsonl").read_bytes()
     assert log.splitlines()[:8] == before.splitlines()[:8], "the first steps, with their durations, were not run again"
-    assert log.count(b"\n") == 15 * 4 + 15
+    assert log.count(b"\n") == 5 * 8 + 5
 
 
 def test_an_interrupt_says_the_next_command_which_goes_on(words: Callable[..., list[str]], tmp_path: Path) -> None:
-    command = words(trials=2, epochs=15, steps=4)
+    command = words(trials=2, epochs=3, steps=10)
     pid = start(*command, output=tmp_path / "log")
     until((tmp_path / "out" / "trials" / "001" / "checkpoints").exists)
     os.kill(pid, signal.SIGINT)

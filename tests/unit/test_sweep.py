@@ -123,18 +123,13 @@ def _fewer_rows(folder: Path) -> Path:
 
 def test_a_trial_that_falls_behind_is_pruned(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "STARTUP", 1)
-    config = config_of(tiny, epochs=4, best_by="loss", lr=0.01)
-    result = swissbert.sweep(config, RATES, tmp_path / "out", trials=4)
-    slow = [trial for trial in result.trials if trial.values["train.lr"] == 1e-9]
-    assert slow
-    for trial in slow:
-        assert trial.state == "pruned"
-        assert len(trial.evaluations) == 2, "pruned at its second evaluation"
-        assert trial.score == trial.evaluations[-1]
-        assert not (trial.folder / "model").exists()
-    assert result.trials[0].state == "complete"
-    assert result.best is not None
-    assert result.best.values["train.lr"] == 0.01
+    config = config_of(tiny, epochs=3, best_by="loss", lr=0.01).model_copy(update={"seed": 3})  # draws the low rate
+    first, second = swissbert.sweep(config, RATES, tmp_path / "out", trials=2).trials
+    assert (first.state, len(first.evaluations)) == ("complete", 3)
+    assert (second.state, len(second.evaluations)) == ("pruned", 2)
+    assert second.values == {"train.lr": 1e-9}
+    assert second.score == second.evaluations[-1]
+    assert not (second.folder / "model").exists()
 
 
 def test_a_trial_that_diverges_fails_with_its_reason_and_the_sweep_goes_on(
@@ -146,16 +141,16 @@ def test_a_trial_that_diverges_fails_with_its_reason_and_the_sweep_goes_on(
         "loss.surgery": {"choices": [False, True]},
     }
     table = config_of(tiny, max_steps=2).model_dump(mode="json", exclude_none=True)
-    config = make_config({**table, "loss": {"scale": {"sst": 1.0}}})
-    result = swissbert.sweep(config, space, tmp_path / "out", trials=6, display=Display())
+    config = make_config({**table, "loss": {"scale": {"sst": 1.0}}, "seed": 5})  # draws one of each
+    result = swissbert.sweep(config, space, tmp_path / "out", trials=4, display=Display())
     failed = {trial.reason for trial in result.trials if trial.state == "failed"}
     assert any("the loss of task 'sst' is inf at step 1" in reason for reason in failed)
     assert any("encoder.freeze = true exclude each other" in reason for reason in failed)
     assert result.trials[0].state == "complete"
     messages = capsys.readouterr().err
-    assert "trial 0 of 6: the recipe as it is" in messages
+    assert "trial 0 of 4: the recipe as it is" in messages
     assert re.search(
-        r"trial 0: complete, overall 0\.\d+, the best so far; 1 of 6 trials finished, about 0:\d\d left", messages
+        r"trial 0: complete, overall 0\.\d+, the best so far; 1 of 4 trials finished, about 0:\d\d left", messages
     )
     assert all(reason in messages for reason in failed)
 
@@ -206,7 +201,7 @@ def test_the_page_holds_trials_and_figures_and_loads_nothing(finished: Sweep) ->
 
 def test_names_are_as_short_as_they_can_be() -> None:
     names = ["train.lr", "loss.lr", "train.clip", "loss.scale.sst"]
-    assert short_names(names) == dict(zip(names, ["train.lr", "loss.lr", "clip", "sst"], strict=True))
+    assert short_names(names) == dict(zip(names, ["train.lr", "loss.lr", "clip", "scale.sst"], strict=True))
 
 
 def test_of_errors_the_lowest_is_best(finished: Sweep) -> None:

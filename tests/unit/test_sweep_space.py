@@ -33,7 +33,7 @@ def test_dotted_names_tables_and_quoted_names_mean_the_same(config: RunConfig, t
     ("space", "message"),
     [
         ({}, "space: names no setting; write a line such as train.lr = { low"),
-        ({"train.lrr": {"low": 0.1, "high": 0.2}}, "space: unknown key 'lrr'; did you mean 'lr'?"),
+        ({"train.lrr": {"low": 0.1, "high": 0.2}}, "space: unknown key 'train.lrr'; did you mean 'lr'?"),
         ({"lr": {"low": 0.1, "high": 0.2}}, "space: unknown key 'lr'; write train.lr"),
         ({"train.lr": 0.1}, "space: train.lr is 0.1, but a table of values is expected: { low = 1e-5"),
         ({"train.lr": {}}, "space: train.lr: low and high, or choices, are expected"),
@@ -93,9 +93,9 @@ def test_whole_bounds_are_fractions_where_the_setting_takes_them(config: RunConf
 
 
 def test_numbers_have_few_digits_and_stay_in_the_range(config: RunConfig) -> None:
-    (rate,) = read_space({"train.lr": {"low": 1.23456789e-5, "high": 1e-3, "log": True}}, config)
+    (rate,) = read_space({"train.lr": {"low": 1.234564e-5, "high": 1e-3, "log": True}}, config)
     assert rate.rounded(0.000123456789) == 0.000123457
-    assert rate.rounded(1.23456789e-5) == 1.23456789e-5
+    assert rate.rounded(1.234564e-5) == 1.234564e-5
 
 
 def test_the_value_of_the_recipe_is_found_under_its_other_spelling(config: RunConfig) -> None:

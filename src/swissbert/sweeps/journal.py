@@ -1,5 +1,6 @@
 """The journal of a sweep, an ordinary Optuna journal: how it is opened, and what Optuna logs."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,12 +47,18 @@ def open_journal(path: Path) -> JournalStorage:
 
 
 def _mend(path: Path, lock: JournalFileOpenLock) -> None:
-    """Remove a last line that was written in part, because the machine stopped."""
+    """Remove a last line that was written in part, because the machine stopped.
+
+    Raises:
+        ValueError: If the last whole line is no entry, which Optuna would notice only at the next one.
+    """
     lock.acquire()
     try:
         with path.open("r+b") as file:
             content = file.read()
             if not content.endswith(b"\n"):
                 file.truncate(content.rfind(b"\n") + 1)
+            if whole := content[: content.rfind(b"\n") + 1].splitlines():
+                json.loads(whole[-1])
     finally:
         lock.release()

@@ -40,6 +40,8 @@ BEST = "best.toml"
 """Name of the best recipe in a sweep folder."""
 PAGE = "sweep.html"
 """Name of the page in it."""
+VALUES = "trial"
+"""Name of the values of a trial in messages."""
 PAGE_EVERY = 60.0
 """Seconds between two versions of the page while trials run."""
 
@@ -208,14 +210,14 @@ class _Search:
         except Exception as error:
             if not is_failure(error):
                 raise
-            reason = str(error) if isinstance(error, SwissbertError) else "out of memory"
+            reason = str(error).removeprefix(f"{VALUES}: ") if isinstance(error, SwissbertError) else "out of memory"
             self._study.fail(claim, reason, time.monotonic() - began)
         else:
             self._study.complete(claim, score)
 
     def _settings(self, values: Mapping[str, Any], *, is_recipe: bool) -> RunConfig:
         """Return the settings of a trial as a recipe has them."""
-        return self._config if is_recipe else with_values(self._config, values, "trial")
+        return self._config if is_recipe else with_values(self._config, values, VALUES)
 
     def _report(self, number: int) -> None:
         """Say how a trial ended and what is left."""

@@ -95,13 +95,13 @@ def parallel_figure(
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.spines["bottom"].set_visible(False)
-    for column, marks in enumerate(
-        [*map(_marks, dimensions), [(0.0, score_text(best_by, low)), (1.0, score_text(best_by, high))]]
-    ):
+    ends = [(0.5, low)] if high == low else [(0.0, low), (1.0, high)]
+    score_marks = [(place, score_text(best_by, score)) for place, score in ends]
+    for column, marks in enumerate([*map(_marks, dimensions), score_marks]):
         axes.axvline(column, color=SOFT, linewidth=1)
         for place, text in marks:
             axes.text(column + 0.03, place, text, color=SOFT, fontsize=8, va="center")
-    axes.set_title("orange: the best trial; the darker, the better; dotted: pruned")
+    axes.set_title("orange: the best trial; stronger lines: better scores; dotted: pruned")
     axes.grid(False)
     return figure
 

@@ -61,11 +61,14 @@ def best_of(trials: Sequence[Trial], *, is_higher_better: bool) -> Trial | None:
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:
-    """Return the last parts of dotted names, as few as tell them apart: ``lr`` for ``train.lr``, if no other ends like that."""
+    """Return the last parts of dotted names, as few as tell them apart: ``lr`` for ``train.lr``, if no other ends like that.
+
+    Of names of more than two parts, such as ``loss.scale.sst``, two are kept.
+    """
     short = {}
     for name in names:
         parts = name.split(".")
-        for count in range(1, len(parts) + 1):
+        for count in range(1 if len(parts) <= 2 else 2, len(parts) + 1):
             end = ".".join(parts[-count:])
             if sum(f".{other}".endswith(f".{end}") for other in names) == 1:
                 break
