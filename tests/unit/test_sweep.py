@@ -21,7 +21,7 @@ from swissbert.sweeps.trials import best_of, short_names
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-RATES = {"train.lr": {"choices": [0.01, 1e-9]}}
+RATES = {"train.lr": {"choices": [1e-9, 0.5]}}
 SPACE = {
     "train.lr": {"low": 1e-4, "high": 1e-2, "log": True},
     "encoder.dropout": {"low": 0.0, "high": 0.2, "step": 0.1},
@@ -123,11 +123,11 @@ def _fewer_rows(folder: Path) -> Path:
 
 def test_a_trial_that_falls_behind_is_pruned(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "STARTUP", 1)
-    config = config_of(tiny, epochs=3, best_by="loss", lr=0.01).model_copy(update={"seed": 3})  # draws the low rate
+    config = config_of(tiny, epochs=3, best_by="loss", lr=1e-9).model_copy(update={"seed": 3})  # draws 0.5
     first, second = swissbert.sweep(config, RATES, tmp_path / "out", trials=2).trials
     assert (first.state, len(first.evaluations)) == ("complete", 3)
     assert (second.state, len(second.evaluations)) == ("pruned", 2)
-    assert second.values == {"train.lr": 1e-9}
+    assert second.values == {"train.lr": 0.5}
     assert second.score == second.evaluations[-1]
     assert not (second.folder / "model").exists()
 
