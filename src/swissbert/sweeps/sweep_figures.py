@@ -12,7 +12,7 @@ from swissbert.selection import is_better_higher
 from swissbert.sweeps.space import Dimension, value_text
 from swissbert.sweeps.trials import Trial, score_text, short_names
 
-MARGIN = 0.03
+MARGIN = 0.09
 """Share of an axis of the parallel coordinates above and below its values."""
 
 
@@ -84,7 +84,7 @@ def parallel_figure(
             places,
             color=COLOURS[1] if is_best else COLOURS[0],
             linewidth=2.6 if is_best else 1.1,
-            alpha=1.0 if is_best else 0.12 + 0.6 * float(rank),
+            alpha=1.0 if is_best else 0.2 + 0.6 * float(rank),
             linestyle="-" if trial.state == "complete" else ":",
         )
     short = short_names([one.name for one in dimensions])
@@ -100,7 +100,9 @@ def parallel_figure(
     for column, marks in enumerate([*map(_marks, dimensions), score_marks]):
         axes.axvline(column, color=SOFT, linewidth=1)
         for place, text in marks:
-            axes.text(column + 0.03, place, text, color=SOFT, fontsize=8, va="center")
+            side = "top" if place == 0 else "bottom" if place == 1 else "center"  # clear of the lines at both ends
+            shift = {"top": -0.015, "bottom": 0.015, "center": 0.0}[side]
+            axes.text(column + 0.03, place + shift, text, color=SOFT, fontsize=8, va=side)
     axes.set_title("orange: the best trial; stronger lines: better scores; dotted: pruned")
     axes.grid(False)
     return figure

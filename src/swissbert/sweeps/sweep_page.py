@@ -62,10 +62,11 @@ def write_sweep_page(
         ),
         Section("settings", "Settings", IMPORTANCE if importance else NO_IMPORTANCE, settings),
     ]
+    encoder = config.encoder.name
     facts = [
         ("recipe", config.name),
         ("tasks", ", ".join(task.name for task in config.tasks)),
-        ("encoder", config.encoder.name),
+        ("encoder", Path(encoder).name if Path(encoder).is_absolute() else encoder),
         ("seed", str(config.seed)),
         ("swissbert", __version__),
     ]
