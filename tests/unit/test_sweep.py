@@ -77,7 +77,8 @@ def test_the_study_opens_with_plain_optuna(finished: Sweep) -> None:
     backend = optuna.storages.journal.JournalFileBackend(str(finished.out / "study.log"))
     study = optuna.load_study(study_name="small", storage=optuna.storages.JournalStorage(backend))
     assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 4
-    assert study.best_trial.number == finished.best.number if finished.best else None
+    assert finished.best is not None
+    assert study.best_trial.number == finished.best.number
     assert study.best_value == max(trial.score or 0 for trial in finished.trials)
 
 
