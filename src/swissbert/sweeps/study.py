@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from swissbert.errors import SwissbertError
@@ -113,7 +114,7 @@ class Study:
             if names:
                 self._study = optuna.load_study(study_name=names[0], storage=storage, sampler=sampler, pruner=pruner)
             else:
-                direction = "maximize" if is_higher_better else "minimize"
+                direction = StudyDirection.MAXIMIZE if is_higher_better else StudyDirection.MINIMIZE
                 self._study = optuna.create_study(
                     study_name=name, storage=storage, sampler=sampler, pruner=pruner, direction=direction
                 )
