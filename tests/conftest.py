@@ -58,6 +58,8 @@ TRAINING_TESTS = (
     "test_starter.py",
     "test_state.py",
     "test_step.py",
+    "test_sweep.py",
+    "test_sweep_processes.py",
     "test_threshold.py",
     "test_trackers.py",
     "test_tracking.py",

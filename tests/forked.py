@@ -42,6 +42,17 @@ def swissbert(
     return subprocess.CompletedProcess(command, status, *texts)
 
 
+def start(*arguments: str | Path, output: Path) -> int:
+    """Start a command of swissbert in a process of its own and return its id; both streams go to a file."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with output.open("wb") as file, open(os.devnull, "rb") as nothing:
+        pid = os.fork()
+        if pid == 0:
+            become(["swissbert", *map(str, arguments)], None, [nothing.fileno(), file.fileno(), file.fileno()])
+    return pid
+
+
 def exit_status_of(pid: int) -> int:
     """Wait for a child process; return its exit status, negative for the signal that ended it."""
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

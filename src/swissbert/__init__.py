@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from swissbert.inference import Model, evaluate, load
     from swissbert.kinds import Answer
     from swissbert.model_folder.convert import convert_weights
+    from swissbert.sweeps import sweep as sweep
     from swissbert.tasks import Task
     from swissbert.training import Callback, EndRun, Result, Stopped, train
     from swissbert.training.soup import soup
@@ -43,9 +44,10 @@ _MODULES = {
     "load_config": "swissbert.config",
     "make_config": "swissbert.config",
     "soup": "swissbert.training.soup",
+    "sweep": "swissbert.sweeps",
     "train": "swissbert.training",
 }
-# The estimators are left out of __all__, so that ``from swissbert import *`` does not import scikit-learn.
+# The estimators and `sweep` are left out of __all__, so that ``from swissbert import *`` imports neither scikit-learn nor Optuna.
 __all__ = [
     "Answer",
     "Callback",

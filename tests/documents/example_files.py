@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from conftest import SHARED, STARTER
+from pages import blocks
+
+from conftest import ROOT, SHARED, STARTER
 
 ROWS = 65
 """Lines of each data file that are copied."""
@@ -32,4 +34,5 @@ def prepare(folder: Path) -> Path:
         "ticket,body\n" + "".join(f"T-{n},{text}\n" for n, text in enumerate(texts[:9]))
     )
     (folder / "pairs.tsv").write_text("text\ttext_pair\nA dog runs.\tA dog is running.\nIt rains.\tThe sun shines.\n")
+    (folder / "space.toml").write_text(blocks(ROOT / "docs" / "training" / "sweeps.md", "toml space")[0])
     return folder

@@ -17,7 +17,7 @@ from forked import swissbert
 
 SHORT = ["train.max_steps=2", "data.limit=48", "train.tensorboard=false", "train.baseline=false"]
 """Settings that are added to commands that train."""
-TRAINS = ("train", "distill", "reproduce")
+TRAINS = ("train", "distill", "sweep", "reproduce")
 HELP = {
     "swissbert quickstart": "tests/e2e/test_documents.py runs it on two threads",
     "swissbert analyse": "tests/e2e/test_report_page.py runs it on a tiny model",

@@ -35,6 +35,7 @@ EXTRA_OF = {
     "export": "export",
     "inference/int8": "int8",
     "serving": "serve",
+    "sweeps": "sweep",
     "tracking/mlflow": "mlflow",
     "tracking/tensorboard": "track",
     "tracking/trackio": "trackio",

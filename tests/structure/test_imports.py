@@ -43,7 +43,7 @@ LAYERS = [
     {"inference"},
     {"training"},
     {"experiments", "analysis", "export"},
-    {"serving", "estimator", "batch"},
+    {"serving", "estimator", "batch", "sweeps"},
     {"cli"},
     {"__init__", "__main__"},
 ]

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -54,6 +54,10 @@ class Table:
 
 LONG = 12
 """Rows from which a table is folded."""
+FOOTER = (
+    "The folder of this page holds all figures as PNG and SVG files and all tables as CSV files. Click a column head to sort a "
+    "table."
+)
 Part = Picture | Table
 
 
@@ -95,6 +99,38 @@ def inline_svg(name: str, file: bytes, description: str = "") -> str:
     return text.replace("<svg ", f'<svg role="img" aria-label="{escape(description)}" ', 1)
 
 
+def page_text(
+    title: str,
+    facts: Sequence[tuple[str, str]],
+    sections: Sequence[Section],
+    *,
+    svg: Mapping[str, bytes] | None = None,
+    footer: str = FOOTER,
+) -> str:
+    """Return a page that loads nothing, as HTML.
+
+    Args:
+        title: Title of the page.
+        facts: Names and values at the end of the page.
+        sections: Sections, in order.
+        svg: Figures by name, if they are drawn already.
+        footer: Last line.
+    """
+    import jinja2
+    from markupsafe import Markup
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string((Path(__file__).parent / "report.html.jinja").read_text(encoding="utf-8"))
+    figures = [part for section in sections for part in section.parts if isinstance(part, Picture)]
+    files = {part.name: render(part.figure, "svg") for part in figures} if svg is None else svg
+    pictures = {part.name: Markup(inline_svg(part.name, files[part.name], part.description)) for part in figures}
+    return template.render(
+        title=title, facts=facts, sections=sections, pictures=pictures, cell=cell, long=LONG, footer=footer
+    )
+
+
 def write_page(out: Path, title: str, facts: Sequence[tuple[str, str]], sections: Sequence[Section]) -> Path:
     """Write a report atomically; an earlier report in its place is replaced.
 
@@ -110,19 +146,10 @@ def write_page(out: Path, title: str, facts: Sequence[tuple[str, str]], sections
     Raises:
         SwissbertError: If `out` holds something else.
     """
-    import jinja2
-    from markupsafe import Markup
-
     check_out(out)
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = environment.from_string((Path(__file__).parent / "report.html.jinja").read_text(encoding="utf-8"))
     parts = [part for section in sections for part in section.parts]
     svg = {part.name: render(part.figure, "svg") for part in parts if isinstance(part, Picture)}
-    described = {part.name: part.description for part in parts if isinstance(part, Picture)}
-    pictures = {name: Markup(inline_svg(name, file, described[name])) for name, file in svg.items()}
-    page = template.render(title=title, facts=facts, sections=sections, pictures=pictures, cell=cell, long=LONG)
+    page = page_text(title, facts, sections, svg=svg)
 
     def fill(folder: Path) -> None:
         (folder / "figures").mkdir()

@@ -22,6 +22,7 @@ from swissbert.cli import (
     serve,
     soup,
     submit,
+    sweep,
     synthesise,
     train,
 )
@@ -33,6 +34,7 @@ for command in (  # in the order of --help
     quickstart.quickstart,
     train.train,
     distill.distill,
+    sweep.sweep,
     init.init,
     soup.soup,
     evaluate.evaluate,

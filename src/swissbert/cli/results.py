@@ -34,6 +34,11 @@ NEXT = {
     "export compact": [("load it", "predict {folder} {texts}")],
     "recipes": [("train one", "train {recipe}")],
     "reproduce": [("train these rows", "{again}")],
+    "sweep dry run": [("try them", "{again}")],
+    "sweep": [
+        ("scores of the best trial with intervals", "evaluate {run}"),
+        ("train its recipe again, with another seed", "train {recipe} --set seed=1 --out {out}"),
+    ],
 }
 """Why, and the next useful command, by what is finished."""
 

@@ -1,0 +1,113 @@
+"""One trial of a sweep: an ordinary run that reports its dev scores, is pruned, completes or fails."""
+
+import math
+import time
+from typing import TYPE_CHECKING
+
+import torch
+
+from swissbert.config import RunConfig
+from swissbert.display import Display
+from swissbert.distributed.world import ALONE
+from swissbert.errors import SwissbertError
+from swissbert.locks import HeldError
+from swissbert.training.callbacks import Callback
+from swissbert.training.loop import train
+
+if TYPE_CHECKING:
+    from swissbert.evaluation import Scores
+    from swissbert.sweeps.study import Claim
+    from swissbert.training.run import Run
+
+CHECKPOINT_EVERY = 100
+"""Steps between checkpoints, the most that a killed trial loses."""
+MAY_CHANGE = ("train.device", "train.threads")
+"""Settings that may differ where another machine resumes a trial."""
+
+
+class PrunedError(Exception):
+    """The scores of a trial are worse than the median of the others."""
+
+
+class Watch(Callback):
+    """Reports the dev scores of a trial, and ends it if it should be pruned.
+
+    Args:
+        claim: The trial.
+        best_by: The score that is reported.
+    """
+
+    def __init__(self, claim: "Claim", best_by: str) -> None:
+        self._claim, self._best_by = claim, best_by
+        self._began = time.monotonic()
+        self._run: Run | None = None
+        self.ends: list[int] = []
+
+    def on_start(self, run: "Run") -> None:
+        """Remember the run, which says when evaluations are and whether it is complete."""
+        self._run, self.ends = run, run.prepared.plan.ends
+
+    def on_evaluation(self, step: int, scores: "Scores") -> None:
+        """Report the score.
+
+        Raises:
+            PrunedError: If the trial should be pruned, and has steps left.
+        """
+        score = scores.by_name(self._best_by)
+        if not math.isfinite(score):
+            return
+        seconds = time.monotonic() - self._began
+        is_behind = self._claim.report(self.ends.index(step), score, seconds)
+        if is_behind and self._run is not None and not self._run.is_complete:
+            raise PrunedError
+
+
+def run_trial(claim: "Claim", config: RunConfig, display: Display) -> float:
+    """Train a trial, or resume it where it was interrupted.
+
+    Args:
+        claim: The trial.
+        config: Its settings, as a recipe has them.
+        display: Shows progress.
+
+    Returns:
+        The score of its model on dev rows.
+
+    Raises:
+        PrunedError: If it was pruned.
+        Stopped: After Ctrl-C, SIGTERM or SIGHUP, when the state is saved.
+        SwissbertError: If it cannot be trained, or no evaluation had a defined score.
+    """
+    best_by = config.train.best_by
+    watch = Watch(claim, best_by)
+    train_settings = config.train.model_copy(
+        update={
+            "baseline": False,
+            "checkpoint_every": config.train.checkpoint_every or CHECKPOINT_EVERY,
+            "keep": 1,
+            "may_change": sorted({*config.train.may_change, *MAY_CHANGE}),
+        }
+    )
+    name = f"{config.name[:80]}-trial-{claim.number}"
+    config = config.model_copy(update={"name": name, "train": train_settings})
+    result = train(config, claim.folder, resume=True, display=display, callbacks=[watch], world=ALONE)
+    progress = result.progress
+    if progress.best is None or progress.best_step is None:
+        raise SwissbertError(f"train.best_by is '{best_by}', which was undefined in every evaluation")
+    score = claim.score_of(watch.ends.index(progress.best_step))
+    return progress.best if score is None else score
+
+
+def is_failure(error: Exception) -> bool:
+    """Return whether an error is one of the settings of a trial, so that others can go on.
+
+    Errors of files, such as a full disk, would end every trial alike; after them the trial can be resumed.
+    """
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError | HeldError):
+            return False
+        cause = cause.__cause__
+    return isinstance(error, SwissbertError)
