@@ -21,6 +21,8 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 """The precisions by their names in settings."""
 THREAD_END = 0.005
 """Seconds in which a thread that has returned gives back what it holds of torch's libraries."""
+KERNEL_CACHES = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64", "LRU_CACHE_CAPACITY": "64"}
+"""Numbers of compiled kernels that oneDNN, and torch's layer above it, keep; their own default is 1,024 each."""
 
 
 class Abilities(NamedTuple):
@@ -81,6 +83,14 @@ class Hardware:
         """Return the context in which a forward pass runs."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16)
 
+    def shared_copies(self) -> torch.autocast:
+        """Return a context in which all passes under `autocast` share the bf16 copies of parameters.
+
+        torch keeps these copies until the outermost context ends, of whatever kind it is, so each parameter is converted once
+        and not in each pass. Parameters must not change within.
+        """
+        return torch.autocast(self.device.type, enabled=False)
+
 
 def threads_text(threads: int) -> str:
     """Return a number of threads in words."""
@@ -100,6 +110,19 @@ def resolve_hardware(device: str = "auto", precision: str = "auto", threads: int
     """
     chosen = pick_device(device, "train.device")
     return Hardware(chosen, pick_precision(precision, chosen), threads or torch.get_num_threads())
+
+
+def limit_kernel_caches() -> None:
+    """Let oneDNN keep the kernels of about one pass, unless the user has set another number.
+
+    Products of bf16 matrices on a CPU have a kernel for each shape, which depends on the number of tokens, so nearly every batch
+    needs new ones. They take about half a megabyte each and are spread over the memory of the activations, which then cannot be
+    used again: with the default, a run grows by gigabytes within some hundred steps. Kernels are seldom needed again later, and
+    the numbers that they compute are the same. The libraries read the variables when they compile their first kernel.
+    """
+    for name, number in KERNEL_CACHES.items():
+        if name.replace("ONEDNN", "DNNL") not in os.environ:  # the older name of the variable
+            os.environ.setdefault(name, number)
 
 
 @contextmanager

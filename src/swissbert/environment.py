@@ -24,7 +24,7 @@ VARIABLES = re.compile(
 """Environment variables by which libraries choose instructions, algorithms and rounding."""
 WITHOUT_EFFECT = re.compile(
     r"(OMP|MKL|OPENBLAS)_NUM_THREADS|OMP_(WAIT_POLICY|PLACES|PROC_BIND|STACKSIZE|DISPLAY_\w+)|GOMP_(CPU_AFFINITY|SPINCOUNT)"
-    r"|KMP_(AFFINITY|BLOCKTIME|DUPLICATE_LIB_OK|INIT_AT_FORK)|\w+_VERBOSE"
+    r"|KMP_(AFFINITY|BLOCKTIME|DUPLICATE_LIB_OK|INIT_AT_FORK)|(ONEDNN|DNNL)_PRIMITIVE_CACHE_CAPACITY|\w+_VERBOSE"
 )
 """Those that change no number. Numbers of threads do, but a run sets its own, which is recorded."""
 

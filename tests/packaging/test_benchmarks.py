@@ -75,7 +75,10 @@ def test_the_published_figures_are_those_of_the_results() -> None:
     assert page.partition("<!-- results -->\n\n")[2] == done.stdout
 
 
-@pytest.mark.parametrize("program", ["growth.py", "surgery.py", "accuracy.py", "peers/peak.py", "peers/server.py"])
+OTHERS = ["growth.py", "memory.py", "many_tasks.py", "surgery.py", "accuracy.py", "peers/peak.py", "peers/server.py"]
+
+
+@pytest.mark.parametrize("program", OTHERS)
 def test_every_other_program_explains_itself(program: str) -> None:
     command = [sys.executable, str(BENCHMARKS / program), "--help"]
     assert "--" in subprocess.run(command, capture_output=True, text=True, check=True).stdout

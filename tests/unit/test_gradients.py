@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from swissbert.mtl.gradients import TaskGradients
+from swissbert.mtl.gradients import FEW, TaskGradients, inner_products
 from swissbert.mtl.gram import conflicts, pair_cosines
 from swissbert.mtl.methods.pcgrad import pcgrad_coefficients, random_orders
 
@@ -120,6 +120,31 @@ def test_the_gram_matrix_of_a_part_is_that_of_its_parameters_alone() -> None:
         for (i, a), (j, b) in (((0, "one"), (1, "two")), ((0, "one"), (2, "three")), ((1, "two"), (2, "three"))):
             expected = torch.cosine_similarity(gradients[i][here], gradients[j][here], dim=0).item()
             assert pair_cosines(grams[part], TASKS)[f"{a}-{b}"] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("count", [1, 2, FEW, FEW + 1, 30])
+def test_inner_products_of_few_and_of_many_gradients(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("swissbert.mtl.gradients.BLOCK", 64)
+    torch.manual_seed(count)
+    gradients = [torch.randn(15, 19) for _ in range(count)]  # 285 values: the last block is shorter
+    rows = torch.stack(gradients).flatten(1).double()
+    products = inner_products(gradients)
+    assert products.dtype == torch.float64
+    torch.testing.assert_close(products, rows @ rows.T, rtol=1e-5, atol=1e-4)
+    assert torch.equal(products, products.T)
+
+
+def test_of_many_tasks_those_without_a_gradient_have_products_of_zero() -> None:
+    model = Tiny(4, tasks=FEW + 3)
+    gradients = TaskGradients(model.common)
+    separate = []
+    for task in range(FEW + 3):
+        separate.append(alone(model, task)[0])
+        model.loss(task).backward()  # type: ignore[no-untyped-call]
+        gradients.keep()
+    gram = torch.stack(list(gradients.grams().values())).sum(0)
+    whole = torch.stack(separate)  # the first task has no gradient of one parameter
+    torch.testing.assert_close(gram, whole @ whole.T, rtol=1e-5, atol=1e-6)
 
 
 def test_some_of_the_models_above_conflict_and_some_do_not() -> None:

@@ -26,14 +26,14 @@ def dropout(x: Tensor, rate: float, training: bool) -> Tensor:
         return x
     if x.device.type != "cpu":
         return F.dropout(x, rate)
-    return x * _mask(x.shape, rate).to(x.dtype)
+    return x * _mask(x.shape, rate, x.dtype)
 
 
-def _mask(shape: Sequence[int], rate: float) -> Tensor:
-    """Return factors of a shape, fp32: 0 for dropped values, ``1 / (1 - rate)`` for others; 16 random bits for each."""
+def _mask(shape: Sequence[int], rate: float, dtype: torch.dtype) -> Tensor:
+    """Return factors of a shape and type: 0 for dropped values, ``1 / (1 - rate)`` for others; 16 random bits for each."""
     count = math.prod(shape)
     seed = int(torch.randint(2**63 - 1, ()).item())
     bits: np.ndarray = np.random.SFC64(seed).random_raw(-(-count // 4)).view(np.int16)
     dropped = min(round(rate * 2**16), 2**16 - 1)
     kept = torch.from_numpy(bits[:count]).view(tuple(shape)) >= dropped - 2**15
-    return kept.float().mul_(2**16 / (2**16 - dropped))
+    return kept.to(dtype).mul_(2**16 / (2**16 - dropped))

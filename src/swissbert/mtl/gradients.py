@@ -8,6 +8,11 @@ from torch import Tensor, nn
 from swissbert.distributed.reduction import Arrive, Reduction
 from swissbert.distributed.world import ALONE, World
 
+FEW = 6
+"""Up to so many tensors are multiplied pair by pair, which is faster than `BLOCK` by `BLOCK`."""
+BLOCK = 2**16
+"""Values of each tensor that are multiplied at a time; those of 30 tensors are 8 MB, which a processor's cache may hold."""
+
 
 class TaskGradients:
     """The gradients of each task of a step, kept while the next task is computed, and combined in place.
@@ -76,13 +81,11 @@ class TaskGradients:
         grams = {part: torch.zeros(tasks, tasks, dtype=torch.float64) for part in self._parts}
         # strict=False: own parameters follow the shared ones and have no part
         for part, *row in zip(self._parts, *self._kept, strict=False):
-            gram = grams[part]
-            for i, a in enumerate(row):
-                for j, b in enumerate(row[: i + 1]):
-                    if a is not None and b is not None:
-                        gram[i, j] += torch.dot(a.flatten(), b.flatten()).double().cpu()
-        for gram in grams.values():
-            gram += gram.tril(-1).T
+            present = torch.tensor(
+                [task for task, gradient in enumerate(row) if gradient is not None], dtype=torch.int64
+            )
+            products = inner_products([gradient for gradient in row if gradient is not None])
+            grams[part][present[:, None], present] += products
         return grams
 
     def combine(self, shared: Tensor, own: Tensor | None = None) -> None:
@@ -107,3 +110,22 @@ class TaskGradients:
                     parameter.grad = gradient.mul_(factor)
                 else:
                     parameter.grad.add_(gradient, alpha=factor)
+
+
+def inner_products(tensors: Sequence[Tensor]) -> Tensor:
+    """Return the inner products of n tensors of one shape, ``[n, n]`` float64 on the CPU.
+
+    Products are float32. Of many tensors each is read once and not once a pair, so that the time grows with n while memory is what
+    takes time.
+    """
+    rows = [tensor.flatten() for tensor in tensors]
+    products = torch.zeros(len(rows), len(rows), dtype=torch.float64)
+    if len(rows) <= FEW:
+        for i, a in enumerate(rows):
+            for j, b in enumerate(rows[: i + 1]):
+                products[i, j] = products[j, i] = torch.dot(a, b).double().cpu()
+        return products
+    for start in range(0, rows[0].numel(), BLOCK):
+        block = torch.stack([row[start : start + BLOCK] for row in rows])  # [n, BLOCK]
+        products += (block @ block.T).double().cpu()
+    return products.tril() + products.tril(-1).T  # exactly symmetric, which a product of matrices need not be

@@ -17,6 +17,7 @@ from swissbert.model.multitask import MultitaskModel
 from swissbert.mtl.balancing import Balancer
 from swissbert.mtl.gradients import TaskGradients
 from swissbert.training.regularisation import RegularisedLoss, Regulariser
+from swissbert.training.table_gradient import TableGradient
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Backward:
         self._network, self._weighting, self._regulariser = network, weighting, regulariser
         self._loss, self._train, self._hardware, self._world = loss, train, hardware, world
         self._reductions: dict[tuple[bool, bool], Reduction] = {}
+        self._word_gradient = TableGradient(network.encoder.embeddings.word)
 
     def __call__(
         self, step: int, batches: Iterable[tuple[str, PackedBatch]], rounds: int, gradients: TaskGradients | None
@@ -77,14 +79,17 @@ class Backward:
         """
         values: dict[str, list[Tensor]] = {}
         tokens, last = 0, None
-        for number, (task, batch) in enumerate(batches):
-            if task != last and task in values:
-                raise ValueError(f"batches of task '{task}' do not follow each other within the step")
-            if gradients is not None and values and task != last:
-                gradients.keep()
-            last = task
-            values.setdefault(task, []).append(self._batch(task, batch, step, number, rounds))
-            tokens += batch.tokens
+        with self._hardware.shared_copies(), self._word_gradient.by_rows():
+            for number, (task, batch) in enumerate(batches):
+                if task != last and task in values:
+                    raise ValueError(f"batches of task '{task}' do not follow each other within the step")
+                if gradients is not None and values and task != last:
+                    gradients.keep()
+                if not values or (gradients is not None and task != last):
+                    self._word_gradient.begin()
+                last = task
+                values.setdefault(task, []).append(self._batch(task, batch, step, number, rounds))
+                tokens += batch.tokens
         if gradients is not None:
             gradients.keep()
         if not self._world.is_alone:

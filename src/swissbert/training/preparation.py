@@ -14,7 +14,7 @@ from swissbert.data.extra_files import without_absent
 from swissbert.data.passes import Passes
 from swissbert.data.splits import Source
 from swissbert.data.tokens import Tokenizer
-from swissbert.device import Hardware, resolve_hardware
+from swissbert.device import Hardware, limit_kernel_caches, resolve_hardware
 from swissbert.display import Display
 from swissbert.distributed.world import ALONE, World
 from swissbert.environment import environment
@@ -168,7 +168,9 @@ def prepare(
     recorded: Mapping[str, object] | None = None,
     answers: bool = True,
 ) -> Prepared:
-    """Build the network, load the splits, plan the steps and let teachers answer. Sets the number of threads of torch.
+    """Build the network, load the splits, plan the steps and let teachers answer.
+
+    Sets the number of threads of torch, and limits the kernels that its libraries keep.
 
     Args:
         config: The settings.
@@ -188,6 +190,7 @@ def prepare(
     config = complete(config, display, data)
     hardware = hardware or resolve_hardware(config.train.device, config.train.precision, config.train.threads)
     torch.set_num_threads(hardware.threads)
+    limit_kernel_caches()
     network, tokenizer, notes, config = build(config, hardware.device, heads)
     config, length = fit_length(config, network.encoder.config.max_positions)
     for note in [*notes, *filter(None, [length])]:
