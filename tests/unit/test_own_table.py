@@ -9,7 +9,7 @@ import pytest
 import tomli_w
 
 import swissbert
-from swissbert.config import make_config
+from swissbert.config import differences, load_config, make_config
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import overall_samples
@@ -233,3 +233,12 @@ def test_a_row_begins_with_the_settings_of_another() -> None:
     assert (config.train.ema, config.train.lr, config.data.swap_pairs) == (0.9, 1e-4, True)
     assert table.row("third").seeds is None
     assert [row.name for row in table.pick(["third"])] == ["third"]
+
+
+@pytest.mark.parametrize(("recipe", "row"), [("minilm", "one-run"), ("minilm-best", "best")])
+def test_a_recipe_is_the_row_that_its_scores_come_from(recipe: str, row: str) -> None:
+    table = find_table("beyond")
+    expected = table.declared_config(table.row(row))
+    given = load_config(recipe).model_copy(update={"name": row, "distillation": expected.distillation})
+    changes = differences(expected, given)
+    assert [change for change in changes if ".optional (False became True)" not in change] == []
