@@ -20,7 +20,7 @@ def shipped_recipes() -> dict[str, str]:
     """Return the shipped recipes: names, and the comment on the first line of their files."""
     return {
         path.stem: path.read_text(encoding="utf-8").split("\n", 1)[0].lstrip("# ")
-        for path in sorted(RECIPES.glob("*.toml"))
+        for path in sorted(RECIPES.glob("*.toml"), key=lambda path: path.stem)
     }
 
 
