@@ -14,18 +14,14 @@ import time
 from itertools import cycle, islice
 from pathlib import Path
 
+from process_memory import memory
+
 import swissbert
 from swissbert import RunConfig
 from swissbert.training.preparation import Prepared, prepare
 
 WARMUP = 2
 """Steps of each size that are not counted."""
-
-
-def memory(key: str) -> float:
-    """Return a figure of this process's memory from /proc, in MB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return round(int(next(line for line in lines if line.startswith(f"{key}:")).split()[1]) / 1e3, 1)
 
 
 def make_config(folder: Path, data: Path, rows: int, threads: int) -> RunConfig:

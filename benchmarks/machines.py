@@ -4,8 +4,9 @@ import re
 
 import torch
 
-from swissbert.device import cores, processor_abilities
+from swissbert.device import processor_abilities
 from swissbert.environment import processor
+from swissbert.threads import cores
 
 
 def abilities() -> str:

@@ -10,19 +10,14 @@ import argparse
 import json
 import sys
 import time
-from pathlib import Path
+
+from process_memory import memory
 
 import swissbert
 from swissbert.training.preparation import prepare
 
 AFTER = (1, 15, 50, 100, 200, 300, 500, 700, 1000, 1400)
 """Steps after which memory is read."""
-
-
-def memory(key: str) -> int:
-    """Return a figure of this process's memory from /proc, in MB."""
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    return round(int(next(line for line in lines if line.startswith(f"{key}:")).split()[1]) / 1e3)
 
 
 def main() -> None:

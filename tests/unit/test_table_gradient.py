@@ -39,7 +39,7 @@ def dense(embedding: nn.Embedding) -> Tensor:
 def test_rows_that_occur_again_within_and_between_batches_are_added() -> None:
     usual, ours = table(), table()
     passes(usual, BATCHES)
-    gradient = TableGradient(ours)
+    gradient = TableGradient(ours, are_kept=True)
     with gradient.by_rows():
         gradient.begin()
         passes(ours, BATCHES)
@@ -49,7 +49,7 @@ def test_rows_that_occur_again_within_and_between_batches_are_added() -> None:
 
 def test_gradients_that_are_moved_aside_have_memory_of_their_own_which_the_next_step_uses_again() -> None:
     embedding = table()
-    gradient = TableGradient(embedding)
+    gradient = TableGradient(embedding, are_kept=True)
     places = []
     for _ in range(2):
         with gradient.by_rows():
@@ -68,7 +68,7 @@ def test_gradients_that_are_moved_aside_have_memory_of_their_own_which_the_next_
 
 def test_outside_of_a_step_gradients_are_as_usual_also_after_an_error() -> None:
     embedding = table()
-    gradient = TableGradient(embedding)
+    gradient = TableGradient(embedding, are_kept=True)
     with pytest.raises(RuntimeError, match="stop"), gradient.by_rows():
         raise RuntimeError("stop")
     passes(embedding, BATCHES)
@@ -77,7 +77,7 @@ def test_outside_of_a_step_gradients_are_as_usual_also_after_an_error() -> None:
 
 def test_a_table_that_does_not_learn_gets_no_gradient() -> None:
     embedding = table().requires_grad_(False)
-    gradient = TableGradient(embedding)
+    gradient = TableGradient(embedding, are_kept=True)
     with gradient.by_rows():
         gradient.begin()
     assert embedding.weight.grad is None
@@ -134,3 +134,18 @@ def test_shared_copies_change_no_number(tiny: Path, monkeypatch: pytest.MonkeyPa
     shared = losses()
     monkeypatch.setattr(Hardware, "shared_copies", lambda self: nullcontext())
     assert losses() == shared
+
+
+def test_one_memory_is_enough_where_gradients_are_copied_between_tasks() -> None:
+    embedding = nn.Embedding(5, 2)
+    gradient = TableGradient(embedding, are_kept=False)
+    copies, places = [], set()
+    with gradient.by_rows():
+        for token in (1, 3):
+            gradient.begin()
+            embedding(torch.tensor([token])).sum().backward()
+            assert embedding.weight.grad is not None
+            copies.append(embedding.weight.grad.clone())
+            places.add(embedding.weight.grad.data_ptr())
+    assert len(places) == 1
+    assert [copy.sum(dim=1).nonzero().flatten().tolist() for copy in copies] == [[1], [3]]

@@ -66,7 +66,7 @@ class Backward:
         self._network, self._weighting, self._regulariser = network, weighting, regulariser
         self._loss, self._train, self._hardware, self._world = loss, train, hardware, world
         self._reductions: dict[tuple[bool, bool], Reduction] = {}
-        self._word_gradient = TableGradient(network.encoder.embeddings.word)
+        self._word_gradient = TableGradient(network.encoder.embeddings.word, are_kept=world.is_alone)
 
     def __call__(
         self, step: int, batches: Iterable[tuple[str, PackedBatch]], rounds: int, gradients: TaskGradients | None

@@ -16,10 +16,12 @@ class TableGradient:
 
     Args:
         table: The embedding. Where it does not learn, or is on another device, nothing changes.
+        are_kept: Whether the gradients of several tasks stay where they are until the step ends. Otherwise each is copied before
+            the next one begins, and one memory is enough.
     """
 
-    def __init__(self, table: nn.Embedding) -> None:
-        self._table = table
+    def __init__(self, table: nn.Embedding, *, are_kept: bool) -> None:
+        self._table, self._are_kept = table, are_kept
         self._memory: list[Tensor] = []
         self._used = 0
 
@@ -34,9 +36,11 @@ class TableGradient:
             self._table.sparse = False
 
     def begin(self) -> None:
-        """Let a gradient begin, in place of one that was moved aside or of none."""
+        """Set ``grad`` to a tensor of zeros before the passes of a task."""
         if not self._applies:
             return
+        if not self._are_kept:
+            self._used = 0
         if self._used == len(self._memory):
             self._memory.append(torch.zeros_like(self._table.weight))
         gradient = self._memory[self._used].zero_()
