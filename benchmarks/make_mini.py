@@ -15,6 +15,8 @@ from swissbert.model_folder.layout import MINI
 from swissbert.model_folder.origin import base_folder
 from swissbert.model_folder.save import save_model
 
+SHOWN = ("accuracy", "macro_f1", "pearson", "spearman")
+"""Metrics of the card; `swissbert evaluate` shows all."""
 CARD = """---
 library_name: swissbert
 license: apache-2.0
@@ -84,6 +86,8 @@ def score_rows(after: Scores, int8: Scores, before: Scores) -> list[str]:
     rows = []
     for name, task in after.tasks.items():
         for metric, value in task.metrics.items():
+            if metric not in SHOWN:
+                continue
             low, high = (task.intervals or {})[metric]
             others = " | ".join(f"{scores.tasks[name].metrics[metric]:.3f}" for scores in (int8, before))
             rows.append(f"| `{name}` | {metric} | {value:.3f} | {low:.3f} to {high:.3f} | {others} | {task.rows:,} |")
