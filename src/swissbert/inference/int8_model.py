@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Int8Model:
-    """What `swissbert.model.MultitaskModel` is for answers, with arrays in the place of tensors. Thread-safe.
+    """Answers tasks as `swissbert.model.MultitaskModel` does, on numpy arrays. Thread-safe.
 
     Args:
         encoder: The encoder.
@@ -120,7 +120,9 @@ def int8_of_arrays(stored: StoredArrays) -> Int8Model:
 
 
 def int8_of_network(network: "MultitaskModel") -> Int8Model:
-    """Return the eight-bit model of a network on the CPU, whose heads compute with torch; later changes have no effect.
+    """Return the eight-bit model of a network on the CPU.
+
+    Its encoder is a copy, so later changes to that of the network have no effect. Its heads are those of the network itself.
 
     Raises:
         SwissbertError: If onnxruntime is not installed.
