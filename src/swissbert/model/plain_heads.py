@@ -1,7 +1,7 @@
 """Answers of heads on numpy arrays, for models that answer without torch; and which tasks each head fits.
 
 Sums are computed in float64, so that the number of rows of a batch, which decides on the order of summation, does not show in
-an answer. Knows no torch.
+an answer. Does not import torch.
 """
 
 from abc import ABC, abstractmethod
@@ -18,7 +18,7 @@ from swissbert.tasks import Task
 NEGATIVE_SLOPE = 0.01
 """Slope of the leaky ReLU of a hidden layer below 0."""
 LEAST_NORM = 1e-8
-"""Smallest product of two lengths that a cosine is divided by."""
+"""Smallest length of a vector that a cosine is divided by."""
 
 
 class PlainHead(ABC):

@@ -34,7 +34,7 @@ class TableGradient:
             self._table.sparse = False
 
     def begin(self) -> None:
-        """Let a gradient begin, in place of one that was moved aside or of none."""
+        """Set `grad` to a zero tensor before the passes of a task."""
         if not self._applies:
             return
         if self._used == len(self._memory):
