@@ -9,7 +9,8 @@ from swissbert.errors import SwissbertError
 
 GPU_FILES = ("/dev/nvidia*", "/dev/kfd", "/dev/dxg", "/dev/nvhost-*", "/dev/nvgpu")
 """Devices that Linux has where there may be a GPU for torch: those of NVIDIA, AMD, Windows' Linux and NVIDIA's Jetson."""
-INSTALL = "swissbert-lite answers in int8 only; pip install swissbert, with PyTorch, does everything"
+INSTALL = "swissbert-lite answers in int8 only; swissbert does everything: pip uninstall swissbert-lite, then pip install swissbert"
+"""What to do where swissbert-lite is not enough; the two install the same modules, so one replaces the other."""
 _FULL = ("torch", "scipy", "sklearn", "pyarrow", "datasets", "tomli_w")
 """Libraries that swissbert requires and swissbert-lite does not."""
 
@@ -27,7 +28,7 @@ def need_torch(what: str) -> None:
 
 
 def may_have_gpu() -> bool:
-    """Whether torch, if installed, may find a GPU, so that it must be asked. Elsewhere its import can be saved."""
+    """Whether torch is installed and may find a GPU. If not, there is no need to import it to choose a device."""
     if not has_torch():
         return False
     return not sys.platform.startswith("linux") or any(glob.glob(pattern) for pattern in GPU_FILES)

@@ -1,4 +1,4 @@
-"""Threads of computations on the CPU. Torch's number of threads counts where torch is imported, but is no reason to import it."""
+"""Threads of computations on the CPU. Uses torch's number of threads if torch is already imported; never imports it for that."""
 
 import os
 import sys

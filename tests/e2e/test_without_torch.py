@@ -149,7 +149,7 @@ def test_what_needs_more_says_what_to_install(arguments: list[str], site: str, t
     line = done.stderr.splitlines()[-1]
     assert line.startswith("error: ")
     assert ", which is not installed: swissbert-lite answers in int8 only; " in line
-    assert line.endswith("pip install swissbert, with PyTorch, does everything")
+    assert line.endswith("pip uninstall swissbert-lite, then pip install swissbert")
     assert "Traceback" not in done.stderr
 
 

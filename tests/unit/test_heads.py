@@ -20,6 +20,7 @@ from swissbert.encoder.checkpoint import read_encoder
 from swissbert.errors import SwissbertError
 from swissbert.export import export_hf
 from swissbert.kinds import Array
+from swissbert.model.head_layout import LAYOUTS
 from swissbert.model.heads import HEADS, find_head
 from swissbert.model.heads.base import Head
 from swissbert.model.heads.linear import FEWEST_POSITIVES, WIDEST_SHIFT, LinearHead
@@ -80,26 +81,26 @@ def test_numpy_and_torch_give_the_same_answers(name: str, kind: str) -> None:
     if head_class.misfit(task, True):
         return
     torch.manual_seed(0)
-    head, plain = head_class(task, 12, 0.1).eval(), PLAIN_HEADS[name]
+    head, layout = head_class(task, 12, 0.1).eval(), LAYOUTS[name]
     shaken = {key: tensor + torch.randn(tensor.shape) for key, tensor in head.state_dict().items()}
     head.load_state_dict(shaken)
-    assert {key: tuple(tensor.shape) for key, tensor in shaken.items()} == plain.shapes(task, 12)
+    assert {key: tuple(tensor.shape) for key, tensor in shaken.items()} == layout.shapes(task, 12)
     features = 3 * torch.randn(40, 12)
     features[0] = 0  # a cosine of 0 / 0
     with torch.inference_mode():
         expected = head.answers(head(features))
-    arrays = plain(task, {key: tensor.numpy() for key, tensor in shaken.items()})
+    arrays = PLAIN_HEADS[name](task, {key: tensor.numpy() for key, tensor in shaken.items()})
     actual = arrays.answers(features.numpy().astype(np.float64))
     assert actual.shape == expected.shape
     np.testing.assert_allclose(actual, expected, rtol=0, atol=2e-6)
-    assert arrays.uses_hidden_layer == head.uses_hidden_layer
+    assert layout.uses_hidden_layer == head.uses_hidden_layer
     labels = (np.arange(40) % 2).astype(np.float32)
     if kind == "binary":
         assert arrays.extra_metrics(expected.numpy(), labels) == head.extra_metrics(expected.numpy(), labels)
 
 
 def test_the_heads_of_numpy_are_those_of_torch() -> None:
-    assert list(PLAIN_HEADS) == list(HEADS)
+    assert list(PLAIN_HEADS) == list(LAYOUTS) == list(HEADS)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -15,7 +15,7 @@ from swissbert.encoder.bert import Layer
 from swissbert.encoder.pooling import POOLINGS
 from swissbert.errors import SwissbertError
 from swissbert.inference.graph import attention_graph, pooling_graph, round_parameters
-from swissbert.inference.int8 import Int8Encoder, distance_buckets, has_int8
+from swissbert.inference.int8 import Int8Encoder, distance_buckets, has_int8, need_int8
 from swissbert.inference.int8_model import Int8Model
 from swissbert.inference.model import Model, load
 
@@ -207,3 +207,10 @@ def test_without_onnxruntime_the_message_says_what_to_install(monkeypatch: pytes
         match=r"^precision 'int8' needs onnxruntime, which is not installed: pip install 'swissbert\[int8\]'",
     ):
         load("mini", "cpu", "int8")
+
+
+def test_without_torch_too_it_does_not_offer_fp32(monkeypatch: pytest.MonkeyPatch) -> None:
+    for missing in ("has_int8", "has_torch"):
+        monkeypatch.setattr(f"swissbert.inference.int8.{missing}", lambda: False)
+    with pytest.raises(SwissbertError, match=r"^precision 'int8' needs .* not installed: pip install onnxruntime$"):
+        need_int8()

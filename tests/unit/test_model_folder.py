@@ -15,8 +15,8 @@ from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.checkpoint import read_encoder
 from swissbert.errors import SwissbertError
 from swissbert.inference.model import load
+from swissbert.model.head_layout import hidden_key
 from swissbert.model.multitask import MultitaskModel
-from swissbert.model.plain_heads import hidden_key
 from swissbert.model_folder.description import Description
 from swissbert.model_folder.network import build_network
 from swissbert.model_folder.save import save_model

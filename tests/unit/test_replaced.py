@@ -15,7 +15,6 @@ from swissbert.encoder.checkpoint import read_encoder
 from swissbert.errors import SwissbertError
 from swissbert.inference.bulk import answer_file
 from swissbert.inference.model import Model, load
-from swissbert.model_folder import load as load_module
 from swissbert.model_folder import steady
 from swissbert.model_folder.encoders import read_encoder_folder
 from swissbert.model_folder.save import save_model
@@ -57,7 +56,7 @@ def test_a_model_replaced_between_its_files_is_read_again(
             save(two[1], tmp_path / "model")
         return encoder
 
-    monkeypatch.setattr(load_module, "read_encoder", read)
+    monkeypatch.setattr("swissbert.encoder.checkpoint.read_encoder", read)
     model = load(tmp_path / "model", "cpu")
     assert left == []
     assert versions(model, two[0]) == {1.0}

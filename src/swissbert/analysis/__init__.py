@@ -1,4 +1,4 @@
-"""Figures and reports on trained models. Importing this package imports neither torch nor matplotlib.
+"""Figures and reports on trained models. Importing this package does not import torch or matplotlib.
 
 Each function whose name ends in ``_figure`` returns a matplotlib figure (``pip install 'swissbert[report]'``);
 `analyse` writes all of them and their tables as one HTML page.

@@ -1,4 +1,4 @@
-"""Rows of a table of tokens in batches, as numpy arrays; `swissbert.data.batches` makes tensors of them. Knows no torch."""
+"""Rows of a table of tokens in batches, as numpy arrays; `swissbert.data.batches` makes tensors of them. Does not import torch."""
 
 from typing import NamedTuple
 

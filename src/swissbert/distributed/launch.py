@@ -1,4 +1,4 @@
-"""Which process of how many this one is, by the environment variables that torchrun sets. Imports no torch."""
+"""Which process of how many this one is, by the environment variables that torchrun sets. Does not import torch."""
 
 import os
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Names of the activations of the feed-forward part of a layer in ``config.json``. Knows no torch."""
+"""Names of the activations of the feed-forward part of a layer in ``config.json``. Does not import torch."""
 
 ACTIVATION_NAMES = {
     "gelu": "gelu",  # exact, with erf

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from swissbert.encoder.dropout import dropout as dropped
+from swissbert.family.config import FARTHEST
 
 
 class Layout(Protocol):
@@ -191,12 +192,12 @@ def distance_buckets(longest: int, count: int, device: torch.device) -> Tensor:
     """Number the distances from queries to keys as T5 and MPNet do, int64 ``[L, L]`` below `count`.
 
     The first half is for keys at or before the query. Half of each half is for single distances, the other for ranges
-    that grow up to a distance of 128, beyond which all distances are one.
+    that grow up to a distance of `FARTHEST`, beyond which all distances are one.
     """
     places = torch.arange(longest, device=device)
     distance = places[None, :] - places[:, None]
     half, single = count // 2, count // 4
     far = distance.abs()
-    ratio = torch.log(far.clamp(min=1).float() / single) / math.log(128 / single)
+    ratio = torch.log(far.clamp(min=1).float() / single) / math.log(FARTHEST / single)
     ranges = (single + (ratio * (half - single)).long()).clamp(max=half - 1)
     return (distance > 0).long() * half + torch.where(far < single, far, ranges)

@@ -1,4 +1,4 @@
-"""Names and shapes of the parameters of an encoder, from its configuration alone. Knows no torch."""
+"""Names and shapes of the parameters of an encoder, from its configuration alone. Does not import torch."""
 
 from swissbert.family.config import BertConfig
 

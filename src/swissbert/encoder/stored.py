@@ -1,4 +1,4 @@
-"""What a checkpoint folder holds of an encoder: which tensors belong to it, and its parameters as numpy arrays. Knows no torch."""
+"""What a checkpoint folder holds of an encoder: which tensors belong to it, and its parameters as numpy arrays. Does not import torch."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence

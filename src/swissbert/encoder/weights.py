@@ -9,8 +9,10 @@ import math
 import os
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -39,11 +41,20 @@ HOLES = 2**26
 """Bytes of a file from which it must not consist of holes, which take memory but no room on the disk."""
 
 
-class _Part(NamedTuple):
+@dataclass(frozen=True)
+class _Part:
     """An open safetensors file."""
 
     file: Path
     opened: Any
+
+    @cached_property
+    def mapped(self) -> tuple[np.ndarray, int, dict[str, Any]]:
+        """The bytes of the file, mapped into memory once; where its data begin; and its tensors by name."""
+        with open_regular(self.file) as file:
+            size = int.from_bytes(file.read(8), "little")  # as checked when the file was opened
+            tensors = json.loads(file.read(size))
+            return np.memmap(file, np.uint8, "c").view(np.ndarray), 8 + size, tensors
 
 
 class Weights:
@@ -57,7 +68,6 @@ class Weights:
     def __init__(self, file: Path, parts: "dict[str, _Part]") -> None:
         self.file, self.names = file, sorted(parts)
         self._parts = parts  # the open file of each tensor
-        self._headers: dict[Path, tuple[int, dict[str, Any]]] = {}
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of a tensor without reading it."""
@@ -76,8 +86,8 @@ class Weights:
     def array(self, name: str, types: Collection[str] = FLOATS) -> np.ndarray:
         """Read a tensor as an array, of files that were opened for numpy: floating-point numbers as fp32, others as stored.
 
-        Numbers that are fp32 in the file are mapped into memory: what is not used is not read, and what is changed is changed
-        in memory alone.
+        Numbers that are fp32 in the file are mapped into memory: changes stay in memory, but what others write into the file
+        may show. Copy what is kept.
 
         Raises:
             SwissbertError: If its type is not among `types`, by their names in safetensors.
@@ -86,21 +96,18 @@ class Weights:
         if kind == "F32":
             return self._mapped(name, "<f4")
         if kind == "BF16":  # numpy has no such type: fp32 without the last 16 bits
-            return (self._mapped(name, "<u2").astype(np.uint32) << 16).view(np.float32)
+            bits = self._mapped(name, "<u2").astype(np.uint32)
+            bits <<= 16  # in place: otherwise a single number would no longer be an array
+            return bits.view(np.float32)
         values: np.ndarray = self._parts[name].opened.get_tensor(name)
         with np.errstate(over="ignore"):  # becomes infinity, which callers refuse
             return values.astype(np.float32, copy=False) if kind in FLOATS else values
 
     def _mapped(self, name: str, dtype: str) -> np.ndarray:
-        """Map a tensor into memory."""
-        file = self._parts[name].file
-        if file not in self._headers:
-            self._headers[file] = _header(file)
-        start, tensors = self._headers[file]
+        """Return the part of a mapped file that is a tensor."""
+        values, start, tensors = self._parts[name].mapped
         first, end = tensors[name]["data_offsets"]
-        if first == end:  # nothing can be mapped
-            return np.empty(self.shape(name), dtype)
-        return np.memmap(file, dtype, "c", start + first, self.shape(name)).view(np.ndarray)
+        return values[start + first : start + end].view(dtype).reshape(self.shape(name))
 
     def _check_type(self, name: str, types: Collection[str]) -> str:
         """Return the type of a tensor. Raises SwissbertError if it is not among `types`."""
@@ -174,13 +181,6 @@ def _opened(file: Path, stack: ExitStack, framework: Framework) -> Any:
     if any(len(name) > LONGEST_NAME for name in opened.keys()):  # noqa: SIM118 (it is no dictionary)
         raise SwissbertError(f"{file}: a tensor has a name of more than {LONGEST_NAME} characters")
     return opened
-
-
-def _header(file: Path) -> tuple[int, dict[str, Any]]:
-    """Return where the data of a safetensors file that has been opened, and so checked, begin, and its tensors by name."""
-    with open_regular(file) as opened:
-        size = int.from_bytes(opened.read(8), "little")
-        return 8 + size, json.loads(opened.read(size))
 
 
 def _is_hollow(handle: int, size: int) -> bool:

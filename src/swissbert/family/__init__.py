@@ -1,4 +1,4 @@
-"""Members of the BERT family: what differs from BERT, and names in Hugging Face's files. One member in a file; knows no torch."""
+"""Members of the BERT family: what differs from BERT, and names in Hugging Face's files. One member in a file. Does not import torch."""
 
 from swissbert.family.albert import ALBERT
 from swissbert.family.bert import BERT

@@ -1,7 +1,9 @@
-"""Sizes, rates and differences of an encoder of the BERT family. Knows no torch."""
+"""Sizes, rates and differences of an encoder of the BERT family. Does not import torch."""
 
 from dataclasses import dataclass, replace
 
+FARTHEST = 128
+"""Distance of two tokens beyond which all distances have the same bias of attention."""
 DIFFERENCES = ("member", "position_offset", "embedding_size", "layer_groups", "relative_buckets", "has_pooler")
 """Fields that BERT itself does not need."""
 

@@ -1,4 +1,4 @@
-"""An encoder as a graph of ONNX Runtime operators with int8 matrix products, on packed tokens. Knows neither torch nor onnx.
+"""An encoder as a graph of ONNX Runtime operators with int8 matrix products, on packed tokens. Does not import torch or onnx.
 
 Inputs of the graph that answers (`pooling_graph`):
 
@@ -83,7 +83,7 @@ def round_parameters(parameters: Arrays) -> dict[str, np.ndarray]:
 
     Returns:
         The parameters without the tables of embeddings and biases of attention. In the place of a weight ``N.weight`` are
-        ``N.int8``, int8 ``[inputs, outputs]``, and ``N.scale``, fp32 ``[outputs]``.
+        ``N.int8``, int8 ``[inputs, outputs]``, and ``N.scale``, fp32 ``[outputs]``. All are copies.
     """
     rounded: dict[str, np.ndarray] = {}
     for name, values in parameters.items():
@@ -91,7 +91,7 @@ def round_parameters(parameters: Arrays) -> dict[str, np.ndarray]:
         if kind == "weight" and module.rpartition(".")[2] in LINEAR:
             rounded[f"{module}.int8"], rounded[f"{module}.scale"] = round_weights(values)
         elif values.ndim == 1 or module in ("pooler", "embeddings.projection"):
-            rounded[name] = values
+            rounded[name] = values.copy()  # may be mapped from a file
     return rounded
 
 

@@ -1,4 +1,4 @@
-"""Int8 matrix products for inference on a CPU; everything between them stays fp32. Knows no torch.
+"""Int8 matrix products for inference on a CPU; everything between them stays fp32. Does not import torch.
 
 The linear layers of the encoder have weights in 7 bits with one scale per output, and take activations in 8 bits with
 one scale per token. A token's scale is its own largest value, so no calibration is needed, and neither a token nor a
@@ -17,9 +17,10 @@ import numpy as np
 from swissbert.data.packing import PackedArrays
 from swissbert.encoder.pooling import POOLINGS
 from swissbert.errors import SwissbertError
-from swissbert.family.config import BertConfig
+from swissbert.family.config import FARTHEST, BertConfig
 from swissbert.forking import ForkLock, leak, renew_after_fork
 from swissbert.inference.graph import attention_graph, pooling_graph, round_parameters
+from swissbert.missing import has_torch
 from swissbert.threads import thread_count
 
 if TYPE_CHECKING:
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 # From 1.32 on, ONNX Runtime reports its use to its maker, in a thread without which forked processes never end.
-
-FARTHEST = 128
-"""Distance of two tokens beyond which all distances have the same bias of attention."""
 
 
 def has_int8() -> bool:
@@ -40,23 +38,22 @@ def has_int8() -> bool:
 def need_int8() -> None:
     """Raise SwissbertError if onnxruntime is not installed."""
     if not has_int8():
-        raise SwissbertError(
-            "precision 'int8' needs onnxruntime, which is not installed: pip install 'swissbert[int8]', or use 'fp32'"
-        )
+        remedy = "'swissbert[int8]', or use 'fp32'" if has_torch() else "onnxruntime"
+        raise SwissbertError(f"precision 'int8' needs onnxruntime, which is not installed: pip install {remedy}")
 
 
 class Int8Encoder:
     """An encoder with its pooling, with int8 products. Thread-safe.
 
     A call uses as many threads as `thread_count` says in the calling thread: all of them for few texts, one in each worker
-    thread where texts are many. ONNX Runtime needs a session for each number of threads, which holds a copy of the int8
-    weights (10 MB of MiniLM, 85 MB of bert-base) and is created on first use.
+    thread where texts are many. ONNX Runtime needs a session for each number of threads, and one more for attention. Each
+    holds a copy of the int8 weights (10 MB of MiniLM, 85 MB of bert-base) and is created on first use.
 
     Args:
         config: Sizes of the encoder.
         pooling: Name of the way to pool, in `POOLINGS`.
-        parameters: Its parameters, fp32, by the names that `swissbert.encoder.Bert` gives them. Matrices that are not
-            tables are not kept.
+        parameters: Its parameters, fp32, by the names that `swissbert.encoder.Bert` gives them. What is kept is copied, so
+            later changes have no effect.
 
     Raises:
         SwissbertError: If onnxruntime is not installed.
@@ -65,14 +62,16 @@ class Int8Encoder:
     def __init__(self, config: BertConfig, pooling: str, parameters: Mapping[str, np.ndarray]) -> None:
         need_int8()
         self.config, self.pooling = config, POOLINGS[pooling]
-        self._word, self._position = (parameters[f"embeddings.{name}.weight"] for name in ("word", "position"))
-        self._token_type = parameters.get("embeddings.token_type.weight")
-        self._relative_bias = parameters.get("relative_bias.weight")
+        # copies: the parameters may be mapped from a file that changes later, or belong to a network that is trained
+        self._word, self._position = (parameters[f"embeddings.{name}.weight"].copy() for name in ("word", "position"))
+        self._token_type, self._relative_bias = (
+            parameters[name].copy() if name in parameters else None
+            for name in ("embeddings.token_type.weight", "relative_bias.weight")
+        )
         self._rounded = round_parameters(parameters)
-        self._lock = ForkLock()
+        self._lock, self._attention_lock = ForkLock(), ForkLock()
         self._sessions: dict[int, InferenceSession] = {}
         self._attention: InferenceSession | None = None
-        self._session()
         renew_after_fork(self)
 
     @property
@@ -85,6 +84,10 @@ class Int8Encoder:
         for session in (*self._sessions.values(), self._attention):
             leak(session)  # its end would wait for its threads
         self._sessions, self._attention = {}, None
+
+    def prepare(self) -> None:
+        """Create the session that the first call of `pool` from this thread needs."""
+        self._session()
 
     def _session(self) -> "InferenceSession":
         threads = thread_count()
@@ -117,7 +120,7 @@ class Int8Encoder:
 
     def attention(self, batch: PackedArrays) -> np.ndarray:
         """Return the attention probabilities over a batch of one sequence, fp32 ``[layers, heads, T, T]``."""
-        with self._lock:
+        with self._attention_lock:  # not that of `pool`, which goes on while this session is created
             if self._attention is None:
                 self._attention = _open(attention_graph(self.config, self._rounded), thread_count())
             session = self._attention

@@ -9,7 +9,8 @@ from swissbert.data.packing import packed_arrays
 from swissbert.data.tokens import TokenTable
 from swissbert.inference.int8 import Int8Encoder
 from swissbert.kinds import Array
-from swissbert.model.plain_heads import PlainHead, leaky_relu, plain_head, stored_head, stored_hidden
+from swissbert.model.head_layout import LAYOUTS, head_name, stored_head, stored_hidden
+from swissbert.model.plain_heads import PLAIN_HEADS, PlainHead, leaky_relu
 from swissbert.model_folder.load import StoredArrays
 from swissbert.tasks import Task
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Int8Model:
-    """What `swissbert.model.MultitaskModel` is for answers, with arrays in the place of tensors. Thread-safe.
+    """Answers tasks as `swissbert.model.MultitaskModel` does, on numpy arrays. Thread-safe.
 
     Args:
         encoder: The encoder.
@@ -108,11 +109,11 @@ def int8_of_arrays(stored: StoredArrays) -> Int8Model:
     assert settings.pooling is not None, "descriptions name the pooling"
     heads, hidden = {}, {}
     for task in tasks:
-        head = plain_head(task, settings.pair_head, task.is_pair and not settings.pair_encoding)
+        name = head_name(task, settings.pair_head, task.is_pair and not settings.pair_encoding)
         prefix, layer = f"{stored_head(task.name)}.", stored_hidden(task)
-        values = {name.removeprefix(prefix): v for name, v in stored.outside.items() if name.startswith(prefix)}
-        heads[task.name] = head(task, values)
-        if settings.layer_sharing and head.uses_hidden_layer:
+        values = {key.removeprefix(prefix): v for key, v in stored.outside.items() if key.startswith(prefix)}
+        heads[task.name] = PLAIN_HEADS[name](task, values)
+        if settings.layer_sharing and LAYOUTS[name].uses_hidden_layer:
             parts = (stored.outside[f"{layer}.{kind}"].astype(np.float64) for kind in ("weight", "bias"))
             hidden[task.name] = next(parts), next(parts)
     encoder = Int8Encoder(stored.encoder.config, settings.pooling, stored.encoder.parameters)
@@ -120,7 +121,9 @@ def int8_of_arrays(stored: StoredArrays) -> Int8Model:
 
 
 def int8_of_network(network: "MultitaskModel") -> Int8Model:
-    """Return the eight-bit model of a network on the CPU, whose heads compute with torch; later changes have no effect.
+    """Return the eight-bit model of a network on the CPU.
+
+    Its encoder is a copy, so later changes to that of the network have no effect. Its heads are those of the network itself.
 
     Raises:
         SwissbertError: If onnxruntime is not installed.

@@ -19,6 +19,7 @@ from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import Scores, table_answers, tables_answers
 from swissbert.evaluation import evaluate as score_splits
+from swissbert.forking import ForkLock
 from swissbert.inference.inputs import Text, rows_of
 from swissbert.inference.int8 import has_int8, need_int8
 from swissbert.inference.int8_model import Int8Model, int8_of_arrays, int8_of_network
@@ -74,6 +75,7 @@ class Model:
     ) -> None:
         self.engine, self.tokenizer, self.description = engine, tokenizer, description
         self._network = engine if network is None and not isinstance(engine, Int8Model) else network
+        self._network_lock = ForkLock()
         self.folder, self.precision, self.fingerprint = folder, precision, fingerprint
         self.tasks: dict[str, Task] = {task.name: task for task in description.tasks}
 
@@ -84,13 +86,14 @@ class Model:
         Raises:
             SwissbertError: If torch is not installed, or the files of an int8 model were replaced since it was loaded.
         """
-        if self._network is None:
-            kinds = [task.kind for task in self.tasks.values()]
-            stored = read_model(self.folder, kinds={kind.name: kind for kind in kinds if kind.name not in KINDS})
-            if stored.fingerprint != self.fingerprint:
-                raise SwissbertError(f"{self.folder}: was replaced since this model was loaded; load it again")
-            self._network = stored.network
-        return self._network
+        with self._network_lock:  # threads that need it meanwhile wait, and get the same one
+            if self._network is None:
+                kinds = [task.kind for task in self.tasks.values()]
+                stored = read_model(self.folder, kinds={kind.name: kind for kind in kinds if kind.name not in KINDS})
+                if stored.fingerprint != self.fingerprint:
+                    raise SwissbertError(f"{self.folder}: was replaced since this model was loaded; load it again")
+                self._network = stored.network
+            return self._network
 
     def __repr__(self) -> str:
         """Name the tasks and the folder."""
@@ -426,19 +429,23 @@ def load(
     if asked == "int8" and not is_on_cpu:
         raise SwissbertError(f"precision is 'int8', which runs on a CPU only, but device is '{target}'")
     if asked != "fp32" and is_on_cpu and has_int8():
-        return _load_int8(name, heads, kinds)
+        engine, tokenizer, description, folder, fingerprint, own = _read_int8(name, heads, kinds)
+        engine.encoder.prepare()  # after the arrays that were read are freed, so that the two do not add up in memory
+        return Model(engine, tokenizer, description, folder, "int8", fingerprint, own)
     network, tokenizer, description, folder, fingerprint = read_model(name, heads=heads, kinds=kinds)
     return Model(network.to(target), tokenizer, description, folder, "fp32", fingerprint)
 
 
-def _load_int8(name: str | Path, heads: "Mapping[str, type[Head]] | None", kinds: Mapping[str, Kind] | None) -> Model:
-    """Load a model in int8, without torch unless a head or kind from outside the package needs it."""
+def _read_int8(
+    name: str | Path, heads: "Mapping[str, type[Head]] | None", kinds: Mapping[str, Kind] | None
+) -> "tuple[Int8Model, Tokenizer, Description, Path, str, MultitaskModel | None]":
+    """Read a model in int8, without torch unless a head or kind from outside the package needs it."""
     stored: StoredArrays | None = None if heads else read_array_model(name, kinds)
     if stored is not None and all(task.kind.has_plain_answers for task in stored.description.tasks):
-        engine = int8_of_arrays(stored)
-        return Model(engine, stored.tokenizer, stored.description, stored.folder, "int8", stored.fingerprint)
+        _, _, tokenizer, description, folder, fingerprint = stored
+        return int8_of_arrays(stored), tokenizer, description, folder, fingerprint, None
     network, tokenizer, description, folder, fingerprint = read_model(name, heads=heads, kinds=kinds)
-    return Model(int8_of_network(network), tokenizer, description, folder, "int8", fingerprint, network)
+    return int8_of_network(network), tokenizer, description, folder, fingerprint, network
 
 
 def evaluate(

@@ -12,10 +12,10 @@ from swissbert.data.tokens import TokenTable
 from swissbert.encoder import Bert
 from swissbert.errors import SwissbertError
 from swissbert.family.config import BertConfig
+from swissbert.model.head_layout import head_key, hidden_key
 from swissbert.model.heads import find_head
 from swissbert.model.heads.base import Head
 from swissbert.model.hidden import HiddenLayer
-from swissbert.model.plain_heads import head_key, hidden_key
 from swissbert.tasks import Task
 
 

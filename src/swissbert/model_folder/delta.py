@@ -2,7 +2,7 @@
 
 Fine-tuning changes weights little, so few bits are enough: each row of a matrix has one scale and integers from -7 to
 7, two per byte. Rows that did not change (tokens that do not occur in training texts) are omitted. Vectors are stored
-unquantised. Knows no torch.
+unquantised. Does not import torch.
 """
 
 from collections.abc import Mapping

@@ -19,7 +19,7 @@ from swissbert.errors import SwissbertError
 from swissbert.family.config import BertConfig
 from swissbert.kinds import Kind
 from swissbert.missing import need_torch
-from swissbert.model.plain_heads import plain_head, stored_shapes
+from swissbert.model.head_layout import head_name, stored_shapes
 from swissbert.model_folder import compact, layout
 from swissbert.model_folder.description import Description, read_description
 from swissbert.model_folder.hub import is_hub_id, pull
@@ -201,7 +201,7 @@ def _read_arrays(base: Path, folder: Path, description: Description) -> tuple[En
     width = encoder.config.hidden_size * POOLINGS[settings.pooling].parts
     for task in description.tasks:
         separate = task.is_pair and not settings.pair_encoding
-        head = plain_head(task, settings.pair_head, separate)
+        head = head_name(task, settings.pair_head, separate)
         expected |= stored_shapes(task, head, width, separate=separate, layer_sharing=settings.layer_sharing)
     path = folder / layout.HEADS
     with open_file(path, "np") as weights:

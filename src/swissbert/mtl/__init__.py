@@ -1,6 +1,6 @@
 """Multitask learning: how the losses and gradients of several tasks become one update, and which task comes next.
 
-Importing this package imports no torch.
+Importing this package does not import torch.
 """
 
 from importlib import import_module

@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from swissbert.model.head_layout import LAYOUTS
 from swissbert.model.heads.linear import LinearHead
-from swissbert.model.plain_heads import PlainBiEncoder
 from swissbert.tasks import Task
 
 
@@ -24,7 +24,7 @@ class BiEncoderHead(LinearHead):
     @classmethod
     def misfit(cls, task: Task, separate: bool) -> str | None:
         """A comparison needs two sentence vectors."""
-        return PlainBiEncoder.misfit(task, separate)
+        return LAYOUTS["bi_encoder"].misfit(task, separate)
 
     def logits(self, features: Tensor) -> Tensor:
         """``[B, 2W] -> [B, outputs]``."""

@@ -7,8 +7,8 @@ from torch import Tensor
 from swissbert.kinds import Array
 from swissbert.kinds.binary import Binary
 from swissbert.kinds.regression import Regression
+from swissbert.model.head_layout import LAYOUTS
 from swissbert.model.heads.base import Head, best_threshold
-from swissbert.model.plain_heads import PlainCosine
 from swissbert.tasks import Task
 
 
@@ -28,7 +28,7 @@ class CosineHead(Head):
     @classmethod
     def misfit(cls, task: Task, separate: bool) -> str | None:
         """A cosine needs two sentence vectors and one number to compare them with."""
-        return PlainCosine.misfit(task, separate)
+        return LAYOUTS["cosine"].misfit(task, separate)
 
     def logits(self, features: Tensor) -> Tensor:
         """``[B, 2W] -> [B, 1]``: cosines, from -1 to 1."""

@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from swissbert.model.head_layout import LAYOUTS
 from swissbert.model.heads.base import Head
-from swissbert.model.plain_heads import PlainSimilarity
 from swissbert.tasks import Task
 
 SLOPE, OFFSET = 8.0, -4.0
@@ -28,7 +28,7 @@ class SimilarityHead(Head):
     @classmethod
     def misfit(cls, task: Task, separate: bool) -> str | None:
         """A similarity needs two sentence vectors, and is one number."""
-        return PlainSimilarity.misfit(task, separate)
+        return LAYOUTS["similarity"].misfit(task, separate)
 
     def logits(self, features: Tensor) -> Tensor:
         """``[B, 2W] -> [B, 1]``."""
