@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,14 +10,15 @@ from typing import Any
 
 import optuna
 import pytest
+from safetensors.torch import load_file, save_file
 
 import swissbert
 from swissbert.config import RunConfig, make_config
 from swissbert.display import Display
-from swissbert.errors import SwissbertError
+from swissbert.errors import SettingsError, SwissbertError
 from swissbert.sweeps import Sweep, plan_sweep
 from swissbert.sweeps import study as module
-from swissbert.sweeps.running import is_failure
+from swissbert.sweeps.running import Watch, is_failure
 from swissbert.sweeps.trials import best_of, short_names
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -109,6 +111,22 @@ def test_a_finished_sweep_trains_nothing_and_another_one_is_refused(
     data = config.data.model_copy(update={"dir": str(_fewer_rows(finished.out.parent / "rows"))})
     with pytest.raises(SwissbertError, match=r"a sweep of other rows of sst\.dev"):
         swissbert.sweep(config.model_copy(update={"data": data}), SPACE, finished.out)
+    other = _other_encoder(tiny, finished.out.parent / "encoder")
+    with pytest.raises(SwissbertError, match=r"a sweep of another encoder; choose another folder"):
+        swissbert.sweep(config_of(other), SPACE, finished.out)
+    same = shutil.copytree(tiny, finished.out.parent / "copy")
+    assert swissbert.sweep(config_of(same), SPACE, finished.out, trials=3).trials == finished.trials
+    assert finished.recipe is not None
+
+
+def _other_encoder(tiny: Path, folder: Path) -> Path:
+    """Copy an encoder folder with another value of one weight."""
+    shutil.copytree(tiny, folder)
+    file = folder / "model.safetensors"
+    weights = load_file(file)
+    next(iter(weights.values())).view(-1)[0] += 1
+    save_file(weights, file)
+    return folder
 
 
 def _fewer_rows(folder: Path) -> Path:
@@ -156,13 +174,36 @@ def test_a_trial_that_diverges_fails_with_its_reason_and_the_sweep_goes_on(
     assert all(reason in messages for reason in failed)
 
 
-def test_an_error_of_a_file_is_no_failed_trial() -> None:
-    full = SwissbertError("model: cannot be written (No space left on device)")
-    full.__cause__ = OSError(28, "No space left on device")
-    assert not is_failure(full)
-    assert is_failure(SwissbertError("the loss of task 'sst' is nan at step 3"))
+def test_only_settings_and_memory_fail_a_trial() -> None:
+    assert not is_failure(SwissbertError("model: cannot be written (No space left on device)"))
+    assert is_failure(SettingsError("the loss of task 'sst' is nan at step 3"))
     assert is_failure(MemoryError())
     assert not is_failure(RuntimeError("a fault of the program"))
+
+
+def test_a_trial_that_must_not_be_resumed_here_stays_as_it_is(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    config = config_of(tiny, on_hardware_change="refuse", checkpoint_every=1, baseline=False)
+    monkeypatch.setattr(Watch, "on_checkpoint", stop)
+    with pytest.raises(KeyboardInterrupt):
+        swissbert.sweep(config, SPACE, tmp_path / "out", trials=1)
+    monkeypatch.undo()
+    run = tmp_path / "out" / "trials" / "000"
+    record = json.loads((run / "run.json").read_text())
+    checkpoints = sorted((run / "checkpoints").iterdir())
+    assert checkpoints
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
+    with pytest.raises(SwissbertError, match="this run would not go on as the same run"):
+        swissbert.sweep(config, SPACE, tmp_path / "out", trials=1)
+    assert sorted((run / "checkpoints").iterdir()) == checkpoints
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE")
+    (trial,) = swissbert.sweep(config, SPACE, tmp_path / "out", trials=1).trials
+    assert trial.state == "complete"
+    assert json.loads((run / "run.json").read_text())["run"] == record["run"]
 
 
 def test_a_recipe_outside_of_the_space_is_said(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -222,4 +263,4 @@ def test_without_optuna_the_extra_is_named() -> None:
 def test_attributes_of_the_study_are_plain(finished: Sweep) -> None:
     lines = [json.loads(line) for line in (finished.out / "study.log").read_text().splitlines()]
     attributes = {key for line in lines if line["op_code"] == 2 for key in line["user_attr"]}
-    assert attributes == {"settings", "space", "rows"}
+    assert attributes == {"settings", "space", "rows", "models"}

@@ -9,8 +9,7 @@ import torch
 from swissbert.config import RunConfig
 from swissbert.display import Display
 from swissbert.distributed.world import ALONE
-from swissbert.errors import SwissbertError
-from swissbert.locks import HeldError
+from swissbert.errors import SettingsError
 from swissbert.training.callbacks import Callback
 from swissbert.training.loop import train
 
@@ -93,21 +92,14 @@ def run_trial(claim: "Claim", config: RunConfig, display: Display) -> float:
     result = train(config, claim.folder, resume=True, display=display, callbacks=[watch], world=ALONE)
     progress = result.progress
     if progress.best is None or progress.best_step is None:
-        raise SwissbertError(f"train.best_by is '{best_by}', which was undefined in every evaluation")
+        raise SettingsError(f"train.best_by is '{best_by}', which was undefined in every evaluation")
     score = claim.score_of(watch.ends.index(progress.best_step))
     return progress.best if score is None else score
 
 
 def is_failure(error: Exception) -> bool:
-    """Return whether an error is one of the settings of a trial, so that others can go on.
+    """Return whether an error is one of the settings of a trial, or of its need of memory, so that others can go on.
 
-    Errors of files, such as a full disk, would end every trial alike; after them the trial can be resumed.
+    After any other error, such as a full disk, or a machine on which the trial would not go on as the same run, it can be resumed.
     """
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError | HeldError):
-            return False
-        cause = cause.__cause__
-    return isinstance(error, SwissbertError)
+    return isinstance(error, SettingsError | torch.OutOfMemoryError | MemoryError)

@@ -34,8 +34,8 @@ STARTUP = 5
 """Number of complete trials before one is pruned."""
 IMPORTANCE_FROM = 10
 """Number of complete trials from which the importance of settings is estimated."""
-SETTINGS, SPACE, ROWS = "settings", "space", "rows"
-"""Attributes of the study: settings of the recipe, the search space, checksums of the rows."""
+SETTINGS, SPACE, ROWS, MODELS = "settings", "space", "rows", "models"
+"""Attributes of the study: settings of the recipe, the search space, checksums of the rows and of encoder and teachers."""
 RECIPE, REASON, SECONDS = "recipe", "reason", "seconds"
 """Attributes of a trial: whether it is the recipe as it is, why it failed, and its duration so far."""
 NAMES = {
