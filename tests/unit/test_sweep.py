@@ -5,8 +5,9 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import optuna
 import pytest
@@ -20,6 +21,7 @@ from swissbert.sweeps import Sweep, plan_sweep
 from swissbert.sweeps import study as module
 from swissbert.sweeps.running import Watch, is_failure
 from swissbert.sweeps.trials import best_of, short_names
+from swissbert.tracking import TRACKERS, Status, TrackedRun, Tracker
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -140,15 +142,34 @@ def _fewer_rows(folder: Path) -> Path:
     return folder
 
 
+class Statuses(Tracker):
+    """Keeps how runs end."""
+
+    ends: ClassVar[list[Status]] = []
+
+    def start(self, run: TrackedRun) -> dict[str, str]:
+        return {}
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        pass
+
+    def end(self, status: Status) -> None:
+        self.ends.append(status)
+
+
 def test_a_trial_that_falls_behind_is_pruned(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "STARTUP", 1)
+    monkeypatch.setitem(TRACKERS, "statuses", f"{__name__}:Statuses")
+    monkeypatch.setattr(Statuses, "ends", [])
     config = config_of(tiny, epochs=3, best_by="loss", lr=1e-9).model_copy(update={"seed": 3})  # draws 0.5
+    config = config.model_copy(update={"train": config.train.model_copy(update={"trackers": ["statuses"]})})
     first, second = swissbert.sweep(config, RATES, tmp_path / "out", trials=2).trials
     assert (first.state, len(first.evaluations)) == ("complete", 3)
     assert (second.state, len(second.evaluations)) == ("pruned", 2)
     assert second.values == {"train.lr": 0.5}
     assert second.score == second.evaluations[-1]
     assert not (second.folder / "model").exists()
+    assert Statuses.ends == ["finished", "finished"]
 
 
 def test_a_trial_that_diverges_fails_with_its_reason_and_the_sweep_goes_on(

@@ -10,7 +10,7 @@ from swissbert.config import RunConfig
 from swissbert.display import Display
 from swissbert.distributed.world import ALONE
 from swissbert.errors import SettingsError
-from swissbert.training.callbacks import Callback
+from swissbert.training.callbacks import Callback, EndRun
 from swissbert.training.loop import train
 
 if TYPE_CHECKING:
@@ -34,6 +34,10 @@ class Watch(Callback):
     Args:
         claim: The trial.
         best_by: The score that is reported.
+
+    Attributes:
+        ends: Steps after which dev rows are scored.
+        is_pruned: Whether it has ended the trial.
     """
 
     def __init__(self, claim: "Claim", best_by: str) -> None:
@@ -41,6 +45,7 @@ class Watch(Callback):
         self._began = time.monotonic()
         self._run: Run | None = None
         self.ends: list[int] = []
+        self.is_pruned = False
 
     def on_start(self, run: "Run") -> None:
         """Remember the run, which says when evaluations are and whether it is complete."""
@@ -50,7 +55,7 @@ class Watch(Callback):
         """Report the score.
 
         Raises:
-            PrunedError: If the trial should be pruned, and has steps left.
+            EndRun: If the trial should be pruned, and has steps left.
         """
         score = scores.by_name(self._best_by)
         if not math.isfinite(score):
@@ -58,7 +63,8 @@ class Watch(Callback):
         seconds = time.monotonic() - self._began
         is_behind = self._claim.report(self.ends.index(step), score, seconds)
         if is_behind and self._run is not None and not self._run.is_complete:
-            raise PrunedError
+            self.is_pruned = True
+            raise EndRun("its scores are below the median of the other trials")
 
 
 def run_trial(claim: "Claim", config: RunConfig, display: Display) -> float:
@@ -90,6 +96,8 @@ def run_trial(claim: "Claim", config: RunConfig, display: Display) -> float:
     name = f"{config.name[:80]}-trial-{claim.number}"
     config = config.model_copy(update={"name": name, "train": train_settings})
     result = train(config, claim.folder, resume=True, display=display, callbacks=[watch], world=ALONE)
+    if watch.is_pruned:
+        raise PrunedError
     progress = result.progress
     if progress.best is None or progress.best_step is None:
         raise SettingsError(f"train.best_by is '{best_by}', which was undefined in every evaluation")
