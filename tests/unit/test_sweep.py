@@ -2,10 +2,12 @@
 
 import json
 import re
+import resource
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,7 +21,9 @@ from swissbert.display import Display
 from swissbert.errors import SettingsError, SwissbertError
 from swissbert.sweeps import Sweep, plan_sweep
 from swissbert.sweeps import study as module
+from swissbert.sweeps.journal import open_journal
 from swissbert.sweeps.running import Watch, is_failure
+from swissbert.sweeps.study import Study
 from swissbert.sweeps.trials import best_of, short_names
 from swissbert.tracking import TRACKERS, Status, TrackedRun, Tracker
 
@@ -251,6 +255,46 @@ def test_a_line_that_was_written_in_part_is_removed(finished: Sweep, tiny: Path,
         one.score for one in finished.trials
     ]
     assert (tmp_path / "study.log").read_bytes() == whole
+
+
+def test_a_partial_line_of_a_killed_process_damages_no_later_entry(tmp_path: Path) -> None:
+    path = tmp_path / "study.log"
+    study = optuna.create_study(study_name="one", storage=open_journal(path))
+    with path.open("ab") as file:
+        file.write(b'{"op_code":')
+    study.set_user_attr("key", "value")
+    assert optuna.load_study(study_name="one", storage=open_journal(path)).user_attrs == {"key": "value"}
+
+
+def test_a_full_disk_leaves_the_journal_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "study.log"
+    study = optuna.create_study(study_name="one", storage=open_journal(path))
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 20, limits[1]))
+    try:
+        with pytest.raises(SwissbertError, match=r"study\.log: cannot be written \(File too large\)"):
+            study.set_user_attr("key", "value" * 99)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    study.set_user_attr("key", "value")
+    assert optuna.load_study(study_name="one", storage=open_journal(path)).user_attrs == {"key": "value"}
+
+
+def test_a_reason_stays_with_trials_that_failed(tmp_path: Path) -> None:
+    study = Study(tmp_path, "one", [], 1, is_higher_better=True)
+    study.begin({}, None)
+    with ExitStack() as stack:
+        claim = study.claim(1, stack)
+        assert claim is not None
+        claim.trial.set_user_attr("reason", "out of memory")  # and the process is killed
+    with ExitStack() as stack:
+        claim = study.claim(1, stack)
+        assert claim is not None
+        study.complete(claim, 0.5)
+    (trial,) = study.trials()
+    assert (trial.state, trial.reason) == ("complete", "")
 
 
 def test_the_page_holds_trials_and_figures_and_loads_nothing(finished: Sweep) -> None:

@@ -244,7 +244,7 @@ class Study:
             frozen.value,
             {name: names[name].rounded(value) for name, value in given.items() if name in names},
             frozen.user_attrs.get(SECONDS),
-            str(frozen.user_attrs.get(REASON, "")),
+            str(frozen.user_attrs.get(REASON, "")) if frozen.state is TrialState.FAIL else "",
             bool(frozen.user_attrs.get(RECIPE)),
             [frozen.intermediate_values[step] for step in sorted(frozen.intermediate_values)],
             self.folder(frozen.number),
