@@ -95,8 +95,10 @@ def predict(
     with waiting("starting"), without_garbage_collector():
         from swissbert.inference.input_columns import InputColumns
         from swissbert.inference.output import is_table
-        from swissbert.inference.remote_input import local_input
+        from swissbert.inference.remote_input import check_address, local_input
 
+    if source is not None:
+        check_address(source)  # before anything repeats the command
     if as_json and (output_dir is not None or output not in (None, Path("-"))):
         other = "--output" if output_dir is None else "--output-dir"
         raise SwissbertError(f"--json and {other} exclude each other: JSON lines on standard output, or files")
