@@ -18,7 +18,7 @@ from swissbert.selection import is_better_higher
 from swissbert.setting_tables import shown_change
 from swissbert.sweeps.journal import quiet_optuna
 from swissbert.sweeps.running import MAY_CHANGE, PrunedError, is_failure, run_trial
-from swissbert.sweeps.space import with_values
+from swissbert.sweeps.setting_values import with_values
 from swissbert.sweeps.study import MODELS, ROWS, SETTINGS, SPACE, Claim, Study, space_record
 from swissbert.sweeps.sweep_page import write_sweep_page
 from swissbert.sweeps.sweep_plan import Start, start_of

@@ -9,7 +9,8 @@ from swissbert.config import RunConfig, load_config
 from swissbert.display import Display
 from swissbert.sweeps.drawing import first_values
 from swissbert.sweeps.journal import quiet_optuna
-from swissbert.sweeps.space import Dimension, own_value, read_space, value_of, value_text
+from swissbert.sweeps.setting_values import own_value, value_of
+from swissbert.sweeps.space import Dimension, read_space, value_text
 from swissbert.training.preparation import prepare
 from swissbert.training.teachers import teacher_checksums
 
