@@ -36,7 +36,7 @@ def quiet_thread() -> Iterator[None]:
     """
     before = sys.stdout
     muted = _Muted(before)
-    sys.stdout = muted  # type: ignore[assignment]
+    sys.stdout = muted
     try:
         yield
     finally:
