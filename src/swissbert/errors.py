@@ -40,6 +40,14 @@ class SwissbertError(Exception):
         self.argument = argument
 
 
+class SettingsError(SwissbertError):
+    """Settings that are valid each, but with which a run cannot begin or go on.
+
+    They exclude each other or do not fit the encoder, or a loss, a gradient or an answer is NaN or infinite. The same run ends
+    alike every time, so a sweep counts it as failed and goes on with other settings.
+    """
+
+
 def clipped(text: str, most: int) -> str:
     """Return a text with its middle left out if it has more than `most` characters; the end of a message says what to do."""
     if len(text) <= most:

@@ -100,6 +100,20 @@ def test_a_worker_that_ends_is_started_again(
     assert contents(tmp_path / "ray") == contents(tmp_path / "here")
 
 
+def test_a_fault_in_a_worker_is_named(
+    model: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Faulty(ray_engine.Worker):
+        def answer(self, chunk: Any) -> Any:
+            raise ZeroDivisionError("a fault of the program")
+
+    monkeypatch.setattr(ray_engine, "Worker", Faulty)
+    trained = load(model, "cpu")
+    message = r"^a worker of Ray failed \(ZeroDivisionError: a fault of the program\)$"
+    with pytest.raises(SwissbertError, match=message):
+        answer_file(trained, trained.task("sst"), source, tmp_path / "out", engine=ray_engine.RayEngine(model, 1))
+
+
 def test_a_worker_that_cannot_answer_ends_the_job_with_one_sentence(
     model: Path, tiny: Path, source: Path, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +188,40 @@ def test_the_number_of_threads_is_that_of_before(model: Path) -> None:
         Predictor(model, ["sst"], threads=None)(ROWS)
     assert seen == [1, 2]
     assert torch.get_num_threads() == 2
+
+
+def test_calls_in_several_threads_leave_the_number_of_threads_as_it_was(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.set_num_threads(3)
+    answer, may_end = Predictor(model, ["sst"], threads=1), threading.Event()
+    seen: list[int] = []
+
+    def stream(*given: Any) -> Any:
+        seen.append(torch.get_num_threads())
+        if threading.current_thread() is not threading.main_thread():
+            assert may_end.wait(60)
+            yield from stream_rows(*given)
+        else:
+            other.start()  # a new thread, which begins with the number of this call
+            while len(seen) < 2:
+                time.sleep(0.001)
+            yield from stream_rows(*given)
+
+    def work() -> None:
+        answer(ROWS)
+        seen.append(torch.get_num_threads())
+
+    other = threading.Thread(target=work)
+    monkeypatch.setattr(predictor, "stream", stream)
+    answer(ROWS)
+    may_end.set()
+    other.join()
+    new = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+    new.start()
+    new.join()
+    assert seen == [1, 1, 3, 3]
+    assert torch.get_num_threads() == 3
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import swissbert
 NAMES = {
     "Answer",
     "Callback",
+    "EndRun",
     "Model",
     "Result",
     "RunConfig",

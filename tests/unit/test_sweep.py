@@ -2,22 +2,30 @@
 
 import json
 import re
+import resource
+import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import optuna
 import pytest
+from safetensors.torch import load_file, save_file
 
 import swissbert
 from swissbert.config import RunConfig, make_config
 from swissbert.display import Display
-from swissbert.errors import SwissbertError
+from swissbert.errors import SettingsError, SwissbertError
 from swissbert.sweeps import Sweep, plan_sweep
 from swissbert.sweeps import study as module
-from swissbert.sweeps.running import is_failure
+from swissbert.sweeps.journal import open_journal
+from swissbert.sweeps.running import Watch, is_failure
+from swissbert.sweeps.study import Study
 from swissbert.sweeps.trials import best_of, short_names
+from swissbert.tracking import TRACKERS, Status, TrackedRun, Tracker
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -109,6 +117,22 @@ def test_a_finished_sweep_trains_nothing_and_another_one_is_refused(
     data = config.data.model_copy(update={"dir": str(_fewer_rows(finished.out.parent / "rows"))})
     with pytest.raises(SwissbertError, match=r"a sweep of other rows of sst\.dev"):
         swissbert.sweep(config.model_copy(update={"data": data}), SPACE, finished.out)
+    other = _other_encoder(tiny, finished.out.parent / "encoder")
+    with pytest.raises(SwissbertError, match=r"a sweep of another encoder; choose another folder"):
+        swissbert.sweep(config_of(other), SPACE, finished.out)
+    same = shutil.copytree(tiny, finished.out.parent / "copy")
+    assert swissbert.sweep(config_of(same), SPACE, finished.out, trials=3).trials == finished.trials
+    assert finished.recipe is not None
+
+
+def _other_encoder(tiny: Path, folder: Path) -> Path:
+    """Copy an encoder folder with another value of one weight."""
+    shutil.copytree(tiny, folder)
+    file = folder / "model.safetensors"
+    weights = load_file(file)
+    next(iter(weights.values())).view(-1)[0] += 1
+    save_file(weights, file)
+    return folder
 
 
 def _fewer_rows(folder: Path) -> Path:
@@ -122,15 +146,34 @@ def _fewer_rows(folder: Path) -> Path:
     return folder
 
 
+class Statuses(Tracker):
+    """Keeps how runs end."""
+
+    ends: ClassVar[list[Status]] = []
+
+    def start(self, run: TrackedRun) -> dict[str, str]:
+        return {}
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        pass
+
+    def end(self, status: Status) -> None:
+        self.ends.append(status)
+
+
 def test_a_trial_that_falls_behind_is_pruned(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "STARTUP", 1)
+    monkeypatch.setitem(TRACKERS, "statuses", f"{__name__}:Statuses")
+    monkeypatch.setattr(Statuses, "ends", [])
     config = config_of(tiny, epochs=3, best_by="loss", lr=1e-9).model_copy(update={"seed": 3})  # draws 0.5
+    config = config.model_copy(update={"train": config.train.model_copy(update={"trackers": ["statuses"]})})
     first, second = swissbert.sweep(config, RATES, tmp_path / "out", trials=2).trials
     assert (first.state, len(first.evaluations)) == ("complete", 3)
     assert (second.state, len(second.evaluations)) == ("pruned", 2)
     assert second.values == {"train.lr": 0.5}
     assert second.score == second.evaluations[-1]
     assert not (second.folder / "model").exists()
+    assert Statuses.ends == ["finished", "finished"]
 
 
 def test_a_trial_that_diverges_fails_with_its_reason_and_the_sweep_goes_on(
@@ -156,13 +199,36 @@ def test_a_trial_that_diverges_fails_with_its_reason_and_the_sweep_goes_on(
     assert all(reason in messages for reason in failed)
 
 
-def test_an_error_of_a_file_is_no_failed_trial() -> None:
-    full = SwissbertError("model: cannot be written (No space left on device)")
-    full.__cause__ = OSError(28, "No space left on device")
-    assert not is_failure(full)
-    assert is_failure(SwissbertError("the loss of task 'sst' is nan at step 3"))
+def test_only_settings_and_memory_fail_a_trial() -> None:
+    assert not is_failure(SwissbertError("model: cannot be written (No space left on device)"))
+    assert is_failure(SettingsError("the loss of task 'sst' is nan at step 3"))
     assert is_failure(MemoryError())
     assert not is_failure(RuntimeError("a fault of the program"))
+
+
+def test_a_trial_that_must_not_be_resumed_here_stays_as_it_is(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    config = config_of(tiny, on_hardware_change="refuse", checkpoint_every=1, baseline=False)
+    monkeypatch.setattr(Watch, "on_checkpoint", stop)
+    with pytest.raises(KeyboardInterrupt):
+        swissbert.sweep(config, SPACE, tmp_path / "out", trials=1)
+    monkeypatch.undo()
+    run = tmp_path / "out" / "trials" / "000"
+    record = json.loads((run / "run.json").read_text())
+    checkpoints = sorted((run / "checkpoints").iterdir())
+    assert checkpoints
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
+    with pytest.raises(SwissbertError, match="this run would not go on as the same run"):
+        swissbert.sweep(config, SPACE, tmp_path / "out", trials=1)
+    assert sorted((run / "checkpoints").iterdir()) == checkpoints
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE")
+    (trial,) = swissbert.sweep(config, SPACE, tmp_path / "out", trials=1).trials
+    assert trial.state == "complete"
+    assert json.loads((run / "run.json").read_text())["run"] == record["run"]
 
 
 def test_a_recipe_outside_of_the_space_is_said(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -189,6 +255,46 @@ def test_a_line_that_was_written_in_part_is_removed(finished: Sweep, tiny: Path,
         one.score for one in finished.trials
     ]
     assert (tmp_path / "study.log").read_bytes() == whole
+
+
+def test_a_partial_line_of_a_killed_process_damages_no_later_entry(tmp_path: Path) -> None:
+    path = tmp_path / "study.log"
+    study = optuna.create_study(study_name="one", storage=open_journal(path))
+    with path.open("ab") as file:
+        file.write(b'{"op_code":')
+    study.set_user_attr("key", "value")
+    assert optuna.load_study(study_name="one", storage=open_journal(path)).user_attrs == {"key": "value"}
+
+
+def test_a_full_disk_leaves_the_journal_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "study.log"
+    study = optuna.create_study(study_name="one", storage=open_journal(path))
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 20, limits[1]))
+    try:
+        with pytest.raises(SwissbertError, match=r"study\.log: cannot be written \(File too large\)"):
+            study.set_user_attr("key", "value" * 99)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    study.set_user_attr("key", "value")
+    assert optuna.load_study(study_name="one", storage=open_journal(path)).user_attrs == {"key": "value"}
+
+
+def test_a_reason_stays_with_trials_that_failed(tmp_path: Path) -> None:
+    study = Study(tmp_path, "one", [], 1, is_higher_better=True)
+    study.begin({}, None)
+    with ExitStack() as stack:
+        claim = study.claim(1, stack)
+        assert claim is not None
+        claim.trial.set_user_attr("reason", "out of memory")  # and the process is killed
+    with ExitStack() as stack:
+        claim = study.claim(1, stack)
+        assert claim is not None
+        study.complete(claim, 0.5)
+    (trial,) = study.trials()
+    assert (trial.state, trial.reason) == ("complete", "")
 
 
 def test_the_page_holds_trials_and_figures_and_loads_nothing(finished: Sweep) -> None:
@@ -222,4 +328,4 @@ def test_without_optuna_the_extra_is_named() -> None:
 def test_attributes_of_the_study_are_plain(finished: Sweep) -> None:
     lines = [json.loads(line) for line in (finished.out / "study.log").read_text().splitlines()]
     attributes = {key for line in lines if line["op_code"] == 2 for key in line["user_attr"]}
-    assert attributes == {"settings", "space", "rows"}
+    assert attributes == {"settings", "space", "rows", "models"}

@@ -7,7 +7,8 @@ import pytest
 
 from swissbert.config import RunConfig, load_config, make_config
 from swissbert.errors import SwissbertError
-from swissbert.sweeps.space import own_value, read_space, value_of, with_values
+from swissbert.sweeps.setting_values import own_value, value_of, with_values
+from swissbert.sweeps.space import read_space
 
 
 @pytest.fixture(scope="module")

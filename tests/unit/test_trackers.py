@@ -16,7 +16,7 @@ from swissbert.config import RunConfig, make_config
 from swissbert.tracking import TRACKERS, find_tracker
 from swissbert.training.loop import train
 
-# what these packages warn about is not ours
+# warnings come from these packages and not from this one
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 INSTALLED = [name for name in TRACKERS if importlib.util.find_spec(find_tracker(name).package) is not None]

@@ -2,7 +2,9 @@
 
 import json
 import re
+import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from pydantic import BaseModel
 from lines import Lines
 from swissbert.config import RunConfig, make_config
 from swissbert.tracking import TRACKERS, Status, TrackedRun, Tracker, sender, tracking
+from swissbert.tracking.quiet_thread import quiet_thread
 from swissbert.tracking.tracking import Tracking
 from swissbert.training.loop import train
 from swissbert.training.run_log import shared_settings
@@ -188,10 +191,31 @@ def test_a_tracker_that_is_far_behind_is_given_up(
     try:
         for step in range(1, 9):
             trackers.log({"step": step, "loss": 1.0})
+        before = time.monotonic()
+        trackers.end("finished")
+        assert time.monotonic() - before < 10  # it is not waited for
     finally:
         Hanging.may_go.set()
-        trackers.end("finished")
     assert lines == ["Hanging: in memory", f"Hanging: it is 3 steps behind{GOES_ON}"]
+
+
+def test_trackers_end_side_by_side_within_one_limit(
+    tmp_path: Path, calls: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tracking, "END_SECONDS", {"finished": 0.5})
+    Hanging.may_go.clear()
+    lines: list[str] = []
+    names = ["Hanging", "Hanging", "Hanging", "Recorder"]
+    trackers = Tracking(names, TrackedRun("mine", tmp_path), tmp_path / "trackers.json", lines.append)
+    try:
+        trackers.log({"step": 1, "loss": 1.0})
+        before = time.monotonic()
+        trackers.end("finished")
+        assert 0.4 < time.monotonic() - before < 0.95
+    finally:
+        Hanging.may_go.set()
+    assert lines[4:] == [f"Hanging: it has not finished within 0.5 seconds{GOES_ON}"] * 3
+    assert "finished" in calls
 
 
 def test_a_package_that_is_missing_is_one_line_before_the_first_step(
@@ -237,6 +261,28 @@ def test_damaged_states_are_said_and_the_tracker_begins_anew(tmp_path: Path, cal
     Tracking(["Recorder"], TrackedRun("mine", tmp_path), path, lines.append).end("finished")
     assert lines[0].startswith(f"{path}: cannot be read (")
     assert calls[0] == ("start", 0, {})
+
+
+def test_only_the_thread_of_a_tracker_is_silenced(capsys: pytest.CaptureFixture[str]) -> None:
+    is_quiet, may_end = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with quiet_thread():
+            print("of the tracker")
+            is_quiet.set()
+            assert may_end.wait(60)
+            print("of the tracker")
+
+    before, thread = sys.stdout, threading.Thread(target=work)
+    thread.start()
+    assert is_quiet.wait(60)
+    during = sys.stdout
+    print("a result")
+    may_end.set()
+    thread.join()
+    print("another one", file=during)
+    assert sys.stdout is before
+    assert capsys.readouterr().out == "a result\nanother one\n"
 
 
 def test_trackers_get_no_folders_and_no_texts(tiny: Path) -> None:

@@ -1,6 +1,7 @@
 """A callable that adds answers to a table of rows, for engines that send it to many processes."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast, get_args
@@ -9,7 +10,6 @@ import torch
 
 from swissbert.batch.tables import Table, table_of
 from swissbert.data.formats import FORMATS
-from swissbert.device import same_threads_afterwards
 from swissbert.errors import SwissbertError
 from swissbert.forking import ForkLock
 from swissbert.inference.answer_table import AnswerTable
@@ -55,8 +55,7 @@ class Predictor:
         probabilities: Whether to add a column with the probability of each label.
 
     Raises:
-        SwissbertError: If an argument is not one of these. Of a model or task that does not exist, and of columns that
-            are missing, the first call tells.
+        SwissbertError: If an argument is not one of these; if the model, a task or a column is missing (at the first call).
 
     Example::
 
@@ -122,9 +121,7 @@ class Predictor:
         model = _model(self.model, self.device, self.precision)
         plan = self._plan(table, model.tasks)
         inputs = Inputs(TABLE, FORMATS["parquet"], plan.read, table.cells(plan.read, plan.names))
-        with same_threads_afterwards():
-            if self.threads is not None:
-                torch.set_num_threads(self.threads)
+        with _threads(self.threads):
             answered = stream(model, inputs.groups, inputs, self.threshold)
             # the table still has the cells of a row that cannot be decoded, so its number is not needed
             cells = [plan.added.answer_cells(row._replace(row=row.row._replace(cells={}))) for row in answered]
@@ -173,6 +170,26 @@ class _Plan(NamedTuple):
 
 
 _lock = ForkLock()
+_calls: list[int] = []
+"""The number of threads before the first of the calls that run at the moment, once for each of them."""
+
+
+@contextmanager
+def _threads(number: int | None) -> Iterator[None]:
+    """Let torch have a number of threads in the block; None for those that it has.
+
+    With OpenMP each thread has a number of its own, and a new thread begins with the last one that any thread has set, which may
+    be that of another call. So a call sets it back to what it was before the first of the calls that run at the same time.
+    """
+    with _lock:
+        _calls.append(_calls[0] if _calls else torch.get_num_threads())
+        if number is not None:
+            torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        with _lock:
+            torch.set_num_threads(_calls.pop())
 
 
 def _model(name: str, device: str, precision: Precision) -> Model:

@@ -84,7 +84,7 @@ class RayEngine:
         """Yield the answers to chunks, in their order.
 
         Raises:
-            SwissbertError: If Ray cannot be started or joined, a worker cannot load the model, or workers keep ending.
+            SwissbertError: If Ray cannot be started or joined, a worker cannot load the model or fails, or workers keep ending.
         """
         import ray
 
@@ -100,8 +100,7 @@ class RayEngine:
             try:
                 yield from _in_order(workers, chunks, self.log)
             except ray.exceptions.RayError as error:
-                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-                raise SwissbertError(f"Ray cannot go on ({reason}); the same command goes on where it ended") from error
+                raise _refusal(error) from error
             finally:
                 for worker in workers:
                     ray.kill(worker)
@@ -135,6 +134,19 @@ def _in_order(workers: list[Any], chunks: Iterable[Chunk], log: Callable[[str], 
                 free.extend([loading.pop(result)] * CHUNKS)
             else:
                 free.append(running.pop(result))
+
+
+def _refusal(error: Exception) -> SwissbertError:
+    """Return an error of Ray in one sentence."""
+    import ray
+
+    cause = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
+    reason = (str(cause).strip().splitlines() or [""])[0]
+    if isinstance(cause, ray.exceptions.RayError):  # a process or a machine is lost
+        return SwissbertError(
+            f"Ray cannot go on ({reason or type(cause).__name__}); the same command goes on where it ended"
+        )
+    return SwissbertError(f"a worker of Ray failed ({type(cause).__name__}{f': {reason}' * bool(reason)})")
 
 
 def _checked(result: Any) -> Any:

@@ -116,7 +116,7 @@ class FrameRows(Table):
 
     def extended(self, answers: AnswerTable, cells: Sequence[Sequence[Any]]) -> object:
         """Return the frame with the columns of answers, whose types are the same with and without missing values."""
-        pd = sys.modules["pandas"]  # no dependency of this package; whoever has a frame has imported it
+        pd = sys.modules["pandas"]  # an optional dependency, which is imported where a frame exists
         types = {pa.bool_(): pd.BooleanDtype(), pa.string(): pd.StringDtype()}
         added = {}
         for field, column in zip(answers.answer_fields(), _columns(answers, cells), strict=True):

@@ -21,6 +21,7 @@ from swissbert.files import only_writer
 from swissbert.terminal import width_of
 
 if TYPE_CHECKING:
+    from swissbert.inference.input_columns import InputColumns
     from swissbert.inference.input_rows import Inputs
     from swissbert.inference.model import Model
     from swissbert.inference.output import Write
@@ -95,21 +96,16 @@ def predict(
     with waiting("starting"), without_garbage_collector():
         from swissbert.inference.input_columns import InputColumns
         from swissbert.inference.output import is_table
-        from swissbert.inference.remote_input import local_input
+        from swissbert.inference.remote_input import check_address, local_input
 
+    if source is not None:
+        check_address(source)  # before anything repeats the command
     if as_json and (output_dir is not None or output not in (None, Path("-"))):
         other = "--output" if output_dir is None else "--output-dir"
         raise SwissbertError(f"--json and {other} exclude each other: JSON lines on standard output, or files")
     as_json, output = as_json or output == Path("-"), None if output == Path("-") else output
     columns = InputColumns(text_column, text_pair_column, id_column)
-    if (text is None) == (source is None):
-        raise SwissbertError("predict takes either a text or --input")
-    if format not in FORMAT_NAMES:
-        raise SwissbertError(unknown_format(format), argument="format")
-    if source is None and format != "auto":
-        raise SwissbertError(f"--format is {format}, but only --input has a format; a text argument has none")
-    if source is None and any(columns):
-        raise SwissbertError("columns are named, but only --input has columns; a text argument has none")
+    _check_input(text, source, format, columns)
     asked, job = Asked(task or None, columns, format, threshold), JobOptions(shard_rows, engine, workers)
     if output_dir is not None:
         predict_shards(model, precision, asked, job.check(source, output, probabilities), output_dir, job)
@@ -130,6 +126,18 @@ def predict(
                 _predict_source(loaded, asked, path, output, probabilities, width)
     if text is not None and width is not None:
         next_steps("predict", model=model)
+
+
+def _check_input(text: str | None, source: str | None, format: str, columns: "InputColumns") -> None:
+    """Raise SwissbertError if there is no input or more than one, or an option does not go with it."""
+    if (text is None) == (source is None):
+        raise SwissbertError("predict takes either a text or --input")
+    if format not in FORMAT_NAMES:
+        raise SwissbertError(unknown_format(format), argument="format")
+    if source is None and format != "auto":
+        raise SwissbertError(f"--format is {format}, but only --input has a format; a text argument has none")
+    if source is None and any(columns):
+        raise SwissbertError("columns are named, but only --input has columns; a text argument has none")
 
 
 def _predict_text(

@@ -82,7 +82,7 @@ class TrainSettings(Settings):
         keep: Number of checkpoints that are kept.
         baseline: Whether the scores are compared with chance and with TF-IDF and a linear model at the end.
         trackers: Programs and services that get the numbers of the run: a name, or a list of names, of
-            `swissbert.tracking.TRACKERS`. One that is not installed or fails is said and left out. ``tensorboard = true`` or ``false``, as in earlier
+            `swissbert.tracking.TRACKERS`. Errors are logged once and never stop the run, and one that is not installed is left out. ``tensorboard = true`` or ``false``, as in earlier
             releases, adds or removes that entry.
     """
 

@@ -5,7 +5,7 @@ The names are known without torch, because settings are checked against them.
 
 from dataclasses import dataclass
 
-from swissbert.errors import SwissbertError
+from swissbert.errors import SettingsError
 
 
 @dataclass(frozen=True)
@@ -40,4 +40,4 @@ def check_pooling(name: str, has_pooler: bool) -> None:
     """Raise SwissbertError if a way to pool, a name in `POOLINGS`, needs a pooler that the encoder does not have."""
     if POOLINGS[name].uses_pooler and not has_pooler:
         others = " or ".join(f"'{other}'" for other, pooling in POOLINGS.items() if not pooling.uses_pooler)
-        raise SwissbertError(f"model.pooling is '{name}', but this encoder has no pooler; use {others}")
+        raise SettingsError(f"model.pooling is '{name}', but this encoder has no pooler; use {others}")

@@ -8,7 +8,7 @@ import numpy as np
 from swissbert.data.packing import batches_by_tokens
 from swissbert.data.tokens import TokenTable
 from swissbert.distributed.world import ALONE, World
-from swissbert.errors import SwissbertError
+from swissbert.errors import SettingsError
 from swissbert.kinds import Array
 from swissbert.tasks import Task
 from swissbert.threads import on_each_core
@@ -154,7 +154,7 @@ def pooled_rows(model: Engine, table: TokenTable) -> Array:
     """
     (pooled,) = _each_row(model, table, lambda pooled: [pooled])
     if not np.isfinite(pooled).all():
-        raise SwissbertError("sentence vectors contain NaN or infinity")
+        raise SettingsError("sentence vectors contain NaN or infinity")
     return pooled
 
 
@@ -208,4 +208,4 @@ def to_array(values: Any) -> Array:
 
 def _refuse_infinite(name: str, answers: Array) -> None:
     if not np.isfinite(answers).all():
-        raise SwissbertError(f"predictions for task '{name}' contain NaN or infinity")
+        raise SettingsError(f"predictions for task '{name}' contain NaN or infinity")

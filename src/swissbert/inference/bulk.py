@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 from swissbert.checksums import Digest, sealed
 from swissbert.data.formats import Format
@@ -117,17 +118,31 @@ def answer_file(
         check_threshold(inputs.tasks, threshold)
         for note in filter(None, (inputs.choice_note, inputs.id_note)):
             display.say(note)
-        write_text(folder / JOB, json.dumps(job, indent=2, ensure_ascii=False) + "\n")
-        if existing := len(list(folder.glob(PARTS))):
-            display.say(f"{folder}: resuming; {existing:,} shards exist, and their rows are read but not computed")
+        _begin(job, folder, display)
         work = Work(inputs.tasks, inputs.groups, threshold)
         with display.rows("predicting", share_done(source, files, inputs.format)) as bar:
             shards = _Shards(inputs, folder, shard_rows, read_sums(folder, display.say), Tally(), bar, display.say)
             done = _write_shards(model, work, shards, engine, bar)
-        if input_identity(source) != job["input"]:
-            raise SwissbertError(f"{source}: the file changed while it was read, so the answers in {folder} are mixed")
-        write_text(folder / DONE, json.dumps(sealed(done.as_json(), DONE)) + "\n")
+        _end(done, job, source, folder)
         return done
+
+
+def _begin(job: dict[str, Any], folder: Path, display: Display) -> None:
+    """Write the record of a job, and say how much of it is there if it is resumed."""
+    write_text(folder / JOB, json.dumps(job, indent=2, ensure_ascii=False) + "\n")
+    if existing := len(list(folder.glob(PARTS))):
+        display.say(f"{folder}: resuming; {existing:,} shards exist, and their rows are read but not computed")
+
+
+def _end(done: Done, job: dict[str, Any], source: Path, folder: Path) -> None:
+    """Record that a job is finished.
+
+    Raises:
+        SwissbertError: If its input has changed meanwhile.
+    """
+    if input_identity(source) != job["input"]:
+        raise SwissbertError(f"{source}: the file changed while it was read, so the answers in {folder} are mixed")
+    write_text(folder / DONE, json.dumps(sealed(done.as_json(), DONE)) + "\n")
 
 
 @dataclass

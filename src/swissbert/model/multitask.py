@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from swissbert.data.batches import PackedBatch, pack
 from swissbert.data.tokens import TokenTable
 from swissbert.encoder import Bert
-from swissbert.errors import SwissbertError
+from swissbert.errors import SettingsError
 from swissbert.family.config import BertConfig
 from swissbert.model.head_layout import head_key, hidden_key
 from swissbert.model.heads import find_head
@@ -55,7 +55,7 @@ class MultitaskModel(nn.Module):
             width = encoder.width * (2 if self.separate(task) else 1)
             head = (heads or {}).get(task.name) or self._head_class(task, pair_head)
             if clause := head.misfit(task, self.separate(task)):
-                raise SwissbertError(f"task '{task.name}' cannot have the head {head.__name__}: {clause}")
+                raise SettingsError(f"task '{task.name}' cannot have the head {head.__name__}: {clause}")
             if layer_sharing and head.uses_hidden_layer and hidden_key(task) not in self.hidden:
                 self.hidden[hidden_key(task)] = HiddenLayer(width, dropout)
             self.heads[head_key(task.name)] = head(task, width, dropout)

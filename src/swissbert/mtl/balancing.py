@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple, Self, get_args
 import torch
 from torch import Tensor, nn
 
-from swissbert.errors import SwissbertError
+from swissbert.errors import SettingsError, SwissbertError
 from swissbert.mtl.methods import Needs, find_method
 
 
@@ -114,7 +114,7 @@ def checked_coefficients(balancer: Balancer, step: StepView) -> Tensor:
             f"{len(step.tasks)} tasks needs [{len(step.tasks)}]"
         )
     if not values.isfinite().all():
-        raise SwissbertError(
+        raise SettingsError(
             f"coefficients of {type(balancer).__name__} contain NaN or infinity at step {step.step + 1}: {values.tolist()}"
         )
     return values

@@ -9,9 +9,8 @@ import torch
 from swissbert.config import RunConfig
 from swissbert.display import Display
 from swissbert.distributed.world import ALONE
-from swissbert.errors import SwissbertError
-from swissbert.locks import HeldError
-from swissbert.training.callbacks import Callback
+from swissbert.errors import SettingsError
+from swissbert.training.callbacks import Callback, EndRun
 from swissbert.training.loop import train
 
 if TYPE_CHECKING:
@@ -35,6 +34,10 @@ class Watch(Callback):
     Args:
         claim: The trial.
         best_by: The score that is reported.
+
+    Attributes:
+        ends: Steps after which dev rows are scored.
+        is_pruned: Whether it has ended the trial.
     """
 
     def __init__(self, claim: "Claim", best_by: str) -> None:
@@ -42,6 +45,7 @@ class Watch(Callback):
         self._began = time.monotonic()
         self._run: Run | None = None
         self.ends: list[int] = []
+        self.is_pruned = False
 
     def on_start(self, run: "Run") -> None:
         """Remember the run, which says when evaluations are and whether it is complete."""
@@ -51,7 +55,7 @@ class Watch(Callback):
         """Report the score.
 
         Raises:
-            PrunedError: If the trial should be pruned, and has steps left.
+            EndRun: If the trial should be pruned, and has steps left.
         """
         score = scores.by_name(self._best_by)
         if not math.isfinite(score):
@@ -59,7 +63,8 @@ class Watch(Callback):
         seconds = time.monotonic() - self._began
         is_behind = self._claim.report(self.ends.index(step), score, seconds)
         if is_behind and self._run is not None and not self._run.is_complete:
-            raise PrunedError
+            self.is_pruned = True
+            raise EndRun("its scores are below the median of the other trials")
 
 
 def run_trial(claim: "Claim", config: RunConfig, display: Display) -> float:
@@ -91,23 +96,18 @@ def run_trial(claim: "Claim", config: RunConfig, display: Display) -> float:
     name = f"{config.name[:80]}-trial-{claim.number}"
     config = config.model_copy(update={"name": name, "train": train_settings})
     result = train(config, claim.folder, resume=True, display=display, callbacks=[watch], world=ALONE)
+    if watch.is_pruned:
+        raise PrunedError
     progress = result.progress
     if progress.best is None or progress.best_step is None:
-        raise SwissbertError(f"train.best_by is '{best_by}', which was undefined in every evaluation")
+        raise SettingsError(f"train.best_by is '{best_by}', which was undefined in every evaluation")
     score = claim.score_of(watch.ends.index(progress.best_step))
     return progress.best if score is None else score
 
 
 def is_failure(error: Exception) -> bool:
-    """Return whether an error is one of the settings of a trial, so that others can go on.
+    """Return whether an error is one of the settings of a trial, or of its need of memory, so that others can go on.
 
-    Errors of files, such as a full disk, would end every trial alike; after them the trial can be resumed.
+    After any other error, such as a full disk, or a machine on which the trial would not go on as the same run, it can be resumed.
     """
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError | HeldError):
-            return False
-        cause = cause.__cause__
-    return isinstance(error, SwissbertError)
+    return isinstance(error, SettingsError | torch.OutOfMemoryError | MemoryError)

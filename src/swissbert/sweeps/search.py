@@ -10,7 +10,7 @@ from typing import Any
 from swissbert.bars import clock
 from swissbert.config import RunConfig, changed_meaning, dump_config, make_config
 from swissbert.display import Display
-from swissbert.errors import SwissbertError
+from swissbert.errors import SettingsError, SwissbertError
 from swissbert.files import remove_folder, write_text
 from swissbert.model_folder import layout
 from swissbert.paths import check_path
@@ -18,8 +18,8 @@ from swissbert.selection import is_better_higher
 from swissbert.setting_tables import shown_change
 from swissbert.sweeps.journal import quiet_optuna
 from swissbert.sweeps.running import MAY_CHANGE, PrunedError, is_failure, run_trial
-from swissbert.sweeps.space import with_values
-from swissbert.sweeps.study import ROWS, SETTINGS, SPACE, Claim, Study, space_record
+from swissbert.sweeps.setting_values import with_values
+from swissbert.sweeps.study import MODELS, ROWS, SETTINGS, SPACE, Claim, Study, space_record
 from swissbert.sweeps.sweep_page import write_sweep_page
 from swissbert.sweeps.sweep_plan import Start, start_of
 from swissbert.sweeps.trials import (
@@ -42,6 +42,8 @@ PAGE = "sweep.html"
 """Name of the page in it."""
 VALUES = "trial"
 """Name of the values of a trial in messages."""
+OUT_OF_MEMORY = "out of memory"
+"""Reason of a trial that another machine may have enough memory for."""
 PAGE_EVERY = 60.0
 """Seconds between two versions of the page while trials run."""
 
@@ -98,7 +100,8 @@ def sweep(
 
     Raises:
         SwissbertError: If the space is not valid, rows are missing, `out` holds another sweep, or something cannot be written.
-            A trial whose loss is not finite, or whose settings exclude each other, ends as failed, and the sweep goes on.
+            A trial whose loss is not finite, whose settings exclude each other, or that needs more memory than there is, ends as
+            failed, and the sweep goes on. After any other error the trial can be resumed.
         Stopped: After Ctrl-C, SIGTERM or SIGHUP, when the state of the trial is saved.
 
     Example::
@@ -157,11 +160,10 @@ class _Search:
         """Record what the sweep is about, or compare it with what the folder holds."""
         settings = self._config.model_dump(mode="json", exclude_none=True)
         space = space_record(self._start.dimensions)
-        attributes = {SETTINGS: settings, SPACE: space, ROWS: self._start.rows}
+        attributes = {SETTINGS: settings, SPACE: space, ROWS: self._start.rows, MODELS: self._start.models}
         stored = self._study.begin(attributes, self._start.first)
         if stored[SPACE] != space:
-            changed = sorted(name for name in {*stored[SPACE], *space} if stored[SPACE].get(name) != space.get(name))
-            raise self._other(f"another search space: {', '.join(changed)} differ")
+            raise self._other(f"another search space: {', '.join(_differing(stored[SPACE], space))} differ")
         before = make_config(stored[SETTINGS], str(self._study.path), like=self._config)
         differing = {
             key: values
@@ -171,9 +173,10 @@ class _Search:
         if differing:
             changes = "; ".join(shown_change(key, *values) for key, values in differing.items())
             raise self._other(f"a recipe with other settings: {changes}")
-        rows = self._start.rows
-        if other := sorted(key for key in stored[ROWS].keys() | rows.keys() if stored[ROWS].get(key) != rows.get(key)):
+        if other := _differing(stored[ROWS], self._start.rows):
             raise self._other(f"other rows of {', '.join(other)}")
+        if other := _differing(stored[MODELS], self._start.models):
+            raise self._other(f"another {' and another '.join(other)}")
         for line in self._start.outside:
             self._display.say(line)
         trials = self._study.trials()
@@ -210,14 +213,23 @@ class _Search:
         except Exception as error:
             if not is_failure(error):
                 raise
-            reason = str(error).removeprefix(f"{VALUES}: ") if isinstance(error, SwissbertError) else "out of memory"
+            reason = str(error).removeprefix(f"{VALUES}: ") if isinstance(error, SwissbertError) else OUT_OF_MEMORY
             self._study.fail(claim, reason, time.monotonic() - began)
         else:
             self._study.complete(claim, score)
 
     def _settings(self, values: Mapping[str, Any], *, is_recipe: bool) -> RunConfig:
-        """Return the settings of a trial as a recipe has them."""
-        return self._config if is_recipe else with_values(self._config, values, VALUES)
+        """Return the settings of a trial as a recipe has them.
+
+        Raises:
+            SettingsError: If they exclude each other; each value was checked when the space was read.
+        """
+        if is_recipe:
+            return self._config
+        try:
+            return with_values(self._config, values, VALUES)
+        except SwissbertError as error:
+            raise SettingsError(str(error)) from error
 
     def _report(self, number: int) -> None:
         """Say how a trial ended and what is left."""
@@ -231,7 +243,12 @@ class _Search:
         self._display.say(f"{line}, about {clock(left)} left" if left and done < self._most else line)
 
     def _tidy(self, trial: Trial) -> None:
-        """Remove the checkpoints of a finished trial, and the model too unless it is complete."""
+        """Remove the checkpoints of a finished trial, and the model too unless it is complete.
+
+        A trial that had too little memory keeps both, because its run can be resumed on another machine.
+        """
+        if trial.state == "failed" and trial.reason == OUT_OF_MEMORY:
+            return
         folders = [layout.CHECKPOINTS] if trial.state == "complete" else [layout.CHECKPOINTS, layout.BEST_MODEL]
         for name in folders:
             if (trial.folder / name).exists():
@@ -263,3 +280,8 @@ class _Search:
         path = self._out / BEST
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             write_text(path, text)
+
+
+def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return the keys whose values differ, or that only one of two tables has."""
+    return sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))

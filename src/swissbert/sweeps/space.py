@@ -1,7 +1,6 @@
 """The search space of a sweep: which settings vary and over which values, checked against the tree of settings."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import product
@@ -10,9 +9,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from swissbert.config import RunConfig, make_config
+from swissbert.config import RunConfig
 from swissbert.errors import SwissbertError
 from swissbert.settings import Settings, read_toml, shown, validated
+from swissbert.sweeps.setting_values import with_values
 
 Number = Annotated[int, Field(strict=True)] | Annotated[float, Field(strict=True)]
 Choice = Annotated[bool, Field(strict=True)] | Number | Annotated[str, Field(strict=True)]
@@ -198,47 +198,6 @@ def _dimension(name: str, table: object, config: RunConfig, where: str) -> Dimen
             step = {} if values.step is None else {"step": float(values.step)}
             values = Values(**{**ends, **step, "log": values.log})  # type: ignore[arg-type]
     return Dimension(name, values)
-
-
-def with_values(config: RunConfig, values: Mapping[str, Any], where: str) -> RunConfig:
-    """Return settings with other values.
-
-    Args:
-        config: The settings.
-        values: Values by dotted name.
-        where: Name of their source in messages.
-
-    Raises:
-        SwissbertError: If a name or value is not valid, or the settings exclude each other.
-    """
-    table = config.model_dump(mode="json", exclude_none=True)
-    for name, value in values.items():
-        *path, last = name.split(".")
-        part: Any = table
-        for key in path:
-            part = part.setdefault(key, {})
-            if not isinstance(part, dict):
-                raise SwissbertError(f"{where}: {name} cannot vary, because '{key}' is not a table of settings")
-        part[last] = value
-    return make_config(table, where, dict.fromkeys(values, where), like=config)
-
-
-def value_of(config: RunConfig, name: str) -> Any:
-    """Return the value of a setting by dotted name; None if it has none."""
-    part: Any = config.model_dump(mode="json")
-    for key in name.split("."):
-        part = part.get(key) if isinstance(part, dict) else None
-    return part
-
-
-def own_value(config: RunConfig, dimension: Dimension) -> Any:
-    """Return the value that settings have themselves, as the search space writes it; None if the space does not have it."""
-    value = value_of(config, dimension.name)
-    for choice in dimension.values.choices or []:
-        with suppress(SwissbertError):  # the choice may exclude other settings
-            if value_of(with_values(config, {dimension.name: choice}, "choice"), dimension.name) == value:
-                return choice
-    return value if dimension.covers(value) else None
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,8 @@ STARTUP = 5
 """Number of complete trials before one is pruned."""
 IMPORTANCE_FROM = 10
 """Number of complete trials from which the importance of settings is estimated."""
-SETTINGS, SPACE, ROWS = "settings", "space", "rows"
-"""Attributes of the study: settings of the recipe, the search space, checksums of the rows."""
+SETTINGS, SPACE, ROWS, MODELS = "settings", "space", "rows", "models"
+"""Attributes of the study: settings of the recipe, the search space, checksums of the rows and of encoder and teachers."""
 RECIPE, REASON, SECONDS = "recipe", "reason", "seconds"
 """Attributes of a trial: whether it is the recipe as it is, why it failed, and its duration so far."""
 NAMES = {
@@ -244,7 +244,7 @@ class Study:
             frozen.value,
             {name: names[name].rounded(value) for name, value in given.items() if name in names},
             frozen.user_attrs.get(SECONDS),
-            str(frozen.user_attrs.get(REASON, "")),
+            str(frozen.user_attrs.get(REASON, "")) if frozen.state is TrialState.FAIL else "",
             bool(frozen.user_attrs.get(RECIPE)),
             [frozen.intermediate_values[step] for step in sorted(frozen.intermediate_values)],
             self.folder(frozen.number),

@@ -9,8 +9,10 @@ from swissbert.config import RunConfig, load_config
 from swissbert.display import Display
 from swissbert.sweeps.drawing import first_values
 from swissbert.sweeps.journal import quiet_optuna
-from swissbert.sweeps.space import Dimension, own_value, read_space, value_of, value_text
+from swissbert.sweeps.setting_values import own_value, value_of
+from swissbert.sweeps.space import Dimension, read_space, value_text
 from swissbert.training.preparation import prepare
+from swissbert.training.teachers import teacher_checksums
 
 FIRST_SHOWN = 10
 """Number of trials whose settings depend on the seed alone, because Optuna draws them at random."""
@@ -24,6 +26,7 @@ class Start:
         config: Its settings, with those that it leaves out chosen.
         dimensions: Settings that vary.
         rows: Checksum of the rows of each split.
+        models: Checksums of the encoder's weights, of the tokenizer and of each teacher.
         steps: Number of optimizer steps.
         evaluations: Number of evaluations.
         recipe: Its values of the settings that vary, as the space writes them; None for those that it does not have.
@@ -33,6 +36,7 @@ class Start:
     config: RunConfig
     dimensions: list[Dimension]
     rows: dict[str, str]
+    models: dict[str, str]
     steps: int
     evaluations: int
     recipe: dict[str, Any]
@@ -58,8 +62,14 @@ def start_of(config: RunConfig | str | Path, space: str | Path | Mapping[str, An
         for one in dimensions
         if recipe[one.name] is None
     ]
-    rows = prepared.fingerprints()
-    return Start(config, dimensions, rows, prepared.total, len(prepared.plan.ends), recipe, outside)
+    models = {
+        "encoder": prepared.encoder_fingerprint(),
+        "tokenizer": prepared.tokenizer.fingerprint,
+        **{f"teacher {number}": checksum for number, checksum in enumerate(teacher_checksums(config), 1)},
+    }
+    return Start(
+        config, dimensions, prepared.fingerprints(), models, prepared.total, len(prepared.plan.ends), recipe, outside
+    )
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class TrackedRun:
 class Tracker:
     """Base class of trackers. All functions of one are called in the same thread, which is not the one that trains.
 
-    What a function raises is shown once, and the tracker is not called again; the run goes on without it. Keys and
+    Errors are logged once, the tracker is not called again, and the run goes on without it. Keys and
     addresses of a service come from its own environment variables and files: no setting of swissBERT holds a secret.
 
     Attributes:

@@ -80,12 +80,22 @@ class MLflow(Tracker):
         return run
 
     def _experiment(self) -> str:
-        """Return the id of the experiment of a new run."""
+        """Return the id of the experiment of a new run, which is created unless another process has done so."""
+        from mlflow.exceptions import MlflowException
+
         if named := os.environ.get("MLFLOW_EXPERIMENT_ID"):
             return named
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", PROJECT)
-        known = self._client.get_experiment_by_name(name)
-        return str(known.experiment_id if known else self._client.create_experiment(name))
+        if known := self._client.get_experiment_by_name(name):
+            return str(known.experiment_id)
+        try:
+            return str(self._client.create_experiment(name))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            if (known := self._client.get_experiment_by_name(name)) is None:
+                raise
+            return str(known.experiment_id)
 
     def _send_settings(self, run: TrackedRun) -> None:
         """Send the settings as parameters."""

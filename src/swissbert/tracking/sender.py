@@ -25,7 +25,7 @@ class Sender:
     Args:
         name: Its name in `TRACKERS`.
         tracker: The tracker.
-        run: What it is told at the start.
+        run: The run, which `Tracker.start` receives.
         keep: Receives its name and its state once it has started; called in its thread.
     """
 
@@ -62,13 +62,21 @@ class Sender:
         self._call(self._store)
         self._has_stored.wait(SYNC_SECONDS)
 
-    def end(self, status: Status, seconds: float) -> None:
-        """Let the tracker end, and wait for that for at most some seconds."""
+    def end(self, status: Status) -> None:
+        """Let the tracker end once it has taken the numbers that wait."""
         self._call(partial(self._tracker.end, status))
         self._call(None)
-        self._thread.join(seconds)
-        if self._thread.is_alive():
-            self._give_up(TimeoutError(f"it has not finished within {seconds:g} seconds"))
+
+    def ended(self, seconds: float) -> bool:
+        """Wait for the end, and return whether the tracker has ended or failed by then."""
+        if not self._is_over:
+            self._thread.join(seconds)
+        return self._is_over or not self._thread.is_alive()
+
+    def give_up(self, error: BaseException) -> None:
+        """Do not call the tracker again, because of an error; the first one is reported."""
+        if not self._is_over:
+            self._error, self._is_over = error, True
 
     def failure(self) -> str | None:
         """Return in words why the tracker failed: once, and None if it did not."""
@@ -86,11 +94,7 @@ class Sender:
         try:
             self._queue.put_nowait(work)
         except Full:
-            self._give_up(TimeoutError(f"it is {MOST_WAITING:,} steps behind"))
-
-    def _give_up(self, error: BaseException) -> None:
-        if not self._is_over:
-            self._error, self._is_over = error, True
+            self.give_up(TimeoutError(f"it is {MOST_WAITING:,} steps behind"))
 
     def _store(self) -> None:
         self._tracker.sync()
@@ -105,7 +109,7 @@ class Sender:
                 work()
         except BaseException as error:  # a library may also raise SystemExit
             had_started = self._has_started.is_set()
-            self._give_up(error)
+            self.give_up(error)
             if had_started:
                 with suppress(BaseException):
                     self._tracker.end("failed")

@@ -19,14 +19,14 @@ from swissbert.tracking.sender import Sender
 START_SECONDS = 60.0
 """Time that a run waits before its first step for trackers to start. One that takes longer gets its numbers later."""
 END_SECONDS: dict[Status, float] = {"finished": 60.0, "stopped": 20.0, "failed": 5.0}
-"""Time that a run waits at its end for trackers to send what is left. Clusters end a job soon after they stop it."""
+"""Time that a run waits at its end for all trackers to send what is left. Clusters end a job soon after they stop it."""
 
 
 class Tracking:
-    """The trackers of a run. An error of a tracker is said and ends no run, and no tracker changes a number of it.
+    """The trackers of a run. Errors of trackers are logged once and never stop the run, and no tracker changes its numbers.
 
     Args:
-        names: Names in `TRACKERS`. One whose package is not installed is left out, which is said.
+        names: Names in `TRACKERS`. One whose package is not installed is left out, and a line says so.
         run: Name, folder, step and settings of the run.
         states: File with what trackers need to go on with the same tracked run: ids, and no secrets. Written if needed.
         log: Receives a line for each tracker that tells where its run is, and for each that fails.
@@ -66,9 +66,14 @@ class Tracking:
             sender.sync()
 
     def end(self, status: Status) -> None:
-        """End all trackers; those that take long are left to themselves."""
+        """End all trackers at once, and wait for at most ``END_SECONDS[status]``; slower ones are given up."""
+        seconds = END_SECONDS[status]
+        deadline = time.monotonic() + seconds
         for sender in self._senders:
-            sender.end(status, END_SECONDS[status])
+            sender.end(status)
+        for sender in self._senders:
+            if not sender.ended(max(0.0, deadline - time.monotonic())):
+                sender.give_up(TimeoutError(f"it has not finished within {seconds:g} seconds"))
         self._report()
         self._senders = []
 

@@ -2,11 +2,10 @@
 
 import os
 from collections.abc import Mapping
-from contextlib import redirect_stdout
-from io import StringIO
 from uuid import uuid4
 
 from swissbert.tracking.base import PROJECT, Status, TrackedRun, Tracker
+from swissbert.tracking.quiet_thread import quiet_thread
 
 
 class Trackio(Tracker):
@@ -17,12 +16,12 @@ class Trackio(Tracker):
 
     def start(self, run: TrackedRun) -> Mapping[str, str]:
         """Create a run, or go on with the one of the stored name."""
-        with redirect_stdout(StringIO()):  # it prints, and standard output is for results
+        with quiet_thread():  # it prints, and standard output is for results
             import trackio
             from trackio.utils import TRACKIO_DIR
 
             project = run.state.get("project") or os.environ.get("TRACKIO_PROJECT", PROJECT)
-            name = run.state.get("name") or f"{run.name}-{uuid4().hex[:8]}"  # trackio knows runs by their names
+            name = run.state.get("name") or f"{run.name}-{uuid4().hex[:8]}"  # the name identifies a run of trackio
             self._run = trackio.init(
                 project=project, name=name, config=run.flat_settings(), resume="allow", embed=False
             )
@@ -35,6 +34,6 @@ class Trackio(Tracker):
         self._run.log(dict(values), step=step)
 
     def end(self, status: Status) -> None:
-        """Send what is left; trackio knows no status."""
-        with redirect_stdout(StringIO()):
+        """Send what is left. Runs of trackio have no status."""
+        with quiet_thread():
             self._run.finish()

@@ -10,7 +10,7 @@ from swissbert.config import RunConfig
 from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.bert import Bert
 from swissbert.encoder.checkpoint import read_pretrained
-from swissbert.errors import SwissbertError
+from swissbert.errors import SettingsError
 from swissbert.model.heads.base import Head
 from swissbert.model.multitask import MultitaskModel
 from swissbert.model_folder.encoders import left_behind, read_encoder_folder
@@ -62,12 +62,12 @@ def build(
     encoder, tokenizer, notes, config = read_encoder_folder(config.encoder.name, config.encoder.revision, read)
     limit = encoder.config.max_positions
     if fit_length(config, limit)[0].encoder.max_length > limit:
-        raise SwissbertError(
+        raise SettingsError(
             f"encoder.max_length is {config.encoder.max_length}, but this encoder takes at most {limit} tokens"
         )
     pairs = [task.name for task in config.tasks if task.is_pair]
     if config.model.pair_encoding and pairs and encoder.config.token_types == 1 and tokenizer.separators == 1:
-        raise SwissbertError(
+        raise SettingsError(
             f"task '{pairs[0]}' has sentence pairs, but this encoder has one token type only; "
             "model.pair_encoding = false encodes the two sentences separately"
         )

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from swissbert.training.step_record import StepRecord
 
 
-class EndRun(Exception):  # noqa: N818 (a wish is no error)
+class EndRun(Exception):  # noqa: N818 (a request, not an error)
     """Raised by a callback to end the run early, with a result: ``raise EndRun("half an hour is over")``.
 
     The run is evaluated after the present step, unless it just was, saves a checkpoint, and returns its `Result` as if it
     were complete. Resumed later, it goes on with the next step; the additional evaluation counts for the best model and for
-    ``train.patience``. Raised in ``on_start`` or ``on_checkpoint``, it takes effect after the next step, and in ``on_end``
-    none at all.
+    ``train.patience``. Raised in ``on_start``, it takes effect after the next step; in ``on_checkpoint`` after the next step, or
+    at once if the step was evaluated; in ``on_end`` it has no effect.
     """
 
 
@@ -90,6 +90,6 @@ def notify(callbacks: Sequence[object], event: str, *arguments: object) -> EndRu
         if function is not None:
             try:
                 function(*arguments)
-            except EndRun as wish:
-                ending = ending or wish
+            except EndRun as request:
+                ending = ending or request
     return ending

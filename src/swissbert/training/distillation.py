@@ -21,7 +21,7 @@ from swissbert.data.cache_entries import cache_folder
 from swissbert.data.dataset import TaskData, TokenOptions
 from swissbert.device import Hardware
 from swissbert.display import Display
-from swissbert.errors import SwissbertError
+from swissbert.errors import SettingsError, SwissbertError
 from swissbert.evaluation import overall, task_scores
 from swissbert.kinds import Array
 from swissbert.metrics import shown_as
@@ -159,7 +159,7 @@ class Ensemble:
         for name in self.tasks:
             head = network.head(name)
             if not head.takes_soft_labels:
-                raise SwissbertError(
+                raise SettingsError(
                     f"distillation.teachers: the loss of task '{name}' with the head {type(head).__name__} takes labels only "
                     "and no mixture of labels and answers, so it cannot learn from teachers; another model.pair_head or "
                     "kind can, or teachers without this task"

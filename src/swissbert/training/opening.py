@@ -1,4 +1,4 @@
-"""How a run begins or goes on: its record and its settings are written, and what differs from its steps so far is said."""
+"""The beginning of a run: write its record and settings, or compare those of a resumed run and log the differences."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple

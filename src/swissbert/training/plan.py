@@ -6,7 +6,7 @@ from itertools import count
 from swissbert.config import RunConfig, Stage
 from swissbert.data.dataset import TaskData
 from swissbert.data.passes import Origin, Passes
-from swissbert.errors import SwissbertError
+from swissbert.errors import SettingsError, SwissbertError
 from swissbert.mtl.sampling import (
     Draw,
     Part,
@@ -39,13 +39,13 @@ def plan_steps(config: RunConfig, train: Mapping[str, TaskData], *, whole_steps:
     """
     plan = _plan_of_stages(config, train) if config.stages else _plan_of_epochs(config, train, whole_steps)
     if not plan.steps:
-        raise SwissbertError(
+        raise SettingsError(
             f"no step fits into an epoch: a step draws {plan.round_draws} batches at random (sampling.draws), and an epoch "
             "with train.epoch_ends = 'shortest' ends before a task is drawn more often than it has batches; "
             "train.epoch_ends = 'longest', a smaller train.batch_size or smaller sampling.draws help"
         )
     if config.train.heads_first >= len(plan.steps):
-        raise SwissbertError(
+        raise SettingsError(
             f"train.heads_first is {config.train.heads_first}, but the run has {len(plan.steps)} steps, so its encoder would "
             "learn nothing; encoder.freeze = true trains heads alone"
         )
@@ -143,7 +143,7 @@ def _stage_plan(
 
     plan = make_plan(_not_endless(_epochs(config, data, noted(), stage.rows)), draws, most)
     if not plan.steps:
-        raise SwissbertError(
+        raise SettingsError(
             f"no step fits into an epoch of stage '{stage.name}'; train.epoch_ends = 'longest', a smaller train.batch_size or "
             "smaller sampling.draws help"
         )

@@ -26,7 +26,7 @@ from swissbert.config import RegularisationSettings
 from swissbert.data.batches import PackedBatch
 from swissbert.device import Hardware
 from swissbert.distributed.dealing import Part
-from swissbert.errors import SwissbertError
+from swissbert.errors import SettingsError
 from swissbert.model.heads.base import Head
 from swissbert.model.multitask import MultitaskModel
 from swissbert.training.moving_average import MovingAverage
@@ -204,7 +204,7 @@ def _need_divergence(head: Head) -> None:
         return
     kind, name = head.task.kind, head.task.name
     owner = f"its head {type(head).__name__}" if kind.has_divergence else f"its kind '{kind.name}'"
-    raise SwissbertError(
+    raise SettingsError(
         f"task '{name}' cannot be regularised: {owner} does not define the divergence of two answers; regularisation.tasks "
         "names the tasks that are"
     )

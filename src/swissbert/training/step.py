@@ -14,7 +14,7 @@ from swissbert.config import LossSettings, RegularisationSettings, TrainSettings
 from swissbert.data.batches import PackedBatch
 from swissbert.device import Hardware
 from swissbert.distributed.world import ALONE, World
-from swissbert.errors import SwissbertError
+from swissbert.errors import SettingsError
 from swissbert.model.multitask import MultitaskModel, part_of
 from swissbert.mtl.balancing import Balancers, StepView, checked_coefficients
 from swissbert.mtl.gradients import TaskGradients
@@ -108,7 +108,7 @@ class TrainingStep:
             return None
         shared = self.network.shared_parameters()
         if self.surgery is not None and not shared:
-            raise SwissbertError(
+            raise SettingsError(
                 f"{type(self.surgery).__name__} combines gradients of parameters that tasks share, but with "
                 "encoder.freeze = true no such parameter learns"
             )
@@ -214,7 +214,7 @@ class TrainingStep:
         gram = torch.stack(list(grams.values())).sum(0)
         self._world.copy_first([gram])  # equal already, unless the processors differ
         if not gram.isfinite().all():
-            raise SwissbertError(
+            raise SettingsError(
                 f"the gradient of a task overflows float32 at step {step + 1}; a smaller train.lr or loss.scale may help"
             )
         record["cosine"] = pair_cosines(gram, tasks)
@@ -232,7 +232,7 @@ class TrainingStep:
         gradients = [parameter.grad for parameter in self.network.parameters() if parameter.grad is not None]
         norm = nn.utils.get_total_norm(gradients)
         if not math.isfinite(norm.item()):
-            raise SwissbertError(
+            raise SettingsError(
                 f"the gradient at step {step + 1} has norm {norm.item()}; a smaller train.lr or loss.scale may help"
             )
         if self._train.clip is not None:
@@ -264,6 +264,6 @@ def _refuse_infinite(losses: dict[str, np.ndarray], step: int) -> None:
         worst = next((row for row in rows.tolist() if not math.isfinite(row[1])), None)
         if worst is not None:
             what = "regularised loss" if math.isfinite(worst[0]) and len(worst) > 2 else "loss"
-            raise SwissbertError(
+            raise SettingsError(
                 f"the {what} of task '{task}' is {worst[1]} at step {step + 1}; a smaller train.lr or train.clip = 1.0 may help"
             )

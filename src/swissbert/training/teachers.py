@@ -138,6 +138,15 @@ def find_teachers(config: RunConfig, display: Display, recorded: Mapping[str, ob
     return teachers
 
 
+def teacher_checksums(config: RunConfig) -> list[str]:
+    """Return a checksum of each teacher of a configuration, in its order.
+
+    Raises:
+        SwissbertError: If there is no such model.
+    """
+    return [read_identity(setting, _kinds(config))[1] for setting in config.distillation.teachers]
+
+
 def _find(
     setting: str, name: str, number: int, config: RunConfig, display: Display, recorded: Mapping[str, object]
 ) -> Teacher:
