@@ -23,7 +23,7 @@ LAYERS = [
     {"reading"},
     {"files", "display", "device"},
     {"environment", "settings", "checksums"},
-    {"setting_tables", "older_settings"},
+    {"setting_tables", "older_settings", "weight_files"},
     {"tracking"},
     {"metrics"},
     {"kinds", "data.formats"},
@@ -127,7 +127,7 @@ UNDECIDING = {
         "progress",
         "locks",
     ),
-    *("exclusive", "reading", "files", "display", "environment", "settings", "checksums", "setting_tables"),
+    *("exclusive", "reading", "files", "display", "environment", "settings", "checksums", "setting_tables", "weight_files"),
     *("older_settings", "task_files", "task_extra", "task_words", "tracking", "config", "model_folder"),
     "inference",
 }

@@ -13,7 +13,6 @@ from safetensors.torch import load_file, save_file
 
 from encoders import packed_ids, small_encoder
 from swissbert.encoder.stored import read_arrays
-from swissbert.encoder.weights import need_finite, open_file
 from swissbert.errors import SwissbertError
 from swissbert.inference.graph import attention_graph
 from swissbert.inference.int8 import has_int8
@@ -21,6 +20,7 @@ from swissbert.inference.int8_model import Int8Model, int8_of_network
 from swissbert.inference.model import load
 from swissbert.model.multitask import MultitaskModel
 from swissbert.tasks import find_task
+from swissbert.weight_files import need_finite, open_file
 
 pytestmark = [
     pytest.mark.skipif(not has_int8(), reason="onnxruntime is not installed"),

@@ -11,8 +11,8 @@ from swissbert.encoder.bert import Bert
 from swissbert.encoder.config_file import config_json
 from swissbert.encoder.names import hf_names, to_hf
 from swissbert.encoder.stored import checked_config, names_text, sort_names
-from swissbert.encoder.weights import need_finite, open_weights
 from swissbert.family.config import BertConfig
+from swissbert.weight_files import need_finite, open_weights
 
 
 class Pretrained(NamedTuple):

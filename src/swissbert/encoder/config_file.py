@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from swissbert.encoder.activation_names import ACTIVATION_NAMES
-from swissbert.encoder.weights import other_formats
 from swissbert.errors import LONGEST_QUOTE, SwissbertError, clipped, nearest
 from swissbert.family import MEMBERS
 from swissbert.family.config import BertConfig
 from swissbert.reading import regular_bytes
+from swissbert.weight_files import other_formats
 
 NAMES = ("config.json", "bert_config.json")
 """Names of the file; the first releases had the second one."""

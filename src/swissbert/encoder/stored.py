@@ -10,10 +10,10 @@ import numpy as np
 from swissbert.encoder.config_file import read_config
 from swissbert.encoder.names import hf_names, plain_name
 from swissbert.encoder.shapes import parameter_shapes
-from swissbert.encoder.weights import Weights, need_finite, open_weights
 from swissbert.errors import SwissbertError, clipped
 from swissbert.family import MEMBERS
 from swissbert.family.config import BertConfig
+from swissbert.weight_files import Weights, need_finite, open_weights
 from swissbert.wording import shortened
 
 NAMES_SHOWN, NAME_SHOWN, PROBLEM = 4, 100, 240

@@ -13,10 +13,10 @@ from safetensors.numpy import save_file
 
 from swissbert.checksums import DamagedError, check_files, checksum
 from swissbert.encoder.stored import EncoderArrays, read_arrays
-from swissbert.encoder.weights import need_finite, read_array_file
 from swissbert.errors import SwissbertError
 from swissbert.model_folder.delta import pack, unpack
 from swissbert.model_folder.layout import DELTA, DESCRIPTION, ENCODER_FILES, MORE_ENCODER_FILES
+from swissbert.weight_files import need_finite, read_array_file
 
 if TYPE_CHECKING:
     from swissbert.encoder import Bert

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from swissbert.encoder.checkpoint import read_pretrained
 from swissbert.encoder.config_file import read_config
-from swissbert.encoder.weights import PICKLED, shards
 from swissbert.errors import SwissbertError
 from swissbert.files import need_name, only_writer, settle, sync_folder, temporary_folder, write_folder, writing
 from swissbert.model_folder import unpickle
 from swissbert.model_folder.layout import POOLING, WEIGHTS, WEIGHTS_INDEX
+from swissbert.weight_files import PICKLED, shards
 
 COPIED = ("*.json", "*.txt", "*.md", "LICENSE*")
 """Files that a new folder takes over: settings, vocabulary and papers, neither weights nor code."""

@@ -14,7 +14,6 @@ from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.config_file import read_config
 from swissbert.encoder.pooling import POOLINGS, check_pooling
 from swissbert.encoder.stored import EncoderArrays, mismatch, read_arrays
-from swissbert.encoder.weights import need_finite, open_file
 from swissbert.errors import SwissbertError
 from swissbert.family.config import BertConfig
 from swissbert.kinds import Kind
@@ -27,6 +26,7 @@ from swissbert.model_folder.origin import base_folder
 from swissbert.model_folder.steady import read_steadily
 from swissbert.paths import check_path
 from swissbert.task_words import WORDS
+from swissbert.weight_files import need_finite, open_file
 
 if TYPE_CHECKING:
     from swissbert.model.heads.base import Head
