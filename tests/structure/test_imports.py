@@ -127,8 +127,8 @@ UNDECIDING = {
         "progress",
         "locks",
     ),
-    *("exclusive", "reading", "files", "display", "environment", "settings", "checksums", "setting_tables", "weight_files"),
-    *("older_settings", "task_files", "task_extra", "task_words", "tracking", "config", "model_folder"),
+    *("exclusive", "reading", "files", "display", "environment", "settings", "checksums", "setting_tables"),
+    *("weight_files", "older_settings", "task_files", "task_extra", "task_words", "tracking", "config", "model_folder"),
     "inference",
 }
 """What training may import that decides on no number of a run, or only by what is recorded besides."""
