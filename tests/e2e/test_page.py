@@ -114,10 +114,10 @@ def test_the_page_opens_with_an_example_that_is_answered_right(page: "Page") -> 
 
 
 def test_words_that_made_an_answer_are_marked_and_told(page: "Page") -> None:
-    write(page, "A wonderful film, but it is not for children.")
+    write(page, "A wonderful film, warm and funny.")
     word = page.locator(".answer .word", has_text="wonderful")
     word.wait_for()
-    assert page.locator(".answer .text").inner_text() == "A wonderful film, but it is not for children."
+    assert page.locator(".answer .text").inner_text() == "A wonderful film, warm and funny."
     why = page.locator(".answer .why")
     assert why.inner_text().startswith("For “")
     assert "“wonderful” (" in why.inner_text()
@@ -240,9 +240,9 @@ def test_attention_has_lines_a_boundary_and_an_overview(page: "Page") -> None:
     assert page.locator("#lines").inner_html() != before
     page.get_by_label("Head", exact=True).select_option("4")
     assert "head=4" in page.url
-    count = page.locator("#lines line").count()
+    lines = page.locator("#lines").inner_html()
     page.get_by_label("[CLS] and [SEP]").check()
-    assert page.locator("#lines line").count() > count
+    assert page.locator("#lines").inner_html() != lines
     page.locator("#lines .token").first.focus()
     for key in ("ArrowDown", "ArrowDown"):
         page.keyboard.press(key)

@@ -53,13 +53,16 @@ def test_effects_are_those_of_a_slow_loop(task: str, texts: list[str]) -> None:
     assert explained.words == [word for word, _ in expected]
     assert "isn't" in explained.words
     np.testing.assert_allclose(explained.effects, [effect for _, effect in expected], atol=2e-4)
-    assert np.abs(explained.effects).max() > 0.05
+    assert np.abs(explained.effects).max() > 0.02
     assert explained.answer == model.predict(task, *texts)
 
 
 ALPHABET = st.sampled_from(
     ["film", "dog", "xq", "isn't", "a-b", "é", "漢字", "🎈", "…", ",", ".", " ", "\u200b", "\u00ad", "'", "-"]
 )
+
+LONGEST = 512
+"""More tokens than any of these texts has: where a text is cut, the words behind the cut do not come in."""
 
 
 @settings(max_examples=60)
@@ -72,9 +75,9 @@ def test_removed_tokens_are_those_of_the_text_without_the_word(
     for span, table in zip(variants.spans, variants.without, strict=True):
         changed = [*texts]
         changed[span.part] = without(texts[span.part], span.start, span.end)
-        expected = model.tokenizer.encode([changed[0]], [changed[1]], together=not separate, max_length=48)
+        expected = model.tokenizer.encode([changed[0]], [changed[1]], together=not separate, max_length=LONGEST)
         same_table(table, expected)
-    same_table(variants.whole, model.tokenizer.encode([texts[0]], [texts[1]], together=not separate, max_length=48))
+    same_table(variants.whole, model.tokenizer.encode([texts[0]], [texts[1]], together=not separate, max_length=LONGEST))
 
 
 def left_out(model: Model, texts: list[str], separate: bool) -> Variants:
@@ -82,7 +85,7 @@ def left_out(model: Model, texts: list[str], separate: bool) -> Variants:
         tokenizer = model.tokenizer
 
         def token_options(self, task: Any) -> dict[str, Any]:
-            return {"separate": separate, "max_length": 48}
+            return {"separate": separate, "max_length": LONGEST}
 
     return leave_out(Encoded(), model.tasks["sts"], *texts)  # type: ignore[arg-type]
 

@@ -155,7 +155,7 @@ def test_a_weighted_run_resumes_bit_for_bit(tiny: Path, tmp_path: Path) -> None:
 
 def test_a_loss_that_rises_ends_a_run(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     values = iter([0.5, 0.4, 0.6, 0.7, 0.1])
-    monkeypatch.setattr("swissbert.evaluation.scores.dev_loss", lambda *_: next(values))
+    monkeypatch.setattr("swissbert.evaluation.losses.dev_loss", lambda *_: next(values))
     settings = config(tiny, task("x"), best_by="loss", patience=2, epochs=5)
     progress = train(settings, tmp_path, data={"x": (ROWS, ROWS)}).progress
     assert (progress.best, progress.best_step, progress.step) == (0.4, 12, 24)
