@@ -77,7 +77,9 @@ def test_removed_tokens_are_those_of_the_text_without_the_word(
         changed[span.part] = without(texts[span.part], span.start, span.end)
         expected = model.tokenizer.encode([changed[0]], [changed[1]], together=not separate, max_length=LONGEST)
         same_table(table, expected)
-    same_table(variants.whole, model.tokenizer.encode([texts[0]], [texts[1]], together=not separate, max_length=LONGEST))
+    same_table(
+        variants.whole, model.tokenizer.encode([texts[0]], [texts[1]], together=not separate, max_length=LONGEST)
+    )
 
 
 def left_out(model: Model, texts: list[str], separate: bool) -> Variants:
