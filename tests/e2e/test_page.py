@@ -83,7 +83,7 @@ def write(page: "Page", first: str, second: str = "") -> None:
 def test_typing_a_sentence_shows_five_bars_that_change(page: "Page") -> None:
     write(page, "")
     page.get_by_label("Sentence", exact=True).press_sequentially("a good film")
-    page.locator(".answer .text", has_text="a good film").wait_for()
+    page.locator(".answer .text", has_text="a good film").first.wait_for()
     assert answers(page) == ["sst"]
     values = page.locator(".answer .value")
     assert values.count() == 5
@@ -355,7 +355,7 @@ def test_what_was_opened_stays_open(page: "Page") -> None:
     for summary in ("About this task", "Effect of each word"):
         sst.get_by_text(summary).click()
     write(page, "a cat")
-    page.locator(".answer .text", has_text="a cat").wait_for()
+    page.locator(".answer .text", has_text="a cat").first.wait_for()
     assert page.locator("details.about[open]").count() == 1
     page.locator(".answer .word", has_text="cat").wait_for()
     assert page.locator("details.about[open], details.effects[open]").count() == 2
@@ -387,7 +387,7 @@ def test_the_page_reconnects_to_a_restarted_server(browser: "Browser", tiny_run:
         page.goto(f"http://127.0.0.1:{port}/")
         page.locator(".answer[data-task=sts]").wait_for()
         write(page, "a good film")
-        page.locator(".answer .text", has_text="a good film").wait_for()
+        page.locator(".answer .text", has_text="a good film").first.wait_for()
         process.kill()
         process.wait(30)
         write(page, "a dog runs")

@@ -64,7 +64,8 @@ def test_a_loaded_model_has_no_open_files(folder: Path) -> None:
 def test_a_file_is_mapped_once(folder: Path) -> None:
     before = open_files()
     encoder = read_arrays(folder)
-    assert open_files() <= before + 1 < len(encoder.parameters)
+    assert len(encoder.parameters) > 20
+    assert open_files() <= before + 1
 
 
 @pytest.mark.parametrize("kind", [torch.float32, torch.bfloat16, torch.float16, torch.float64])

@@ -60,10 +60,17 @@ def test_the_setting_tensorboard_is_true_or_false() -> None:
         make_config({"tasks": ["sst"], "train": {"tensorboard": "maybe"}}, "here", {"train.tensorboard": "override"})
 
 
+FIRST = Path(__file__).parents[1] / "stored" / "model-0.1.0.json"
+"""The description of the model that version 0.1.0 shipped."""
+
+
 def test_a_model_folder_of_format_1_has_alternatives(tmp_path: Path) -> None:
-    table = json.loads((layout.MINI / layout.DESCRIPTION).read_text())
+    first = tmp_path / "first"
+    first.mkdir()
+    (first / layout.DESCRIPTION).write_bytes(FIRST.read_bytes())
+    table = json.loads(FIRST.read_text())
     assert (table["format"], table["tasks"][0]["files"]["train"]) == (1, ["ids-sst-train.csv", "sst-train.tsv"])
-    description = read_description(layout.MINI)
+    description = read_description(first)
     assert description.format == FORMAT
     assert description.tasks[0].files["train"] == FirstOf(first_of=["ids-sst-train.csv", "sst-train.tsv"])
     assert description.tasks[0].files["test"] == "ids-sst-test-student.csv"
