@@ -180,6 +180,24 @@ def test_transformers_loads_a_task_and_gives_the_same_answers(
     assert "newly initialized" not in capfd.readouterr().err
 
 
+@pytest.mark.parametrize(("kind", "closeness"), [(torch.float32, 5e-5), (torch.bfloat16, 5e-2)])
+def test_a_model_that_pools_by_the_mean_is_a_classifier_with_one_more_layer(
+    tiny: Path, tmp_path: Path, kind: torch.dtype, closeness: float
+) -> None:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    mean = saved(tiny, tmp_path / "mean", ModelSettings(pooling="mean", pair_encoding=True))
+    for task in (mean.task("sst"), mean.task("sts")):
+        (folder,) = export_hf(mean, tmp_path / task.name, [task.name])
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=kind)
+        texts = [row.text for row in rows(task)], [row.text_pair for row in rows(task)] if task.is_pair else None
+        with torch.no_grad():  # in one batch, so that padding is seen to be left out of the mean
+            logits = model(**tokenizer(*texts, truncation=True, padding=True, return_tensors="pt")).logits.float()
+        torch.testing.assert_close(logits, logits_of(mean, task), atol=closeness, rtol=closeness)
+        assert model.config.num_hidden_layers == mean.network.encoder.config.layers + 1
+
+
 def test_transformers_gives_the_answers_of_a_multilabel_task_with_its_thresholds(
     multilabel: Model, tmp_path: Path
 ) -> None:

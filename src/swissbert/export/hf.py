@@ -18,6 +18,7 @@ from torch import Tensor
 from swissbert.encoder import Bert
 from swissbert.encoder.config_file import config_json
 from swissbert.encoder.names import to_hf
+from swissbert.export.mean_layer import mean_layer
 from swissbert.export.plan import CARD, HF_CONFIG, HF_WEIGHTS, select_tasks, write_new_folder
 from swissbert.family import MEMBERS
 from swissbert.inference.model import Model
@@ -63,7 +64,7 @@ def obstacle(model: Model, task: Task) -> str | None:
     encoder = model.network.encoder
     layer = MEMBERS[encoder.config.member].classifier
     needed = "pooler" if layer.activation == "tanh" else "cls"
-    if encoder.pooling != needed:
+    if encoder.pooling != needed and not _by_mean_layer(encoder):
         what = "pooler" if needed == "pooler" else "first token"
         return (
             f"it pools by model.pooling = '{encoder.pooling}', and transformers' classifier reads the {what}; "
@@ -72,9 +73,22 @@ def obstacle(model: Model, task: Task) -> str | None:
     if model.network.hidden:
         return "its head has a hidden layer (model.layer_sharing)"
     head = classifier(model, task)
+    if (
+        not isinstance(head, str)
+        and needed != encoder.pooling
+        and 2 * len(head.labels) > encoder.config.hidden_size - 2
+    ):
+        return (
+            f"a classifier of a model that pools by the mean has room for {encoder.config.hidden_size // 2 - 1} labels"
+        )
     if not isinstance(head, str) and needed == "cls" and 2 * len(head.labels) > encoder.config.hidden_size:
         return f"transformers' classifier has room for {encoder.config.hidden_size // 2} labels"
     return head if isinstance(head, str) else None
+
+
+def _by_mean_layer(encoder: Bert) -> bool:
+    """Whether the mean over all tokens is computed by one more layer (see `mean_layer`)."""
+    return encoder.pooling == "mean" and encoder.config.member == "bert"
 
 
 def classifier(model: Model, task: Task) -> HFHead | str:
@@ -85,8 +99,15 @@ def classifier(model: Model, task: Task) -> HFHead | str:
 
 def _write_classifier(folder: Path, model: Model, encoder: dict[str, Tensor], head: HFHead) -> None:
     """Write weights, configuration and tokenizer; `encoder` holds its tensors under the names that a classifier has."""
-    save_file(encoder | _layers(model.network.encoder, head), folder / HF_WEIGHTS, metadata={"format": "pt"})
-    _write_json(folder / HF_CONFIG, json.loads(config_json(model.network.encoder.config)) | _config(model, head))
+    config = model.network.encoder.config
+    more = _config(model, head)
+    if _by_mean_layer(model.network.encoder):
+        layers = mean_layer(head, hidden=config.hidden_size, intermediate=config.intermediate_size, layer=config.layers)
+        more["num_hidden_layers"] = config.layers + 1
+    else:
+        layers = _layers(model.network.encoder, head)
+    save_file(encoder | layers, folder / HF_WEIGHTS, metadata={"format": "pt"})
+    _write_json(folder / HF_CONFIG, json.loads(config_json(config)) | more)
     model.tokenizer.save(folder, model.description.encoder.max_length)
 
 
