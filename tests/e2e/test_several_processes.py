@@ -258,15 +258,15 @@ def test_an_error_is_reported_by_one_process(tiny: Path, two: Path, tmp_path: Pa
     def one_alone(world: Processes) -> None:
         train(config(tmp_path / "no encoder" if world.rank == 1 else tiny), tmp_path / "other", world=world)
 
-    for work, text in (
-        (exists, "holds a run already; resume it"),
-        (explodes, "the loss of task 'sst' is inf at step 1"),
-        (one_alone, "no encoder"),
+    for work, kind, text in (
+        (exists, "SwissbertError", "holds a run already; resume it"),
+        (explodes, "SettingsError", "the loss of task 'sst' is inf at step 1"),
+        (one_alone, "SwissbertError", "no encoder"),
     ):
         folder = tmp_path / work.__name__
         assert together.run(2, folder, work) == [1, 1]
         own, elsewhere = sorted(together.errors(folder, 2), reverse=True)
-        assert own.startswith(("SwissbertError: ", "SettingsError: "))
+        assert own.startswith(f"{kind}: ")
         assert text in own
         assert elsewhere == "EndedElsewhereError: another process of this run has ended it, and says why"
 

@@ -11,7 +11,8 @@ import torch
 import swissbert
 import together
 from lines import Lines
-from swissbert.config import RunConfig, make_config
+from more_rows import settings
+from swissbert.config import RunConfig
 from swissbert.distributed.world import World
 from swissbert.training import Callback, EndRun, Result, train
 from swissbert.training.state import checkpoints
@@ -26,25 +27,9 @@ def _threads() -> Iterator[None]:
 
 
 def config(tiny: Path) -> RunConfig:
-    table: dict[str, Any] = {
-        "tasks": ["sst", "sts"],
-        "data": {"dir": "starter", "limit": 24},
-        "encoder": {"name": str(tiny), "dropout": 0.1, "max_length": 16},
-        "train": {
-            "batch_size": 4,
-            "epochs": 2,
-            "epoch_ends": 4,
-            "lr": 1e-3,
-            "checkpoint_every": 2,
-            "keep": 9,
-            "device": "cpu",
-            "precision": "fp32",
-            "threads": 1,
-            "baseline": False,
-            "trackers": [],
-        },
-    }
-    return make_config(table, "here")
+    train = {"batch_size": 4, "epochs": 2, "epoch_ends": 4, "checkpoint_every": 2, "keep": 9}
+    more = {"data": {"limit": 24}, "encoder": {"max_length": 16}}
+    return settings(tiny, Path("starter"), ["sst", "sts"], train=train, **more)
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from swissbert.inference.model import Model, load
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-TEXT, PAIR = "The film isn't very good, but the man is great!", "It is a well-made movie."
+TEXT, PAIR = "The film isn't very good, but the man is great!", "It isn't a very well-made film, but the man is great."
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_effects_are_those_of_a_slow_loop(task: str, texts: list[str]) -> None:
     assert explained.words == [word for word, _ in expected]
     assert "isn't" in explained.words
     np.testing.assert_allclose(explained.effects, [effect for _, effect in expected], atol=2e-4)
-    assert np.abs(explained.effects).max() > 0.02
+    assert np.abs(explained.effects).max() > 0.05
     assert explained.answer == model.predict(task, *texts)
 
 

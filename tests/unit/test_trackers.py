@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from lines import Lines
-from swissbert.config import RunConfig, make_config
 from swissbert.tracking import TRACKERS, find_tracker
 from swissbert.training.loop import train
+from tracked import entries, tracked_settings
 
 # warnings come from these packages and not from this one
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -51,32 +51,8 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     os.environ |= before
 
 
-def config(tiny: Path, *trackers: str, **changes: Any) -> RunConfig:
-    table: dict[str, Any] = {
-        "name": "mine",
-        "tasks": ["sst", "sts"],
-        "data": {"dir": "starter", "limit": 24},
-        "encoder": {"name": str(tiny), "dropout": 0.1, "max_length": 16},
-        "loss": {"weighting": "automatic", "surgery": True},
-        "train": {
-            "batch_size": 4,
-            "epochs": 1,
-            "max_steps": 4,
-            "checkpoint_every": 2,
-            "device": "cpu",
-            "precision": "fp32",
-            "threads": 1,
-            "baseline": False,
-            "trackers": [*trackers],
-            **changes,
-        },
-    }
-    return make_config(table, "here")
-
-
-def entries(out: Path) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+LOSS = {"weighting": "automatic", "surgery": True}
+"""Of every run that is compared, so that weights and cosines are among the numbers."""
 
 
 def logged(out: Path) -> Scalars:
@@ -193,8 +169,8 @@ def tracked(tiny: Path, stores: Path, tmp_path_factory: pytest.TempPathFactory) 
     """A run with all trackers that are installed, which fails after three steps and is resumed after the second."""
     out, display, threads = tmp_path_factory.mktemp("tracked") / "run", Lines(), torch.get_num_threads()
     with pytest.raises(Fails):
-        train(config(tiny, *INSTALLED), out, callbacks=[FailsAfterThree()], display=display)
-    train(config(tiny, *INSTALLED), out, resume=True, display=display)
+        train(tracked_settings(tiny, *INSTALLED, loss=LOSS), out, callbacks=[FailsAfterThree()], display=display)
+    train(tracked_settings(tiny, *INSTALLED, loss=LOSS), out, resume=True, display=display)
     torch.set_num_threads(threads)
     return out, display
 
@@ -219,7 +195,7 @@ def test_a_run_with_trackers_is_the_run_without_bit_for_bit(
     tiny: Path, tracked: tuple[Path, Lines], tmp_path: Path
 ) -> None:
     out, _ = tracked
-    train(config(tiny), tmp_path / "plain")
+    train(tracked_settings(tiny, loss=LOSS), tmp_path / "plain")
     assert entries(out) == entries(tmp_path / "plain")
     for name in ("parameters", "optimizer"):
         file = Path("checkpoints", "step-4", f"{name}.safetensors")
@@ -237,7 +213,7 @@ def test_wandb_without_a_key_is_one_sentence_and_asks_nothing(
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     display = Lines()
-    train(config(tiny, "wandb", max_steps=1), tmp_path / "run", display=display)
+    train(tracked_settings(tiny, "wandb", max_steps=1, loss=LOSS), tmp_path / "run", display=display)
     wandb.teardown()
     (line,) = display.about("wandb")
     assert line.startswith("wandb: there is no key (`wandb login` stores one, and WANDB_MODE=offline does without); ")
@@ -251,7 +227,7 @@ def test_an_mlflow_server_that_does_not_answer_is_one_sentence(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:secret@127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     display = Lines()
-    train(config(tiny, "mlflow", max_steps=1), tmp_path / "run", display=display)
+    train(tracked_settings(tiny, "mlflow", max_steps=1, loss=LOSS), tmp_path / "run", display=display)
     (line,) = display.about("mlflow")
     assert line.startswith("mlflow: MlflowException: ")
     assert "secret" not in line
@@ -262,6 +238,6 @@ def test_an_mlflow_run_that_is_gone_is_begun_anew(tiny: Path, stores: Path, tmp_
     (tmp_path / "run").mkdir()
     states = tmp_path / "run" / "trackers.json"
     states.write_text(json.dumps({"mlflow": {"run_id": "0" * 32}}))
-    train(config(tiny, "mlflow", max_steps=1), tmp_path / "run")
+    train(tracked_settings(tiny, "mlflow", max_steps=1, loss=LOSS), tmp_path / "run")
     new = json.loads(states.read_text())["mlflow"]["run_id"]
     assert mlflow.MlflowClient().get_run(new).info.status == "FINISHED"

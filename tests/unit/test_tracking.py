@@ -14,12 +14,13 @@ import torch
 from pydantic import BaseModel
 
 from lines import Lines
-from swissbert.config import RunConfig, make_config
+from swissbert.config import RunConfig
 from swissbert.tracking import TRACKERS, Status, TrackedRun, Tracker, sender, tracking
 from swissbert.tracking.quiet_thread import quiet_thread
 from swissbert.tracking.tracking import Tracking
 from swissbert.training.loop import train
 from swissbert.training.run_log import shared_settings
+from tracked import entries, tracked_settings
 
 GOES_ON = "; this run goes on without it, and metrics.jsonl has all numbers"
 
@@ -93,32 +94,6 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return calls
 
 
-def config(tiny: Path, *trackers: str) -> RunConfig:
-    table: dict[str, Any] = {
-        "name": "mine",
-        "tasks": ["sst", "sts"],
-        "data": {"dir": "starter", "limit": 24},
-        "encoder": {"name": str(tiny), "dropout": 0.1, "max_length": 16},
-        "train": {
-            "batch_size": 4,
-            "epochs": 1,
-            "max_steps": 4,
-            "checkpoint_every": 2,
-            "device": "cpu",
-            "precision": "fp32",
-            "threads": 1,
-            "baseline": False,
-            "trackers": [*trackers],
-        },
-    }
-    return make_config(table, "here")
-
-
-def entries(out: Path) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
-
-
 def parameters(out: Path) -> list[bytes]:
     files = ("model/model.safetensors", "model/heads.safetensors", "checkpoints/step-4/optimizer.safetensors")
     return [(out / name).read_bytes() for name in files]
@@ -126,7 +101,7 @@ def parameters(out: Path) -> list[bytes]:
 
 def test_a_tracker_gets_what_the_log_gets(tiny: Path, tmp_path: Path, calls: list[Any]) -> None:
     display = Lines()
-    train(config(tiny, "Recorder"), tmp_path / "run", display=display)
+    train(tracked_settings(tiny, "Recorder"), tmp_path / "run", display=display)
     assert calls[0] == ("start", 0, {})
     steps = [call for call in calls if isinstance(call, tuple) and call[0] != "start"]
     for entry, (step, values) in zip(entries(tmp_path / "run"), steps, strict=True):
@@ -155,8 +130,8 @@ def test_a_tracker_that_fails_is_said_once_and_changes_nothing(
     tiny: Path, tmp_path: Path, calls: list[Any], name: str, reason: str
 ) -> None:
     display = Lines()
-    train(config(tiny), tmp_path / "plain")
-    train(config(tiny, name, "Recorder"), tmp_path / "run", display=display)
+    train(tracked_settings(tiny), tmp_path / "plain")
+    train(tracked_settings(tiny, name, "Recorder"), tmp_path / "run", display=display)
     assert display.about(GOES_ON) == [f"{name}: {reason}{GOES_ON}"]
     assert entries(tmp_path / "run") == entries(tmp_path / "plain")
     assert parameters(tmp_path / "run") == parameters(tmp_path / "plain")
@@ -171,7 +146,7 @@ def test_a_tracker_that_hangs_does_not_hold_up_the_run(
     Hanging.may_go.clear()
     display = Lines()
     try:
-        train(config(tiny, "Hanging"), tmp_path / "run", display=display)
+        train(tracked_settings(tiny, "Hanging"), tmp_path / "run", display=display)
     finally:
         Hanging.may_go.set()
     assert len(entries(tmp_path / "run")) == 5
@@ -224,7 +199,7 @@ def test_a_package_that_is_missing_is_one_line_before_the_first_step(
     (tmp_path / "no_such_package").mkdir()  # such as the folder of runs that wandb writes
     monkeypatch.syspath_prepend(tmp_path)
     display = Lines()
-    train(config(tiny, "Absent"), tmp_path / "run", display=display)
+    train(tracked_settings(tiny, "Absent"), tmp_path / "run", display=display)
     (line,) = display.about("no_such_package")
     assert line == (
         "no_such_package is not installed; metrics.jsonl has the same numbers (pip install no-such-package)"
@@ -241,16 +216,16 @@ def test_a_resumed_run_goes_on_with_its_tracked_run(tiny: Path, tmp_path: Path, 
                 raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        train(config(tiny, "Recorder"), tmp_path / "run", callbacks=[Fails()])
+        train(tracked_settings(tiny, "Recorder"), tmp_path / "run", callbacks=[Fails()])
     assert calls[-1] == "failed"
     states = tmp_path / "run" / "trackers.json"
     assert json.loads(states.read_text()) == {"Recorder": {"id": "run-1"}}
     calls.clear()
-    train(config(tiny, "Recorder"), tmp_path / "run", resume=True)
+    train(tracked_settings(tiny, "Recorder"), tmp_path / "run", resume=True)
     assert calls[0] == ("start", 2, {"id": "run-1"})
     assert [call[0] for call in calls[1:] if isinstance(call, tuple)] == [3, 4, 4]
     calls.clear()
-    train(config(tiny, "Recorder"), tmp_path / "run", resume=True)  # nothing is left to track
+    train(tracked_settings(tiny, "Recorder"), tmp_path / "run", resume=True)  # nothing is left to track
     assert calls == []
 
 
@@ -286,7 +261,7 @@ def test_only_the_thread_of_a_tracker_is_silenced(capsys: pytest.CaptureFixture[
 
 
 def test_trackers_get_no_folders_and_no_texts(tiny: Path) -> None:
-    settings = shared_settings(config(tiny))
+    settings = shared_settings(tracked_settings(tiny))
     assert settings["encoder"]["name"] == tiny.name
     assert settings["data"]["dir"] == "starter"
     assert not {"title", "help", "ends", "examples"} & settings["tasks"]["sst"].keys()
