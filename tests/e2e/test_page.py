@@ -226,7 +226,7 @@ def test_the_api_page_shows_routes_and_limits(page: "Page", url: str) -> None:
 
 def test_attention_has_lines_a_boundary_and_an_overview(page: "Page") -> None:
     write(page, "a dog runs", "it is good")
-    page.locator("#lines .token", has_text="good").first.wait_for()  # of the text that is typed last
+    page.locator("#lines .token", has_text="dog").first.wait_for()  # of the text that is typed last
     tokens = page.locator("#lines .token:not(.to) text").all_text_contents()
     assert tokens == ["[CLS]", "a", "dog", "runs", "[SEP]", "it", "is", "good", "[SEP]"]
     assert page.locator("#lines .boundary").count() == 1
