@@ -154,7 +154,7 @@ def interrupts(setting: Setting) -> Outcome:
         ("train", rows, "--out", "run", "--set", "train.max_steps=4000", "--set", "train.epochs=4000"),
         ("predict", "mini", "--task", "sst", "--input", "texts.txt", "--output", "answers.jsonl"),
         ("predict", "mini", "--task", "sst", "--input", "texts.txt", "--output-dir", "shards", "--shard-rows", "10"),
-        ("evaluate", "mini"),
+        ("evaluate", "mini", "--data", "starter"),
         ("export", "mini", "--format", "hf", "--out", "hf"),
         ("data", "check", "starter"),
         ("recipes",),

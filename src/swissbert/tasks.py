@@ -35,6 +35,8 @@ SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 SHIPPED = Path(__file__).parent / "tasks"
 TEXT_LIKE = (bool, int, float, Decimal, datetime.date, np.generic)
 """Types of label names that are taken by their text."""
+MAX_LABEL = 1000
+"""Characters of a label name."""
 
 
 class HubData(Settings):
@@ -238,6 +240,8 @@ class Task(Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if (longest := max(map(len, self.labels), default=0)) > MAX_LABEL:
+            raise ValueError(f"labels has a name of {longest:,} characters, but at most {MAX_LABEL:,} are allowed")
         self.kind.check(self)
         labels = set(self.labels)
         if both := next((word for word in self.missing if word in labels), None):

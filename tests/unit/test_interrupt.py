@@ -51,6 +51,27 @@ with handle_interrupts():
     assert (done.returncode, done.stdout + done.stderr) == (130, "")
 
 
+def test_ctrl_c_while_an_object_is_removed_is_not_lost() -> None:
+    code = """
+import os, signal, weakref
+from swissbert.cli.interrupt import handle_interrupts
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+def removed(reference):
+    os.kill(os.getpid(), signal.SIGINT)
+    for _ in range(1000):
+        pass
+class Thing: pass
+with handle_interrupts():
+    thing = Thing()
+    reference = weakref.ref(thing, removed)
+    print("before", flush=True)
+    del thing  # an exception of the callback is reported, and the program goes on
+    print("after")
+"""
+    done = program(code)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "before\n", "")
+
+
 def test_a_second_ctrl_c_ends_a_program_that_goes_on_after_the_first() -> None:
     code = """
 import os, signal

@@ -414,3 +414,9 @@ def test_a_column_for_each_label_is_refused_with_the_way_out() -> None:
     table = {"name": "t", "kind": "multilabel", "labels": ["a", "b"], "files": {"train": "x.csv"}}
     with pytest.raises(SwissbertError, match=r"columns.label.*one column is expected; for a column of 0 and 1"):
         make_task({**table, "columns": {"text": "text", "label": ["a", "b"]}}, "here")
+
+
+def test_label_names_have_a_bound() -> None:
+    assert make_task(table(labels=["a" * 1000, "b"]), "here").labels[0] == "a" * 1000
+    with pytest.raises(SwissbertError, match=r"labels has a name of 10,000,001 characters, but at most 1,000 are"):
+        make_task(table(labels=["a", "中" * 10_000_001]), "here")

@@ -18,11 +18,13 @@ def handle_interrupts() -> Iterator[None]:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, interrupt)
+    hook, sys.unraisablehook = sys.unraisablehook, _unraisable
     try:
         yield
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
+        sys.unraisablehook = hook
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -35,8 +37,21 @@ def interrupt(number: int, frame: FrameType | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     while frame is not None:
         if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
-            with contextlib.suppress(Exception):
-                sys.stdout.flush()
-            os.kill(os.getpid(), signal.SIGINT)
+            _end()
         frame = frame.f_back
     raise KeyboardInterrupt
+
+
+def _unraisable(lost: "sys.UnraisableHookArgs") -> None:
+    """End the process if what Python cannot raise is a Ctrl-C, which came while an object was being removed."""
+    if isinstance(lost.exc_value, KeyboardInterrupt):
+        _end()
+    sys.__unraisablehook__(lost)
+
+
+def _end() -> None:
+    """End the process by SIGINT, with what it has printed."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+    os.kill(os.getpid(), signal.SIGINT)
