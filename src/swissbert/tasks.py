@@ -69,8 +69,8 @@ class Task(Settings):
             stored in the model folder, for anyone who gets it.
         kind: A kind by name (see `swissbert.kinds`), or in Python a `Kind` object.
         columns: Which column holds the text, the second text of a pair, the label and an id.
-        labels: Label names, or numbers, which become text; of a binary task the negative one first. Left out, they are
-            those of the train rows.
+        labels: Label names of up to 1,000 characters, or numbers, which become text; of a binary task the negative one
+            first. Left out, they are those of the train rows.
         range: Lowest and highest score of a regression. Left out, it is that of the train rows.
         loss: One of the losses of the kind; its first one if left out.
         metric: The metric that counts for the overall score, one of those of the kind; its first one if left out.

@@ -12,8 +12,8 @@ from types import FrameType
 def handle_interrupts() -> Iterator[None]:
     """Handle Ctrl-C in the block, which is the whole program, unless the caller of the program has it ignored.
 
-    Commands see `KeyboardInterrupt`, so that they leave nothing half-written, or end at once while a module is imported; the
-    next command tidies then. After the block Ctrl-C has the effect that
+    Commands see `KeyboardInterrupt`, so that they leave nothing half-written. They end at once where Python would lose it: while
+    a module is imported or an object is removed; the next command tidies then. After the block Ctrl-C has the effect that
     the operating system gives it, since Python is about to end.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
