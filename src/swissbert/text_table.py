@@ -1,7 +1,7 @@
 """Tables as text, as wide as their cells, or as narrow as a terminal."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from io import StringIO
 from typing import Any, Literal
 
@@ -13,6 +13,8 @@ GAP = 2
 """Spaces between the columns of a narrow table."""
 NARROWEST_TEXT = 10
 """Columns that a column of text keeps in a narrow table, unless its cells are shorter."""
+WHOLE_WORDS = 20
+"""Words of so many columns are not broken where there is room for them."""
 
 
 def table(
@@ -52,7 +54,7 @@ def table(
 
 def least_width(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> int:
     """Return how many columns of a terminal a table needs to stay one; arguments as for `table`."""
-    needed = [_least(name, [row[i] for row in rows], is_text=i < left) for i, name in enumerate(header)]
+    needed = _least(header, rows, left, NARROWEST_TEXT)
     return sum(needed) + GAP * len(needed)
 
 
@@ -63,13 +65,29 @@ def styled(text: str, style: str, *, colour: bool) -> str:
     return _drawn(Text(text, style), UNLIMITED, colour)[0] if colour and text else text
 
 
-def _least(head: str, cells: Sequence[str], *, is_text: bool) -> int:
-    """Return the least width of a column: that of its longest word in the head, and of its numbers or a piece of its texts."""
+def _least(header: Sequence[str], rows: Sequence[Sequence[str]], left: int, word: int) -> list[int]:
+    """Return the least width of each column: that of its longest word in the head, and of its numbers or a piece of its texts.
+
+    Args:
+        header: Column heads.
+        rows: Cells.
+        left: Number of columns of text.
+        word: Words in cells of text may be broken if they are longer.
+    """
     from rich.cells import cell_len
 
-    longest = max(map(cell_len, cells), default=0)
-    word = max(map(cell_len, head.split()), default=0)
-    return max(word, min(longest, NARROWEST_TEXT) if is_text else longest)
+    def longest(texts: Iterable[str]) -> int:
+        return max(map(cell_len, texts), default=0)
+
+    widths = []
+    for i, head in enumerate(header):
+        cells = [row[i] for row in rows]
+        needed = longest(cells)
+        if i < left:
+            words = longest(part for cell in cells for part in cell.split())
+            needed = min(needed, max(NARROWEST_TEXT, min(word, words)))
+        widths.append(max(needed, longest(head.split())))
+    return widths
 
 
 def _grid(heads: list[str], cells: list[list[str]], left: int, width: int | None, colour: bool) -> list[str]:
@@ -79,34 +97,33 @@ def _grid(heads: list[str], cells: list[list[str]], left: int, width: int | None
     from rich.text import Text
 
     padding = (0, 1) if width is None else (0, GAP - 1, 0, 0)
+    widths = None if width is None else _widths(heads, cells, left, width)
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=padding, header_style="dim" if colour else "")
     for i, name in enumerate(heads):
-        is_text, column = i < left, [row[i] for row in cells]
-        least = 0 if width is None else _least(name, column, is_text=is_text)
-        head = name if width is None or is_text else _wrapped(name, least)
         grid.add_column(
-            Text(head),
-            justify="left" if is_text else "right",
-            no_wrap=width is None or not is_text,
+            Text(name),
+            justify="left" if i < left else "right",
+            no_wrap=widths is None,
             overflow="fold",
-            min_width=least,
+            width=None if widths is None else widths[i],
         )
     for row in cells:
         grid.add_row(*map(Text, row))
     return [line for line in _drawn(grid, width or UNLIMITED, colour) if line]
 
 
-def _wrapped(head: str, width: int) -> str:
-    """Return a head in lines of at most `width` columns, of which no word is longer."""
+def _widths(heads: list[str], cells: list[list[str]], left: int, width: int) -> list[int]:
+    """Return the width of each column: the least that it needs, and of what is left as much as texts and then heads lack."""
     from rich.cells import cell_len
 
-    lines = [""]
-    for word in head.split():
-        if lines[-1] and cell_len(lines[-1]) + 1 + cell_len(word) > width:
-            lines.append(word)
-        else:
-            lines[-1] = f"{lines[-1]} {word}".strip()
-    return "\n".join(lines)
+    room = width - GAP * len(heads)
+    words = _least(heads, cells, left, WHOLE_WORDS)
+    widths = words if sum(words) <= room else _least(heads, cells, left, NARROWEST_TEXT)
+    whole = [max(map(cell_len, (head, *(row[i] for row in cells)))) for i, head in enumerate(heads)]
+    for columns in (range(left), range(left, len(heads))):
+        while sum(widths) < room and (lacking := [i for i in columns if widths[i] < whole[i]]):
+            widths[max(lacking, key=lambda i: whole[i] / widths[i])] += 1
+    return widths
 
 
 def _blocks(heads: list[str], cells: list[list[str]], width: int, colour: bool) -> list[str]:

@@ -308,6 +308,11 @@ def test_gradient_cosines_are_those_of_separate_backward_passes(trained: Model) 
     assert not any(p.grad is not None for p in trained.network.parameters())
 
 
+def test_a_pooler_that_is_not_used_has_no_gradient_cosine(trained: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trained.network.encoder, "pooling", "mean")
+    assert list(task_gradients.gradient_cosines(trained, STARTER, batches=1)) == ["embeddings", "1", "2"]
+
+
 def test_parts_add_up_to_the_model(trained: Model) -> None:
     rows = architecture.parts_table(trained)
     assert sum(count for *_, count in rows) == sum(p.numel() for p in trained.network.parameters())

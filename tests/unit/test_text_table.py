@@ -34,6 +34,15 @@ def test_a_table_fits_and_its_numbers_are_never_cut(width: int) -> None:
     assert any(line.startswith(" para ") for line in lines), "it is still a table"
 
 
+@pytest.mark.parametrize("width", [100, 80, 72])
+def test_words_stay_whole_where_there_is_room(width: int) -> None:
+    header = ["task", "label column", "kind", "labels or range", "metric", "reason", "rows"]
+    row = ["level", "level", "classification", "3 labels: high, low, normal", "accuracy", "3 different labels", "120"]
+    lines = table("Data", header, [row], left=6, width=width).splitlines()
+    assert max(map(cell_len, lines)) <= width
+    assert sorted(" ".join(lines[1:]).replace("─", "").split()) == sorted(" ".join([*header, *row]).split())
+
+
 def test_a_table_that_cannot_fit_becomes_a_block_for_each_row() -> None:
     lines = table(
         "Scores", ["row", *(f"column {n}" for n in range(20))], [["one", *"0" * 20], ["two", *"1" * 20]], width=40

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from swissbert.data.dataset import TaskData, load_split
+from swissbert.encoder.pooling import POOLINGS
 from swissbert.inference.model import Model
 from swissbert.model.multitask import part_of
 
@@ -34,8 +35,8 @@ def gradient_cosines(
         on_progress: Called with 1 after each backward pass.
 
     Returns:
-        Part of the encoder (``embeddings``, ``1`` and so on, ``pooler``) to pair of tasks to one cosine per batch.
-        Empty for a model of one task.
+        Part of the encoder (``embeddings``, ``1`` and so on, ``pooler`` if the pooling uses it) to pair of tasks to one
+        cosine per batch. Empty for a model of one task.
     """
     tasks = list(model.tasks.values())
     if len(tasks) < 2:
@@ -44,10 +45,13 @@ def gradient_cosines(
         task.name: load_split(task, "train", directory, model.tokenizer, **model.token_options(task), limit=TRAIN_ROWS)
         for task in tasks
     }
-    named = [(part_of(name), parameter) for name, parameter in model.network.encoder.named_parameters()]
+    encoder = model.network.encoder
+    named = [(part_of(name), parameter) for name, parameter in encoder.named_parameters()]
+    if not POOLINGS[encoder.pooling].uses_pooler:
+        named = [(part, parameter) for part, parameter in named if part != "pooler"]  # no gradients, so no cosine
     cosines: dict[str, dict[str, list[float]]] = {part: {} for part, _ in named}
     trainable = [parameter.requires_grad for _, parameter in named]
-    model.network.encoder.requires_grad_(True)
+    encoder.requires_grad_(True)
     try:
         for number in range(batches):
             gradients: dict[str, dict[str, Tensor]] = {}
