@@ -139,7 +139,8 @@ def test_a_data_file_that_is_not_there_is_named(messages: Path, swissbert: Comma
     ("labels", "rows", "head"),
     [
         (["number"], 60, "similarity"),
-        (["two"], 60, "bi_encoder"),
+        (["two"], 60, "similarity"),
+        (["number", "two"], 60, "similarity"),
         (["three"], FEW_PAIRS - 1, "bi_encoder"),
         (["number", "three"], 60, "bi_encoder"),
         (["number"], FEW_PAIRS, None),
@@ -149,7 +150,7 @@ def test_a_data_file_that_is_not_there_is_named(messages: Path, swissbert: Comma
 def test_few_pairs_are_compared_by_their_vectors(
     tmp_path: Path, labels: list[str], rows: int, head: str | None
 ) -> None:
-    """Numbers by the cosine alone; one setting holds for all tasks of a run, so classes decide."""
+    """Numbers and two classes by the cosine alone; one setting holds for all tasks of a run, so several classes decide."""
     names = [["no", "yes"], ["against", "beside", "for"]]
     lines = [f"first {n},second {n},0.{n % 97:02},{names[0][n % 2]},{names[1][n % 3]}" for n in range(rows)]
     path = tmp_path / "pairs.csv"

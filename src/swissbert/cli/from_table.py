@@ -104,15 +104,15 @@ def vector_head(declared: "Sequence[Declared]") -> str | None:
     """Return the head that compares the two sentence vectors of a pair, where there are few pairs; None where not.
 
     With a hundred pairs an encoder does not learn to compare two texts that it reads together; the vectors of two
-    texts can be compared from the beginning (see ``results/small-sets``). Numbers alone are answered by a curve on
-    their cosine (``similarity``). Classes need more than how similar two texts are: a contradiction is similar too.
+    texts can be compared from the beginning (see ``results/small-sets``). A number, or yes and no, is answered by a curve
+    on their cosine (``similarity``). More classes need more than how similar two texts are: a contradiction is similar too.
 
     Args:
         declared: The tasks, which share the columns of their texts.
     """
     if not declared[0].task.is_pair or max(one.rows for one in declared) >= FEW_PAIRS:
         return None
-    return "similarity" if all(one.task.kind.name == "regression" for one in declared) else "bi_encoder"
+    return "similarity" if all(one.task.outputs == 1 for one in declared) else "bi_encoder"
 
 
 def declared_cells(path: Path, declared: "Sequence[Declared]") -> tuple[str, list[str], list[list[str]], int]:
