@@ -101,7 +101,7 @@ class Display:
             def show(done: float, rows: str, rate: str, left: str) -> None:
                 bar.share, bar.count, bar.rate, bar.left = done or None, rows, rate, left or None
 
-            yield RowProgress(share, show, every=0.2)
+            yield RowProgress(share, show, every=0.0)  # rows come in bursts, of which the last counts
 
     @contextlib.contextmanager
     def waiting(self, label: str) -> Iterator[None]:

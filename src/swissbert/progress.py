@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from swissbert.bars import Bar, clock
+from swissbert.wording import counted
 
 if TYPE_CHECKING:
     from swissbert.display import Display
@@ -80,10 +81,10 @@ class RowProgress:
         if now - self._shown < self._every:
             return
         self._shown = now
-        share, seconds = self._share(self._done), now - self._start
+        share, seconds = self._share(self._done), max(now - self._start, 1e-9)
         gained = share - self._before
         left = f"{clock(seconds * (1 - share) / gained)} left" if gained > 0 else ""
-        self._show(share, f"{self._done:,} rows", f"{(self._done - self._first) / seconds:,.0f} rows/s", left)
+        self._show(share, counted(self._done, "row"), f"{(self._done - self._first) / seconds:,.0f} rows/s", left)
 
 
 class Steps:

@@ -117,8 +117,10 @@ def _widths(heads: list[str], cells: list[list[str]], left: int, width: int) -> 
     from rich.cells import cell_len
 
     room = width - GAP * len(heads)
-    words = _least(heads, cells, left, WHOLE_WORDS)
-    widths = words if sum(words) <= room else _least(heads, cells, left, NARROWEST_TEXT)
+    for word in range(WHOLE_WORDS, NARROWEST_TEXT - 1, -1):
+        widths = _least(heads, cells, left, word)
+        if sum(widths) <= room:
+            break
     whole = [max(map(cell_len, (head, *(row[i] for row in cells)))) for i, head in enumerate(heads)]
     for columns in (range(left), range(left, len(heads))):
         while sum(widths) < room and (lacking := [i for i in columns if widths[i] < whole[i]]):

@@ -152,6 +152,7 @@ def test_data_check_reports_rows_and_bad_rows(cs224n: Path) -> None:
         (["evaluate", "no/such/model"], "there is no such model folder"),
         (["predict", "no/such/model", "--task", "sst", "x"], "there is no such model folder"),
         (["data", "check", "no/such/dir"], "there is no such directory"),
+        (["reproduce", "table2", "--render", "--dry-run"], "--render writes the table and --dry-run writes nothing"),
         (["quickstart", "--out", "/dev/null/x"], "cannot be written"),
         (["quickstart", "--out", "/"], "out is '/', which is not the name of a folder to create"),
         (["quickstart", "--out", "."], "for instance runs/quickstart (on the command line: --out)"),

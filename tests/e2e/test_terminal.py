@@ -66,6 +66,8 @@ def test_twenty_tasks_are_trained_and_scored_in_eighty_columns(many: Path) -> No
     rows = [line for line in scored.lines if line.startswith(" task_with_a_name_")]
     assert len([row for row in rows if " accuracy * " in row]) == 20
     assert all(row.split()[-1] == "24" for row in rows if " accuracy * " in row), "no line of the table is broken"
+    assert not any("overall_normalised" in line for line in scored.lines), "it is the overall where there is no r"
+    assert "an epoch reads all rows of all 20 tasks" in trained.text
 
     checked = watch("data", "check", ".", "--tasks", "many.toml", cwd=many)
     assert checked.status == 0, checked.text
@@ -119,6 +121,23 @@ def test_rows_of_a_file_are_lines_of_a_table_with_what_cannot_be_used(tiny_run: 
     with_file = watch("predict", tiny_run, "--task", "sst", "--input", source, "--output", tmp_path / "out.csv")
     assert with_file.status == 0, with_file.text
     assert (tmp_path / "out.csv").read_text().startswith("sentence,other,label,")
+    words = " ".join(with_file.text.split())
+    assert "out.csv: answers to 2 rows" in words
+    assert f"swissbert serve {tiny_run}" in words
+
+
+def test_an_error_is_wrapped_between_words(tmp_path: Path) -> None:
+    shown = watch("predict", "a/" * 30, "text", cwd=tmp_path)
+    assert shown.status == 2
+    assert len(shown.lines) > 1
+    assert max(map(len, shown.lines)) <= 80
+    piped = swissbert("predict", "a/" * 30, "text")
+    assert " ".join(shown.text.split()) == " ".join(piped.stderr.split())
+
+
+def test_the_next_command_after_an_evaluation_has_its_data(tiny_run: Path) -> None:
+    scored = watch("evaluate", tiny_run, "--data", "starter", columns=200)
+    assert scored.lines[-1].endswith(f"analyse {tiny_run} --data starter --out report")
 
 
 def test_colour_is_for_terminals_and_for_those_who_ask(tiny_run: Path, tmp_path: Path) -> None:

@@ -200,6 +200,13 @@ def test_a_missing_directory_or_a_file_is_an_error(directory: Path, tokenizer: T
             check_directory(path, [MOOD], tokenizer)
 
 
+def test_a_recipe_in_place_of_a_directory_is_told_where_it_goes(directory: Path, tokenizer: Tokenizer) -> None:
+    recipe = directory / "my.toml"
+    recipe.write_text("")
+    with pytest.raises(SwissbertError, match=f"a recipe or a declaration, not a directory; .* add --tasks {recipe}$"):
+        check_directory(recipe, [MOOD], tokenizer)
+
+
 def test_an_empty_directory_makes_an_empty_report(tmp_path: Path, tokenizer: Tokenizer) -> None:
     assert check_directory(tmp_path, [MOOD, LIKE], tokenizer) == Report([], [], {})
 

@@ -406,11 +406,14 @@ def test_the_model_folder_has_the_scores_that_it_reports(tiny: Path, tmp_path: P
 
 
 def test_patience_ends_a_run_and_a_resume_leaves_it(
-    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     scripted(monkeypatch, [(0.4, 0), (0.5, 0), (0.3, 0), (0.5, 0), (0.9, 0), (0.9, 0)])
     config = make(tiny, train__epochs=6, train__patience=2)
-    result = train(config, tmp_path)
+    result = train(config, tmp_path, display=Display())
+    assert (
+        "this run ended at step 24 of 36: 2 evaluations without a new best (train.patience)" in capsys.readouterr().err
+    )
     assert (result.progress.step, result.progress.best_step, result.progress.best) == (24, 12, 0.5)
     before = lines(tmp_path)
     assert [line["step"] for line in before if "dev" in line] == [6, 12, 18, 24]
@@ -801,6 +804,12 @@ def test_the_line_of_an_evaluation_says_why_its_model_is_kept(
 ) -> None:
     scores = Scores({"mood": TaskScores("accuracy", 9, 0, {"accuracy": value})}, value, value)
     assert dev_line(3, scores, "overall", is_kept=is_kept, best=best).endswith(mark or "0.700")
+
+
+def test_a_model_that_is_as_good_as_an_earlier_one_is_not_called_the_best_so_far() -> None:
+    scores = Scores({"mood": TaskScores("accuracy", 9, 0, {"accuracy": 0.9})}, 0.9, 0.9)
+    line = dev_line(3, scores, "overall", is_kept=True, best=0.9, is_new=False)
+    assert line.endswith("  kept, as good as the best")
 
 
 def test_the_log_has_null_for_a_loss_that_is_not_finite() -> None:

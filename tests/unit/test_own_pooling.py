@@ -92,7 +92,10 @@ def old_keys(**modes: bool) -> dict[str, object]:
 )
 def test_the_file_of_sentence_transformers_is_followed(folder: Path, content: object, name: str) -> None:
     assert own(folder) == TRAINED
-    assert own(pools(folder, content)) == (name, "as its makers pool (1_Pooling/config.json of the encoder)")
+    assert own(pools(folder, content)) == (
+        name,
+        "the encoder's own way to make one vector of a text (1_Pooling/config.json)",
+    )
 
 
 @pytest.mark.parametrize(
@@ -163,13 +166,15 @@ def test_a_trained_model_is_pooled_as_it_was(folder: Path, model: object, expect
 
 
 def test_minilm_is_pooled_by_the_mean_as_its_makers_did(minilm: Path) -> None:
-    assert own(minilm) == ("mean", "as its makers pool (1_Pooling/config.json of the encoder)")
+    assert own(minilm) == ("mean", "the encoder's own way to make one vector of a text (1_Pooling/config.json)")
     config = load_config("minilm")
     assert config.model.pooling is None
     built = build(config)
     assert built.config.model.pooling == "mean"
     assert built.network.encoder.pooling == "mean"
-    assert "model.pooling mean: as its makers pool (1_Pooling/config.json of the encoder)" in built.notes
+    assert (
+        "model.pooling mean: the encoder's own way to make one vector of a text (1_Pooling/config.json)" in built.notes
+    )
 
 
 def test_recipes_of_the_paper_read_the_pooler_and_others_leave_it_to_the_encoder() -> None:

@@ -44,7 +44,7 @@ def evaluate(
 
     print(json.dumps(scores.as_json()) if as_json else scores_table(scores))
     if not as_json:
-        next_steps("evaluate", model=model, report="report")
+        next_steps("evaluate", model=[model, *(["--data", data] if data else [])], report="report")
 
 
 def score(model: "Model", split: "Split", data: str | None, max_bad: float = MAX_BAD) -> "Scores":

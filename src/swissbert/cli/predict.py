@@ -19,6 +19,7 @@ from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.files import only_writer
 from swissbert.terminal import width_of
+from swissbert.wording import counted
 
 if TYPE_CHECKING:
     from swissbert.inference.input_columns import InputColumns
@@ -126,6 +127,8 @@ def predict(
                 _predict_source(loaded, asked, path, output, probabilities, width)
     if text is not None and width is not None:
         next_steps("predict", model=model)
+    elif output is not None and source is not None:
+        next_steps("predict a file", model=model)
 
 
 def _check_input(text: str | None, source: str | None, format: str, columns: "InputColumns") -> None:
@@ -178,7 +181,7 @@ def _predict_source(
     model: "Model", asked: Asked, source: str, output: Path | None, probabilities: bool, width: int | None
 ) -> None:
     """Answer a file or standard input. Exits with status 1 if it has rows and none can be used."""
-    from swissbert.inference.bulk import share_done
+    from swissbert.inference.input_progress import CountedRows, share_done
     from swissbert.inference.inputs import is_stream, open_inputs
     from swissbert.inference.output import is_table
     from swissbert.inference.stream import Tally, check_names, stream
@@ -199,14 +202,17 @@ def _predict_source(
     for note in filter(None, (inputs.choice_note, "" if is_table(output) else inputs.id_note)):
         _say(note)
     tally = Tally()
-    share = (lambda rows: 0.0) if is_stream(source) else share_done(Path(source), files, inputs.format)
+    rows = CountedRows(inputs)
+    share = (lambda done: 0.0) if is_stream(source) else share_done(Path(source), files, inputs.format, rows)
     with (
         _output(output, inputs, source, probabilities, width) as write,
         Display(quiet=width is not None).rows("predicting", share) as bar,  # rows on a terminal are progress enough
     ):
-        for answered in stream(model, inputs.groups, inputs, asked.threshold, tally):
+        for answered in stream(model, inputs.groups, rows, asked.threshold, tally):
             write(answered)
             bar.advance()
+    if output is not None:
+        _say(f"{output}: answers to {counted(tally.rows - tally.bad, 'row')}")
     report(tally, model)
 
 

@@ -16,6 +16,7 @@ import typer
 from swissbert.display import never_failing
 from swissbert.distributed.launch import is_first_process, launched
 from swissbert.errors import SwissbertError
+from swissbert.terminal import width_of
 from swissbert.version import __version__
 from swissbert.wording import one_line, printable
 
@@ -159,8 +160,14 @@ def _refuse_several_processes(arguments: list[str]) -> None:
 
 
 def _fail(message: str) -> NoReturn:
+    """Print an error, wrapped at spaces on a terminal, and exit with status 2."""
+    lines, width = f"error: {printable(message)}".split("\n"), width_of(sys.stderr)
+    if width is not None:
+        from swissbert.text_table import folded
+
+        lines = [part for line in lines for part in folded(line, width)]
     with suppress(OSError):
-        print(f"error: {printable(message)}", file=sys.stderr)
+        print(*lines, sep="\n", file=sys.stderr)
     sys.exit(2)
 
 

@@ -10,6 +10,7 @@ import typer
 from swissbert.cli.program import DataOption, SetOption
 from swissbert.cli.results import next_lines, next_steps, waiting
 from swissbert.cli.train import data_argument
+from swissbert.errors import SwissbertError
 from swissbert.terminal import has_colour, width_of
 
 
@@ -58,6 +59,8 @@ def reproduce(
     choices = Choices(small=small, encoder=encoder, overrides=settings or [], data=data_argument(data))
     display = Display()
     declared, name = find_table(table), Path(table).stem
+    if render and dry_run:
+        raise SwissbertError("--render writes the table and --dry-run writes nothing; give one of them")
     if render:
         print(write(name, declared, out, display, width=width_of(sys.stdout), colour=has_colour(sys.stdout)))
         return

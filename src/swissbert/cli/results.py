@@ -26,6 +26,7 @@ NEXT = {
     "soup": [("scores with intervals", "evaluate {model}")],
     "evaluate": [("which rows are wrong, and why", "analyse {model} --out {report}")],
     "predict": [("many texts", "predict {model} --input FILE --output answers.csv")],
+    "predict a file": [("answers over HTTP, and a page", "serve {model}")],
     "submit": [("its scores on dev rows", "evaluate {model}")],
     "data check": [("train on it", "train {recipe} --data {folder}")],
     "data check of other files": [("declare one as a task", "init {file}")],

@@ -29,4 +29,4 @@ def submit(
         for path, rows, bad in submission(loaded, directory_of(loaded, data), out, display):
             print(f"{path}  {rows:,} rows")
             report_bad_rows(path.name, bad)
-    next_steps("submit", model=model)
+    next_steps("submit", model=[model, *(["--data", data] if data else [])])

@@ -44,6 +44,7 @@ def scores_table(scores: Scores) -> str:
             )
     if any(higher_is_better(task.metric) for task in scores.tasks.values()):
         rows.append(["overall", "mean of *", shown(scores.overall), "", "", ""])
+    if any(task.metric in METRICS and METRICS[task.metric].is_correlation for task in scores.tasks.values()):
         rows.append(["overall_normalised", "mean of *, r as (r+1)/2", shown(scores.overall_normalised), "", "", ""])
     parts = [result_table("Scores", ["task", "metric", "score", "95 % interval", "chance", "rows"], rows, left=2)]
     parts += [_block("On these scores", scores.all_notes())]

@@ -125,6 +125,11 @@ def check_directory(directory: Path, tasks: list[Task], tokenizer: Tokenizer, di
         SwissbertError: If there is no such directory.
     """
     if not directory.is_dir():
+        if directory.suffix == ".toml" and directory.is_file():
+            raise SwissbertError(
+                f"{directory} is a recipe or a declaration, not a directory; name the directory of its data files and add "
+                f"--tasks {directory}"
+            )
         raise SwissbertError(f"{directory}: there is no such directory")
     display = display or Display(quiet=True)
     report = Report([], [], {})

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from swissbert.checksums import Digest, sealed
-from swissbert.data.formats import Format
 from swissbert.data.rows import BadRow
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.files import locked, whole_file, write_text
 from swissbert.inference.input_columns import NO_COLUMNS, InputColumns
-from swissbert.inference.input_rows import InputRow, Inputs
+from swissbert.inference.input_progress import CountedRows, share_done
+from swissbert.inference.input_rows import InputRow
 from swissbert.inference.inputs import open_inputs
 from swissbert.inference.job_chunks import AnsweredChunk, Chunk, Engine, Work, chunks_of, in_this_process
 from swissbert.inference.job_folder import (
@@ -120,8 +120,9 @@ def answer_file(
             display.say(note)
         _begin(job, folder, display)
         work = Work(inputs.tasks, inputs.groups, threshold)
-        with display.rows("predicting", share_done(source, files, inputs.format)) as bar:
-            shards = _Shards(inputs, folder, shard_rows, read_sums(folder, display.say), Tally(), bar, display.say)
+        rows = CountedRows(inputs)
+        with display.rows("predicting", share_done(source, files, inputs.format, rows)) as bar:
+            shards = _Shards(rows, folder, shard_rows, read_sums(folder, display.say), Tally(), bar, display.say)
             done = _write_shards(model, work, shards, engine, bar)
         _end(done, job, source, folder)
         return done
@@ -150,7 +151,7 @@ class _Shards:
     """The rows of a job in chunks, without those of shards that are whole already, which are counted.
 
     Attributes:
-        inputs: All rows.
+        all_rows: All rows.
         folder: The job folder.
         rows: Rows of each shard.
         sums: Checksums of the shards that were written; None if there are none.
@@ -160,7 +161,7 @@ class _Shards:
         count: Number of shards so far.
     """
 
-    inputs: Inputs
+    all_rows: CountedRows
     folder: Path
     rows: int
     sums: dict[str, str] | None
@@ -171,7 +172,7 @@ class _Shards:
 
     def __iter__(self) -> Iterator[Chunk]:
         """Yield the chunks to answer, once."""
-        rows = iter(self.inputs)
+        rows = iter(self.all_rows)
         while (first := next(rows, None)) is not None:  # read before a shard begins, so that none is empty
             number, self.count = self.count, self.count + 1
             shard = chain([first], islice(rows, self.rows - 1))
@@ -237,23 +238,3 @@ def _count_shard(path: Path, rows: Iterator[InputRow], tally: Tally) -> None:
         raise SwissbertError(
             f"{path}: has {lines:,} lines instead of {tally.rows - before:,}; remove it, and it is made again"
         )
-
-
-def share_done(source: Path, files: list[io.BufferedReader], format: Format) -> Callable[[int], float]:
-    """Return a function that turns rows done into the share of the input done.
-
-    Args:
-        source: The input.
-        files: The open file of a text format, whose position counts; empty for other formats, whose rows count.
-        format: The format of the input.
-    """
-    if not files:
-        total = format.count_rows(source)
-        return lambda rows: rows / max(1, total) if total is not None else 0.0
-    size = max(1, source.stat().st_size)
-
-    def share(rows: int) -> float:
-        file = files[0]
-        return 1.0 if file.closed else file.tell() / size
-
-    return share

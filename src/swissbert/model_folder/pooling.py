@@ -81,7 +81,7 @@ def _of_sentence_transformers(folder: Path) -> tuple[str | None, str]:
     if name is None:
         pools = f"pools by {shown(' and '.join(modes))}" if modes else "names no mode"
         return None, f"{POOLING} {pools}, and swissbert pools by {', '.join(NAMES.values())} or the pooler"
-    return name, f"as its makers pool ({POOLING} of the encoder)"
+    return name, f"the encoder's own way to make one vector of a text ({POOLING})"
 
 
 def _modes(table: Mapping[str, Any]) -> list[str]:

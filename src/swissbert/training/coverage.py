@@ -12,6 +12,8 @@ from swissbert.training.loader import BatchLoader
 from swissbert.training.plan import first_epoch
 from swissbert.wording import counted, joined
 
+MANY = 4
+"""More tasks than these are not listed where all their rows are read."""
 SMALL = 0.5
 """Share of a task's train rows in the whole run below which the setting that helps is named."""
 
@@ -96,7 +98,9 @@ def coverage_lines(config: RunConfig, data: Mapping[str, TaskData], plan: Plan) 
     tasks = coverage(config, data, plan)
     sentences = []
     if epoch := [text for task in tasks if (text := _epoch_text(task))]:
-        sentences.append(f"an epoch reads {joined(epoch)}")
+        is_whole = all(task.epoch == (task.rows, task.rows) and not _times(task.times) for task in tasks)
+        is_long = is_whole and len(tasks) > MANY
+        sentences.append(f"an epoch reads {f'all rows of all {len(tasks)} tasks' if is_long else joined(epoch)}")
     is_partial = any(task.epoch is None or task.epoch[0] < task.rows for task in tasks)
     if plan.is_cut or (is_partial and len(plan.ends) > 1) or not epoch:
         sentences.append(_run_text(tasks))

@@ -88,7 +88,7 @@ def dev_entry(step: int, scores: Scores) -> dict[str, object]:
     return {"step": step, "dev": dev, **({"notes": notes} if notes else {})}
 
 
-def dev_line(step: int, scores: Scores, best_by: str, *, is_kept: bool, best: float | None) -> str:
+def dev_line(step: int, scores: Scores, best_by: str, *, is_kept: bool, best: float | None, is_new: bool = True) -> str:
     """Word an evaluation: ``dev after step 9: overall 0.912  mood accuracy 0.912  best so far``.
 
     Args:
@@ -98,6 +98,7 @@ def dev_line(step: int, scores: Scores, best_by: str, *, is_kept: bool, best: fl
         is_kept: Whether the model is kept: it is the best so far, within ``train.tie`` of the best, or the latest while
             that score is undefined.
         best: The best value of that score so far; None while it is undefined.
+        is_new: Whether no evaluation before was as good.
     """
     values = {f"{name} {task.metric}": task.value for name, task in scores.tasks.items()}
     if any(higher_is_better(task.metric) for task in scores.tasks.values()):
@@ -107,8 +108,10 @@ def dev_line(step: int, scores: Scores, best_by: str, *, is_kept: bool, best: fl
     text = "  ".join(f"{name} {shown_as(name.rpartition(' ')[2], value)}" for name, value in values.items())
     if best is None:
         mark = f"kept, as {best_by} is undefined so far"
+    elif value != best:
+        mark = f"kept, within train.tie of the best, {shown_as(best_by, best)}"
     else:
-        mark = "best so far" if value == best else f"kept, within train.tie of the best, {shown_as(best_by, best)}"
+        mark = "best so far" if is_new else "kept, as good as the best"
     return f"dev after step {step}: {text}{f'  {mark}' if is_kept else ''}"
 
 

@@ -33,6 +33,7 @@ from swissbert.training.run_log import NoLog, RunLog
 from swissbert.training.sameness import learning_number
 from swissbert.training.state import Progress, load_checkpoint, remove_old_checkpoints, save_checkpoint
 from swissbert.training.step_record import StepRecord
+from swissbert.wording import counted
 
 NOTHING = Outside()
 
@@ -200,7 +201,7 @@ class Run:
     def _loop(self, log: RunLog | NoLog) -> None:
         """Run the steps that are left, with evaluations and checkpoints."""
         every, ends = self.config.train.checkpoint_every, self.prepared.plan.ends
-        batches, world = self.prepared.batches(), self.world
+        batches, world, begun = self.prepared.batches(), self.world, self.progress.step
         may_end = world.any(bool(self._callbacks))  # else there is nothing to agree about after each step
         # of several processes all have to agree first: a signal may also say that another one has ended
         display = self.display if world.is_alone else Display(quiet=True)
@@ -231,6 +232,10 @@ class Run:
                     reason = f": {self._ending}" if str(self._ending or "") else ""
                     self.display.say(f"a callback ends this run after step {done} of {self.total}{reason}")
                     return
+            if begun < self.progress.step < self.total:
+                stale = counted(self.progress.stale, "evaluation")
+                ended = f"step {self.progress.step} of {self.total}: {stale} without a new best (train.patience)"
+                self.display.say(f"this run ended at {ended}")
 
     def _step(self, batches: BatchLoader) -> StepRecord:
         """Run the next optimizer step."""

@@ -44,7 +44,8 @@ def evaluate_run(run: "Run", log: RunLog | NoLog, shown: set[str]) -> Scores:
     progress = run.progress.judged(value, higher_is_better=is_better_higher(train.best_by), tie=train.tie)
     log.write(dev_entry(progress.step, scores))
     is_kept = progress.best_step == progress.step
-    run.display.say(dev_line(progress.step, scores, train.best_by, is_kept=is_kept, best=progress.best))
+    is_new = progress.stale == 0
+    run.display.say(dev_line(progress.step, scores, train.best_by, is_kept=is_kept, best=progress.best, is_new=is_new))
     for note in scores.all_notes():
         if note not in shown:
             run.display.say(f"  {note}")
