@@ -300,6 +300,17 @@ def test_process_substitution_is_read_as_standard_input(run: Path, tmp_path: Pat
     assert "--output-dir takes --input FILE: only a file can be read again to resume" in once.stderr
 
 
+def test_answers_do_not_replace_their_input(run: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"text": "a good film"}\n')
+    (tmp_path / "link.jsonl").symlink_to(rows)
+    for name in ("rows.jsonl", "link.jsonl"):
+        done = swissbert("predict", run, "--task", "sst", "--input", rows, "--output", tmp_path / name)
+        assert done.returncode == 2
+        assert f"{name} is the input, which --output would replace" in done.stderr
+    assert rows.read_text() == '{"text": "a good film"}\n'
+
+
 @pytest.mark.parametrize(("option", "path"), [("--output", "answers.csv"), ("--output-dir", "shards")])
 def test_json_on_standard_output_excludes_files(run: Path, tmp_path: Path, option: str, path: str) -> None:
     (tmp_path / "texts.txt").write_text("a text\n", encoding="utf-8")

@@ -157,6 +157,31 @@ def test_all_rows_serve_as_train_and_dev_rows_if_they_cannot_be_split(
     assert "label.accuracy" in model.model_.description.scores
 
 
+def test_labels_that_are_the_same_as_texts_are_told(small: dict[str, Any]) -> None:
+    with pytest.warns(UserWarning, match=r"^y has the labels '1' and 1, which are two classes; use one type if"):
+        model = SwissbertClassifier(**{**small, "epochs": 1}).fit(TEXTS[:4], [0, "1", 0, 1])
+    assert model.classes_.tolist() == [0, 1, "1"]
+
+
+def test_an_accuracy_on_labels_that_are_all_unknown_is_refused(small: dict[str, Any]) -> None:
+    model = SwissbertClassifier(**{**small, "epochs": 1}).fit(TEXTS[:4], [0, 1, 0, 1])
+    assert model.score(TEXTS[:2], [*model.predict(TEXTS[:1]).tolist(), 7]) == 0.5
+    with pytest.raises(SwissbertError, match=r"^y\[0\] is '0', and no label of y is one of the classes \[0, 1\]"):
+        model.score(TEXTS[:2], ["0", "1"])
+
+
+def test_columns_of_pairs_keep_their_order(small: dict[str, Any]) -> None:
+    pairs = pd.DataFrame({"first": TEXTS[:4], "second": TEXTS[4:8]})
+    model = SwissbertClassifier(**{**small, "epochs": 1}).fit(pairs, [0, 1, 0, 1])
+    assert model.feature_names_in_.tolist() == ["first", "second"]
+    swapped = pairs[["second", "first"]]
+    with pytest.raises(SwissbertError, match=r"^X has the columns .*, but SwissbertClassifier was fitted on"):
+        model.predict(swapped)
+    assert model.predict_proba(swapped.to_numpy()).shape == (4, 2)
+    model.fit(pairs.to_numpy(), [0, 1, 0, 1])
+    assert model.predict(swapped).shape == (4,)
+
+
 # Multilabel
 
 

@@ -141,6 +141,7 @@ def test_parameters_that_an_old_pickle_lacks_have_their_defaults() -> None:
     [[0, 1], ["no", "yes"], [False, True], [0.5, 2.0], [("a", 1), ("b", 2)], ["1", 1], [np.int64(3), np.int64(7)]],
     ids=["ints", "texts", "bools", "floats", "tuples", "mixed", "numpy"],
 )
+@pytest.mark.filterwarnings("ignore:y has the labels")  # "1" and 1, which are meant to be two here
 def test_a_saved_classifier_has_its_labels_with_their_types(
     small: Parameters, tmp_path: Path, labels: list[Any]
 ) -> None:

@@ -248,8 +248,22 @@ def test_a_tab_separated_table_is_written_as_it_was_read(tmp_path: Path) -> None
     lines = output.read_text().splitlines()
     assert ["\t".join(line.split("\t")[:2]) for line in lines] == source.splitlines()
     assert lines[1].split("\t")[-1] == "a reason"
-    for path, format, quotes in (("out.csv", "tsv", None), ("out.tsv", "csv", None), ("out.tsv", "tsv", True)):
+    for path, format, quotes in (("out.csv", "tsv", None), ("out.tsv", "csv", True), ("out.tsv", "tsv", True)):
         assert keeps_quotes(Path(path), FORMATS[format], quotes)
+
+
+def test_a_tab_separated_table_of_another_format_reads_as_the_same_texts(tmp_path: Path) -> None:
+    task = find_task("sst")
+    (tmp_path / "in.csv").write_text('text,n\n"he said ""great"" and left",1\n"two\nlines",2\n"a\ttab",3\n')
+    inputs = open_inputs(str(tmp_path / "in.csv"), [task])
+    output, said = tmp_path / "out.tsv", list[str]()
+    quotes = keeps_quotes(output, inputs.format, None)
+    with table_output(output, AnswerTable(inputs.columns, [task], False), quotes=quotes, say=said.append) as write:
+        for row in inputs:
+            write(Answered(row, {}, {"sst": "none"}))
+    texts = [(row.cells or {})["text"] for row in open_inputs(str(output), [task])]
+    assert texts == ['he said "great" and left', "two lines", "a tab"]
+    assert said == [f"{output}: tabs and line ends in 2 cells became spaces; a .csv file keeps them"]
 
 
 def test_lines_of_json_have_no_control_characters_and_read_as_the_same_text() -> None:

@@ -1,6 +1,7 @@
 """The command ``predict``: answers to a text, a file or standard input."""
 
 import io
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -107,6 +108,9 @@ def predict(
     as_json, output = as_json or output == Path("-"), None if output == Path("-") else output
     columns = InputColumns(text_column, text_pair_column, id_column)
     _check_input(text, source, format, columns)
+    is_replaced = source is not None and output is not None and output.is_file() and os.path.exists(source)
+    if is_replaced and os.path.samefile(str(output), str(source)):
+        raise SwissbertError(f"{output} is the input, which --output would replace; name another file")
     asked, job = Asked(task or None, columns, format, threshold), JobOptions(shard_rows, engine, workers)
     if output_dir is not None:
         predict_shards(model, precision, asked, job.check(source, output, probabilities), output_dir, job)
@@ -167,7 +171,7 @@ def _predict_text(
     (answered,) = stream(model, [tasks], [InputRow(1, None, cells, (row,))], asked.threshold)
     if is_table(output):
         assert output is not None
-        with table_output(output, AnswerTable(list(cells), tasks, probabilities)) as write:
+        with table_output(output, AnswerTable(list(cells), tasks, probabilities), say=_say) as write:
             write(answered)
     elif width is not None:
         print(one_text(answered, tasks))
@@ -242,7 +246,7 @@ def _output(
     assert output is not None
     table = AnswerTable(inputs.columns, inputs.tasks, probabilities)
     quotes = keeps_quotes(output, inputs.format, inputs.tasks[0].quotes)
-    with table_output(output, table, arrow_schema(source, inputs.format), quotes=quotes) as write:
+    with table_output(output, table, arrow_schema(source, inputs.format), quotes=quotes, say=_say) as write:
         yield write
     if table.dropped:
         names = ", ".join(repr(name) for name in sorted(table.dropped)[:5])

@@ -13,7 +13,7 @@ from swissbert.errors import SwissbertError
 from swissbert.estimator.checks import check_same_length
 from swissbert.estimator.fitting import Examples, Label, train_model
 from swissbert.estimator.keeping import FILES, Record, model_files, model_from_files, read_record, record_of
-from swissbert.estimator.texts import TextInputs, text_inputs
+from swissbert.estimator.texts import TextInputs, column_names, text_inputs
 from swissbert.inference.model import Model, load
 from swissbert.kinds import Array
 from swissbert.model_folder import layout
@@ -51,6 +51,7 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
     Attributes:
         model_: The trained `swissbert.Model`.
         task_: The name of its task that the estimator answers: `name`, unless a model of other origin was loaded.
+        feature_names_in_: Names of the two columns of the DataFrame of pairs that it was fitted on; absent otherwise.
     """
 
     name: str
@@ -164,7 +165,25 @@ class TextEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no
     def _answers(self, X: object) -> Array:  # noqa: N803
         """Return probabilities ``[N, C]`` or scores ``[N]``, float32."""
         task = self._task()
+        self._check_column_names(X)
         return self.model_.numbers(task.name, text_inputs(X, task.is_pair))
+
+    def _keep_column_names(self, X: object) -> None:  # noqa: N803
+        """Set `feature_names_in_` to the names of the two columns of a DataFrame of pairs; remove it for any other X."""
+        names = column_names(X)
+        if len(names) == 2:
+            self.feature_names_in_ = np.array(names, object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+    def _check_column_names(self, X: object) -> None:  # noqa: N803
+        """Raise SwissbertError if the two columns of a DataFrame of pairs have other names or another order than in `fit`."""
+        given, fitted = column_names(X), list(getattr(self, "feature_names_in_", []))
+        if len(given) == len(fitted) == 2 and given != fitted:
+            raise SwissbertError(
+                f"X has the columns {shown(given)}, but {type(self).__name__} was fitted on {shown(fitted)}; give it the same "
+                "columns in the same order, or X.to_numpy() if their names do not matter"
+            )
 
     def _take(self, task: Task, classes: list[Any] | None) -> None:
         """Set what `fit` learns of a task besides the model: labels.

@@ -213,10 +213,19 @@ def _is_nested_matrix(rows: list[Any]) -> bool:
 def sorted_classes(values: Iterable[Any]) -> list[Any]:
     """Return the different labels; sorted, or by type and text if they have no common order.
 
+    Warns if a label is there as a text and as a value of another type, such as ``'1'`` and 1.
+
     Raises:
         SwissbertError: If there are fewer than two.
     """
     classes = list(set(values))
+    written = {str(value): value for value in classes if not isinstance(value, str)}
+    if twice := [value for value in classes if isinstance(value, str) and value in written]:
+        warnings.warn(
+            f"y has the labels {shown(min(twice))} and {shown(written[min(twice)])}, which are two classes; use one type if they "
+            "are meant to be one",
+            stacklevel=3,
+        )
     try:
         classes.sort()
     except TypeError:

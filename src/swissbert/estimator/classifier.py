@@ -141,6 +141,7 @@ class SwissbertClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         if weights is not None and not multilabel:
             _check_weighted(values, weights)
         self._fit(texts, labels, declaration, weights)
+        self._keep_column_names(X)
         self.classes_, self.multilabel_ = array_of(classes), multilabel
         return self
 
@@ -162,7 +163,8 @@ class SwissbertClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
 
         Args:
             X: N texts or pairs of texts.
-            y: The true labels, in one of the forms that `fit` takes. Labels unknown to the classifier count as wrong.
+            y: The true labels, in one of the forms that `fit` takes. Labels unknown to the classifier count as wrong if
+                there are others.
             sample_weight: A weight for each row.
 
         Raises:
@@ -176,6 +178,11 @@ class SwissbertClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         else:
             true, rows = row_values(one_column(y)), predicted.tolist()
         check_same_length(rows, true)
+        if not self.multilabel_ and not any(label in self.classes_.tolist() for label in true):
+            raise SwissbertError(
+                f"y[0] is {shown(true[0])}, and no label of y is one of the classes {shown(self.classes_.tolist())}, so the "
+                "accuracy is not defined"
+            )
         hits = [a == b for a, b in zip(rows, true, strict=True)]
         return float(np.average(hits, weights=row_weights(sample_weight, len(rows))))
 

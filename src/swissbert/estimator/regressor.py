@@ -46,6 +46,7 @@ class SwissbertRegressor(RegressorMixin, TextEstimator):  # type: ignore[misc]
         }
         texts = text_inputs(X)
         self._fit(texts, numbers, declaration, row_weights(sample_weight, len(texts)))
+        self._keep_column_names(X)
         return self
 
     def predict(self, X: object) -> Array:  # noqa: N803

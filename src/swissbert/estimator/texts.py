@@ -68,6 +68,13 @@ def listed(values: object, name: str) -> list[Any]:
     return list(values)
 
 
+def column_names(X: object) -> list[str]:  # noqa: N803
+    """Return the names of the columns of a DataFrame; an empty list for any other X, and if they are not all texts."""
+    columns = getattr(X, "columns", None)
+    names = list(columns) if isinstance(columns, Iterable) and not isinstance(X, Mapping) else []
+    return names if all(isinstance(name, str) for name in names) else []
+
+
 def _check_columns(X: object) -> None:  # noqa: N803
     """Check that a DataFrame or an array has one or two columns."""
     columns = getattr(X, "columns", None)

@@ -18,7 +18,7 @@ from swissbert.inference.inputs import STDIN
 from swissbert.inference.stream import Answered, record
 from swissbert.paths import check_path
 from swissbert.tasks import Task
-from swissbert.wording import printable
+from swissbert.wording import counted, printable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -84,7 +84,12 @@ def json_output(
 
 @contextmanager
 def table_output(
-    path: Path, table: AnswerTable, schema: "pa.Schema | None" = None, *, quotes: bool = True
+    path: Path,
+    table: AnswerTable,
+    schema: "pa.Schema | None" = None,
+    *,
+    quotes: bool = True,
+    say: Callable[[str], object] = lambda note: None,
 ) -> Iterator[Write]:
     """Open a table by the ending of its name; it appears whole or not at all.
 
@@ -93,7 +98,8 @@ def table_output(
         table: Its columns.
         schema: Types of the columns of the input for a Parquet file; None for text.
         quotes: Whether cells with quotes, delimiters or line ends are quoted. If not, cells are written as they are, as
-            in a table where quotes are plain text.
+            in a table where quotes are plain text, and tabs and line ends become spaces.
+        say: Called with a sentence if there were such tabs or line ends.
 
     Raises:
         SwissbertError: If the file cannot be written.
@@ -105,13 +111,17 @@ def table_output(
         return
     with whole_file(path) as out:
         writer = csv.writer(out, delimiter=DELIMITERS[path.suffix.lower()], lineterminator="\n")
+        changed = 0
 
         def write_cells(cells: Iterable[Any]) -> None:
+            nonlocal changed
             texts = [_as_text(cell) for cell in cells]
             if quotes:
                 writer.writerow(texts)
-            else:
-                out.write("\t".join(" ".join(LINE_ENDS.split(text)) for text in texts) + "\n")
+                return
+            plain = [LINE_ENDS.sub(" ", text) for text in texts]
+            changed += sum(a != b for a, b in zip(texts, plain, strict=True))
+            out.write("\t".join(plain) + "\n")
 
         def write_line(answered: Answered) -> None:
             write_cells(table.input_cells(answered) + table.answer_cells(answered))
@@ -119,20 +129,24 @@ def table_output(
         write_cells(table.names)
 
         yield write_line
+    if changed:
+        say(f"{path}: tabs and line ends in {counted(changed, 'cell')} became spaces; a .csv file keeps them")
 
 
 def keeps_quotes(path: Path, format: Format, quotes: bool | None) -> bool:
-    """Return whether a table is to be written with quotes as syntax: not a ``.tsv`` of a ``.tsv`` where they are text.
+    """Return whether a table is to be written with quotes as syntax: a ``.tsv`` only where they are syntax in the input too.
+
+    A ``.tsv`` is written as it would be read: by default its quotes are text.
 
     Args:
         path: The table.
         format: The format of the input.
         quotes: What the task declares about quotes in the input; None for the format's default.
     """
-    is_plain = (
-        isinstance(format, Delimited) and format.delimiter == "\t" and not (format.quotes if quotes is None else quotes)
-    )
-    return not (is_plain and path.suffix.lower() == ".tsv")
+    if path.suffix.lower() != ".tsv":
+        return True
+    is_tsv = isinstance(format, Delimited) and format.delimiter == "\t"
+    return bool(format.quotes if quotes is None and is_tsv and isinstance(format, Delimited) else quotes)
 
 
 def arrow_schema(source: str, format: Format) -> "pa.Schema | None":
