@@ -27,8 +27,8 @@ tags: [multitask, sentence-classification, bert, sentiment, paraphrase, semantic
 
 # mini: the model that ships with swissBERT
 
-One MiniLM-L6 encoder with heads for three tasks: five-class sentiment of a sentence (`sst`), whether two questions ask the same
-(`para`), and the similarity of two sentences from 0 to 5 (`sts`).
+One MiniLM-L6 encoder with heads for three tasks: five-class sentiment of a sentence (`sst`), whether two sentences say or ask
+the same (`para`), and the similarity of two sentences from 0 to 5 (`sts`).
 
 ```sh
 swissbert predict mini --task sst "A joy from start to finish."
@@ -74,9 +74,11 @@ model is bound by the terms of its training data is for the user to judge.
 - Rows of further files were left out where one of their texts is a dev or test text of a task (1,999 rows), but 16 of the 863 dev
   rows of `sts` and 2 of the 1,101 of `sst` are train rows in the course's own files.
 - Paraphrase scores are optimistic: the encoder's makers trained it on Quora duplicates, perhaps including dev rows.
-- It was trained on English film reviews, Quora questions, captions and headlines. On other text it can be confidently wrong.
+- It was trained on English film reviews, Quora questions, sentences from news, captions and headlines. On other text it can be
+  confidently wrong.
 - Five-class sentiment is right for about half of the sentences, and off by one class for most others.
-- `para` was trained on questions; for statements it says whether they would be the same question.
+- `para` was trained on questions, four of five pairs, and on sentences from news. Other statements get an answer too, which is less
+  reliable.
 - Probabilities are not calibrated: `swissbert analyse mini --data cs224n` shows how far off they are.
 """
 
