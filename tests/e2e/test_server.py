@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from swissbert.inference.int8 import has_int8
+
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "SWISSBERT_API_KEY"}
 KEY = "a-key-of-more-than-sixteen-characters"
 
@@ -147,6 +149,7 @@ def test_the_model_and_its_examples(server: Server) -> None:
     assert status == 200
     assert content["name"] == "run"
     assert content["max_tokens"] == 48
+    assert content["precision"] == ("int8" if has_int8() else "fp32")
     assert {example["task"] for example in content["examples"]} == {"sst", "para", "sts"}
     assert not any(example["is_row"] for example in content["examples"])
     assert "/" not in content["encoder"]

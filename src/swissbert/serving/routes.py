@@ -78,6 +78,7 @@ async def model(request: Request) -> ModelShape:
         encoder=description.encoder.name,
         date=date[:10] if isinstance(date, str) else None,
         max_tokens=description.encoder.max_length,
+        precision=service.model.precision,
         not_for=not_for(service.model),
         examples=service.examples,
     )

@@ -199,12 +199,16 @@ class ExampleShape(BaseModel):
 
 
 class ModelShape(BaseModel):
-    """The model: its name, encoder, date of training and longest text, what it is not for, and examples."""
+    """The model: its name, encoder, date of training and longest text, what it is not for, and examples.
+
+    `precision` is that of the answers: ``int8`` if the encoder's products have eight bits, else ``fp32``.
+    """
 
     name: str
     encoder: str
     date: str | None
     max_tokens: int
+    precision: str
     not_for: list[str]
     examples: list[ExampleShape]
 

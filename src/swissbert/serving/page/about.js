@@ -24,6 +24,7 @@ export function examplesFor(model, tasks) {
   const fits = example => tasks.some(task => task.pair === (example.text_pair !== null));
   const declared = model.examples.filter(fits), examples = declared.length ? declared : OTHERS.filter(fits);
   const first = examples.find(example => example.text_pair !== null) ?? examples[0];
+  byId("precision").hidden = model.precision !== "int8";
   return [first, ...examples.filter(example => example !== first)];
 }
 
