@@ -356,6 +356,9 @@ def test_what_was_opened_stays_open(page: "Page") -> None:
     for summary in ("About this task", "Effect of each word"):
         sst.get_by_text(summary).click()
     write(page, "a cat")
+    assert "`" not in page.locator("main").inner_text()
+    codes = page.locator(".route[data-path='/v1/predict'] code").all_inner_texts()
+    assert codes == ["tasks", "text", "text_pair", "/v1/limits"]
     page.locator(".answer .text", has_text="a cat").first.wait_for()
     assert page.locator("details.about[open]").count() == 1
     page.locator(".answer .word", has_text="cat").wait_for()

@@ -39,6 +39,11 @@ function typeOf(given, document, depth = 0) {
 
 // Routes
 
+// Descriptions mark code with one or two backticks.
+function withCode(text) {
+  return text.split(/(``.+?``|`[^`]+`)/).map((part, i) => i % 2 ? element("code", {}, part.replace(/^`+|`+$/g, "")) : part);
+}
+
 // Code that can be scrolled with the keys.
 const block = (label, text) => element("pre", { tabindex: 0, role: "group", "aria-label": label }, text);
 
@@ -49,12 +54,12 @@ function route(path, method, operation, document) {
   const described = body && resolve(body, document).description;
   return element("section", { class: "route", "data-path": path },
     element("h2", {}, element("span", { class: "method" }, method.toUpperCase()), path),
-    element("p", {}, operation.description ?? operation.summary ?? ""),
-    ...(described ? [element("p", { class: "soft" }, described)] : []),
+    element("p", {}, ...withCode(operation.description ?? operation.summary ?? "")),
+    ...(described ? [element("p", { class: "soft" }, ...withCode(described))] : []),
     block("call", curl(new URL(`.${path}`, location.href), method === "post" ? EXAMPLES[path] ?? {} : null)),
     ...(body ? [element("h3", {}, "Body"), block("body", typeOf(body, document))] : []),
     ...(answer && Object.keys(answer).length ? [element("h3", {}, "Answer"), block("answer", typeOf(answer, document))] : []),
-    ...(errors.length ? [element("h3", {}, "Errors"), element("table", {}, ...errors.map(([status, part]) => element("tr", {}, element("td", {}, status), element("td", {}, part.description))))] : []));
+    ...(errors.length ? [element("h3", {}, "Errors"), element("table", {}, ...errors.map(([status, part]) => element("tr", {}, element("td", {}, status), element("td", {}, ...withCode(part.description)))))] : []));
 }
 
 function showLimits(limits) {
