@@ -395,6 +395,29 @@ def test_the_page_reconnects_to_a_restarted_server(browser: "Browser", tiny_run:
         process.kill()
         process.wait(30)
         write(page, "a dog runs")
+def test_the_page_opens_with_attention_that_links_words_of_one_meaning(page: "Page") -> None:
+    page.locator("#lines line").first.wait_for(state="attached")
+    tokens = page.locator("#lines .token:not(.to) text").all_text_contents()
+    lines = page.locator("#lines line:not(.boundary)")
+    assert 4 < lines.count() < len(tokens), "weak links hide no strong one"
+    heights = page.locator("#lines .token:not(.to) text").evaluate_all(
+        "nodes => nodes.map(node => node.getAttribute('y') - 5)"
+    )
+    ends = [[line.get_attribute(name) for name in ("y1", "y2", "stroke-width")] for line in lines.all()]
+    words = dict(zip(heights, tokens, strict=True))
+    strong = {
+        (words[float(y1)], words[float(y2)]) for y1, y2, width in ends if y1 and y2 and width and float(width) > 2
+    }
+    assert {("tears", "cry"), ("cry", "tears"), ("story", "story")} <= strong
+    page.locator("#lines .token:not(.to)", has_text="me").first.hover()
+    told = page.locator("#attention-words")
+    assert told.inner_text().startswith("me (first) attends to ")
+    page.locator("#lines .token.to", has_text="tears").hover()
+    assert told.inner_text().startswith("tears is attended to by cry ")
+    page.locator("#lines .token:not(.to)", has_text="the").nth(1).hover()
+    assert told.inner_text().startswith("the (first, no. 2) attends to ")
+
+
         page.locator("#status", has_text="The server cannot be reached. Trying again").wait_for()
         process = start(tiny_run, port)
         page.locator("#lines .token", has_text="runs").first.wait_for(timeout=15_000)

@@ -55,7 +55,7 @@ function note(layer, head, boundary) {
     return `Shown: ${part("layer", layer)}, ${part("head", head)}. Attention shows where a model looks, not why it answers.`;
   }
   const links = boundary === null ? "words that are no neighbours" : "words of the two texts";
-  return `Shown: layer ${layer + 1}, head ${head + 1}, in which ${links} attend to each other most. Attention shows where a model looks, not why it answers.`;
+  return `Shown: layer ${layer + 1}, head ${head + 1}, in which ${links} attend to each other most clearly. Attention shows where a model looks, not why it answers.`;
 }
 
 function choose(layer, head) {

@@ -5,7 +5,7 @@ import { isSpecial } from "./heads.js";
 import { roving } from "./roving.js";
 
 const STEP = 24, WIDTH = 440, LEFT = 150, RIGHT = WIDTH - 150;
-const MIN_SHARE = 0.06; // lines below this share of the strongest one are not drawn, unless a word is pointed at
+const MIN_SHARE = 0.2; // lines below this share of the strongest one are not drawn, unless a word is pointed at
 const MIN_WEIGHT = 0.01;
 const STRONGEST = 3;
 
@@ -30,10 +30,17 @@ export function showLines(tokens, boundary, matrix, withSpecial) {
     if (boundary !== null) lines.append(element("line", { class: "boundary", x1: 0, x2: WIDTH, y1: y(boundary) - 17, y2: y(boundary) - 17 }));
   };
 
+  // A word piece, and where several are alike, in which sentence it is and which one of those there.
+  const named = i => {
+    const alike = [...tokens.keys()].filter(j => tokens[j] === tokens[i]), own = alike.filter(j => isSecond(j) === isSecond(i));
+    if (alike.length === 1 || isSpecial(i, count, boundary)) return tokens[i];
+    const where = boundary === null ? "" : isSecond(i) ? "second" : "first", which = own.length > 1 ? `no. ${own.indexOf(i) + 1}` : "";
+    return `${tokens[i]} (${[where, which].filter(Boolean).join(", ")})`;
+  };
   const describe = (i, side) => {
     const weights = side === "from" ? matrix[i] : matrix.map(row => row[i]);
     const strongest = weights.map((weight, j) => [weight, j]).sort((a, b) => b[0] - a[0]).slice(0, STRONGEST);
-    return `${tokens[i]} ${side === "from" ? "attends to" : "is attended to by"} ${strongest.map(([weight, j]) => `${tokens[j]} ${percent(weight)}`).join(", ")}`;
+    return `${named(i)} ${side === "from" ? "attends to" : "is attended to by"} ${strongest.map(([weight, j]) => `${named(j)} ${percent(weight)}`).join(", ")}`;
   };
   const word = (i, side) => {
     const label = describe(i, side), name = `${isSecond(i) ? "second" : ""} ${isSpecial(i, count, boundary) ? "special" : ""}`;
