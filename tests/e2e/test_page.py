@@ -111,6 +111,7 @@ def test_the_page_opens_with_an_example_that_is_answered_right(page: "Page") -> 
     assert top(page, ".answer .result") < 600, "the first answer is above the fold of a phone"
     page.get_by_text("Scores and limits").click()
     assert page.locator("#scores li").count() == 3
+    assert "Similarity of meaning, 0 to 5: correlation (Pearson r) 0.871" in page.locator("#scores").inner_text()
     assert "Languages other than English." in page.locator("#not-for").inner_text()
 
 
@@ -128,11 +129,127 @@ def test_words_that_made_an_answer_are_marked_and_told(page: "Page") -> None:
     )
     assert strength > others
     word.hover()
-    assert re.fullmatch(r"Without “wonderful”: “.*” is \d+ % instead of \d+ %\.", why.inner_text())
+    assert re.fullmatch(r"Without “wonderful”: “.*” is \d+\u00a0% instead of \d+\u00a0%\.", why.inner_text())
     page.get_by_text("Effect of each word").click()
     rows = page.locator(".effects tbody tr").all_inner_texts()
     assert [row.split("\t")[0] for row in rows][:3] == ["A", "wonderful", "film"]
-    assert re.search(r"wonderful\t\d+ %\t\+\d+ points", rows[1])
+    assert re.fullmatch(r"wonderful\t\d+\t\+\d+", rows[1].strip())
+    assert page.locator(".effects thead").inner_text().strip().split("\t") == [
+        "left out",
+        "without it, %",
+        "effect, points",
+    ]
+
+
+BROKEN = """node => {
+  const broken = [], walker = document.createTreeWalker(node, NodeFilter.SHOW_TEXT), range = document.createRange();
+  while (walker.nextNode())
+    for (const { 0: word, index } of walker.currentNode.textContent.matchAll(/\\S+/g)) {
+      range.setStart(walker.currentNode, index);
+      range.setEnd(walker.currentNode, index + word.length);
+      if (new Set([...range.getClientRects()].map(box => Math.round(box.top))).size > 1) broken.push(word);
+    }
+  return broken;
+}"""
+"""Words of an element that are on more than one line."""
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_table_of_effects_breaks_no_word(page: "Page", width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    page.locator(".answer .word").first.wait_for()
+    for summary in page.get_by_text("Effect of each word").all():
+        summary.click()
+    for table in page.locator(".effects table").all():
+        assert table.evaluate(BROKEN) == []
+        numbers = table.locator("td")
+        styles = numbers.evaluate_all(
+            "cells => cells.map(cell => [getComputedStyle(cell)].map(s => s.textAlign + s.whiteSpace)[0])"
+        )
+        assert set(styles) == {"endnowrap"}
+        assert {re.sub(r"[\d.]", "", text) for text in numbers.all_inner_texts()} <= {"", "+", "−"}, (
+            "units are in the heads"
+        )
+    write(page, "a " + "wonderful" * 8)
+    page.locator(".answer .word", has_text="wonderful").wait_for()
+    scroll = page.locator(".effects .scroll")
+    assert scroll.evaluate("node => node.scrollWidth <= node.clientWidth"), "a word longer than its column is broken"
+
+
+def test_numbers_that_are_shown_do_not_contradict_each_other(page: "Page") -> None:
+    page.locator(".answer .word").first.wait_for()
+    page.get_by_role("button", name="The acting is superb and the story moved me to tears. |").click()
+    page.locator(".answer .word").first.wait_for()
+    for card in page.locator(".answer").all():
+        card.get_by_text("Effect of each word").click()
+        is_score = card.locator(".scale").count() > 0
+        shown = card.locator(".result").evaluate("node => node.firstChild.data") if is_score else ""
+        whole = shown or card.locator(".bar.assigned .value").inner_text().removesuffix(" %")
+        told = card.locator(".effects p").inner_text().replace("\u00a0", " ")
+        assert told.startswith("With all words, ")
+        assert told.endswith(f" is {whole}{'' if is_score else ' %'}.")
+        words = card.locator(".word")
+        for i, row in enumerate(card.locator(".effects tbody tr").all_inner_texts()):
+            _, without, effect = row.split("\t")
+            assert round(float(effect.replace("−", "-")), 2) == round(float(whole) - float(without), 2), row
+            if i in {0, 6}:
+                words.nth(i).hover()
+                hover = card.locator(".why").inner_text().replace("\u00a0", " ")
+                assert f" {without}{'' if is_score else ' %'} instead of {whole}{'' if is_score else ' %'}." in hover
+
+
+def test_effects_are_differences_of_rounded_numbers(page: "Page") -> None:
+    effects = {
+        "words": [{"text": "a"}, {"text": "b c"}],
+        "value": 0.5651,  # 57 %, and 2 points from 58.49, which is 58 %
+        "without": [0.5849, 0.5551],
+        "label": 0,
+        "task": {"labels": ["good"]},
+    }
+    call = "async given => { const words = await import('/page/words.js'); return words.%s; }"
+    rows = page.evaluate(call % "table(given).textContent", effects)
+    assert "a58−1" in rows
+    assert "b c56+1" in rows
+    said = page.evaluate(call % "sentence(given)", effects)
+    assert said.startswith("No single part decides: “good” stays near 57"), "neighbouring words are left out together"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_words_for_and_against_can_be_seen_and_told_apart_without_colours(
+    page: "Page", scheme: Literal["light", "dark"]
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.locator(".answer .word").first.wait_for()
+    least = {"light": 0.12, "dark": 0.22}[scheme]
+    for kind, line in (("for", "solid"), ("against", "dotted")):
+        for place in (".answer", "#legend"):
+            marked = page.locator(f"{place} .word.{kind}")
+            assert marked.count() > 0
+            styles = marked.evaluate_all(
+                "nodes => nodes.map(node => getComputedStyle(node)).map(s => [s.textDecorationStyle, s.backgroundColor])"
+            )
+            assert {style for style, _ in styles} == {line}
+            assert min(float(colour.rstrip(")").split("/")[1]) for _, colour in styles) >= least
+
+
+def test_the_lines_of_tasks_are_sentences_with_words_for_metrics(page: "Page") -> None:
+    page.locator(".answer .word").first.wait_for()
+    for summary in page.get_by_text("About this task").all():
+        summary.click()
+    lines = page.locator(".about p").all_inner_texts()
+    assert [line for line in lines if not line[0].isupper()] == []
+    assert "Correlation (Pearson r) on its dev rows: 0.871" in lines
+    assert "Learned mostly from pairs of English questions" in page.locator("[data-task=para] .about").inner_text()
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp32"])
+def test_the_precision_of_answers_is_told(page: "Page", url: str, precision: str) -> None:
+    with urlopen(f"{url}v1/model") as response:
+        model = json.load(response)
+    page.route("**/v1/model", lambda route: route.fulfill(json=model | {"precision": precision}))
+    page.reload()
+    page.get_by_text("Scores and limits").click()
+    assert page.get_by_text("eight-bit products (int8)").is_visible() == (precision == "int8")
 
 
 def test_the_calls_of_a_program_give_the_answers_of_the_page(page: "Page") -> None:
@@ -205,11 +322,28 @@ def test_answers_to_a_text_that_was_cut_are_marked(page: "Page") -> None:
     page.locator(".answer .cut").wait_for()
     assert page.locator(".answer .cut").inner_text().startswith("The text is too long: its end was not read.")
     page.locator(".answer s.unread").wait_for(timeout=15_000)
+    assert "in a long text together with its neighbours" in page.locator("#legend").inner_text()
     read = page.locator(".answer .word").count()
     assert 20 < read < 100, "neighbouring words of a long text are left out together"
     assert page.locator(".answer s.unread").inner_text().split() == ["film"] * 10
     write(page, "film")
     page.locator(".answer .cut").wait_for(state="detached")
+
+
+def test_the_page_says_that_it_looks_for_words(page: "Page") -> None:
+    page.locator(".answer .word").first.wait_for()
+    held: list[Route] = []
+    page.route("**/v1/explain", lambda route: held.append(route))
+    with page.expect_request("**/v1/explain"):
+        write(page, "a cat sleeps")
+    assert page.locator(".answer .text").inner_text() == "a cat sleeps"
+    why = page.locator(".answer .why")
+    assert why.inner_text() == "Finding the words that made the answer …"
+    assert why.get_attribute("aria-busy") == "true"
+    held[0].continue_()
+    page.locator(".answer .word", has_text="cat").wait_for()
+    assert "Finding" not in why.inner_text()
+    assert why.get_attribute("aria-busy") == "false"
 
 
 def test_the_api_page_shows_routes_and_limits(page: "Page", url: str) -> None:
@@ -222,6 +356,9 @@ def test_the_api_page_shows_routes_and_limits(page: "Page", url: str) -> None:
     assert body[0].startswith(f"curl -s {url}v1/predict")
     assert "inputs: string" in body[1]
     page.locator("#limits td", has_text="1,024").wait_for()
+    assert "`" not in page.locator("main").inner_text()
+    codes = page.locator(".route[data-path='/v1/predict'] code").all_inner_texts()
+    assert codes == ["tasks", "text", "text_pair", "/v1/limits"]
 
 
 def test_attention_has_lines_a_boundary_and_an_overview(page: "Page") -> None:
@@ -256,6 +393,29 @@ def test_attention_has_lines_a_boundary_and_an_overview(page: "Page") -> None:
     assert "layer=mean" in page.url
     page.get_by_role("button", name="Most linking head").click()
     assert "layer" not in page.url
+
+
+def test_the_page_opens_with_attention_that_links_words_of_one_meaning(page: "Page") -> None:
+    page.locator("#lines line").first.wait_for(state="attached")
+    tokens = page.locator("#lines .token:not(.to) text").all_text_contents()
+    lines = page.locator("#lines line:not(.boundary)")
+    assert 4 < lines.count() < len(tokens), "weak links hide no strong one"
+    heights = page.locator("#lines .token:not(.to) text").evaluate_all(
+        "nodes => nodes.map(node => node.getAttribute('y') - 5)"
+    )
+    ends = [[line.get_attribute(name) for name in ("y1", "y2", "stroke-width")] for line in lines.all()]
+    words = dict(zip(heights, tokens, strict=True))
+    strong = {
+        (words[float(y1)], words[float(y2)]) for y1, y2, width in ends if y1 and y2 and width and float(width) > 2
+    }
+    assert {("tears", "cry"), ("cry", "tears"), ("story", "story")} <= strong
+    page.locator("#lines .token:not(.to)", has_text="me").first.hover()
+    told = page.locator("#attention-words")
+    assert told.inner_text().startswith("me (first) attends to ")
+    page.locator("#lines .token.to", has_text="tears").hover()
+    assert told.inner_text().startswith("tears is attended to by cry ")
+    page.locator("#lines .token:not(.to)", has_text="the").nth(1).hover()
+    assert told.inner_text().startswith("the (first, no. 2) attends to ")
 
 
 def test_a_link_restores_the_state(page: "Page", url: str) -> None:
@@ -322,6 +482,7 @@ def test_answers_stay_when_words_and_attention_are_refused(page: "Page") -> None
     page.on("request", lambda request: asked.append(request.url))
     write(page, "a cat")
     page.locator("#effects-note", has_text="cannot be shown. The server is overloaded.").wait_for()
+    assert page.locator(".answer .why").inner_text() == "", "the page looks for no words any more"
     assert page.locator("#attention-note").inner_text() == "No attention to show. The server is overloaded."
     assert page.locator(".answer .text").inner_text() == "a cat"
     assert page.locator("#legend").is_hidden()
@@ -346,8 +507,18 @@ def test_an_error_of_a_proxy_has_a_sentence_and_leaves_nothing_of_an_earlier_tex
     write(page, "a cat")
     page.locator("#problem", has_text="The server answered with status 502").wait_for()
     assert page.locator("#legend").is_hidden()
-    assert page.locator("#attention-view").is_hidden()
+    assert page.get_by_role("heading", name="Attention").is_hidden()
     assert page.locator("#summary").inner_text() == ""
+
+
+def test_empty_fields_show_no_attention(page: "Page") -> None:
+    page.locator("#lines .token").first.wait_for()
+    write(page, "")
+    page.get_by_text("Type a sentence to see answers.").wait_for()
+    assert page.get_by_role("heading", name="Attention").is_hidden()
+    write(page, "a cat")
+    page.locator("#lines .token", has_text="cat").first.wait_for()
+    assert page.get_by_role("heading", name="Attention").is_visible()
 
 
 def test_what_was_opened_stays_open(page: "Page") -> None:
@@ -356,9 +527,6 @@ def test_what_was_opened_stays_open(page: "Page") -> None:
     for summary in ("About this task", "Effect of each word"):
         sst.get_by_text(summary).click()
     write(page, "a cat")
-    assert "`" not in page.locator("main").inner_text()
-    codes = page.locator(".route[data-path='/v1/predict'] code").all_inner_texts()
-    assert codes == ["tasks", "text", "text_pair", "/v1/limits"]
     page.locator(".answer .text", has_text="a cat").first.wait_for()
     assert page.locator("details.about[open]").count() == 1
     page.locator(".answer .word", has_text="cat").wait_for()
@@ -395,33 +563,17 @@ def test_the_page_reconnects_to_a_restarted_server(browser: "Browser", tiny_run:
         process.kill()
         process.wait(30)
         write(page, "a dog runs")
-def test_the_page_opens_with_attention_that_links_words_of_one_meaning(page: "Page") -> None:
-    page.locator("#lines line").first.wait_for(state="attached")
-    tokens = page.locator("#lines .token:not(.to) text").all_text_contents()
-    lines = page.locator("#lines line:not(.boundary)")
-    assert 4 < lines.count() < len(tokens), "weak links hide no strong one"
-    heights = page.locator("#lines .token:not(.to) text").evaluate_all(
-        "nodes => nodes.map(node => node.getAttribute('y') - 5)"
-    )
-    ends = [[line.get_attribute(name) for name in ("y1", "y2", "stroke-width")] for line in lines.all()]
-    words = dict(zip(heights, tokens, strict=True))
-    strong = {
-        (words[float(y1)], words[float(y2)]) for y1, y2, width in ends if y1 and y2 and width and float(width) > 2
-    }
-    assert {("tears", "cry"), ("cry", "tears"), ("story", "story")} <= strong
-    page.locator("#lines .token:not(.to)", has_text="me").first.hover()
-    told = page.locator("#attention-words")
-    assert told.inner_text().startswith("me (first) attends to ")
-    page.locator("#lines .token.to", has_text="tears").hover()
-    assert told.inner_text().startswith("tears is attended to by cry ")
-    page.locator("#lines .token:not(.to)", has_text="the").nth(1).hover()
-    assert told.inner_text().startswith("the (first, no. 2) attends to ")
-
-
         page.locator("#status", has_text="The server cannot be reached. Trying again").wait_for()
+        assert "a dog runs" in page.locator("#curl").inner_text()
+        page.wait_for_timeout(600)  # the dimming takes half a second
+        for old in ("#answers", "#attention"):
+            assert page.locator(old).evaluate("node => getComputedStyle(node).opacity") == "0.6", (
+                "it is of another text"
+            )
         process = start(tiny_run, port)
         page.locator("#lines .token", has_text="runs").first.wait_for(timeout=15_000)
         assert page.locator("#status").is_hidden()
+        assert page.locator("#attention").get_attribute("aria-busy") == "false"
         assert "a dog runs" in page.locator(".answer .text").inner_text()
     finally:
         page.close()

@@ -1,7 +1,8 @@
 // A card for each answer: title, result, texts with the words that made it, bars or a scale, and what the task is.
 
-import { element, percent } from "./elements.js";
-import { sentence, table, texts } from "./words.js";
+import { metricName } from "./about.js";
+import { capitalized, element, percent } from "./elements.js";
+import { FINDING, sentence, table, texts } from "./words.js";
 
 const LONG_LIST = 12; // labels; longer lists scroll
 
@@ -13,7 +14,7 @@ export function resultText(answer) {
 // `example` is the example that the input is, or undefined; `effects` as for `texts`, or null while they are computed.
 export function card({ task, input, answer, effects, example, maxTokens }) {
   const isScore = answer.probabilities === undefined;
-  const why = element("p", { class: "why" }, effects ? sentence(effects) : "");
+  const why = element("p", { class: "why", "aria-busy": !effects }, effects ? sentence(effects) : FINDING);
   const onWord = i => { why.textContent = sentence(effects, i); };
   return element("article", { class: "answer", "data-task": task.name },
     element("div", { class: "title" }, element("h3", {}, task.title), element("p", { class: "result" }, resultText(answer), ...(isScore ? [element("span", { class: "hidden-text" }, ` of ${task.range[1]}`)] : []))),
@@ -53,7 +54,7 @@ function scale(task, score) {
 }
 
 function about(task) {
-  const score = task.score === null ? [] : [element("p", {}, `${task.metric.replaceAll("_", " ")} on its dev rows: ${task.score.toFixed(3)}`)];
+  const score = task.score === null ? [] : [element("p", {}, `${capitalized(metricName(task.metric))} on its dev rows: ${task.score.toFixed(3)}`)];
   return element("details", { class: "about" }, element("summary", {}, "About this task"),
     ...(task.help ? [element("p", {}, task.help)] : []), ...score,
     element("p", {}, "Its name in the API: ", element("code", {}, task.name)));

@@ -9,8 +9,15 @@ let attention = null; // as /v1/attention gives it
 let choice = { layer: null, head: null }; // numbers or "mean"; null where the page chooses
 let onChoice = () => {};
 
+// While a request runs, what is shown may belong to an earlier text.
+export function markAttention(isBusy) {
+  byId("attention").setAttribute("aria-busy", String(isBusy));
+}
+
 export function clearAttention(message = "") {
   attention = null;
+  markAttention(false);
+  byId("attention").hidden = !message; // a heading alone says nothing
   byId("attention-view").hidden = true;
   byId("attention-note").textContent = message;
 }
@@ -18,7 +25,8 @@ export function clearAttention(message = "") {
 export function showAttention(content, chosen) {
   attention = content;
   choice = { layer: chosen.layer, head: chosen.head };
-  byId("attention-view").hidden = false;
+  markAttention(false);
+  byId("attention").hidden = byId("attention-view").hidden = false;
   const { layer, head } = shown();
   fill(byId("layer"), content.weights.length);
   fill(byId("head"), content.weights[0].length);

@@ -5,6 +5,7 @@ const SVG_TAGS = ["svg", "text", "line", "g", "title", "rect"];
 
 export const byId = id => document.getElementById(id);
 export const percent = share => `${Math.round(100 * share)} %`;
+export const capitalized = text => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
 
 export function element(tag, attributes = {}, ...children) {
   const node = SVG_TAGS.includes(tag) ? document.createElementNS(SVG, tag) : document.createElement(tag);

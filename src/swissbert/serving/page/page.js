@@ -2,7 +2,7 @@
 
 import { examplesFor, showExamples, showModel } from "./about.js";
 import { card, resultText } from "./answers.js";
-import { clearAttention, showAttention, startAttention } from "./attention.js";
+import { clearAttention, markAttention, showAttention, startAttention } from "./attention.js";
 import { copy, showCalls, startCopying } from "./calls.js";
 import { byId, element } from "./elements.js";
 import { readLink, writeLink } from "./link.js";
@@ -115,6 +115,7 @@ async function update() {
     return;
   }
   byId("answers").setAttribute("aria-busy", "true");
+  markAttention(true);
   try {
     const { answers } = await request("v1/predict", { inputs }, signal);
     stopRetrying();
@@ -136,6 +137,7 @@ function showAnswers(inputs, answers, explanations = []) {
     for (const task of tasks.filter(task => answers[i][task.name])) {
       const answer = answers[i][task.name], explained = explanations[i];
       const effects = explained && { ...explained.tasks[task.name], words: explained.words, task };
+      if (effects) effects.value = effects.label === null ? answer.score : answer.probabilities[effects.label]; // with all digits of the bars
       const example = examples.find(one => one.task === task.name && one.text === input.text && (one.text_pair ?? undefined) === input.text_pair);
       cards.push(card({ task, input, answer, effects, example, maxTokens: model.max_tokens }));
       summary.push(`${task.title}: ${resultText(answer)}${answer.cut ? " (end of the text not read)" : ""}`);
@@ -179,6 +181,10 @@ async function explainAll(inputs, answers, signal) {
   try {
     for (const input of inputs) explanations.push(await request("v1/explain", input, signal));
   } catch (error) {
+    for (const why of document.querySelectorAll(".answer .why")) {
+      why.textContent = "";
+      why.setAttribute("aria-busy", "false");
+    }
     hideEffects(`Which words made the answers cannot be shown. ${noteOf(error)}`);
     return;
   }
