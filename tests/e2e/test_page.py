@@ -211,6 +211,8 @@ def test_effects_are_differences_of_rounded_numbers(page: "Page") -> None:
     assert "a58−1" in rows
     assert "b c56+1" in rows
     said = page.evaluate(call % "sentence(given)", effects)
+    lower = effects | {"without": [0.7, 0.5551]}
+    assert page.evaluate(call % "sentence(given)", lower).startswith("Against “good”: “a” (without it 70")
     assert said.startswith("No single part decides: “good” stays near 57"), "neighbouring words are left out together"
 
 

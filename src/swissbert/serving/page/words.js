@@ -75,7 +75,7 @@ export function sentence(effects, only = null) {
     .map(({ i }, k) => `“${words[i].text}” (${k === 0 ? "without it " : ""}${number(effects, without[i])})`).join(", ");
   const [up, down] = [named(1), named(-1)];
   if (!up && !down) return `No single ${isGrouped(effects) ? "part" : "word"} decides: ${subject(effects)} stays near ${number(effects, value)} without any one of them.`;
-  const verbs = effects.label === null ? ["Raised by", "lowered by"] : [`For ${subject(effects)}:`, "against:"];
+  const verbs = effects.label === null ? ["Raised by", "lowered by"] : [`For ${subject(effects)}:`, up ? "against:" : `against ${subject(effects)}:`];
   const parts = [up && `${verbs[0]} ${up}`, down && `${verbs[1]} ${down}`].filter(Boolean).join("; ");
   return `${capitalized(parts)}.`;
 }
