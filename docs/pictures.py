@@ -58,7 +58,7 @@ def save_page(url: str, browser: str, out: Path) -> None:
         page.wait_for_timeout(500)
         page.screenshot(path=out, full_page=True)
         chromium.close()
-    Image.open(out).convert("RGB").quantize(256).save(out, optimize=True)
+    Image.open(out).convert("RGB").save(out, optimize=True)
 
 
 def save_terminal(rows: Path, browser: str, out: Path) -> None:
