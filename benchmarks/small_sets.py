@@ -34,6 +34,8 @@ from swissbert.kinds import Array
 from swissbert.tasks import Task, make_task
 
 TEST_ROWS = 1000
+READING = "\n## Reading\n"
+"""Heading of what a person wrote below the table; it is kept."""
 
 
 class Set(NamedTuple):
@@ -222,8 +224,9 @@ def table(results: dict[str, Any]) -> str:
         "| set | N | metric | swissBERT | TF-IDF | constant | difference, 95 % interval | seconds |",
         "|---|---|---|---|---|---|---|---|",
     ]
-    for key, one in results["entries"].items():
-        name, size = key.split(" ")[0], one["train_rows"]
+    # a set that has fewer rows than asked for is there once
+    entries = {(key.split(" ")[0], one["train_rows"]): one for key, one in results["entries"].items()}
+    for (name, size), one in sorted(entries.items(), key=lambda item: (list(SETS).index(item[0][0]), item[0][1])):
         metric = one["metric"]
         constant = "" if one["chance"] is None else f"{one['chance']:.3f}"
         delta, low, high = one["difference"]
@@ -263,7 +266,11 @@ def main() -> None:
                     **{field: here[field] for field in ("commit", "machine", "torch")},
                 }
                 path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-                (options.out / "README.md").write_text(table(results), encoding="utf-8")
+                page = options.out / "README.md"
+                _, heading, reading = (
+                    page.read_text(encoding="utf-8").partition(READING) if page.exists() else ("", "", "")
+                )
+                page.write_text(table(results) + heading + reading, encoding="utf-8")
                 print(
                     key,
                     json.dumps(results["entries"][key]["difference"]),
