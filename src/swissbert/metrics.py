@@ -28,6 +28,7 @@ class Metric:
         hub_name: Name of the metric on the Hugging Face hub, if it has one.
         needs_answers: Whether probabilities are used, and not decisions alone.
         higher_is_better: Whether a larger value is better. Metrics for which it is false are no part of ``overall``.
+        is_row_share: Whether it is the share of rows that are right, so that each row counts ``1 / rows``.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Metric:
     hub_name: str | None = None
     needs_answers: bool = False
     higher_is_better: bool = True
+    is_row_share: bool = False
 
 
 def accuracy(labels: Array, decisions: Array, answers: Array) -> float:
@@ -196,7 +198,7 @@ ONE_LABEL = ("classification", "binary")
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", ONE_LABEL, accuracy, hub_name="accuracy"),
+        Metric("accuracy", ONE_LABEL, accuracy, hub_name="accuracy", is_row_share=True),
         Metric("micro_f1", ("multilabel",), micro_f1, hub_name="f1"),
         Metric("macro_f1", (*ONE_LABEL, "multilabel"), macro_f1, hub_name="f1"),
         Metric("f1", ("binary",), f1, hub_name="f1"),
@@ -210,7 +212,7 @@ METRICS: dict[str, Metric] = {
         Metric("mae", ("regression",), mae, hub_name="mae", higher_is_better=False),
         Metric("rmse", ("regression",), rmse, hub_name="rmse", higher_is_better=False),
         Metric("average_precision", ("binary", "multilabel"), average_precision, needs_answers=True),
-        Metric("exact_match", ("multilabel",), exact_match, hub_name="exact_match"),
+        Metric("exact_match", ("multilabel",), exact_match, hub_name="exact_match", is_row_share=True),
     )
 }
 """The metrics by name; those of a kind are reported in this order."""
@@ -224,6 +226,11 @@ def metrics_of(kind: str) -> list[str]:
 def higher_is_better(metric: str) -> bool:
     """Return whether larger values of a metric are better; true for metrics from outside the table."""
     return metric not in METRICS or METRICS[metric].higher_is_better
+
+
+def is_row_share(metric: str) -> bool:
+    """Return whether a metric is the share of rows that are right; false for metrics from outside the table."""
+    return metric in METRICS and METRICS[metric].is_row_share
 
 
 def shown(value: float, digits: int = 3) -> str:

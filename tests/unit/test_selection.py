@@ -14,11 +14,12 @@ from edited import rewrite, without_name
 from swissbert.config import RunConfig, make_config
 from swissbert.data.holdout import row_hash
 from swissbert.data.memory import MemoryRows
-from swissbert.data.overlap import overlap_notes
+from swissbert.data.overlap import overlap_note, overlap_notes
 from swissbert.data.splits import read_split
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import evaluate
 from swissbert.evaluation.predictions import answers_and_logits, table_answers
+from swissbert.metrics import METRICS
 from swissbert.model_folder.description import read_description
 from swissbert.selection import full_name, is_better_higher
 from swissbert.tasks import Task, make_task
@@ -188,6 +189,45 @@ def test_rows_that_are_train_rows_are_counted_whatever_their_case() -> None:
     ]
     assert overlap_notes(held, "dev", MemoryRows(ROWS, ROWS[:0] or [("new", "a")]), keys[2:]) == []
     assert overlap_notes(held, "dev", MemoryRows(ROWS), keys) == []  # held out: none is shared
+
+
+@pytest.mark.parametrize(
+    ("shared", "rows", "metric", "expected"),
+    [
+        (2, 1101, "accuracy", "2 of 1,101 dev rows are train rows too, so its accuracy may be up to 0.2 points too high"),
+        (1, 1000, "exact_match", "1 of 1,000 dev rows is a train row too, so its exact match may be up to 0.1 points too high"),
+        (1, 700, "accuracy", "1 of 700 dev rows is a train row too, so its accuracy may be up to 0.2 points too high"),
+        (49, 1000, "accuracy", "49 of 1,000 dev rows are train rows too, so its accuracy may be up to 4.9 points too high"),
+        (16, 863, "pearson", "16 of 863 dev rows are train rows too, so its scores may be slightly too high"),
+        (16, 863, "mae", "16 of 863 dev rows are train rows too, so its errors may be slightly too low"),
+        (16, 863, "own", "16 of 863 dev rows are train rows too, so its scores may be slightly too high"),
+        (5, 100, "accuracy", "5 of 100 dev rows are train rows, so the scores do not show what the model does with new texts"),
+        (1, 3, "pearson", "1 of 3 dev rows is a train row, so the scores do not show what the model does with new texts"),
+        (7, 7, "accuracy", "all 7 dev rows are train rows, so the scores do not show what the model does with new texts"),
+    ],
+)  # fmt: skip
+def test_what_shared_rows_do_to_a_score_depends_on_their_share(
+    shared: int, rows: int, metric: str, expected: str
+) -> None:
+    assert overlap_note(shared, rows, "dev", metric) == [expected]
+    assert overlap_note(0, rows, "dev", metric) == []
+
+
+def test_metrics_that_are_shares_of_rows_change_by_no_more_than_the_share_of_changed_rows() -> None:
+    """Checked with every metric: one changed decision of 40 moves a share of rows by 1/40, and others by something else."""
+    rng = np.random.default_rng(0)
+    labels, decisions = rng.integers(0, 2, (40, 1)).astype(float), rng.integers(0, 2, (40, 1)).astype(float)
+    for metric in METRICS.values():
+        if metric.needs_answers or "regression" in metric.kinds:
+            assert not metric.is_row_share
+            continue
+        true, predicted = (labels, decisions) if metric.kinds == ("multilabel",) else (labels[:, 0], decisions[:, 0])
+        changes = []
+        for row in range(40):
+            changed = predicted.copy()
+            changed[row] = 1 - changed[row]
+            changes.append(abs(metric.compute(true, changed, changed) - metric.compute(true, predicted, predicted)))
+        assert metric.is_row_share == (changes == pytest.approx([1 / 40] * 40)), metric.name
 
 
 def _as_first_release(run: Path) -> None:

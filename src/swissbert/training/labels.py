@@ -62,7 +62,8 @@ def annotated(dev: TaskData, train: TaskData) -> TaskData:
     """Give dev rows the class weights of the task and a note on those that are train rows."""
     shared = int(np.isin(dev.keys, train.keys).sum())
     weighting = train.weighting if train.weighting is not None and train.weighting.factors is not None else None
-    return replace(dev, weighting=weighting, row_weights=None, notes=tuple(overlap_note(shared, len(dev), "dev")))
+    notes = tuple(overlap_note(shared, len(dev), "dev", dev.task.metric))
+    return replace(dev, weighting=weighting, row_weights=None, notes=notes)
 
 
 def _in_words(task: Task, factors: np.ndarray) -> str:
