@@ -33,6 +33,11 @@ class Example(Settings):
     label: str | float | list[str] | None = None
 
 
+def title_and_name(task: "Task") -> str:
+    """Return what a task is called for people, with its name in parentheses; the name alone if it has no title."""
+    return f"{task.title} ({task.name})" if task.title not in ("", task.name) else task.name
+
+
 def check_words(task: "Task") -> None:
     """Check the ends of the scale and the examples of a declaration.
 

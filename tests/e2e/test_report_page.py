@@ -149,8 +149,13 @@ def test_it_opens_with_a_summary_and_long_tables_are_folded(page: "Page") -> Non
     assert summary.locator("h2").inner_text() == "Summary"
     said = summary.inner_text()
     assert "words alone" in said
-    assert re.search(r"sst is (overconfident|underconfident|well calibrated): mean confidence \d+%", said)
-    assert re.search(r"onflict", said)
+    assert re.search(
+        r"Sentiment of a film review \(sst\): The model is (overconfident|underconfident|well calibrated): it gives its answers "
+        r"a probability of \d+%",
+        said,
+    )
+    assert re.search(r"No task works against another \(|\w+ and \w+ work against each other \(", said)
+    assert said.index("works against" if "works against" in said else "work against each") < said.index("Bonferroni")
     for table in page.locator("details").all():
         is_long = table.locator("tbody tr").count() > LONG
         assert (table.get_attribute("open") is None) == is_long
@@ -171,8 +176,59 @@ def test_the_table_of_results_fits_a_wide_screen_and_a_phone(browser: "Browser")
     opened.close()
 
 
+PHONE = {"width": 390, "height": 800}
+
+
+def test_figures_fit_a_phone_or_say_that_they_scroll(page: "Page") -> None:
+    assert page.locator(".scrolls").count() == 0
+    page.set_viewport_size(PHONE)
+    page.wait_for_function("document.querySelectorAll('.scrolls').length > 0")
+    boxes = page.evaluate(
+        """() => [...document.querySelectorAll('figure')].map(figure => ({
+            width: figure.querySelector('svg').getBoundingClientRect().right, text: figure.innerText.trim(),
+            hint: getComputedStyle(figure.firstElementChild, '::before').content, focus: figure.firstElementChild.tabIndex }))"""
+    )
+    wide = [box for box in boxes if box["width"] > 390]
+    assert 0 < len(wide) < len(boxes) - 8
+    for box in boxes:
+        assert ("Scroll sideways" in box["hint"]) == (box in wide)
+        assert (box["focus"] == 0) == (box in wide), "keyboards scroll what has the focus"
+    legend = page.locator("figure:has(svg[aria-label='Scores of para by threshold']) >> text=best F1").bounding_box()
+    assert legend is not None
+    assert legend["x"] + legend["width"] <= 390
+
+
+def test_tables_on_a_phone_show_every_cell_with_its_name(page: "Page") -> None:
+    page.set_viewport_size(PHONE)
+    page.evaluate("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+    for cell in page.locator("#summary td, #errors-para td, #scores td").all():
+        if cell.inner_text():
+            box = cell.bounding_box()
+            assert box is not None
+            assert box["x"] + box["width"] <= 390
+    verdict = page.locator("#summary td").nth(1)
+    assert "chance" in verdict.inner_text()
+    name = verdict.evaluate("cell => getComputedStyle(cell, '::before').content")
+    assert name == '"in short"'
+    texts = page.locator("#errors-para td[data-head='text'], #errors-para td[data-head='second text']").all()
+    assert len(texts) >= 16
+    for text in texts:
+        assert text.evaluate("cell => cell.getBoundingClientRect().width") > 340, "a line of its own"
+    assert page.locator("#table-scores").is_visible()
+    assert page.locator("table[aria-labelledby=table-scores] thead").is_visible(), "long tables can be sorted"
+    assert not page.locator("table[aria-labelledby=table-summary] thead").is_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_serious_fault_of_accessibility_on_a_phone(page: "Page", scheme: Literal["light", "dark"]) -> None:
+    page.set_viewport_size(PHONE)
+    page.emulate_media(color_scheme=scheme)
+    page.wait_for_function("document.querySelectorAll('.scrolls').length > 0")
+    assert faults(page) == []
+
+
 def test_narrow_screens_and_print(page: "Page") -> None:
-    page.set_viewport_size({"width": 390, "height": 800})
+    page.set_viewport_size(PHONE)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.emulate_media(media="print")
     assert page.locator("nav").is_hidden()

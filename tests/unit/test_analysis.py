@@ -17,6 +17,7 @@ from swissbert.analysis import (
     calibration,
     difference_intervals,
     distributions,
+    hard_rows,
     heat_maps,
     history,
     label_figures,
@@ -213,6 +214,41 @@ def test_differences_of_error_rates_have_newcombes_interval() -> None:
     assert bucket.error == 0
     assert bucket.rest == pytest.approx(10 / 90)
     assert not bucket.is_significant, "10 rows without an error, of 100 with 10 errors"
+
+
+def test_hard_rows_are_enough_and_their_intervals_are_corrected_for_the_number_of_buckets() -> None:
+    """Ten buckets of 40 rows of 1,000: the first is harder by a plain interval only, the second by far; two are too small."""
+    labels = np.zeros(1000)
+    labels[:100] = 1  # mistakes, as all answers are 0
+    flags = np.zeros((1000, 12), bool)
+    for i, mistakes_inside in enumerate([9, 25, *[4] * 8]):
+        flags[:mistakes_inside, i] = True
+        flags[-(40 - mistakes_inside) :, i] = True
+    flags[:29, 10] = True
+    flags[29:, 11] = True
+    names = [replace(SINGLE[0], name=f"bucket {i}") for i in range(12)]
+    answered = replace(
+        answers_to("para", labels.tolist(), [[1.0, 0.0]] * 1000), flags=flags, buckets=names, overlap=None
+    )
+    plain = {b.name: b for b in mistakes.bucket_errors(answered)}
+    assert plain["bucket 0"].is_significant
+    assert plain["bucket 10"].is_significant, "29 mistakes of 29 rows"
+    compared = {b.name: b for b in hard_rows.compared_buckets(answered)}
+    assert list(compared) == [f"bucket {i}" for i in range(10)]
+    corrected = difference_intervals.newcombe(9, 40, 91, 960, misses=0.005)
+    assert compared["bucket 0"].interval == pytest.approx(corrected)
+    assert corrected[0] < 0 < difference_intervals.newcombe(9, 40, 91, 960)[0]
+    assert [b.name for b in hard_rows.hard_buckets(answered)] == ["bucket 1"]
+    few = replace(answered, flags=flags[:, :2], buckets=names[:2])
+    assert [b.name for b in hard_rows.hard_buckets(few)] == ["bucket 1", "bucket 0"], "two are compared, and not ten"
+
+
+def test_intervals_of_means_are_wider_with_fewer_misses() -> None:
+    from scipy.stats import ttest_ind
+
+    a, b = np.random.default_rng(0).normal(0, 1, (2, 50))
+    expected = ttest_ind(a, b, equal_var=False).confidence_interval(0.99)
+    assert difference_intervals.welch(a, b, misses=0.01) == pytest.approx((expected.low, expected.high))
 
 
 def test_mcnemar_is_the_binomial_test_of_disagreements() -> None:

@@ -26,7 +26,7 @@ LONG = " ".join(["word"] * 26)
         ("You can't and you won't and you will like it for all that it is", {"negation"}),
         ("A cannonball of a film about the notables of a small old town", set()),
         ("Dull plot but the cast", {"contrast", "short"}),
-        ("If nothing else it is short", {"if is", "negation", "short"}),
+        ("If nothing else it is short", {"condition", "negation", "short"}),
         ("The wonderful cast and the boring story of it all are in one long film", {"mixed aspects"}),
         (LONG, {"long"}),
         ("", {"short"}),
@@ -76,3 +76,13 @@ def test_buckets_of_single_sentences_and_pairs() -> None:
     assert buckets_for(find_task("sst")) is SINGLE
     assert buckets_for(find_task("sts")) is PAIR
     assert all(bucket.description.endswith(".") for bucket in SINGLE + PAIR)
+
+
+def test_every_bucket_has_a_phrase_that_reads_in_a_sentence() -> None:
+    for buckets, noun in ((SINGLE, "texts "), (PAIR, "pairs ")):
+        phrases = [bucket.phrase for bucket in buckets]
+        assert len(set(phrases)) == len(phrases)
+        for phrase in phrases:
+            assert phrase.startswith(noun), phrase
+            assert phrase[-1] not in ".,;", phrase
+            assert "(" not in phrase, "the summary has its figures in parentheses behind it"

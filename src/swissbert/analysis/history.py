@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from swissbert.analysis.style import COLOURS, SOFT, axes_row, hide_grid, in_style, percent
+from swissbert.analysis.style import COLOURS, NARROW, SOFT, axes_row, hide_grid, in_style, legend_below, percent
 from swissbert.checksums import warn
 from swissbert.errors import SwissbertError
 from swissbert.kinds import Array
@@ -89,7 +89,8 @@ def moving_average(values: list[float], window: int) -> Array:
     return means
 
 
-def _draw(axes: Axes, series: Series, *, smoothed: bool = True) -> None:
+def _draw(axes: Axes, series: Series, width: float, *, smoothed: bool = True) -> None:
+    """Draw a line for each name, with a legend below the axes in a room of `width` inches."""
     for i, (name, (steps, values)) in enumerate(series.items()):
         colour = COLOURS[i % len(COLOURS)]
         if smoothed:
@@ -99,7 +100,7 @@ def _draw(axes: Axes, series: Series, *, smoothed: bool = True) -> None:
         else:
             axes.plot(steps, values, "o-", color=colour, markersize=5, label=name)
     axes.set_xlabel("step")
-    axes.legend()
+    legend_below(axes, width)
     hide_grid(axes)
 
 
@@ -111,15 +112,15 @@ def training_figure(history: History, metrics: Mapping[str, str]) -> Figure:
         history: Log of a run.
         metrics: Metric to draw of each task.
     """
-    figure, (left, right) = axes_row("Training: losses and dev scores", 2, 10, 3.8)
-    _draw(left, history.loss)
+    figure, (left, right) = axes_row("Training: losses and dev scores", 2, 10, 4.2)
+    _draw(left, history.loss, 4.2)
     left.set_yscale("log")
     left.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     left.yaxis.set_major_formatter("{x:g}")
     left.yaxis.set_minor_formatter(NullFormatter())
     left.set_title("loss of each task, smoothed")
     scores = {f"{task} {metric}": history.dev.get(f"{task}.{metric}", ([], [])) for task, metric in metrics.items()}
-    _draw(right, scores | {"overall": history.dev.get("overall", ([], []))}, smoothed=False)
+    _draw(right, scores | {"overall": history.dev.get("overall", ([], []))}, 4.2, smoothed=False)
     right.set_title("score on dev rows")
     return figure
 
@@ -127,8 +128,8 @@ def training_figure(history: History, metrics: Mapping[str, str]) -> Figure:
 @in_style
 def weights_figure(history: History) -> Figure:
     """Draw the weight of each task's loss over steps."""
-    figure, (axes,) = axes_row("Training: weight of each task's loss", 1, 8, 3.4)
-    _draw(axes, history.weight)
+    figure, (axes,) = axes_row("Training: weight of each task's loss", 1, NARROW, 3.7)
+    _draw(axes, history.weight, NARROW - 1)
     axes.set_title("factor on the loss of each task, smoothed")
     return figure
 
@@ -136,11 +137,11 @@ def weights_figure(history: History) -> Figure:
 @in_style
 def conflict_figure(history: History) -> Figure:
     """Draw the cosine of the gradients of each pair of tasks, and the share of pairs that conflict."""
-    figure, (left, right) = axes_row("Training: cosine of task gradients", 2, 10, 3.6)
-    _draw(left, history.cosine)
+    figure, (left, right) = axes_row("Training: cosine of task gradients", 2, 10, 4)
+    _draw(left, history.cosine, 4.2)
     left.axhline(0, color=SOFT, linewidth=1)
     left.set_title("cosine of two tasks' gradients (conflict below 0)")
-    _draw(right, history.conflicts)
+    _draw(right, history.conflicts, 4.2)
     right.set_ylim(0, 1)
     percent(right.yaxis)
     right.set_title("share of task pairs in conflict")
@@ -157,7 +158,7 @@ def layer_figure(parts: dict[str, dict[str, list[float]]], note: str) -> Figure:
         parts: Part of the encoder to pair of tasks to cosines.
         note: Where the cosines are from, for the title of the axes.
     """
-    figure, (axes,) = axes_row("Cosine of task gradients by layer", 1, 8.4, 3.8)
+    figure, (axes,) = axes_row("Cosine of task gradients by layer", 1, NARROW, 4.1)
     pairs = list(next(iter(parts.values())))
     for i, pair in enumerate(pairs):
         cosines = [parts[part].get(pair, []) for part in parts]
@@ -172,6 +173,6 @@ def layer_figure(parts: dict[str, dict[str, list[float]]], note: str) -> Figure:
     axes.set_ylabel("cosine")
     axes.set_xlabel("part of the encoder, layers by number")
     axes.set_title(note)
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    legend_below(axes, NARROW - 1)
     hide_grid(axes)
     return figure

@@ -5,7 +5,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from swissbert.analysis.answered import AnsweredSplit
-from swissbert.analysis.style import COLOURS, FULL, HEAT, INK, axes_row, hide_grid, in_style, percent
+from swissbert.analysis.style import (
+    COLOURS,
+    FULL,
+    HEAT,
+    INK,
+    NARROW,
+    axes_row,
+    hide_grid,
+    in_style,
+    legend_below,
+    percent,
+)
 from swissbert.kinds import Array
 
 MOST_NAMED = 24
@@ -53,7 +64,7 @@ def label_figure(answered: AnsweredSplit) -> Figure:
     """Draw precision, recall and F1 of each label, for tasks whose rows have several labels."""
     task = answered.task
     height = 1.9 + 0.55 * min(len(task.labels), MOST_NAMED)
-    figure, (axes,) = axes_row(f"{task.name}: precision, recall and F1", 1, 8, height)
+    figure, (axes,) = axes_row(f"{task.name}: precision, recall and F1", 1, NARROW, height)
     _bars(axes, label_scores(answered), ("precision", "recall", "F1"))
     return figure
 
@@ -87,5 +98,5 @@ def _bars(axes: Axes, scores: list[LabelScores], names: tuple[str, ...]) -> None
     axes.set_xlim(0, 1)
     percent(axes.xaxis)
     axes.set_title("by label (rows)")
-    axes.legend(loc="upper left", bbox_to_anchor=(0, -0.12), ncols=len(names))
+    legend_below(axes, 3)
     hide_grid(axes, keep="x")

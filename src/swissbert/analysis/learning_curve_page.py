@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from swissbert.analysis.page import Picture, Section, Table, write_page
-from swissbert.analysis.style import COLOURS, axes_row, hide_grid, in_style
+from swissbert.analysis.style import COLOURS, NARROW, axes_row, hide_grid, in_style, legend_below
 from swissbert.config import RunConfig
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def score_names(config: RunConfig) -> list[str]:
 @in_style
 def curve_figure(config: RunConfig, points: Sequence["Point"]) -> Figure:
     """Draw the mean score over the seeds, and each seed as a point, against the number of train rows of the task."""
-    figure, (axes,) = axes_row("Dev scores by number of train rows", 1, 8.4, 4.2)
+    figure, (axes,) = axes_row("Dev scores by number of train rows", 1, NARROW, 4.6)
     for i, name in enumerate(score_names(config)):
         task = name.partition(".")[0]
         has_task = any(task in point.rows for point in points)
@@ -57,7 +57,7 @@ def curve_figure(config: RunConfig, points: Sequence["Point"]) -> Figure:
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("train rows (of the task; of all tasks for overall), logarithmic")
     axes.set_title("line: mean over seeds; points: single runs")
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    legend_below(axes, NARROW - 1)
     hide_grid(axes, keep="both")
     return figure
 

@@ -7,10 +7,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from swissbert.analysis.answered import AnsweredSplit
-from swissbert.analysis.difference_intervals import newcombe, welch
-from swissbert.analysis.style import COLOURS, SOFT, axes_row, hide_grid, in_style, percent
+from swissbert.analysis.difference_intervals import MISSES, newcombe, welch
+from swissbert.analysis.style import COLOURS, NARROW, SOFT, axes_row, hide_grid, in_style, legend_below, percent
 from swissbert.kinds import Array
 
+HEADROOM = 1.15
+"""Height of an axis for a highest bar of 1, so that a number above the bar is inside."""
 FEWEST_ROWS = 10
 """Rows that a bucket and its complement need for an interval of a difference of means."""
 
@@ -21,15 +23,17 @@ class BucketErrors:
 
     Attributes:
         name: Name of the bucket.
+        phrase: Its rows in a sentence.
         description: What its rows have in common.
         rows: Number of its rows.
         error: Mean error of its rows.
         rest: Mean error of all other rows.
-        interval: 95 % interval of the difference: Newcombe's for error rates, Welch's for other errors; None for fewer
-            than `FEWEST_ROWS` rows or no variance.
+        interval: Interval of the difference, by default of 95 %: Newcombe's for error rates, Welch's for other errors; None
+            for fewer than `FEWEST_ROWS` rows or no variance.
     """
 
     name: str
+    phrase: str
     description: str
     rows: int
     error: float
@@ -47,22 +51,27 @@ class BucketErrors:
         return self.interval is not None and (self.interval[0] > 0 or self.interval[1] < 0)
 
 
-def bucket_errors(answered: AnsweredSplit) -> list[BucketErrors]:
-    """Return the errors of every bucket that holds some but not all rows."""
+def bucket_errors(answered: AnsweredSplit, misses: float = MISSES) -> list[BucketErrors]:
+    """Return the errors of every bucket that holds some but not all rows.
+
+    Args:
+        answered: Answers to a split.
+        misses: Share of intervals that miss the true difference.
+    """
     buckets = []
     for i, bucket in enumerate(answered.buckets):
         inside, rest = answered.errors[answered.flags[:, i]], answered.errors[~answered.flags[:, i]]
         if len(inside) and len(rest):
             means = float(inside.mean()), float(rest.mean())
-            interval = _interval(inside, rest, proportions=answered.is_right_or_wrong)
-            buckets.append(BucketErrors(bucket.name, bucket.description, len(inside), *means, interval))
+            interval = _interval(inside, rest, misses, proportions=answered.is_right_or_wrong)
+            buckets.append(BucketErrors(bucket.name, bucket.phrase, bucket.description, len(inside), *means, interval))
     return buckets
 
 
-def _interval(a: Array, b: Array, proportions: bool) -> tuple[float, float] | None:
+def _interval(a: Array, b: Array, misses: float, *, proportions: bool) -> tuple[float, float] | None:
     if proportions:
-        return newcombe(int(a.sum()), len(a), int(b.sum()), len(b))
-    return welch(a, b) if min(len(a), len(b)) >= FEWEST_ROWS and a.var() > 0 and b.var() > 0 else None
+        return newcombe(int(a.sum()), len(a), int(b.sum()), len(b), misses)
+    return welch(a, b, misses) if min(len(a), len(b)) >= FEWEST_ROWS and a.var() > 0 and b.var() > 0 else None
 
 
 @in_style
@@ -71,7 +80,7 @@ def bucket_figure(answered: AnsweredSplit) -> Figure:
     kind = answered.task.kind
     buckets = sorted(bucket_errors(answered), key=lambda bucket: bucket.difference, reverse=True)
     overall = float(answered.errors.mean())
-    figure, (axes,) = axes_row(f"{answered.task.name}: errors by bucket of rows", 1, 8.4, 1.5 + 0.42 * len(buckets))
+    figure, (axes,) = axes_row(f"{answered.task.name}: errors by bucket of rows", 1, NARROW, 2.2 + 0.42 * len(buckets))
     axes.axvline(0, color=SOFT, linewidth=1)
     for i, bucket in enumerate(buckets):
         colour = COLOURS[(1 if bucket.difference > 0 else 2) if bucket.is_significant else 7]
@@ -82,7 +91,7 @@ def bucket_figure(answered: AnsweredSplit) -> Figure:
     axes.set_yticks(range(len(buckets)), [f"{bucket.name} ({bucket.rows:,})" for bucket in buckets])
     axes.set_ylim(max(1, len(buckets)) - 0.5, -0.5)
     shown = f"{overall:.1%}" if kind.error_is_share else f"{overall:.2f}"
-    axes.set_title(f"{kind.error_name} of a bucket minus that of all other rows; overall {shown}", fontsize=10)
+    axes.set_title(f"{kind.error_name} minus that of all other rows\noverall {shown}", fontsize=10)
     if kind.error_is_share:
         percent(axes.xaxis)
     axes.set_xlabel("← easier | harder →")
@@ -92,7 +101,7 @@ def bucket_figure(answered: AnsweredSplit) -> Figure:
         ("not significant", COLOURS[7]),
     ):
         axes.plot([], [], "o", color=colour, label=label)
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    legend_below(axes, NARROW - 2)
     hide_grid(axes, keep="x")
     return figure
 
@@ -146,5 +155,7 @@ def _errors_by_bin(axes: Axes, answered: AnsweredSplit, bins: Array) -> None:
         text, at = f"{(bins == number).sum():,}", (_centre(number), mean)
         axes.annotate(text, at, (0, 3), textcoords="offset points", ha="center", fontsize=8)
     axes.set_title(f"{answered.task.kind.error_name} (rows above the bars)")
+    if max(means) > 0:
+        axes.set_ylim(0, HEADROOM * max(means))
     if answered.task.kind.error_is_share:
         percent(axes.yaxis)

@@ -51,9 +51,17 @@ class Table:
     rows: Sequence[Sequence[object]]
     digits: int = 3
 
+    def has_long_texts(self, column: int) -> bool:
+        """Return whether a cell of a column needs a line of its own on a phone."""
+        return any(isinstance(row[column], str) and len(str(row[column])) > LONG_TEXT for row in self.rows)
+
 
 LONG = 12
 """Rows from which a table is folded."""
+LONG_TEXT = 22
+"""Characters from which a text gets a line of its own on a phone."""
+LEAST = 54
+"""Pixels of the page for each inch of a figure, at least: the letters then have 7.5 pixels. Wider figures scroll."""
 FOOTER = (
     "The folder of this page holds all figures as PNG and SVG files and all tables as CSV files. Click a column head to sort a "
     "table."
@@ -71,6 +79,7 @@ class Section:
         text: Text below the heading.
         parts: Figures and tables, in order.
         points: Sentences in a list below the text.
+        how: How the figures are made, for people who ask: the last paragraph.
     """
 
     anchor: str
@@ -78,6 +87,7 @@ class Section:
     text: str
     parts: list[Part] = field(default_factory=list)
     points: list[str] = field(default_factory=list)
+    how: str = ""
 
 
 def inline_svg(name: str, file: bytes, description: str = "") -> str:
@@ -126,8 +136,9 @@ def page_text(
     figures = [part for section in sections for part in section.parts if isinstance(part, Picture)]
     files = {part.name: render(part.figure, "svg") for part in figures} if svg is None else svg
     pictures = {part.name: Markup(inline_svg(part.name, files[part.name], part.description)) for part in figures}
+    least = {part.name: round(LEAST * part.figure.get_figwidth()) for part in figures}
     return template.render(
-        title=title, facts=facts, sections=sections, pictures=pictures, cell=cell, long=LONG, footer=footer
+        title=title, facts=facts, sections=sections, pictures=pictures, least=least, cell=cell, long=LONG, footer=footer
     )
 
 

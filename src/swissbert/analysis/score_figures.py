@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from swissbert.analysis.answered import AnsweredSplit
-from swissbert.analysis.style import COLOURS, DENSITY, INK, SOFT, axes_row, hide_grid, in_style
+from swissbert.analysis.style import COLOURS, DENSITY, INK, NARROW, SOFT, axes_row, hide_grid, in_style, legend_below
 from swissbert.evaluation import intervals, task_scores
 from swissbert.kinds import Array
 from swissbert.metrics import METRICS, higher_is_better, pearson, shown
@@ -73,7 +73,7 @@ def metric_scores(answered: AnsweredSplit, resamples: int = 1000) -> list[Metric
 def scores_figure(scores: Sequence[MetricScore]) -> Figure:
     """Draw the declared metric of every task with its 95 % interval and chance level."""
     declared = [score for score in scores if score.declared]
-    figure, (axes,) = axes_row("Scores on labelled rows, with 95 % intervals", 1, 8, 1.2 + 0.5 * len(declared))
+    figure, (axes,) = axes_row("Scores on labelled rows, with 95 % intervals", 1, NARROW, 1.5 + 0.5 * len(declared))
     names = []
     for i, score in enumerate(declared):
         labels = ("score and 95 % interval", "chance") if i == 0 else (None, None)
@@ -89,7 +89,7 @@ def scores_figure(scores: Sequence[MetricScore]) -> Figure:
     left, right = axes.get_xlim()
     in_units = any(not higher_is_better(score.metric) for score in declared)  # errors have no upper limit
     axes.set_xlim(min(0.0, left), max(1.0, right) if in_units else 1)
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    legend_below(axes, NARROW - 2)
     hide_grid(axes, keep="x")
     return figure
 
@@ -100,7 +100,7 @@ def scatter_figure(answered: AnsweredSplit) -> Figure:
     task, true, predicted = answered.task, answered.labels, answered.answers.astype(float)
     r = pearson(true, predicted, predicted)
     low, high = task.range or (min(true.min(), predicted.min()), max(true.max(), predicted.max()))
-    figure, (axes,) = axes_row(f"{task.name}: predicted against true score, Pearson r {shown(r)}", 1, 8.4, 5)
+    figure, (axes,) = axes_row(f"{task.name}: predicted against true score, Pearson r {shown(r)}", 1, NARROW, 6.2)
     if len(true) > MOST_POINTS:
         box = (low, high, low, high)
         density = axes.hexbin(true, predicted, gridsize=40, bins="log", cmap=DENSITY, extent=box, mincnt=1)
@@ -117,7 +117,7 @@ def scatter_figure(answered: AnsweredSplit) -> Figure:
     axes.set_xlabel("true score")
     axes.set_ylabel("predicted score")
     axes.set_aspect("equal")
-    figure.legend(loc="outside right upper")
+    legend_below(axes, NARROW - 1)
     hide_grid(axes, keep="both")
     return figure
 

@@ -13,6 +13,8 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import ScaledTranslation
 
 INK, SOFT, RULE = "#1c2431", "#5b6676", "#d4dae2"
 """Colours of text, secondary text and grid. The report replaces them by variables of its page."""
@@ -25,6 +27,9 @@ DENSITY = LinearSegmentedColormap.from_list("density", [(0.35, 0.7, 0.95, 0.3), 
 """Colour map of counts above 0, which are visible however few."""
 FULL = 0.72
 """Share of `HEAT` from which text on it is white in light and dark."""
+
+NARROW = 6.6
+"""Width in inches of a figure that is readable on a phone."""
 
 RC: dict[str, Any] = {
     "axes.axisbelow": True,
@@ -121,9 +126,47 @@ def hide_grid(axes: Axes, *, keep: Literal["x", "y", "both"] | None = "y") -> No
         axes.grid(True, axis=keep)
 
 
-def percent(axis: Any) -> None:
-    """Format an axis of shares in percent, with at most seven ticks."""
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
+def legend_below(axes: Axes, width: float) -> None:
+    """Add a legend below the axes, where it hides no curve and needs no width beside them.
 
-    axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    Args:
+        axes: The axes, with their axis labels.
+        width: Room in inches, from which the number of columns follows.
+    """
+    handles, labels = axes.get_legend_handles_labels()
+    if not labels:
+        return
+    columns = max(1, int(width / (0.5 + 0.085 * max(map(len, labels)))))  # a handle and its gaps, and a letter
+    below = 46 if axes.get_xlabel() else 26  # points, for the tick labels and the axis label
+    axes.legend(
+        handles,
+        labels,
+        loc="upper left",
+        bbox_to_anchor=(0, 0),
+        bbox_transform=axes.transAxes + ScaledTranslation(0, -below / 72, axes.get_figure().dpi_scale_trans),
+        borderaxespad=0,
+        borderpad=0,
+        ncols=min(columns, len(labels)),
+    )
+
+
+def percent(axis: Any) -> None:
+    """Format an axis of shares in percent, with at most seven ticks, and fewer on a short axis."""
+    from matplotlib.ticker import FuncFormatter
+
+    axis.set_major_locator(_ShareLocator())
     axis.set_major_formatter(FuncFormatter(lambda share, _: f"{round(100 * share, 6):g}%".replace("-", "\u2212")))
+
+
+class _ShareLocator(MaxNLocator):
+    """Places as many ticks as have room beside each other, at most seven."""
+
+    def __init__(self) -> None:
+        super().__init__(6, steps=[1, 2, 5, 10])
+
+    def tick_values(self, vmin: float, vmax: float) -> Any:
+        box = self.axis.axes.get_window_extent()
+        is_across = self.axis.axis_name == "x"
+        inches = (box.width if is_across else box.height) / self.axis.get_figure().dpi
+        self.set_params(nbins=max(1, min(6, int(inches / (0.5 if is_across else 0.25)))))  # "100%" is 0.4 inches wide
+        return super().tick_values(vmin, vmax)

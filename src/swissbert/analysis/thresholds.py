@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from swissbert.analysis.answered import AnsweredSplit
-from swissbert.analysis.style import COLOURS, INK, axes_row, hide_grid, in_style, percent
+from swissbert.analysis.style import COLOURS, INK, NARROW, axes_row, hide_grid, in_style, legend_below, percent
 from swissbert.kinds import Array
 
 CURRENT = 0.5
@@ -75,7 +75,7 @@ def threshold_figure(answered: AnsweredSplit) -> Figure:
     """Draw precision, recall, F1 and accuracy against the threshold, with the current one and that of the best F1."""
     curve, task = threshold_curve(answered), answered.task
     title = f"{task.name}: scores by threshold of '{task.labels[1]}'"
-    figure, (axes,) = axes_row(title, 1, 8.4, 4)
+    figure, (axes,) = axes_row(title, 1, NARROW, 4.2)
     for i, name in enumerate(NAMES):
         width = 2.2 if name == "F1" else 1.5
         at = np.append(0.0, curve.thresholds)  # a step ends at its threshold
@@ -95,7 +95,7 @@ def threshold_figure(answered: AnsweredSplit) -> Figure:
     axes.set_xlabel(f"probability from which a row is '{task.labels[1]}'")
     axes.set_title(f"on the {len(answered.labels):,} {answered.split} rows")
     percent(axes.yaxis)
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    legend_below(axes, NARROW - 1)
     hide_grid(axes)
     return figure
 

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from swissbert.analysis.answered import AnsweredSplit
-from swissbert.analysis.style import COLOURS, SOFT, axes_row, hide_grid, in_style
+from swissbert.analysis.style import COLOURS, NARROW, SOFT, axes_row, hide_grid, in_style
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import percentiles, task_scores
 from swissbert.kinds import Array
@@ -127,7 +127,7 @@ def versus_figure(differences: list[Difference], names: tuple[str, str]) -> Figu
     Differences of metrics of which lower values are better are drawn with the opposite sign.
     """
     title = f"{names[0]} against {names[1]}: difference with 95 % interval"
-    figure, (axes,) = axes_row(title, 1, 8, 1.4 + 0.42 * len(differences))
+    figure, (axes,) = axes_row(title, 1, NARROW, 1.4 + 0.42 * len(differences))
     axes.axvline(0, color=SOFT, linewidth=1)
     for i, item in enumerate(differences):
         sign = 1 if higher_is_better(item.metric) else -1

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from swissbert.analysis.style import COLOURS, SOFT, axes_row, hide_grid, in_style, percent
+from swissbert.analysis.style import COLOURS, NARROW, SOFT, axes_row, hide_grid, in_style, legend_below, percent
 from swissbert.selection import is_better_higher
 from swissbert.sweeps.space import Dimension, value_text
 from swissbert.sweeps.trials import Trial, score_text, short_names
@@ -19,7 +19,7 @@ MARGIN = 0.09
 @in_style
 def sweep_history_figure(trials: Sequence[Trial], best_by: str) -> Figure:
     """Draw the score of each trial, and the best score so far."""
-    figure, (axes,) = axes_row("Scores of the trials", 1, 8.4, 3.8)
+    figure, (axes,) = axes_row("Scores of the trials", 1, NARROW, 4.1)
     for state, marker, colour, fill in (("complete", "o", COLOURS[0], None), ("pruned", "o", COLOURS[7], "none")):
         points = [(trial.number, trial.score) for trial in trials if trial.state == state and trial.score is not None]
         if points:
@@ -44,8 +44,7 @@ def sweep_history_figure(trials: Sequence[Trial], best_by: str) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("trial")
     axes.set_ylabel(f"{best_by} on dev rows")
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    legend_below(axes, NARROW - 1)
     hide_grid(axes)
     return figure
 
@@ -53,7 +52,7 @@ def sweep_history_figure(trials: Sequence[Trial], best_by: str) -> Figure:
 @in_style
 def importance_figure(importance: Mapping[str, float]) -> Figure:
     """Draw the share of each setting in reaching the best scores."""
-    figure, (axes,) = axes_row("Importance of the settings", 1, 8.4, 1.2 + 0.42 * len(importance))
+    figure, (axes,) = axes_row("Importance of the settings", 1, NARROW, 1.2 + 0.42 * len(importance))
     names = list(importance)[::-1]
     axes.barh(names, [importance[name] for name in names], color=COLOURS[0], height=0.6)
     axes.set_xlim(0, 1)

@@ -8,6 +8,11 @@ from swissbert.analysis.page import Part, Picture, Section, Table
 
 SHOWN = 8
 """Number of worst rows and of best rows that are listed."""
+HOW = (
+    "The interval of a bucket is for this bucket alone. Of several buckets one may lie above or below 0 by chance; the summary "
+    "corrects for their number and leaves out small buckets."
+)
+"""Why the summary may not name a bucket whose interval is above 0."""
 
 
 def errors_section(answered: AnsweredSplit, directory: Path | None) -> Section:
@@ -20,7 +25,9 @@ def errors_section(answered: AnsweredSplit, directory: Path | None) -> Section:
     mean = float(answered.errors.mean())
     shown = f"{mean:.1%}" if kind.error_is_share else f"{mean:.2f}"
     text = f"{kind.error_name[0].upper()}{kind.error_name[1:]} on {len(answered.errors):,} rows: {shown}."
-    return Section(f"errors-{name}", f"Errors: {name}", text, parts)
+    if title := answered.task.title:
+        text = f"{title}{'' if title[-1] in '.?!' else '.'} {text}"
+    return Section(f"errors-{name}", f"Errors: {name}", text, parts, how=HOW if bucket_errors(answered) else "")
 
 
 def _bucket_parts(answered: AnsweredSplit) -> list[Part]:

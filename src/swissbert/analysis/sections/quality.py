@@ -13,6 +13,7 @@ from swissbert.evaluation import TaskScores, with_overall
 from swissbert.evaluation.confused import MANY_LABELS, most_confused
 from swissbert.metrics import higher_is_better, shown
 from swissbert.tasks import Split
+from swissbert.wording import joined
 
 
 def scores_section(splits: Mapping[str, AnsweredSplit], scores: Sequence[MetricScore], split: Split) -> Section:
@@ -62,7 +63,12 @@ def overall_sentence(splits: Mapping[str, AnsweredSplit], scores: Sequence[Metri
     result = with_overall(tasks, {name: answered.labels_reason for name, answered in splits.items()})
     if math.isnan(result.overall) and not any(higher_is_better(task.metric) for task in tasks.values()):
         return ""
-    value = f"The overall score, the mean of the declared metrics of the tasks, is {shown(result.overall)}."
+    by_metric: dict[str, list[str]] = {}
+    for name, task in tasks.items():
+        if higher_is_better(task.metric):
+            by_metric.setdefault(task.metric.replace("_", " "), []).append(name)
+    metrics = joined([f"{metric} ({', '.join(names)})" for metric, names in by_metric.items()])
+    value = f"The overall score is {shown(result.overall)}, the mean of one score for each task: {metrics}."
     return " ".join([value, *(f"{note[0].upper()}{note[1:]}." for note in result.notes)])
 
 

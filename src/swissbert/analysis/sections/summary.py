@@ -8,7 +8,8 @@ import numpy as np
 
 from swissbert.analysis.answered import AnsweredSplit
 from swissbert.analysis.calibration import tendency
-from swissbert.analysis.mistakes import bucket_errors
+from swissbert.analysis.hard_rows import FLOOR, compared_buckets, hard_buckets
+from swissbert.analysis.mistakes import BucketErrors
 from swissbert.analysis.page import Section, Table
 from swissbert.analysis.score_figures import MetricScore
 from swissbert.analysis.sections.training_curves import Cosines
@@ -18,13 +19,24 @@ from swissbert.evaluation import tfidf_scores
 from swissbert.evaluation.tfidf import ROWS
 from swissbert.inference.model import Model
 from swissbert.metrics import higher_is_better
-from swissbert.tasks import Split
+from swissbert.task_words import title_and_name
+from swissbert.tasks import Split, Task
 from swissbert.wording import joined
 
 HARDEST = 2
-"""Buckets of rows that are named for each task."""
+"""Kinds of rows that are named for each task."""
 CLEAR_CONFLICT = 0.05
-"""Mean cosine below whose negative tasks are said to conflict."""
+"""Mean cosine below whose negative tasks are said to work against each other."""
+HOW = (
+    "Chance is the best constant answer (0 for a correlation). Words alone is a linear model on TF-IDF of the train rows, "
+    "without an encoder. A score is better than these where its whole interval is. The expected calibration error is the mean "
+    "distance between probability and share of right answers. Kinds of rows are compared if they and all other rows are at "
+    f"least {FLOOR} each. The {HARDEST} hardest are named if the interval of their difference from all other rows is above 0; "
+    "with k kinds it is an interval of 100 % − 5 % / k (Bonferroni), so that many comparisons do not find differences by chance. "
+    "Two tasks work against each other if the mean cosine of their gradients in the encoder is below "
+    f"−{CLEAR_CONFLICT:g}, so that a step that helps one harms the other."
+)
+"""How the figures of the section are made."""
 
 
 def word_scores(model: Model, answered: AnsweredSplit, directory: Path | None) -> float:
@@ -59,31 +71,18 @@ def summary_section(
         split: Name of the split.
     """
     declared = {score.task: score for score in scores if score.declared}
-    rows = [_row(declared[name], words[name]) for name in splits]
-    header = ["task", "metric", "score", "from", "to", "chance", "words alone", "in short"]
+    rows = [_row(answered.task, declared[name], words[name]) for name, answered in splits.items()]
+    header = ["task", "in short", "metric", "score", "from", "to", "chance", "words alone"]
     table = Table("summary", f"Scores on the {split} rows, with 95 % intervals", header, rows)
-    points = [overall] if overall else []
-    points += [_confidence(answered) for answered in splits.values() if answered.confidence is not None]
-    points += [_hardest(answered) for answered in splits.values()]
-    points += _conflicts(cosines)
-    text = (
-        "Chance is the best constant answer (0 for a correlation). Words alone is a linear model on TF-IDF of the train "
-        "rows, without an encoder."
-    )
-    return Section("summary", "Summary", text, [table], [point for point in points if point])
+    points = [overall, *(_about(answered) for answered in splits.values()), *_conflicts(cosines)]
+    text = f"The answers to the {split} rows in short. The sections below have all figures, and rows as examples."
+    return Section("summary", "Summary", text, [table], [point for point in points if point], HOW)
 
 
-def _row(score: MetricScore, words: float) -> list[object]:
+def _row(task: Task, score: MetricScore, words: float) -> list[object]:
     value = "undefined" if math.isnan(score.value) else score.value
-    return [
-        score.task,
-        score.metric.replace("_", " "),
-        value,
-        *score.interval,
-        score.chance,
-        words,
-        _verdict(score, words),
-    ]
+    metric = score.metric.replace("_", " ")
+    return [title_and_name(task), _verdict(score, words), metric, value, *score.interval, score.chance, words]
 
 
 def _verdict(score: MetricScore, words: float) -> str:
@@ -104,29 +103,40 @@ def _verdict(score: MetricScore, words: float) -> str:
     return f"better than {joined(known)}" if known else ""
 
 
+def _about(answered: AnsweredSplit) -> str:
+    """Say of a task whether the model is as sure as it is right, and which rows are hardest."""
+    sentences = [_hardest(answered)] if answered.confidence is None else [_confidence(answered), _hardest(answered)]
+    return f"{title_and_name(answered.task)}: {' '.join(sentences)}"
+
+
 def _confidence(answered: AnsweredSplit) -> str:
     """Say whether a model is as sure as it is right."""
     result = tendency(answered)
     how = {"": "well calibrated", "over": "overconfident", "under": "underconfident"}[result.sign]
     return (
-        f"{answered.task.name} is {how}: mean confidence {result.confidence:.0%}, accuracy {result.accuracy:.0%}, expected "
-        f"calibration error {result.error:.1%}."
+        f"The model is {how}: it gives its answers a probability of {result.confidence:.0%} on average, and "
+        f"{result.accuracy:.0%} of them are right (expected calibration error {result.error:.1%})."
     )
 
 
 def _hardest(answered: AnsweredSplit) -> str:
-    """Name the buckets of rows with clearly larger errors than all other rows."""
-    kind, name = answered.task.kind, answered.task.name
-    harder = [bucket for bucket in bucket_errors(answered) if bucket.is_significant and bucket.difference > 0]
-    harder.sort(key=lambda bucket: -bucket.difference)
-    if not harder:
-        return f"{name}: no kind of row is clearly harder than the others."
+    """Name the kinds of rows with clearly larger errors than all other rows."""
+    if not compared_buckets(answered):
+        return "There are too few rows to compare kinds of rows."
+    hard = hard_buckets(answered)[:HARDEST]
+    if not hard:
+        return "No kind of row is clearly harder than the others."
+    listed = [f"{bucket.phrase} ({_errors(answered, bucket)}; {bucket.rows:,} rows)" for bucket in hard]
+    return f"Hardest are {joined(listed)}."
 
-    def shown(value: float) -> str:
-        return f"{value:.0%}" if kind.error_is_share else f"{value:.2f}"
 
-    listed = [f"{b.name} ({shown(b.error)} against {shown(b.rest)}, {b.rows:,} rows)" for b in harder[:HARDEST]]
-    return f"{name}: hardest are rows with {joined(listed)}; the figures are {kind.error_name} there and on all other rows."
+def _errors(answered: AnsweredSplit, bucket: BucketErrors) -> str:
+    """Word the error of a bucket and of the other rows, such as ``24% wrong, other rows 15%``."""
+    kind = answered.task.kind
+    if answered.is_right_or_wrong:
+        return f"{bucket.error:.0%} wrong, other rows {bucket.rest:.0%}"
+    form = ".0%" if kind.error_is_share else ".2f"
+    return f"{kind.error_name} {bucket.error:{form}}, other rows {bucket.rest:{form}}"
 
 
 def _conflicts(cosines: Cosines) -> list[str]:
@@ -141,9 +151,17 @@ def _conflicts(cosines: Cosines) -> list[str]:
     opposed = {pair: mean for pair, mean in means.items() if mean < -CLEAR_CONFLICT}
     if not opposed:
         lowest = min(means, key=lambda pair: means[pair])
-        figure = f"{means[lowest]:+.2f}".replace("-", "−")
-        return [f"No conflicts between tasks: the lowest mean cosine of two task gradients is {figure} ({lowest})."]
-    listed = [
-        f"{pair} (mean cosine {mean:+.2f})".replace("+", "").replace("-0", "−0") for pair, mean in opposed.items()
+        what = "lowest mean cosine of the gradients of two tasks"
+        return [f"No task works against another ({what}: {_shown(means[lowest])}, {_tasks(lowest)})."]
+    return [
+        f"{_tasks(pair)} work against each other (mean cosine of their gradients {_shown(mean)})."
+        for pair, mean in opposed.items()
     ]
-    return [f"Tasks in conflict, whose gradients point in opposite directions: {joined(listed)}."]
+
+
+def _tasks(pair: str) -> str:
+    return joined(pair.split("-"))
+
+
+def _shown(cosine: float) -> str:
+    return f"{round(cosine, 2) + 0.0:.2f}".replace("-", "−")  # 0.0 is added because of −0
