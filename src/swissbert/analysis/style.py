@@ -138,12 +138,14 @@ def legend_below(axes: Axes, width: float) -> None:
         return
     columns = max(1, int(width / (0.5 + 0.085 * max(map(len, labels)))))  # a handle and its gaps, and a letter
     below = 46 if axes.get_xlabel() else 26  # points, for the tick labels and the axis label
+    figure: Any = axes.get_figure()
+    place: Any = axes.transAxes + ScaledTranslation(0, -below / 72, figure.dpi_scale_trans)
     axes.legend(
         handles,
         labels,
         loc="upper left",
         bbox_to_anchor=(0, 0),
-        bbox_transform=axes.transAxes + ScaledTranslation(0, -below / 72, axes.get_figure().dpi_scale_trans),
+        bbox_transform=place,
         borderaxespad=0,
         borderpad=0,
         ncols=min(columns, len(labels)),
@@ -154,19 +156,20 @@ def percent(axis: Any) -> None:
     """Format an axis of shares in percent, with at most seven ticks, and fewer on a short axis."""
     from matplotlib.ticker import FuncFormatter
 
-    axis.set_major_locator(_ShareLocator())
+    axis.set_major_locator(_ShareLocator(axis))
     axis.set_major_formatter(FuncFormatter(lambda share, _: f"{round(100 * share, 6):g}%".replace("-", "\u2212")))
 
 
 class _ShareLocator(MaxNLocator):
     """Places as many ticks as have room beside each other, at most seven."""
 
-    def __init__(self) -> None:
+    def __init__(self, of: Any) -> None:
         super().__init__(6, steps=[1, 2, 5, 10])
+        self._of = of
 
     def tick_values(self, vmin: float, vmax: float) -> Any:
-        box = self.axis.axes.get_window_extent()
-        is_across = self.axis.axis_name == "x"
-        inches = (box.width if is_across else box.height) / self.axis.get_figure().dpi
+        box = self._of.axes.get_window_extent()
+        is_across = self._of.axis_name == "x"
+        inches = (box.width if is_across else box.height) / self._of.get_figure().dpi
         self.set_params(nbins=max(1, min(6, int(inches / (0.5 if is_across else 0.25)))))  # "100%" is 0.4 inches wide
         return super().tick_values(vmin, vmax)
