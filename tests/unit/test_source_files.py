@@ -6,6 +6,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from declared import declare, texts
 
@@ -141,6 +143,39 @@ def test_each_file_of_texts_has_its_file_of_labels(tmp_path: Path) -> None:
     short = declare(files={"train": ["a.txt", "b.txt"]}, label_files={"train": "a-labels.txt"})
     with pytest.raises(SwissbertError, match=r"label_files\.train are 1 files, but there are 2 files with texts"):
         read_split(short, "train", tmp_path)
+
+
+def test_ids_that_differ_show_that_rows_do_not_belong_together(tmp_path: Path) -> None:
+    (tmp_path / "feat.csv").write_text("id,text\nm0,fine\nm1,dull\n")
+    (tmp_path / "labs.csv").write_text("id,label\nm1,0\nm0,1\n")
+    task = declare("feat.csv", label_files={"train": "labs.csv"})
+    with pytest.raises(SwissbertError, match=r"^row 1: id 'm0' in feat\.csv, 'm1' in labs\.csv; .* sort both files alike"):
+        read_split(task, "train", tmp_path)
+    (tmp_path / "labs.csv").write_text("id,label\nm0,1\nm2,0\n")
+    with pytest.raises(SwissbertError, match=r"^row 2: id 'm1' in feat\.csv, 'm2' in labs\.csv"):
+        read_split(task, "train", tmp_path)
+
+
+def test_the_declared_id_column_is_compared_where_both_files_have_it(tmp_path: Path) -> None:
+    (tmp_path / "feat.csv").write_text("id,key,text\n1,m0,fine\n2,m1,dull\n")
+    (tmp_path / "labs.csv").write_text("id,key,label\n8,m0,1\n9,m1,0\n")
+    columns = {"text": "text", "label": "label", "id": "key"}
+    task = declare("feat.csv", label_files={"train": "labs.csv"}, columns=columns)
+    assert [row.label for row in read_split(task, "train", tmp_path).rows] == [1.0, 0.0]
+    (tmp_path / "labs.csv").write_text("id,key,label\n1,m1,0\n2,m0,1\n")
+    with pytest.raises(SwissbertError, match=r"row 1: id 'm0' in feat\.csv, 'm1' in labs\.csv"):
+        read_split(task, "train", tmp_path)
+
+
+def test_ids_of_columns_that_are_not_declared_are_read_from_every_format(tmp_path: Path) -> None:
+    rows = pa.table({"text": ["fine", "dull"], "label": [9, 9], "ID": [1, 2]})
+    pq.write_table(rows, tmp_path / "feat.parquet")
+    task = declare("feat.parquet", label_files={"train": "labs.csv"})
+    (tmp_path / "labs.csv").write_text("id,label\n1.0,1\n,0\n")  # the same numbers, and a row without one
+    assert [row.label for row in read_split(task, "train", tmp_path).rows] == [1.0, 0.0]
+    (tmp_path / "labs.csv").write_text("id,label\n1,1\n3,0\n")
+    with pytest.raises(SwissbertError, match=r"row 2: id '2' in feat\.parquet, '3' in labs\.csv"):
+        read_split(task, "train", tmp_path)
 
 
 # Settings there and back

@@ -17,6 +17,7 @@ from swissbert.data.formats import (
 )
 from swissbert.data.formats.limits import LINE, lines_of, long_line
 from swissbert.data.formats.text import PlainText
+from swissbert.data.row_ids import other_ids
 from swissbert.data.row_checks import no_column, with_ids
 from swissbert.errors import SwissbertError, nearest
 from swissbert.task_files import Files, FirstOf
@@ -116,7 +117,8 @@ def read_files(
         if path not in texts:
             name = file_name(path, directory)
             on_note(f"{name}: matches a pattern of the {stored} files, but is left out, since another split names it")
-    options = replace(task.read_options, on_note=on_note, only_columns=only_columns)
+    is_part = only_columns and not labels  # ids that are not declared are compared with those of the labels
+    options = replace(task.read_options, on_note=on_note, only_columns=is_part)
     opened = []
     for path, label_path in zip_longest(texts, labels):
         format = find_format(path, task.format, options)
@@ -190,7 +192,8 @@ def _with_labels(raw: Iterator[NumberedCells], path: Path, task: Task, texts: st
         texts: Name of the file with the texts.
 
     Raises:
-        SwissbertError: While iterating, if one of the two has more rows, or the table lacks the column.
+        SwissbertError: While iterating, if one of the two has more rows, the table lacks the column, or both have ids and
+            those of a row differ.
     """
     column = task.columns.label
     options = replace(task.read_options, text=column, text_pair=None, texts=((column,),), columns=(column,))
@@ -207,6 +210,11 @@ def _with_labels(raw: Iterator[NumberedCells], path: Path, task: Task, texts: st
             yield number, reason
         elif column not in label[1]:
             raise SwissbertError(f"{path}: {no_column(column, label[1], task)}")
+        elif (ids := other_ids(cells, label[1], task.columns.id)) is not None:
+            raise SwissbertError(
+                f"row {counts[0]:,}: id {ids[0]!r} in {texts}, {ids[1]!r} in {path.name}; row n of one belongs to row n of "
+                "the other, so sort both files alike, or put both columns into one file"
+            )
         else:
             yield number, {**cells, column: label[1][column]}
     if counts[0] != counts[1]:
