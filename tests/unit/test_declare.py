@@ -9,6 +9,7 @@ import pytest
 
 from swissbert.config import make_config
 from swissbert.data.declare import declare, recipe
+from swissbert.data.splits import read_split
 from swissbert.errors import SwissbertError
 from swissbert.kinds.guess import Guess, guess_kind
 
@@ -171,6 +172,56 @@ def test_what_stands_for_no_label_is_declared_and_named(
     path = csv(write, "text,label", [f"text {n},{label}" for n, label in enumerate(labels * 10)])
     declared = declare(path)[0]
     assert (declared.rows, declared.task.missing, declared.why) == (rows, missing, why)
+
+
+@pytest.mark.parametrize(
+    ("labels", "rows", "missing", "without"),
+    [
+        (["neg", "pos"] * 4 + ["?", "-"], 80, ["-", "?"], "20 without a label (10 '-', 10 '?')"),
+        (["0", "1", "2"] * 3 + ["?", "-", "None", "-1"], 90, ["-", "?", "None"], "40 without a label"),
+        (["neg", "pos"] * 4 + ["None", "none"], 80, ["None"], "20 without a label ('None')"),
+        (["neg", "pos"] * 4 + ["None", "?"], 80, ["?", "None"], "20 without a label (10 "),
+        (["neg", "pos", "#REF!", "#VALUE!", "#DIV/0!"], 20, [], "30 without a label (10 '#REF!', 10 '#VALUE!', 10 '#DIV"),
+        (["neg", "pos", "[]"], 20, ["[]"], "10 without a label ('[]')"),
+        (["+", "-", "?"], 30, [], None),
+        (["+", "-", "+/-"], 30, [], None),
+        (["*", "**", "***"], 30, [], None),
+        (["neg", "trace"] * 9 + ["+", "++"], 200, [], None),  # a scale
+        (["yes", "no", "-", "?"], 40, [], None),  # half of the rows
+        (["yes", "-", "?"] * 9 + ["yes"], 280, [], None),
+    ],
+)
+def test_several_signs_stand_for_no_label_where_they_are_rare(
+    write: Write, labels: list[str], rows: int, missing: list[str], without: str | None
+) -> None:
+    path = csv(write, "text,label", [f"text {n},{label}" for n, label in enumerate(labels * 10)])
+    declared = declare(path)[0]
+    assert (declared.rows, sorted(declared.task.missing)) == (rows, missing)
+    if without is None:
+        assert "without a label" not in declared.why
+    else:
+        assert without in declared.why
+    rows_read = read_split(declared.task.model_copy(update={"files": dict.fromkeys(("train", "dev"), path.name)}), "train", path.parent)
+    assert (len(rows_read), rows_read.bad) == (rows, [])
+
+
+@pytest.mark.parametrize(
+    ("cells", "empty"),
+    [
+        (['["a", "b"]', '["a"]', '["b"]', "[]"], "[]"),
+        (["('a', 'b')", "('a',)", "('b',)", "()"], "()"),
+        (["{'a', 'b'}", "{'a'}", "{'b'}", "{}"], "{}"),
+        (["a|b", "a", "b", "b|c", "c", "a|c", "a|b|c", "[]"], "[]"),
+    ],
+)
+def test_an_empty_list_assigns_no_label(write: Write, cells: list[str], empty: str) -> None:
+    lines = "".join(f"text {n}\t{cell}\n" for n, cell in enumerate(cells * 10))
+    path = write(f"text\ttags\n{lines}text\t\n", "rows.tsv") / "rows.tsv"
+    declared = declare(path, labels=["tags"])[0]
+    assert (declared.task.kind.name, declared.rows, declared.task.missing) == ("multilabel", 10 * len(cells), [])
+    rows = read_split(declared.task.model_copy(update={"files": dict.fromkeys(("train", "dev"), path.name)}), "train", path.parent)
+    assert (len(rows), rows.bad, rows.label_notes.unlabelled) == (10 * len(cells), [], 1)
+    assert [row.label for row in rows.rows].count((0.0,) * len(declared.task.labels)) == 10
 
 
 def test_minus_one_is_a_score_among_scores(write: Write) -> None:

@@ -15,14 +15,18 @@ from swissbert.data.row_checks import AHEAD, LONGEST_LABEL, columns_here, no_col
 from swissbert.data.splits import open_cells
 from swissbert.errors import SwissbertError
 from swissbert.kinds.cells import cell_text
+from swissbert.kinds.class_names import alike
 from swissbert.kinds.guess import Guess, guess_kind
 from swissbert.kinds.label_lists import is_list
-from swissbert.kinds.label_names import names_in, no_labels
+from swissbert.kinds.label_names import empty_lists, names_in, no_labels
 from swissbert.tasks import Task, make_task
+from swissbert.wording import shortened
 
 TEXT_NAMES = ("text", "sentence", "message", "review", "comment", "body", "content", "question", "tweet", "title")
 LABEL_NAMES = ("label", "labels", "class", "category", "target", "sentiment", "score", "rating", "level", "stars")
 """Columns, in small letters, that are taken for text and label where none is named."""
+WORDS_SHOWN = 4
+"""Words for no label that a line about a declaration names."""
 FEW = 1000
 """Number of rows below which a fifth rather than a tenth is held out: a tenth would be too few to compare epochs."""
 
@@ -51,8 +55,9 @@ class Declared:
         return "; ".join(filter(None, [self.guess.why, self.metric_why, self._without_label()]))
 
     def _without_label(self) -> str:
-        words = ", ".join(repr(word) for word, _ in self.without.most_common(4) if word)
-        shown = f" ({words})" if words else ""
+        counts = {word: count for word, count in self.without.most_common() if word}
+        words = [f"{count:,} {word!r}" if len(counts) > 1 else repr(word) for word, count in counts.items()]
+        shown = f" ({shortened(words, WORDS_SHOWN)})" if words else ""
         return f"{self.without.total():,} without a label{shown}" if self.without else ""
 
 
@@ -252,18 +257,22 @@ def _guess(cells: Sequence[object], given: object) -> tuple[Guess, Sequence[obje
     kind = None if given is None else str(given)
     others = _others(cells, left)
     guess = guess_kind(others, kind)
+    if guess.kind == "multilabel" and (empty := empty_lists(left)):  # no label of several is a label
+        left -= empty
+        others = _others(cells, left)
     if "-1" in left and guess.kind == "regression":  # a score
         left -= {"-1"}
         others = _others(cells, left)
         guess = guess_kind(others, kind)
-    return guess, others, Counter({name: names[name] for name in left})
+    return guess, others, Counter({name: names[name] for name in sorted(left)})
 
 
 def _others(cells: Sequence[object], left: set[str]) -> Sequence[object]:
     """Return the cells whose label name is not in `left`; looks at each different cell once."""
     if not left:
         return cells
-    is_left = {cell: bool(left & names_in([cell]).keys()) for cell in set(cells)}
+    keys = set(map(alike, left))  # a name stands for its other spellings too
+    is_left = {cell: any(alike(name) in keys for name in names_in([cell])) for cell in set(cells)}
     return [cell for cell in cells if not is_left[cell]]
 
 

@@ -12,7 +12,9 @@ import numpy as np
 MISSING_TYPES = ("NAType", "NaTType", "MaskedConstant")
 """Names of the types of missing values in pandas and numpy; the libraries need not be imported to know them."""
 
-MISSING_WORDS = frozenset({"na", "n/a", "#n/a", "#na", "<na>", "nan", "-nan", "nat", "null", "none", "\\n"})
+SHEET_ERRORS = ("#n/a", "#ref!", "#value!", "#div/0!", "#name?", "#null!", "#num!", "#spill!", "#calc!", "#error!")
+"""What spreadsheet programs write into a cell whose formula has no value, in small letters."""
+MISSING_WORDS = frozenset({"na", "n/a", "#na", "<na>", "nan", "-nan", "nat", "null", "none", "\\n", *SHEET_ERRORS})
 """Words that programs write into a cell without a value, in small letters; for label cells only: a text may be "none"."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from swissbert.errors import visible
 from swissbert.kinds.cells import cell_text, number_of
 from swissbert.kinds.class_names import alike, truth_of
-from swissbert.kinds.label_lists import SEPARATORS
+from swissbert.kinds.label_lists import SEPARATORS, written_list
 
 NEGATIVE = frozenset(
     ("0", "-1", "no", "n", "false", "f", "negative", "neg", "off", "absent", "none", "ham", "different", "other")
@@ -19,6 +19,11 @@ LONG = 200
 """Characters above which a cell is no label that is taken from data."""
 PADDED = re.compile(r"[+-]?0\d+")
 """A number with zeros in front, as codes have them."""
+
+UNKNOWN_SIGNS = re.compile(r"[-\u2010-\u2015\u2212?.\u2026/\\_#~]+")
+"""Signs that people write where they know no label: dashes, question marks, dots and the like."""
+RARE = 0.25
+"""Share of rows up to which several such signs stand for none."""
 
 
 def cell_name(cell: object) -> str:
@@ -110,17 +115,37 @@ def _order(name: str) -> tuple[bool, float, str]:
     return number is None, number or 0.0, name
 
 
-def no_labels(names: Collection[str]) -> set[str]:
+def no_labels(counts: Counter[str]) -> set[str]:
     """Return names that stand for no label beside the others, so that rows with them are counted and not learned.
 
-    That is one sign without letters or digits (``-`` where annotators disagreed) beside names that have some, ``none``
-    beside names that are written otherwise (numbers, or ``None`` beside ``low``), and -1 beside 0, 1, 2 and so on. With 0 and 1 alone, -1 may be a label.
+    That is one sign without letters or digits (``-`` where annotators disagreed) beside two names that have some, several
+    of `UNKNOWN_SIGNS` if they are rare, an empty list (which is a label of its own for tasks with several labels per row),
+    ``none`` beside names that are written otherwise (numbers, or ``None`` beside ``low``), and -1 beside 0, 1, 2 and so
+    on. With 0 and 1 alone, -1 may be a label.
     """
-    signs = {name for name in names if not re.search(r"\w", name)}
-    signs |= {name for name in names if is_none(name) and not _is_name(name, names)}
-    others = {number_of(name) for name in names} - {-1.0}
-    is_counted = "-1" in names and len(others) > 2 and others == set(map(float, range(len(others))))
-    return (signs if len(signs) == 1 and len(names) > 2 else set()) | ({"-1"} if is_counted else set())
+    words = {name for name in counts if is_none(name) and not _is_name(name, counts)}
+    wordless = {name for name in counts if not re.search(r"\w", name)}
+    named = counts.keys() - words - wordless
+    empty = empty_lists(wordless)
+    signs = wordless - empty
+    left = words if len(counts) - len(words) > 1 else set()
+    if len(named) > 1:
+        left |= empty
+        left |= signs if len(signs) == 1 or _are_unknown(signs, counts) else set()
+    others = {number_of(name) for name in counts.keys() - left} - {-1.0}
+    is_counted = "-1" in counts and len(others) > 2 and others == set(map(float, range(len(others))))
+    return left | ({"-1"} if is_counted else set())
+
+
+def empty_lists(names: Iterable[str]) -> set[str]:
+    """Return the names without letters and digits that are lists, as ``[]`` is."""
+    return {name for name in names if not re.search(r"\w", name) and written_list(name) is not None}
+
+
+def _are_unknown(signs: Collection[str], counts: Counter[str]) -> bool:
+    """Whether several signs stand for no label: they say so, and have few rows. ``+`` and ``-`` are labels."""
+    is_rare = sum(counts[name] for name in signs) <= RARE * counts.total()
+    return is_rare and all(map(UNKNOWN_SIGNS.fullmatch, signs))
 
 
 def negative_first(names: Sequence[str], counts: Counter[str]) -> list[str]:
