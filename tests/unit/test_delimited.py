@@ -56,6 +56,24 @@ def test_quotes_in_tab_separated_files_are_text_unless_declared_otherwise(write:
     assert texts(read_split(declare(quotes=True), "train", folder)) == ['a b" c', "whole"]
 
 
+@pytest.mark.parametrize(
+    ("cells", "note"),
+    [
+        (['"he said ""no"""', "plain", '"a, b"'], "rows.tsv: 2 cells of 'text' look quoted; quotes = true in the task"),
+        (['"he said ""no"""', "plain", '\'"'], None),  # quotes of another kind too
+        (['"A sentence."', "plain", '"Another one!"'], None),  # which people write
+        (['he said "no"', 'a 6" nail', '"'], None),
+    ],
+)
+def test_cells_that_look_quoted_are_counted_and_said(write: Writer, cells: list[str], note: str | None) -> None:
+    folder = write("text\tlabel\n" + "".join(f"{cell}\t1\n" for cell in cells), "rows.tsv")
+    rows = read_split(declare("rows.tsv"), "train", folder)
+    assert [row.text for row in rows.rows] == cells
+    assert [line[: len(note or "")] for line in rows.source_notes] == ([note] if note else [])
+    assert read_split(declare("rows.tsv", quotes=False), "train", folder).source_notes == []
+    assert read_split(declare("rows.tsv", quotes=True), "train", folder).source_notes == []
+
+
 def test_quotes_in_comma_separated_files_are_text_if_declared_so(write: Writer) -> None:
     folder = write('text,label\n"a",1\n', "rows.csv")
     assert texts(read_split(declare("rows.csv"), "train", folder)) == ["a"]

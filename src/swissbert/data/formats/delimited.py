@@ -16,6 +16,7 @@ from swissbert.data.formats.limits import (
     long_line,
     many_columns,
 )
+from swissbert.data.formats.quoted_cells import QuotedCells
 from swissbert.data.formats.records import Replayed, records, split_line
 from swissbert.errors import SwissbertError
 
@@ -75,6 +76,7 @@ class Delimited(TextFormat):
         if has_header:
             start += _refuse_later_header(start[-1], file, where, delimiter, options, len(start) + 1)
         names: list[str] = []
+        quoted = None if quotes or options.quotes is not None else QuotedCells(options.columns)
         named = beyond = 0  # columns up to the last one with a name; rows with more text after them
         for number, cells, hint in records(Replayed(start, file), delimiter, quotes, where):
             if not names and has_header:
@@ -92,7 +94,10 @@ class Delimited(TextFormat):
             if has_header and _name(cells[0]) == names[0] and [_name(cell) for cell in cells] == names:
                 yield number, "the header occurs again"
             elif len(cells) == len(names):
-                yield number, dict(zip(names, cells, strict=True))
+                row: Cells = dict(zip(names, cells, strict=True))
+                if quoted is not None:
+                    quoted.count(row)
+                yield number, row
             else:
                 is_ragged = not has_header and delimiter == "\t" and len(cells) >= _needed(options)
                 hint = hint or self._hint(cells, names, delimiter, quotes)
@@ -100,6 +105,8 @@ class Delimited(TextFormat):
         if beyond and has_header:
             name = PurePath(where).name
             options.on_note(f"{name}: {beyond:,} rows hold text in columns without a name, which is not read")
+        for note in quoted.notes() if quoted is not None else ():
+            options.on_note(f"{PurePath(where).name}: {note}")
 
     def fits(self, start: str, options: ReadOptions) -> bool:
         """Whether the first line has the expected columns, split by the format's delimiter or the one that is set."""
