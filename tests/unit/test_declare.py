@@ -75,6 +75,15 @@ def test_usual_column_names_need_not_be_given(write: Write) -> None:
     assert (task.columns.text, task.columns.label) == ("Text", "Label")
 
 
+def test_usual_names_that_differ_in_case_alone_are_not_chosen_between(write: Write) -> None:
+    path = csv(write, "text,Label,label", [f"text {n},{'ab'[n % 2]},{'xyz'[n % 3]}" for n in range(10)])
+    sentence = "it is not clear which column is the label; name it (columns here: 'text', 'Label', 'label')"
+    with pytest.raises(SwissbertError, match=re.escape(sentence)):
+        declare(path)
+    assert declare(path, labels=["label"])[0].task.labels == ["x", "y", "z"]
+    assert declare(path, labels=["Label"])[0].task.labels == ["a", "b"]
+
+
 def test_a_rare_label_is_scored_by_macro_f1(write: Write) -> None:
     path = csv(write, "text,label", [f"text {n},{'rare' if n < 4 else 'usual'}" for n in range(40)])
     declared = declare(path)[0]
@@ -246,6 +255,36 @@ def test_a_file_without_a_header_needs_numbers_of_columns(write: Write) -> None:
     path = csv(write, "a text,x", ["b text,y"])
     with pytest.raises(SwissbertError, match="give the number of the column of the text"):
         declare(path, options={"header": False})
+
+
+@pytest.mark.parametrize("odd", ["3,5", "tbd", "inf", "about 12", "n.d."])
+@pytest.mark.parametrize("scores", [[n * 0.5 for n in range(60)], [1.5, 2, 2.5, 3] * 15, [*range(30)] * 20])
+def test_cells_that_are_no_numbers_among_scores_are_named(write: Write, odd: str, scores: list[float]) -> None:
+    cells = [odd if n in (7, 30) else score for n, score in enumerate(scores)]
+    path = write("".join(f"text {n}\t{cell}\n" for n, cell in enumerate(["score", *cells])), "rows.tsv") / "rows.tsv"
+    path.write_text(path.read_text().replace("text 0\tscore", "text\tscore"))
+    with pytest.raises(SwissbertError) as caught:
+        declare(path)
+    assert f"most labels are numbers, but {odd!r} (2 rows, the first is row 9) is none; name" in str(caught.value)
+    assert caught.value.argument == "kind"
+    assert declare(path, options={"kind": "regression"})[0].task.range == (min(scores), max(scores))
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        (["1", "2", "3", "4", "other"] * 3, "classification"),
+        (["1.0", "2.5", "low", "high", "mid"] * 3, "classification"),
+        ([f"{n},{n + 1}" for n in range(30)] + [str(n) for n in range(31)], "multilabel"),
+    ],
+)
+def test_names_among_few_numbers_are_labels(cells: list[object], kind: str) -> None:
+    assert guess_kind(cells).kind == kind
+
+
+def test_a_minus_sign_of_typographers_is_named() -> None:
+    with pytest.raises(ValueError, match=r"'\u22120.5' has a minus sign of typographers \(U\+2212\); write -0.5"):
+        guess_kind(["0.5", "\u22120.5", "1"])
 
 
 @pytest.mark.parametrize("cells", [["1 370", "4 100"], ["1'000", "3"]])

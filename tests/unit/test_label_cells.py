@@ -17,7 +17,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from swissbert.data import MemoryRows, Tokenizer, cached_split, load_split, read_split
-from swissbert.data.bad_rows import EARLY_ROWS, most_frequent
+from swissbert.data.bad_rows import EARLY_ROWS, most_frequent, refuse_many_bad
 from swissbert.data.completion import complete_task
 from swissbert.data.rows import BadRow, Rows
 from swissbert.errors import SwissbertError
@@ -459,6 +459,16 @@ def test_a_larger_share_stops_with_the_reason_and_the_setting(
     assert "data.max_bad above" in message
 
 
+@pytest.mark.parametrize(("good", "wrong"), [(44, 5), (3, 2), (996, 4), (1, 199), (2, 4)])
+def test_the_advised_share_of_bad_rows_is_enough(good: int, wrong: int) -> None:
+    bad = [BadRow("f", n, "odd") for n in range(wrong)]
+    with pytest.raises(SwissbertError) as caught:
+        refuse_many_bad(bad, good, 0.001, "mood")
+    share = float(str(caught.value).partition("data.max_bad above ")[2].split()[0])
+    assert share < 1
+    refuse_many_bad(bad, good, share, "mood")
+
+
 def test_rows_without_a_label_are_not_bad_rows(tiny: Path) -> None:
     assert load(tiny, 10, 0, unlabelled=90) == 10
     with pytest.raises(SwissbertError, match="2 of 12 rows read"):
@@ -537,6 +547,14 @@ def test_without_labels_the_reason_of_the_rows_is_given(write: Writer) -> None:
     ):
         with pytest.raises(SwissbertError, match=reason.replace("(text, label)", r"\(text, label\)")):
             complete_task(open_task, rows, lambda line: None)
+
+
+def test_a_cell_that_is_no_number_among_the_labels_of_a_declaration_is_named(write: Writer) -> None:
+    lines = "".join(f"text {n}\t{n / 2 if n != 7 else 'tbd'}\n" for n in range(60))
+    folder = write(f"text\tlabel\n{lines}", "rows.tsv")
+    with pytest.raises(SwissbertError) as caught:
+        complete_task(declare("rows.tsv", labels=[]), folder, lambda line: None)
+    assert "most labels are numbers, but 'tbd' (row 9 of rows.tsv) is none; kind = \"regression\" says" in str(caught.value)
 
 
 def test_the_file_without_the_label_column_is_named(write: Writer) -> None:

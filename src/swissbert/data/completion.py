@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
+from swissbert.data.first_lines import FirstLines
 from swissbert.data.formats import NumberedCells, unreadable
 from swissbert.data.memory import plain
 from swissbert.data.row_checks import check_columns, one_label, stands_for_nothing, with_late_columns
 from swissbert.data.rows import BadRow, bad_row
 from swissbert.data.splits import Source, open_cells
 from swissbert.errors import SwissbertError
+from swissbert.kinds.odd_numbers import OddNumbersError
 from swissbert.tasks import Task
 
 
@@ -37,9 +39,13 @@ def complete_task(task: Task, source: Source, log: Callable[[str], object]) -> T
     column = task.columns.label
     counts: Counter[str] = Counter()
     bad: list[BadRow] = []
+    lines = FirstLines()
     try:
-        inferred = task.kind.infer(task, _labels(parts, task, counts, bad))
+        inferred = task.kind.infer(task, _labels(parts, task, counts, bad, lines))
         completed = Task.model_validate({**{key: getattr(task, key) for key in task.model_fields_set}, **inferred})
+    except OddNumbersError as error:
+        message = error.located(lines.by_name)
+        raise SwissbertError(f"{name}: column '{column}' of task '{task.name}': {message}") from error
     except ValueError as error:
         if not counts.total() and not bad:
             raise SwissbertError(f"{name}: there are no rows for task '{task.name}'") from error
@@ -52,7 +58,11 @@ def complete_task(task: Task, source: Source, log: Callable[[str], object]) -> T
 
 
 def _labels(
-    parts: Iterable[tuple[str, Iterable[NumberedCells]]], task: Task, counts: Counter[str], bad: list[BadRow]
+    parts: Iterable[tuple[str, Iterable[NumberedCells]]],
+    task: Task,
+    counts: Counter[str],
+    bad: list[BadRow],
+    lines: FirstLines,
 ) -> Iterator[object]:
     """Yield the label cells that hold a value.
 
@@ -61,6 +71,7 @@ def _labels(
         task: The task.
         counts: The numbers of rows with a label and without one are added here.
         bad: The first row that cannot be split into cells is added here; all of them are reported when rows are checked.
+        lines: The labels are added here with their rows.
 
     Raises:
         SwissbertError: If a file has no label column.
@@ -78,6 +89,7 @@ def _labels(
             is_empty = stands_for_nothing(cell, task)
             counts["unlabelled" if is_empty else "labelled"] += 1
             if not is_empty:
+                lines.count(cell, number, name)
                 yield one_label(cell, task)
 
 

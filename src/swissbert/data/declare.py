@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from swissbert.data.formats import Cells, NumberedCells, unreadable
+from swissbert.data.first_lines import FirstLines
 from swissbert.data.formats.limits import size_of, taken
 from swissbert.data.memory import plain
 from swissbert.data.row_checks import AHEAD, LONGEST_LABEL, columns_here, no_column, stands_for_nothing
@@ -19,6 +20,7 @@ from swissbert.kinds.class_names import alike
 from swissbert.kinds.guess import Guess, guess_kind
 from swissbert.kinds.label_lists import is_list
 from swissbert.kinds.label_names import empty_lists, names_in, no_labels
+from swissbert.kinds.odd_numbers import OddNumbersError
 from swissbert.tasks import Task, make_task
 from swissbert.wording import shortened
 
@@ -61,6 +63,21 @@ class Declared:
         return f"{self.without.total():,} without a label{shown}" if self.without else ""
 
 
+@dataclass
+class _LabelColumn:
+    """What a label column holds.
+
+    Attributes:
+        cells: The cells with a label.
+        without: Number of rows by what stands there for no label; of empty cells by an empty text.
+        lines: Where a label that is no number occurs first.
+    """
+
+    cells: list[object] = field(default_factory=list)
+    without: Counter[str] = field(default_factory=Counter)
+    lines: FirstLines = field(default_factory=FirstLines)
+
+
 def declare(
     path: Path,
     text: str | None = None,
@@ -81,11 +98,10 @@ def declare(
         SwissbertError: If the file cannot be read, a column is missing or cannot be found, or cells are no labels.
     """
     options = dict(options or {})
-    columns, cells, without = _read(path, text, list(labels), text_pair, options)
+    columns, cells = _read(path, text, list(labels), text_pair, options)
     names = _task_names(list(cells))
     return [
-        _declared(path, names[label], {**columns, "label": label}, cells[label], without[label], options)
-        for label in cells
+        _declared(path, names[label], {**columns, "label": label}, column, options) for label, column in cells.items()
     ]
 
 
@@ -110,8 +126,8 @@ def _as_table(task: Task) -> dict[str, Any]:
 
 def _read(
     path: Path, text: str | None, labels: list[str], text_pair: str | None, options: Mapping[str, object]
-) -> tuple[dict[str, str], dict[str, list[object]], dict[str, Counter[str]]]:
-    """Return the columns of texts by role, the label cells of each label column, and what stands for no label there."""
+) -> tuple[dict[str, str], dict[str, "_LabelColumn"]]:
+    """Return the columns of texts by role, and the cells of each label column."""
     if not path.is_file():
         raise SwissbertError(f"{path}: there is no such file")
     if options.get("header") is False and not (text and labels):
@@ -146,10 +162,9 @@ def _read(
     if text_pair:
         columns["text_pair"] = _column(path, here, text_pair, (), "second text")
     wanted = labels or [_column(path, here, None, LABEL_NAMES, "label")]
-    cells: dict[str, list[object]] = {_column(path, here, label, (), "label"): [] for label in wanted}
+    cells = {_column(path, here, label, (), "label"): _LabelColumn() for label in wanted}
     _refuse_two_roles(path, [*columns.values(), *cells])
-    without: dict[str, Counter[str]] = {label: Counter() for label in cells}
-    for _, row in chain(start, rows):
+    for number, row in chain(start, rows):
         if isinstance(row, str):
             continue  # reported when the rows are checked
         for label, column in cells.items():
@@ -162,10 +177,11 @@ def _read(
                     f"{path}: column '{label}' has a cell of {len(cell):,} characters, so it holds texts and not labels"
                 )
             if stands_for_nothing(cell, probe):
-                without[label][cell_text(cell) if isinstance(cell, str) else ""] += 1
+                column.without[cell_text(cell) if isinstance(cell, str) else ""] += 1
             elif not (isinstance(cell, str) and unreadable(cell)):  # such rows are bad
-                column.append(cell)
-    return columns, cells, without
+                column.cells.append(cell)
+                column.lines.count(cell, number)
+    return columns, cells
 
 
 def _all_columns(rows: Sequence[NumberedCells]) -> Cells:
@@ -185,15 +201,17 @@ def _refuse_two_roles(path: Path, columns: Sequence[str]) -> None:
 
 
 def _column(path: Path, row: Cells, name: str | None, usual: Sequence[str], role: str) -> str:
-    """Return the column of a role: the one that is named, else the first with a usual name."""
+    """Return the column of a role: the one that is named, else the first with a usual name, if only one has that name."""
     if name is not None:
         if name in row:
             return name
         raise SwissbertError(f"{path}: {no_column(name, row)}")
     for candidate in usual:
-        for column in row:
-            if column.strip().casefold() == candidate:
-                return column
+        same = [column for column in row if column.strip().casefold() == candidate]
+        if len(same) == 1:
+            return same[0]
+        if same:  # such as Label and label
+            break
     raise SwissbertError(
         f"{path}: it is not clear which column is the {role}; name it ({columns_here(row)})", argument=role
     )
@@ -216,12 +234,12 @@ def _declared(
     path: Path,
     name: str,
     columns: Mapping[str, str],
-    cells: Sequence[object],
-    without: Counter[str],
+    column: "_LabelColumn",
     options: Mapping[str, object],
 ) -> Declared:
-    """Declare one task from the cells of its label column; `without` counts the rows that have none."""
+    """Declare one task from its label column."""
     where = f"{path}: column '{columns['label']}'"
+    cells, without = column.cells, column.without
     if not cells:
         raise SwissbertError(f"{where} has no label in any row")
     try:
@@ -238,6 +256,8 @@ def _declared(
         }
         open_task = make_task(table, where)
         task = make_task({**table, **open_task.kind.infer(open_task, cells)}, where)
+    except OddNumbersError as error:
+        raise SwissbertError(f"{where}: {error.located(column.lines.by_name)}", argument="kind") from error
     except ValueError as error:
         raise SwissbertError(
             f"{where}: {error}{f' ({without.total():,} rows have none)' if without else ''}"

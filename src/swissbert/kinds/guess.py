@@ -8,6 +8,7 @@ from typing import NamedTuple
 from swissbert.kinds.cells import number_of
 from swissbert.kinds.label_lists import SEPARATORS, is_list, written_list
 from swissbert.kinds.label_names import names_in
+from swissbert.kinds.odd_numbers import OddNumbersError, odd_among_numbers
 
 MOST_CLASSES = 20
 """Largest number of different whole numbers that are taken for classes rather than for a score."""
@@ -15,6 +16,7 @@ DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
 THOUSANDS = re.compile(r"-?\d{1,3}(?:[, '\u00a0\u202f\u2019]\d{3})+(?:\.\d+)?")
 PERCENT = re.compile(r"-?\d+(?:[.,]\d+)?\s*%")
 UNIT = re.compile(r"[$€£¥]\s*-?(\d[\d.,]*)|-?(\d[\d.,]*)\s*(?:[$€£¥]|[A-Za-z]{1,4})")
+MINUS = "\u2212"
 DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:[ T].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}(?:[ T].*)?")
 
 
@@ -44,7 +46,7 @@ def guess_kind(cells: Sequence[object], given: str | None = None) -> Guess:
         given: The kind, if it is known; only what separates several labels is guessed then.
 
     Raises:
-        ValueError: If they are numbers with commas, signs or units, or dates, and no kind is given.
+        ValueError: If they are numbers with commas, signs or units, dates, or numbers but for a few, and no kind is given.
     """
     if given is not None:
         return Guess(given, "as given", _separator(list(names_in(cells))) if _takes_separator(cells, given) else None)
@@ -54,18 +56,30 @@ def guess_kind(cells: Sequence[object], given: str | None = None) -> Guess:
     _refuse_written_numbers(counts)
     numbers = [number for name in counts if (number := number_of(name)) is not None]
     if len(numbers) == len(counts):
-        whole = all(number.is_integer() for number in numbers)
-        if not whole or len(counts) > MOST_CLASSES:
+        if is_score(numbers):
+            whole = all(number.is_integer() for number in numbers)
             what = "different whole numbers" if whole else "numbers with a fraction"
             return Guess("regression", f"{len(counts):,} {what}" if whole else what)
     elif separator := _separator(list(counts)):
         return Guess("multilabel", f"cells hold several names with {separator!r} between", separator)
+    elif is_score(numbers) and (odd := odd_among_numbers(counts)):
+        raise OddNumbersError(
+            odd, "name the kind 'regression', which says what is wrong with each, or 'classification' to take every one as a label"
+        )
     kind = "binary" if len(counts) == 2 else "classification"
     return Guess(kind, f"{len(counts):,} different labels")
 
 
+def is_score(numbers: Sequence[float]) -> bool:
+    """Return whether different numbers are scores rather than the numbers of classes."""
+    return len(numbers) > MOST_CLASSES or not all(number.is_integer() for number in numbers)
+
+
 def _refuse_written_numbers(counts: Counter[str]) -> None:
     """Raise ValueError if label names are numbers as people write them, or dates."""
+    minus = [name for name in counts if number_of(name) is None and number_of(name.replace(MINUS, "-")) is not None]
+    if minus and all(number_of(name.replace(MINUS, "-")) is not None for name in counts):
+        raise ValueError(f"{minus[0]!r} has a minus sign of typographers (U+2212); write {minus[0].replace(MINUS, '-')}")
     thousands = [name for name in counts if THOUSANDS.fullmatch(name)]
     if thousands and all(THOUSANDS.fullmatch(name) or number_of(name) is not None for name in counts):
         plain = re.sub(r"[^\d.-]", "", thousands[0])

@@ -8,6 +8,7 @@ from swissbert.errors import visible
 from swissbert.kinds.cells import cell_text, number_of
 from swissbert.kinds.class_names import alike, truth_of
 from swissbert.kinds.label_lists import SEPARATORS, written_list
+from swissbert.kinds.odd_numbers import OddNumbersError, odd_among_numbers
 
 NEGATIVE = frozenset(
     ("0", "-1", "no", "n", "false", "f", "negative", "neg", "off", "absent", "none", "ham", "different", "other")
@@ -84,6 +85,7 @@ def sorted_names(counts: Counter[str]) -> list[str]:
 
     Raises:
         ValueError: If there are fewer than two, or so many that they are no labels.
+        OddNumbersError: If they are so many because they are numbers but for a few.
     """
     rows = counts.total()
     if long := next((name for name in counts if len(name) > LONG), None):
@@ -103,6 +105,8 @@ def sorted_names(counts: Counter[str]) -> list[str]:
         only = f"only {next(iter(counts))!r}" if counts else "no label"
         raise ValueError(f"the train rows have {only}; at least two labels are needed")
     if len(counts) > MOST or (len(counts) > 20 and len(counts) > rows / 2):
+        if odd := odd_among_numbers(counts):
+            raise OddNumbersError(odd, 'kind = "regression" says what is wrong with each; declare the labels if they are meant')
         raise ValueError(
             f"the train rows have {len(counts):,} different labels in {rows:,} rows, which looks like a text or an "
             "identifier; declare the labels if they are meant"
