@@ -8,6 +8,7 @@ from swissbert.data.formats import FORMATS, unknown_format
 from swissbert.errors import nearest
 from swissbert.settings import Settings
 from swissbert.task_files import ColumnName, FileName
+from swissbert.wording import in_list
 
 if TYPE_CHECKING:
     from swissbert.tasks import Task
@@ -149,7 +150,7 @@ class ExtraFile(Settings):
         for name in self.labels.values() if task.is_complete else ():
             if name and task.labels and name not in task.labels:
                 raise ValueError(
-                    f"{where}: labels has '{name}', but the labels are {', '.join(task.labels)}"
+                    f"{where}: labels has '{name}', but the labels are {', '.join(map(in_list, task.labels))}"
                     f"{nearest(name, task.labels)}"
                 )
 

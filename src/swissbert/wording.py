@@ -27,6 +27,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def in_list(name: str) -> str:
+    """Return a name as a list with commas shows it: in quotes if it holds a comma itself, as ``'Food, Drink'``."""
+    return f"'{name}'" if "," in name else name
+
+
 def joined(names: Sequence[str]) -> str:
     """Join names: ``a, b and c``."""
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

@@ -121,8 +121,57 @@ def test_a_missing_header_is_named_with_its_options(messages: Path, swissbert: C
     (messages / "bare.csv").write_text("\n".join(lines), "utf-8")
     ended = swissbert("init", "bare.csv", "--text", "message", "--label", "level")
     assert ended.status == 2
-    assert "(on the command line: --no-header --text 1 --label 2)" in ended.stderr
+    assert "(on the command line: --no-header --text 2 --label 3)" in ended.stderr
     assert swissbert("init", "bare.csv", "--no-header", "--text", "2", "--label", "3").status == 0
+
+
+def test_lines_with_tabs_that_have_no_header_are_explained(messages: Path, swissbert: Command) -> None:
+    (messages / "rows.txt").write_text("".join(f"{n % 2}\ta message of number {n}\n" for n in range(30)), "utf-8")
+    ended = swissbert("train", "rows.txt", "--dry-run", *PINNED)
+    assert ended.status == 2
+    assert "its lines have tabs; for a file without a header" in ended.stderr
+    assert ended.stderr.rstrip().endswith("(on the command line: --no-header --text 2 --label 1)")
+    ended = swissbert("train", "rows.txt", "--no-header", "--text", "2", "--label", "1", "--dry-run", *PINNED)
+    assert ended.status == 0, ended.stderr
+
+
+def test_the_form_of_fasttext_is_named(messages: Path, swissbert: Command) -> None:
+    lines = [f"__label__{'neg' if n % 2 else 'pos'} a message of number {n}" for n in range(30)]
+    (messages / "rows.txt").write_text("\n".join(lines), "utf-8")
+    ended = swissbert("train", "rows.txt", "--dry-run", *PINNED)
+    assert ended.status == 2
+    assert "such as '__label__pos', as those of fastText, which are not read; write each as the label 'pos'" in ended.stderr
+    rewritten = [line.removeprefix("__label__").replace(" ", "\t", 1) for line in lines]  # what the sentence says
+    (messages / "rows.txt").write_text("\n".join(["label\ttext", *rewritten]), "utf-8")
+    ended = swissbert("train", "rows.txt", "--dry-run", *PINNED)
+    assert ended.status == 0, ended.stderr
+
+
+def test_a_file_of_texts_alone_has_no_labels(messages: Path, swissbert: Command) -> None:
+    (messages / "rows.txt").write_text("one text\nanother text\n", "utf-8")
+    ended = swissbert("train", "rows.txt", "--label", "label", "--dry-run", *PINNED)
+    assert (ended.status, "is read as plain text, a text on each line, so it has no column of labels" in ended.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("lines", "columns"),
+    [
+        ([f'"{n % 3}","title {n}","a text of some length {n}"' for n in range(9)], "--text 3 --label 1"),
+        ([f'{n},a text of some length {n},{"xy"[n % 2]}' for n in range(9)], "--text 2 --label 3"),
+        ([f"a text of some length {n},{n / 2}" for n in range(9)], "--text 1 --label 2"),
+        ([f"{n / 2},a text of some length {n}" for n in range(9)], "--text 2 --label 1"),
+        ([f"gj04,{n % 2},{'*' if n % 2 else ''},the story is great in part {n}" for n in range(9)], "--text 4 --label 2"),
+        ([f"{n},a text of some length {n},{n / 2}" for n in range(9)], "--text 1 --label 2"),  # not to tell
+        (["x,a text of some length", "y,another text"], "--text 1 --label 2"),  # too few
+    ],
+)
+def test_the_hint_names_the_columns_of_text_and_label(
+    messages: Path, swissbert: Command, lines: list[str], columns: str
+) -> None:
+    (messages / "bare.csv").write_text("\n".join(lines), "utf-8")
+    ended = swissbert("init", "bare.csv")
+    assert ended.status == 2
+    assert f"(on the command line: --no-header {columns})" in ended.stderr
 
 
 def test_a_data_file_that_is_not_there_is_named(messages: Path, swissbert: Command) -> None:

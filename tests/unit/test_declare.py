@@ -233,6 +233,16 @@ def test_an_empty_list_assigns_no_label(write: Write, cells: list[str], empty: s
     assert [row.label for row in rows.rows].count((0.0,) * len(declared.task.labels)) == 10
 
 
+def test_names_with_a_comma_are_told_apart_in_lists(write: Write) -> None:
+    labels = ["Food, Drink", "Home", "Garden"]
+    path = write("".join(f"text {n}\t{label}\n" for n, label in enumerate(["label", *labels * 9])), "rows.tsv") / "rows.tsv"
+    path.write_text(path.read_text().replace("text 0\tlabel", "text\tlabel"))
+    task = declare(path)[0].task
+    assert task.kind.declared_in_words(task) == "3 labels: 'Food, Drink', Garden, Home"
+    with pytest.raises(ValueError, match="label 'x' is not one of 'Food, Drink', Garden, Home or 0 to 2"):
+        task.parse_label("x")
+
+
 def test_minus_one_is_a_score_among_scores(write: Write) -> None:
     path = csv(write, "text,label", [f"text {n},{n - 1}" for n in range(40)])
     assert declare(path)[0].task.range == (-1.0, 38.0)

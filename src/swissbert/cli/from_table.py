@@ -93,11 +93,21 @@ def declared_recipe(
     except SwissbertError as error:
         if error.argument != "header":
             raise
-        raise SwissbertError(f"{error} (on the command line: --no-header --text 1 --label 2)") from error
+        raise SwissbertError(f"{error} (on the command line: {_without_header(path, options)})") from error
     table = recipe(path, declared)
     if head := vector_head(declared):
         table["model"] = {"pair_encoding": False, "pair_head": head}
     return table, declared
+
+
+def _without_header(path: Path, options: "dict[str, object]") -> str:
+    """Return the options for a file without a header, with the columns that are most likely text and label."""
+    from swissbert.data.bare_columns import likely_columns
+    from swissbert.data.formats import ReadOptions
+
+    delimiter, encoding = (None if (value := options.get(key)) is None else str(value) for key in ("delimiter", "encoding"))
+    text, label = likely_columns(path, ReadOptions(delimiter=delimiter, encoding=encoding))
+    return f"--no-header --text {text} --label {label}"
 
 
 def vector_head(declared: "Sequence[Declared]") -> str | None:

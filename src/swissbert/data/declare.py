@@ -8,7 +8,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from swissbert.data.formats import Cells, NumberedCells, unreadable
+from swissbert.data.formats import Cells, NumberedCells, find_format, unreadable
+from swissbert.data.bare_columns import refuse_plain_text
 from swissbert.data.first_lines import FirstLines
 from swissbert.data.formats.limits import size_of, taken
 from swissbert.data.memory import plain
@@ -151,6 +152,8 @@ def _read(
         },
         path.name,
     )
+    if not find_format(path, probe.format, probe.read_options).has_columns:
+        refuse_plain_text(path, probe.read_options)
     rows = chain.from_iterable(rows for _, rows in open_cells(probe, "train", path.parent)[1])
     start = taken(rows, AHEAD, lambda row: size_of(row[1]))
     here = _all_columns(start)

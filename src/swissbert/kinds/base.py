@@ -16,7 +16,7 @@ from swissbert.kinds.answer import Answer
 from swissbert.kinds.hf_head import HFHead
 from swissbert.kinds.weighting_checks import check_weighting
 from swissbert.metrics import metrics_of
-from swissbert.wording import shortened
+from swissbert.wording import in_list, shortened
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -113,7 +113,7 @@ class Kind(ABC):
 
     def declared_in_words(self, task: "Task") -> str:
         """Word the labels or the range of a complete declaration for a person."""
-        return f"{len(task.labels)} labels: {shortened(task.labels, DECLARED_SHOWN)}"
+        return f"{len(task.labels)} labels: {shortened([*map(in_list, task.labels)], DECLARED_SHOWN)}"
 
     def _check_labels(self, labels: Sequence[str]) -> None:
         if len(labels) < 2:

@@ -12,7 +12,7 @@ from swissbert.kinds.classification import Classification
 from swissbert.kinds.hf_head import HFHead
 from swissbert.kinds.label_names import names_in, negative_first, sorted_names
 from swissbert.kinds.soft_answers import bernoulli_divergence, sigmoid, softened
-from swissbert.wording import shortened
+from swissbert.wording import in_list, shortened
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,14 +39,14 @@ class Binary(Classification):
         names = sorted_names(counts)
         if len(names) > 2:
             raise ValueError(
-                f"the train rows have {len(names)} labels ({shortened(names, ALLOWED_SHOWN)}), but a binary task takes 2; "
+                f"the train rows have {len(names)} labels ({shortened([*map(in_list, names)], ALLOWED_SHOWN)}), but a binary task takes 2; "
                 "a task of kind 'classification' takes more"
             )
         return {"labels": negative_first(names, counts)}
 
     def declared_in_words(self, task: "Task") -> str:
         """Both labels, and which one is positive."""
-        return f"{task.labels[0]} or {task.labels[1]}, the second is the positive label"
+        return f"{in_list(task.labels[0])} or {in_list(task.labels[1])}, the second is the positive label"
 
     def outputs(self, task: "Task") -> int:
         """One logit, of the positive label."""

@@ -12,7 +12,7 @@ from typing import TypeVar
 from swissbert.errors import visible
 from swissbert.kinds.cells import cell_text, number_of
 from swissbert.kinds.label_lists import several
-from swissbert.wording import shortened
+from swissbert.wording import in_list, shortened
 
 TRUE = frozenset({"true", "t", "yes", "y", "1"})
 FALSE = frozenset({"false", "f", "no", "n", "0"})
@@ -90,7 +90,7 @@ def _class_names(labels: tuple[str, ...]) -> ClassNames:
     is_pair = truths.count(True) == truths.count(False) == 1
     if has_numbers and len(labels) > 2:  # 0, 1, 2 are classes, not no and yes
         is_pair = False
-    allowed = shortened(labels, ALLOWED_SHOWN)
+    allowed = shortened([*map(in_list, labels)], ALLOWED_SHOWN)
     if not has_numbers:
         allowed += f"{',' if len(labels) > ALLOWED_SHOWN else ''} or 0 to {len(labels) - 1}"
     return ClassNames(

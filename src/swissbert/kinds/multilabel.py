@@ -15,7 +15,7 @@ from swissbert.kinds.label_lists import label_items, separator_of
 from swissbert.kinds.label_names import names_in, sorted_names
 from swissbert.kinds.logistic import logistic_answers
 from swissbert.kinds.soft_answers import bernoulli_divergence, sigmoid, softened
-from swissbert.wording import shortened
+from swissbert.wording import in_list, shortened
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -192,7 +192,7 @@ class Multilabel(Kind):
 
     def in_words(self, task: "Task", decision: Array) -> str:
         """Names of the assigned labels, or "none"."""
-        return ", ".join(task.labels[number] for number in np.flatnonzero(decision)) or "none"
+        return ", ".join(in_list(task.labels[number]) for number in np.flatnonzero(decision)) or "none"
 
     def in_file(self, decision: Array) -> str:
         """Numbers of the assigned labels with spaces between."""
@@ -228,4 +228,4 @@ def _check_items(task: "Task", cell: object, items: Sequence[object]) -> None:
     if len(unknown) == 1:
         raise first
     names = shortened([repr(name) for name in unknown], UNKNOWN_SHOWN)
-    raise ValueError(f"labels {names} are not among {shortened(task.labels, ALLOWED_SHOWN)}")
+    raise ValueError(f"labels {names} are not among {shortened([*map(in_list, task.labels)], ALLOWED_SHOWN)}")

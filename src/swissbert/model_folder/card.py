@@ -9,7 +9,7 @@ from swissbert.metrics import METRICS, higher_is_better
 from swissbert.model_folder.description import Description, without_paths
 from swissbert.model_folder.hub import is_hub_id
 from swissbert.tasks import Task
-from swissbert.wording import shortened
+from swissbert.wording import in_list, shortened
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -100,7 +100,7 @@ def _answer(task: Task) -> str:
     """Word what a task answers: its kind, and its labels or range."""
     if task.range is not None:
         return f"{task.kind.name}, {task.range[0]:g} to {task.range[1]:g}"
-    labels = [_line(label).replace("|", "\\|") for label in task.labels]
+    labels = [in_list(_line(label)).replace("|", "\\|") for label in task.labels]
     return f"{task.kind.name}: {shortened(labels, LABELS)}"
 
 

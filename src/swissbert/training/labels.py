@@ -12,7 +12,7 @@ from swissbert.errors import SwissbertError
 from swissbert.evaluation.notes import absent_labels, label_counts, labels_reason
 from swissbert.model.heads.base import Head
 from swissbert.tasks import Task
-from swissbert.wording import shortened
+from swissbert.wording import in_list, shortened
 
 SHOWN = 6
 """Labels that a message names; of balanced weights, so many of the largest and of the smallest."""
@@ -69,7 +69,7 @@ def annotated(dev: TaskData, train: TaskData) -> TaskData:
 def _in_words(task: Task, factors: np.ndarray) -> str:
     """List classes with their weights, the highest first; of many classes both ends."""
     order = np.argsort(-factors, kind="stable")
-    parts = [f"{task.labels[i]} {factors[i]:.3g}" for i in order]
+    parts = [f"{in_list(task.labels[i])} {factors[i]:.3g}" for i in order]
     if len(parts) > 2 * SHOWN:
         parts = [*parts[:SHOWN], "...", *parts[-SHOWN:]]
     return ", ".join(parts)

@@ -17,7 +17,7 @@ from swissbert.kinds import Array, Kind
 from swissbert.model_folder import layout
 from swissbert.model_folder.load import Stored, read_identity, read_model, resolve_folder
 from swissbert.tasks import Task
-from swissbert.wording import distinct_names, joined, shortened
+from swissbert.wording import distinct_names, in_list, joined, shortened
 
 SHOWN = 8
 """Labels that a message names."""
@@ -210,7 +210,7 @@ def _columns(task: Task, own: Task, setting: str) -> Array | None:
         raise SwissbertError(f"{where} has scores from {ranges[0]}, but this run's are from {ranges[-1]}")
     if set(own.labels) != set(task.labels):
         raise SwissbertError(
-            f"{where} has the labels {shortened(own.labels, SHOWN)}, but this run's are {shortened(task.labels, SHOWN)}; "
+            f"{where} has the labels {shortened([*map(in_list, own.labels)], SHOWN)}, but this run's are {shortened([*map(in_list, task.labels)], SHOWN)}; "
             "labels are matched by name, so both need the same names"
         )
     return np.array([own.labels.index(label) for label in task.labels]) if task.labels else None
