@@ -72,6 +72,17 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"; did you mean '{min(longer, key=len)}'?" if longer else ""
 
 
+def nearest_file(name: str, files: Iterable[str]) -> str:
+    """Return `nearest` for a file that is not there: its name before the first dot decides, since endings are few."""
+    stem = _stem(name)
+    near = [file for file in islice(files, MOST_WORDS) if nearest(stem, [_stem(file)])]
+    return nearest(name, near) or (f"; did you mean '{near[0]}'?" if near else "")
+
+
+def _stem(name: str) -> str:
+    return name[:1] + name[1:].partition(".")[0]
+
+
 def visible(text: str) -> str:
     """Return a text without characters that cannot be seen, with composed letters and plain spaces of one width."""
     if text.isascii():

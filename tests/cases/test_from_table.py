@@ -1,6 +1,7 @@
 """From a data file to a scored model without a TOML file."""
 
 import random
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,14 @@ def test_init_writes_a_recipe_that_trains_from_anywhere(
     monkeypatch.chdir(messages / "elsewhere")
     ended = swissbert("train", "../messages.toml", *PINNED)
     assert ended.status == 0, ended.stderr
+
+
+def test_init_writes_to_standard_output(messages: Path, swissbert: Command) -> None:
+    ended = swissbert("init", "messages.csv", "--text", "message", "--label", "level", "--out", "-")
+    assert ended.status == 0, ended.stderr
+    assert not (messages / "-").exists()
+    assert tomllib.loads(ended.stdout)["data"]["dir"] == str(messages)
+    assert "3 labels: high, low, normal" in ended.stderr
 
 
 @pytest.mark.parametrize(
@@ -177,6 +186,8 @@ def test_the_hint_names_the_columns_of_text_and_label(
 def test_a_data_file_that_is_not_there_is_named(messages: Path, swissbert: Command) -> None:
     for name, help in (
         ("trian.csv", "trian.csv: there is no such file"),
+        ("mesages.tsv", "mesages.tsv: there is no such file; did you mean 'messages.csv'?"),
+        ("q2.csv", "q2.csv: there is no such file\n"),  # nothing is like it but the ending
         (".", ". is a directory; name one data file (in it: "),
         ("https://example.com/rows.csv", "is an address; download the file"),
     ):

@@ -243,6 +243,13 @@ def test_names_with_a_comma_are_told_apart_in_lists(write: Write) -> None:
         task.parse_label("x")
 
 
+def test_a_plus_is_the_positive_label(write: Write) -> None:
+    path = csv(write, "text,label", [f"text {n},{'-' if n % 3 else '+'}" for n in range(30)])
+    assert declare(path)[0].task.labels == ["-", "+"]
+    path.write_text(path.read_text().replace("+", "*").replace("-", "+").replace("*", "-"))
+    assert declare(path)[0].task.labels == ["-", "+"]
+
+
 def test_minus_one_is_a_score_among_scores(write: Write) -> None:
     path = csv(write, "text,label", [f"text {n},{n - 1}" for n in range(40)])
     assert declare(path)[0].task.range == (-1.0, 38.0)

@@ -230,6 +230,13 @@ def test_layouts_that_programs_write_are_read(write: Writer, name: str, content:
     assert not rows.bad
 
 
+def test_a_delimiter_that_the_first_line_names_is_said(write: Writer) -> None:
+    folder = write("sep=;\ntext;label\na, b;1\n", "rows.csv")
+    notes = ["rows.csv: the cells are separated by semicolons, as its first line says"]
+    assert read_split(declare("rows.csv"), "train", folder).source_notes == notes
+    assert read_split(declare("rows.csv", delimiter=";"), "train", folder).source_notes == []
+
+
 def test_quotes_with_a_backslash_in_front_are_quotes(write: Writer) -> None:
     content = 'text,label\n"he said \\"oh, well\\"",1\n"C:\\",0\n'
     rows = read_split(declare("rows.csv"), "train", write(content, "rows.csv"))

@@ -44,6 +44,15 @@ def test_a_byte_order_mark_decides(write: Writer, encoding: str, setting: str | 
     assert texts(read_split(declare(encoding=setting), "train", write(table(WESTERN, encoding)))) == WESTERN * 4
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_what_a_byte_order_mark_shows_is_said_unless_it_is_declared_or_utf_8(write: Writer, encoding: str) -> None:
+    folder = write(table(WESTERN, encoding))
+    notes = [f"rows.tsv: read as {encoding.upper()}, which its byte order mark shows"]
+    assert read_split(declare(), "train", folder).source_notes == notes
+    assert read_split(declare(encoding=encoding), "train", folder).source_notes == []
+    assert read_split(declare(), "train", write(table(WESTERN, "utf-8-sig"))).source_notes == []
+
+
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 def test_utf_16_without_a_mark_is_recognised_and_said(write: Writer, encoding: str) -> None:
     folder = write(table(WESTERN, encoding))

@@ -193,6 +193,8 @@ def test_tasks_with_columns_of_their_own_are_chosen_by_them(tmp_path: Path) -> N
     assert chosen('{"q1": "a"}', InputColumns("q1")) == ["sst"]
     with pytest.raises(SwissbertError, match=r"sst reads 'sentence'; para reads 'sentence1' and 'sentence2'"):
         chosen('{"other": "a"}')
+    with pytest.raises(SwissbertError, match="'Sentence2' differs from 'sentence2' in case alone"):
+        chosen('{"Sentence2": "a", "sentence1": "b"}')
     with pytest.raises(SwissbertError, match="no column 'q9', which id_column names"):
         chosen('{"text": "a"}', InputColumns(id="q9"))
 

@@ -57,6 +57,21 @@ def test_a_key_may_be_missing_in_the_first_rows_of_json_lines(write: Writer) -> 
         read_split(declare("rows.jsonl"), "train", write('{"text": "first"}\n{"text": "second"}\n', "rows.jsonl"))
 
 
+def test_a_key_that_a_row_lacks_is_told_apart_from_an_empty_one(write: Writer) -> None:
+    lines = ['{"label": "bad"}', '{"text": "", "label": "bad"}', '{"text": "ok", "label": "bad"}', '{"text": "ok"}']
+    lines += ['{"label": "good"}', '{"text": null, "label": "good"}', '{"text": "fine", "label": "good"}']
+    folder = write("\n".join(lines), "rows.jsonl")
+    task = complete_task(declare("rows.jsonl", labels=[]), folder, print)
+    rows = read_split(task, "train", folder)
+    assert [row.text for row in rows.rows] == ["ok", "fine"]
+    assert bad(rows) == [
+        (1, "there is no column 'text' in this row"),
+        (2, "column 'text' is empty"),
+        (5, "there is no column 'text' in this row"),
+        (6, "column 'text' is empty"),
+    ]
+
+
 def test_labels_that_are_not_wanted_are_not_read(write: Writer) -> None:
     folder = write("text\tlabel\none\tgood\ntwo\thidden\nthree\t\n")
     for split in ("train", "dev", "test"):

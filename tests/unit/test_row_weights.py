@@ -19,7 +19,7 @@ from swissbert.data.dataset import TaskData, load_split
 from swissbert.data.memory import MemoryRows
 from swissbert.data.splits import read_split
 from swissbert.data.tokens import Tokenizer
-from swissbert.data.weighting import make_weighting
+from swissbert.data.weighting import labels_without_weight, make_weighting
 from swissbert.errors import SwissbertError
 from swissbert.model.heads.base import Head
 from swissbert.model.heads.cosine import CosineHead
@@ -211,6 +211,28 @@ def test_a_column_of_weights_is_checked_and_reaches_the_batches(write: Callable[
         assert weights is not None
         assert weights.tolist() == pytest.approx([3 / 1.625, 0])
         assert cached_split(task, "dev", folder, tokenizer, separate=False, max_length=16).row_weights is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "class_weights", "labels", "rows", "names"),
+    [
+        ("classification", {"b": 0.0}, [0, 1, 1, 2], None, ["b"]),
+        ("classification", None, [0, 1, 1, 2], [1, 0, 2, 0], ["c"]),
+        ("classification", {"b": 0.0, "c": 2.0}, [0, 1, 0, float("nan")], [1, 1, 1, 1], ["b"]),
+        ("binary", {"a": 0.0}, [0, 1, 1, 0], None, ["a"]),
+        ("multilabel", {"a": 0.0}, [[1, 0, 0], [1, 1, 0]], None, ["a"]),
+        ("regression", None, [1, 2, 3, 4], [0, 1, 1, 1], []),
+    ],
+)
+def test_labels_whose_rows_all_have_the_weight_0_are_known(
+    kind: str, class_weights: Any, labels: Any, rows: Any, names: list[str]
+) -> None:
+    task, known = task_of(kind, class_weights=class_weights), np.array(labels, float)
+    weights = None if rows is None else np.array(rows, float)
+    usable = ~np.isnan(known if known.ndim == 1 else known[:, 0])
+    weighting = make_weighting(task, known[usable], None if weights is None else weights[usable], "t.csv")
+    assert weighting is not None
+    assert labels_without_weight(weighting, known, weights) == names
 
 
 def test_rows_in_memory_have_weights_too() -> None:

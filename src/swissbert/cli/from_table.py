@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from swissbert.errors import SwissbertError, nearest
+from swissbert.errors import SwissbertError, nearest_file
 
 if TYPE_CHECKING:
     from swissbert.data.declare import Declared
@@ -64,7 +64,7 @@ def is_data_file(name: str) -> bool:
         raise SwissbertError(f"{name} is an address; download the file and name it")
     if not path.is_file() and path.suffix.lower() in DATA_ENDINGS:
         near = (
-            nearest(path.name, [one.name for one in path.parent.iterdir() if one.is_file()])
+            nearest_file(path.name, sorted(one.name for one in path.parent.iterdir() if one.is_file()))
             if path.parent.is_dir()
             else ""
         )

@@ -10,6 +10,8 @@ from swissbert.cli.from_table import declared_cells, declared_notes, declared_re
 from swissbert.cli.results import fitted, next_steps, result_table
 from swissbert.errors import SwissbertError
 
+STDOUT = Path("-")
+"""Name that stands for standard output."""
 TextOption = Annotated[
     str | None, typer.Option("--text", metavar="COLUMN", help="Of a data file: the column of the text.")
 ]
@@ -52,7 +54,8 @@ def init(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="The recipe to write; NAME.toml in the current directory if not given, after the name of FILE."
+            help="The recipe to write, - for standard output; NAME.toml in the current directory if not given, after the "
+            "name of FILE."
         ),
     ] = None,
 ) -> None:
@@ -60,11 +63,19 @@ def init(
 
     Infers kind, labels or range, and metric of a task for each label column, and writes them as TOML with comments.
     """
+    from swissbert.display import Display
     from swissbert.files import only_writer, write_text
 
     options = file_options(kind, delimiter, encoding, no_header)
     table, declared = declared_recipe(file, text, text_pair, label or [], options)
     target = out or Path(f"{table['name']}.toml")
+    if target == STDOUT:
+        display = Display()
+        display.table(*declared_cells(file, declared))
+        for note in declared_notes(declared):
+            display.say(note)
+        print(recipe_text(table, file, Path(f"{table['name']}.toml")), end="")
+        return
     with only_writer(target):
         if target.exists():
             raise SwissbertError(f"{target}: exists already; choose another name", argument="out")

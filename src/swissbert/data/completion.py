@@ -78,11 +78,14 @@ def _labels(
     """
     column = task.columns.label
     for name, raw in parts:
+        is_checked = False
         for number, cells in with_late_columns(raw, [column]):
             if isinstance(cells, str):
                 bad.extend([bad_row(name, number, cells)] if not bad else [])
                 continue
-            check_columns(cells, [column], task, name)
+            if not is_checked:  # rows of JSON may leave out what has no value
+                check_columns(cells, [column], task, name)
+                is_checked = True
             cell = plain(cells[column]) if column in cells else None
             if isinstance(cell, str) and unreadable(cell, task.encoding):
                 continue

@@ -8,9 +8,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from swissbert.data.formats import Cells, NumberedCells, find_format, unreadable
 from swissbert.data.bare_columns import refuse_plain_text
 from swissbert.data.first_lines import FirstLines
+from swissbert.data.formats import Cells, NumberedCells, find_format, unreadable
 from swissbert.data.formats.limits import size_of, taken
 from swissbert.data.memory import plain
 from swissbert.data.row_checks import AHEAD, LONGEST_LABEL, columns_here, no_column, stands_for_nothing

@@ -28,6 +28,11 @@ HINTED = 100
 """Unknown labels of a source whose reasons may end with a hint that is searched for among all labels."""
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = SHOWN
+class _Absent(str):
+    """The cell of a column that a row does not have: empty, and told apart from an empty one by identity."""
+
+
+ABSENT = _Absent()
 AHEAD = 1000
 """Rows in which a column may be that the first one lacks: JSON objects leave out what has no value."""
 
@@ -115,7 +120,7 @@ def _up_to_first(rows: Iterator[NumberedCells], names: Collection[str]) -> Itera
         read: list[NumberedCells] = [(number, cells)]
         if late := [name for name in names if name not in cells]:
             read += taken(rows, AHEAD, lambda row: size_of(row[1]))
-            there = {name: None for name in late if any(name in row for _, row in read if isinstance(row, dict))}
+            there = {name: ABSENT for name in late if any(name in row for _, row in read if isinstance(row, dict))}
             read = [(n, {**there, **row} if isinstance(row, dict) else row) for n, row in read]
         yield from read
         return
@@ -154,13 +159,13 @@ def _row(number: int, cells: Cells, task: Task, read_labels: bool) -> Row:
         ValueError: Names the first problem.
     """
     columns = task.columns
-    text = _text(cells.get(columns.text), columns.text, task)
-    pair = _text(cells.get(columns.text_pair), columns.text_pair, task) if columns.text_pair else None
+    text = _text(cells.get(columns.text, ABSENT), columns.text, task)
+    pair = _text(cells.get(columns.text_pair, ABSENT), columns.text_pair, task) if columns.text_pair else None
     label, spellings = _label(cells.get(columns.label) if read_labels else None, task)
     identity = str(number)
     if columns.id:
-        cell = cells.get(columns.id)
-        identity = _text(None if is_missing(cell) else str(cell), columns.id, task, ())
+        cell = cells.get(columns.id, ABSENT)
+        identity = _text(cell if is_missing(cell) else str(cell), columns.id, task, ())
     return Row(number, identity, text, pair, label, spellings)
 
 
@@ -250,6 +255,8 @@ def _text(value: object, column: str, task: Task, missing: Collection[str] | Non
     Raises:
         ValueError: If it is not text, empty or unreadable.
     """
+    if value is ABSENT:
+        raise ValueError(f"there is no column '{column}' in this row")
     if is_missing(value):
         raise ValueError(f"column '{column}' is empty")
     if not isinstance(value, str):

@@ -17,9 +17,9 @@ from swissbert.data.formats import (
 )
 from swissbert.data.formats.limits import LINE, lines_of, long_line
 from swissbert.data.formats.text import PlainText
-from swissbert.data.row_ids import other_ids
 from swissbert.data.row_checks import no_column, with_ids
-from swissbert.errors import SwissbertError, nearest
+from swissbert.data.row_ids import other_ids
+from swissbert.errors import SwissbertError, nearest_file
 from swissbert.task_files import Files, FirstOf
 from swissbert.tasks import Split, Task
 from swissbert.wording import shortened
@@ -166,7 +166,7 @@ def _missing(names: str, task: Task, directory: Path | None) -> SwissbertError:
         return SwissbertError(
             f"task '{task.name}': {base / names} is a directory; name its files, or a pattern such as '{names}/*.csv'"
         )
-    near = "" if is_pattern else nearest(names, [path.name for path in base.iterdir() if path.is_file()])
+    near = "" if is_pattern else nearest_file(names, sorted(path.name for path in base.iterdir() if path.is_file()))
     return SwissbertError(
         f"task '{task.name}': {what} {directory or Path.cwd()}; data.dir names the directory{near}", argument="data"
     )

@@ -55,3 +55,18 @@ def make_weighting(task: Task, labels: Array, rows: Array | None, source: str) -
         column = f"column '{task.columns.weight}'" if task.columns.weight else "class_weights"
         raise SwissbertError(f"{source}: {column} gives every train row of task '{task.name}' the weight 0")
     return None if np.ptp(weights) == 0 else Weighting(task, factors, float(weights.mean()))
+
+
+def labels_without_weight(weighting: Weighting, labels: Array, rows: Array | None) -> list[str]:
+    """Return the labels that train rows have, but only with the weight 0; arguments as in `Weighting.of`."""
+    known = ~np.isnan(labels if labels.ndim == 1 else labels[:, 0])
+    assigned = weighting.task.kind.one_hot(weighting.task, labels[known])
+    if assigned is None:
+        return []
+    weights = weighting.of(labels[known], None if rows is None else rows[known])
+    counted = assigned & (weights.reshape(len(weights), -1) > 0)
+    return [
+        label
+        for label, occurs, counts in zip(weighting.task.labels, assigned.any(0), counted.any(0), strict=True)
+        if occurs and not counts
+    ]

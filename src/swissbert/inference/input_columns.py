@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import NamedTuple
 
-from swissbert.data.formats import Cells, NumberedCells
+from swissbert.data.formats import Cells, NumberedCells, column_names
 from swissbert.data.formats.limits import TOGETHER, size_of
 from swissbert.data.row_checks import columns_here, no_column
 from swissbert.errors import SwissbertError
@@ -207,7 +207,7 @@ def _missing(cells: Cells, tasks: Sequence[Task], where: str, is_choice: bool, c
         reads = "; ".join(f"{task.name} reads {_reads(task)}" for task in tasks)
         return SwissbertError(
             f"{where}: no columns that a task of this model reads: {reads}, or '{TEXT}' and '{TEXT_PAIR}' "
-            f"({columns_here(cells)}); text_column names another",
+            f"{_other_case(tasks, cells)} ({columns_here(cells)}); text_column names another",
             argument="text_column",
         )
     task = next(task for task in tasks if _texts(task, cells, columns) is None)
@@ -215,6 +215,18 @@ def _missing(cells: Cells, tasks: Sequence[Task], where: str, is_choice: bool, c
     if own in cells or (columns.text is None and TEXT in cells and own not in cells):
         own, argument = columns.text_pair or task.columns.text_pair or TEXT_PAIR, "text_pair_column"
     return SwissbertError(f"{where}: {no_column(own, cells, task)}; {argument} names another", argument=argument)
+
+
+def _other_case(tasks: Sequence[Task], cells: Cells) -> str:
+    """Word which columns that tasks read are there in other case, as the end of a clause; empty for none."""
+    names = [name for task in tasks for name in (task.columns.text, task.columns.text_pair) if name]
+    names = [name for name in dict.fromkeys([*names, TEXT, TEXT_PAIR]) if name not in cells]
+    return "".join(
+        f"; '{column}' differs from '{name}' in case alone"
+        for name in names
+        for column in column_names(cells)
+        if column.strip().casefold() == name.casefold()
+    )
 
 
 def _reads(task: Task) -> str:

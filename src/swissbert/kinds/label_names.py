@@ -11,7 +11,7 @@ from swissbert.kinds.label_lists import SEPARATORS, written_list
 from swissbert.kinds.odd_numbers import OddNumbersError, odd_among_numbers
 
 NEGATIVE = frozenset(
-    ("0", "-1", "no", "n", "false", "f", "negative", "neg", "off", "absent", "none", "ham", "different", "other")
+    ("0", "-1", "no", "n", "false", "f", "negative", "neg", "off", "absent", "none", "ham", "different", "other", "-", "\u2212")
 )
 """Names, in small letters, that stand for the negative label of two."""
 MOST = 1000

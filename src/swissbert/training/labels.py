@@ -6,7 +6,7 @@ import numpy as np
 
 from swissbert.data.dataset import TaskData
 from swissbert.data.overlap import overlap_note
-from swissbert.data.weighting import make_weighting
+from swissbert.data.weighting import labels_without_weight, make_weighting
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.evaluation.notes import absent_labels, label_counts, labels_reason
@@ -24,7 +24,8 @@ def weighted(train: TaskData, head: Head, display: Display) -> TaskData:
     Args:
         train: Train rows of a task.
         head: Its head.
-        display: Receives a line on labels that do not occur, and one on balanced weights.
+        display: Receives a line on labels that do not occur, one on those whose rows all have the weight 0, and one on
+            balanced weights.
 
     Raises:
         SwissbertError: If rows of a task with one label per row all have the same, all weights are 0, or the head has no
@@ -53,6 +54,9 @@ def weighted(train: TaskData, head: Head, display: Display) -> TaskData:
         )
     if weighting is None:
         return train
+    if unweighted := labels_without_weight(weighting, train.labels, train.row_weights):
+        names = shortened([f"'{label}'" for label in unweighted], SHOWN)
+        display.say(f"  {task.name}: every train row of {names} has the weight 0, so nothing is learned from them")
     if task.class_weights == "balanced" and weighting.factors is not None:
         display.say(f"  {task.name} class_weights: {_in_words(task, weighting.factors)}")
     return replace(train, weighting=weighting)

@@ -64,6 +64,9 @@ class Delimited(TextFormat):
                 raise blank_start(where)
             start[-1:] = ["\n", _line(file, where, len(start) + 1)]
         if separator := SEPARATOR_LINE.fullmatch(start[-1]):  # the first line of files for a spreadsheet program
+            if separator[1] != (options.delimiter or self.delimiter):
+                name = PurePath(where).name
+                options.on_note(f"{name}: the cells are separated by {called(separator[1])}, as its first line says")
             options = replace(options, delimiter=separator[1])
             start = [*["\n"] * len(start), _line(file, where, len(start) + 1)]
         delimiter, has_header = self._layout(start[-1], where, options)

@@ -134,11 +134,12 @@ def detect(sample: bytes, where: str, encoding: str | None, *, is_whole: bool) -
     Raises:
         SwissbertError: If the text is in an encoding that is not named; says which one it looks like.
     """
-    for mark, marked in MARKS:
-        if sample.startswith(mark):
-            return marked, None
     name = PurePath(where).name
     codec = codec_of(encoding) if encoding else None
+    for mark, marked in MARKS:
+        if sample.startswith(mark):
+            is_said = marked == "utf-8-sig" or (codec or "").startswith(marked)
+            return marked, None if is_said else f"{name}: read as {marked.upper()}, which its byte order mark shows"
     if codec in (None, "utf-16") and (wide := _utf_16(sample)):
         return (
             wide,
