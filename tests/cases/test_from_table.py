@@ -149,7 +149,10 @@ def test_the_form_of_fasttext_is_named(messages: Path, swissbert: Command) -> No
     (messages / "rows.txt").write_text("\n".join(lines), "utf-8")
     ended = swissbert("train", "rows.txt", "--dry-run", *PINNED)
     assert ended.status == 2
-    assert "such as '__label__pos', as those of fastText, which are not read; write each as the label 'pos'" in ended.stderr
+    assert (
+        "such as '__label__pos', as those of fastText, which are not read; write each as the label 'pos'"
+        in ended.stderr
+    )
     rewritten = [line.removeprefix("__label__").replace(" ", "\t", 1) for line in lines]  # what the sentence says
     (messages / "rows.txt").write_text("\n".join(["label\ttext", *rewritten]), "utf-8")
     ended = swissbert("train", "rows.txt", "--dry-run", *PINNED)
@@ -159,17 +162,23 @@ def test_the_form_of_fasttext_is_named(messages: Path, swissbert: Command) -> No
 def test_a_file_of_texts_alone_has_no_labels(messages: Path, swissbert: Command) -> None:
     (messages / "rows.txt").write_text("one text\nanother text\n", "utf-8")
     ended = swissbert("train", "rows.txt", "--label", "label", "--dry-run", *PINNED)
-    assert (ended.status, "is read as plain text, a text on each line, so it has no column of labels" in ended.stderr) == (2, True)
+    assert (
+        ended.status,
+        "is read as plain text, a text on each line, so it has no column of labels" in ended.stderr,
+    ) == (2, True)
 
 
 @pytest.mark.parametrize(
     ("lines", "columns"),
     [
         ([f'"{n % 3}","title {n}","a text of some length {n}"' for n in range(9)], "--text 3 --label 1"),
-        ([f'{n},a text of some length {n},{"xy"[n % 2]}' for n in range(9)], "--text 2 --label 3"),
+        ([f"{n},a text of some length {n},{'xy'[n % 2]}" for n in range(9)], "--text 2 --label 3"),
         ([f"a text of some length {n},{n / 2}" for n in range(9)], "--text 1 --label 2"),
         ([f"{n / 2},a text of some length {n}" for n in range(9)], "--text 2 --label 1"),
-        ([f"gj04,{n % 2},{'*' if n % 2 else ''},the story is great in part {n}" for n in range(9)], "--text 4 --label 2"),
+        (
+            [f"gj04,{n % 2},{'*' if n % 2 else ''},the story is great in part {n}" for n in range(9)],
+            "--text 4 --label 2",
+        ),
         ([f"{n},a text of some length {n},{n / 2}" for n in range(9)], "--text 1 --label 2"),  # not to tell
         (["x,a text of some length", "y,another text"], "--text 1 --label 2"),  # too few
     ],

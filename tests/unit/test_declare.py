@@ -190,7 +190,12 @@ def test_what_stands_for_no_label_is_declared_and_named(
         (["0", "1", "2"] * 3 + ["?", "-", "None", "-1"], 90, ["-", "?", "None"], "40 without a label"),
         (["neg", "pos"] * 4 + ["None", "none"], 80, ["None"], "20 without a label ('None')"),
         (["neg", "pos"] * 4 + ["None", "?"], 80, ["?", "None"], "20 without a label (10 "),
-        (["neg", "pos", "#REF!", "#VALUE!", "#DIV/0!"], 20, [], "30 without a label (10 '#REF!', 10 '#VALUE!', 10 '#DIV"),
+        (
+            ["neg", "pos", "#REF!", "#VALUE!", "#DIV/0!"],
+            20,
+            [],
+            "30 without a label (10 '#REF!', 10 '#VALUE!', 10 '#DIV",
+        ),
         (["neg", "pos", "[]"], 20, ["[]"], "10 without a label ('[]')"),
         (["+", "-", "?"], 30, [], None),
         (["+", "-", "+/-"], 30, [], None),
@@ -210,7 +215,9 @@ def test_several_signs_stand_for_no_label_where_they_are_rare(
         assert "without a label" not in declared.why
     else:
         assert without in declared.why
-    rows_read = read_split(declared.task.model_copy(update={"files": dict.fromkeys(("train", "dev"), path.name)}), "train", path.parent)
+    rows_read = read_split(
+        declared.task.model_copy(update={"files": dict.fromkeys(("train", "dev"), path.name)}), "train", path.parent
+    )
     assert (len(rows_read), rows_read.bad) == (rows, [])
 
 
@@ -228,14 +235,19 @@ def test_an_empty_list_assigns_no_label(write: Write, cells: list[str], empty: s
     path = write(f"text\ttags\n{lines}text\t\n", "rows.tsv") / "rows.tsv"
     declared = declare(path, labels=["tags"])[0]
     assert (declared.task.kind.name, declared.rows, declared.task.missing) == ("multilabel", 10 * len(cells), [])
-    rows = read_split(declared.task.model_copy(update={"files": dict.fromkeys(("train", "dev"), path.name)}), "train", path.parent)
+    rows = read_split(
+        declared.task.model_copy(update={"files": dict.fromkeys(("train", "dev"), path.name)}), "train", path.parent
+    )
     assert (len(rows), rows.bad, rows.label_notes.unlabelled) == (10 * len(cells), [], 1)
     assert [row.label for row in rows.rows].count((0.0,) * len(declared.task.labels)) == 10
 
 
 def test_names_with_a_comma_are_told_apart_in_lists(write: Write) -> None:
     labels = ["Food, Drink", "Home", "Garden"]
-    path = write("".join(f"text {n}\t{label}\n" for n, label in enumerate(["label", *labels * 9])), "rows.tsv") / "rows.tsv"
+    path = (
+        write("".join(f"text {n}\t{label}\n" for n, label in enumerate(["label", *labels * 9])), "rows.tsv")
+        / "rows.tsv"
+    )
     path.write_text(path.read_text().replace("text 0\tlabel", "text\tlabel"))
     task = declare(path)[0].task
     assert task.kind.declared_in_words(task) == "3 labels: 'Food, Drink', Garden, Home"

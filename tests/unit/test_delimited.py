@@ -60,7 +60,7 @@ def test_quotes_in_tab_separated_files_are_text_unless_declared_otherwise(write:
     ("cells", "note"),
     [
         (['"he said ""no"""', "plain", '"a, b"'], "rows.tsv: 2 cells of 'text' look quoted; quotes = true in the task"),
-        (['"he said ""no"""', "plain", '\'"'], None),  # quotes of another kind too
+        (['"he said ""no"""', "plain", "'\""], None),  # quotes of another kind too
         (['"A sentence."', "plain", '"Another one!"'], None),  # which people write
         (['he said "no"', 'a 6" nail', '"'], None),
     ],

@@ -334,6 +334,11 @@ def test_labels_are_inferred_without_cells_that_stand_for_none(
         ("classification", ["a", "b", "a|b"], "label 'a|b' is several labels; kind = \"multilabel\" with separator"),
         ("regression", ["4,5", "3,5"], "label '4,5' has a decimal comma"),
         ("regression", ["45%", "35%"], "label '45%' has a percent sign"),
+        (
+            "regression",
+            ["\u22121", "\u22122"],
+            "has a minus sign of typographers (U+2212), but a number is expected; write -1",
+        ),
     ],
 )
 def test_cells_from_which_nothing_can_be_inferred_end_in_the_reason(
@@ -554,7 +559,9 @@ def test_a_cell_that_is_no_number_among_the_labels_of_a_declaration_is_named(wri
     folder = write(f"text\tlabel\n{lines}", "rows.tsv")
     with pytest.raises(SwissbertError) as caught:
         complete_task(declare("rows.tsv", labels=[]), folder, lambda line: None)
-    assert "most labels are numbers, but 'tbd' (row 9 of rows.tsv) is none; kind = \"regression\" says" in str(caught.value)
+    assert "most labels are numbers, but 'tbd' (row 9 of rows.tsv) is none; kind = \"regression\" says" in str(
+        caught.value
+    )
 
 
 def test_the_file_without_the_label_column_is_named(write: Writer) -> None:

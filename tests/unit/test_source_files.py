@@ -149,7 +149,9 @@ def test_ids_that_differ_show_that_rows_do_not_belong_together(tmp_path: Path) -
     (tmp_path / "feat.csv").write_text("id,text\nm0,fine\nm1,dull\n")
     (tmp_path / "labs.csv").write_text("id,label\nm1,0\nm0,1\n")
     task = declare("feat.csv", label_files={"train": "labs.csv"})
-    with pytest.raises(SwissbertError, match=r"^row 1: id 'm0' in feat\.csv, 'm1' in labs\.csv; .* sort both files alike"):
+    with pytest.raises(
+        SwissbertError, match=r"^row 1: id 'm0' in feat\.csv, 'm1' in labs\.csv; .* sort both files alike"
+    ):
         read_split(task, "train", tmp_path)
     (tmp_path / "labs.csv").write_text("id,label\nm0,1\nm2,0\n")
     with pytest.raises(SwissbertError, match=r"^row 2: id 'm1' in feat\.csv, 'm2' in labs\.csv"):

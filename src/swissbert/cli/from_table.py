@@ -105,7 +105,9 @@ def _without_header(path: Path, options: "dict[str, object]") -> str:
     from swissbert.data.bare_columns import likely_columns
     from swissbert.data.formats import ReadOptions
 
-    delimiter, encoding = (None if (value := options.get(key)) is None else str(value) for key in ("delimiter", "encoding"))
+    delimiter, encoding = (
+        None if (value := options.get(key)) is None else str(value) for key in ("delimiter", "encoding")
+    )
     text, label = likely_columns(path, ReadOptions(delimiter=delimiter, encoding=encoding))
     return f"--no-header --text {text} --label {label}"
 

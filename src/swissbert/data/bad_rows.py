@@ -50,15 +50,16 @@ def refuse_many_bad(bad: Sequence["BadRow"], usable: int, largest: float | None,
     many = f"{len(bad):,} of {total:,} rows read for task '{task}' cannot be used"
     raise SwissbertError(
         f"{rows[0].file}: {many}, {_in_words(reason, rows, bad)}; if the rest is enough, a data.max_bad above "
-        f"{_sufficient(len(bad), total):g} leaves them out (it is {largest:g}, the largest share of bad rows)",
+        f"{_sufficient(len(bad), total):.12g} leaves them out (it is {largest:g}, the largest share of bad rows)",
         argument="max_bad",
     )
 
 
 def _sufficient(bad: int, total: int) -> float:
     """Return a share of few digits that allows so many bad rows, rounded up, below 1 if the share is."""
-    share, digits = bad / total, 2
-    while (rounded := math.ceil(share * 10**digits) / 10**digits) * total < bad or (rounded >= 1 > share):
+    share = bad / total
+    digits = max(2, 1 - math.floor(math.log10(share)))
+    while (rounded := math.ceil(share * 10.0**digits) / 10.0**digits) * total < bad or rounded >= 1 > share:
         digits += 1
     return rounded
 

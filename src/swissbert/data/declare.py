@@ -242,11 +242,11 @@ def _declared(
 ) -> Declared:
     """Declare one task from its label column."""
     where = f"{path}: column '{columns['label']}'"
-    cells, without = column.cells, column.without
-    if not cells:
+    without = column.without
+    if not column.cells:
         raise SwissbertError(f"{where} has no label in any row")
     try:
-        guess, cells, signs = _guess(cells, options.get("kind"))
+        guess, cells, signs = _guess(column.cells, options.get("kind"))
         table: dict[str, Any] = {
             "name": name,
             "kind": guess.kind,

@@ -28,6 +28,8 @@ HINTED = 100
 """Unknown labels of a source whose reasons may end with a hint that is searched for among all labels."""
 _REPR = reprlib.Repr()
 _REPR.maxstring = _REPR.maxother = SHOWN
+
+
 class _Absent(str):
     """The cell of a column that a row does not have: empty, and told apart from an empty one by identity."""
 

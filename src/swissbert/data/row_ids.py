@@ -19,7 +19,9 @@ def other_ids(first: Cells, second: Cells, declared: str | None) -> tuple[str, s
         second: Cells of the row of the other file in the same place.
         declared: The id column that is declared; without it, or where a file lacks it, columns called `ID` are compared.
     """
-    columns = (declared, declared) if declared in first and declared in second else (_called_id(first), _called_id(second))
+    columns = (
+        (declared, declared) if declared in first and declared in second else (_called_id(first), _called_id(second))
+    )
     cells = [row[column] for row, column in zip((first, second), columns, strict=True) if column is not None]
     if len(cells) < 2 or any(map(is_missing, cells)):
         return None  # a row without an id contradicts nothing

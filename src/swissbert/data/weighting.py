@@ -65,8 +65,5 @@ def labels_without_weight(weighting: Weighting, labels: Array, rows: Array | Non
         return []
     weights = weighting.of(labels[known], None if rows is None else rows[known])
     counted = assigned & (weights.reshape(len(weights), -1) > 0)
-    return [
-        label
-        for label, occurs, counts in zip(weighting.task.labels, assigned.any(0), counted.any(0), strict=True)
-        if occurs and not counts
-    ]
+    unweighted = np.any(assigned, axis=0) & ~np.any(counted, axis=0)
+    return [weighting.task.labels[number] for number in np.flatnonzero(unweighted)]

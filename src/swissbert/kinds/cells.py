@@ -9,6 +9,8 @@ from decimal import Decimal
 
 import numpy as np
 
+MINUS = "\u2212"
+"""The minus sign of typographers, which is no part of a number here."""
 MISSING_TYPES = ("NAType", "NaTType", "MaskedConstant")
 """Names of the types of missing values in pandas and numpy; the libraries need not be imported to know them."""
 

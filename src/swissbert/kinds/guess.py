@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from swissbert.kinds.cells import number_of
+from swissbert.kinds.cells import MINUS, number_of
 from swissbert.kinds.label_lists import SEPARATORS, is_list, written_list
 from swissbert.kinds.label_names import names_in
 from swissbert.kinds.odd_numbers import OddNumbersError, odd_among_numbers
@@ -16,7 +16,6 @@ DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
 THOUSANDS = re.compile(r"-?\d{1,3}(?:[, '\u00a0\u202f\u2019]\d{3})+(?:\.\d+)?")
 PERCENT = re.compile(r"-?\d+(?:[.,]\d+)?\s*%")
 UNIT = re.compile(r"[$€£¥]\s*-?(\d[\d.,]*)|-?(\d[\d.,]*)\s*(?:[$€£¥]|[A-Za-z]{1,4})")
-MINUS = "\u2212"
 DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}(?:[ T].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}(?:[ T].*)?")
 
 
@@ -64,7 +63,8 @@ def guess_kind(cells: Sequence[object], given: str | None = None) -> Guess:
         return Guess("multilabel", f"cells hold several names with {separator!r} between", separator)
     elif is_score(numbers) and (odd := odd_among_numbers(counts)):
         raise OddNumbersError(
-            odd, "name the kind 'regression', which says what is wrong with each, or 'classification' to take every one as a label"
+            odd,
+            "name the kind 'regression', which says what is wrong with each, or 'classification' to take every one as a label",
         )
     kind = "binary" if len(counts) == 2 else "classification"
     return Guess(kind, f"{len(counts):,} different labels")
@@ -79,7 +79,9 @@ def _refuse_written_numbers(counts: Counter[str]) -> None:
     """Raise ValueError if label names are numbers as people write them, or dates."""
     minus = [name for name in counts if number_of(name) is None and number_of(name.replace(MINUS, "-")) is not None]
     if minus and all(number_of(name.replace(MINUS, "-")) is not None for name in counts):
-        raise ValueError(f"{minus[0]!r} has a minus sign of typographers (U+2212); write {minus[0].replace(MINUS, '-')}")
+        raise ValueError(
+            f"{minus[0]!r} has a minus sign of typographers (U+2212); write {minus[0].replace(MINUS, '-')}"
+        )
     thousands = [name for name in counts if THOUSANDS.fullmatch(name)]
     if thousands and all(THOUSANDS.fullmatch(name) or number_of(name) is not None for name in counts):
         plain = re.sub(r"[^\d.-]", "", thousands[0])

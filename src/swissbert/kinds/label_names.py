@@ -11,7 +11,24 @@ from swissbert.kinds.label_lists import SEPARATORS, written_list
 from swissbert.kinds.odd_numbers import OddNumbersError, odd_among_numbers
 
 NEGATIVE = frozenset(
-    ("0", "-1", "no", "n", "false", "f", "negative", "neg", "off", "absent", "none", "ham", "different", "other", "-", "\u2212")
+    (
+        "0",
+        "-1",
+        "no",
+        "n",
+        "false",
+        "f",
+        "negative",
+        "neg",
+        "off",
+        "absent",
+        "none",
+        "ham",
+        "different",
+        "other",
+        "-",
+        "\u2212",
+    )
 )
 """Names, in small letters, that stand for the negative label of two."""
 MOST = 1000
@@ -106,7 +123,9 @@ def sorted_names(counts: Counter[str]) -> list[str]:
         raise ValueError(f"the train rows have {only}; at least two labels are needed")
     if len(counts) > MOST or (len(counts) > 20 and len(counts) > rows / 2):
         if odd := odd_among_numbers(counts):
-            raise OddNumbersError(odd, 'kind = "regression" says what is wrong with each; declare the labels if they are meant')
+            raise OddNumbersError(
+                odd, 'kind = "regression" says what is wrong with each; declare the labels if they are meant'
+            )
         raise ValueError(
             f"the train rows have {len(counts):,} different labels in {rows:,} rows, which looks like a text or an "
             "identifier; declare the labels if they are meant"

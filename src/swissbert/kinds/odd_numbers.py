@@ -54,7 +54,6 @@ def odd_among_numbers(counts: Counter[str]) -> Counter[str]:
     return odd if numbers and numbers + nearly >= MOST * len(counts) else Counter()
 
 
-
 def _rows(count: int, first: str | None) -> str:
     """Word how many rows have a name, and which one has it first, if that is known."""
     if first is None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from swissbert.kinds.answer import Answer
 from swissbert.kinds.base import Array, Kind, Label
-from swissbert.kinds.cells import cell_text, number_of
+from swissbert.kinds.cells import MINUS, cell_text, number_of
 from swissbert.kinds.hf_head import HFHead
 from swissbert.kinds.soft_answers import sigmoid
 
@@ -223,4 +223,6 @@ def _no_number(text: str, low: float, high: float) -> str:
         if re.fullmatch(r"[+-]?\d{1,3},\d{3}", text) and low <= float(text.replace(",", "")) <= high:
             written += f" or {text.replace(',', '')}"
         return f"has a decimal comma, but numbers have a decimal point; write {written}"
+    if MINUS in text and number_of(written := text.replace(MINUS, "-")) is not None:
+        return f"has a minus sign of typographers (U+2212), but {expected} is expected; write {written}"
     return f"is not {expected}"

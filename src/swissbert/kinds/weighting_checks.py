@@ -34,7 +34,9 @@ def check_weighting(kind: "Kind", task: "Task") -> None:
         labels = set(task.labels)
         for name in given:
             if name not in labels:
-                raise ValueError(f"class_weights names '{name}', but the labels are {', '.join(map(in_list, task.labels))}")
+                raise ValueError(
+                    f"class_weights names '{name}', but the labels are {', '.join(map(in_list, task.labels))}"
+                )
     if isinstance(given, list) and len(given) != len(task.labels):
         raise ValueError(
             f"class_weights has {len(given)} numbers, but the task has {len(task.labels)} labels; "
