@@ -40,7 +40,7 @@ DATA_ENDINGS = (
     ".xls",
 )
 """Endings by which an argument names a data file even if it is not there."""
-FEW_PAIRS = 600
+FEW_PAIRS = 2000
 """Number of pairs below which their two sentence vectors are compared rather than both texts read together."""
 
 
