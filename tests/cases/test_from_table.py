@@ -232,7 +232,7 @@ def test_few_pairs_are_compared_by_their_vectors(
     else:
         assert table["model"] == {"pair_encoding": False, "pair_head": head}
         assert (
-            f"Fewer than 600 pairs: they are answered by a comparison of two sentence vectors, model.pair_head = '{head}'"
+            f"Fewer than {FEW_PAIRS:,} pairs: they are answered by a comparison of two sentence vectors, model.pair_head = '{head}'"
             in shown
         )
 
