@@ -93,7 +93,7 @@ def test_tasks_that_read_other_columns_of_a_row_are_answered_beside_it(case: Pat
     whole, half = records(swissbert(*command))
     assert whole["sst"] == half["sst"]
     assert "score" in whole["sts"]
-    assert half["sts"] == {"error": "column 'text_pair' is empty"}
+    assert half["sts"] == {"error": "there is no column 'text_pair' in this row"}
     texts = swissbert("predict", "mini", "A fine day.", "A good day.")
     assert json.loads(texts.stdout)["sts"] == whole["sts"]
     assert set(json.loads(texts.stdout)) == {"para", "sts"}
