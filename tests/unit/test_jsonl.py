@@ -97,7 +97,7 @@ def test_objects_without_a_column_of_the_first_one_are_reported(write: Writer) -
     lines += ['{"a": "x", "b": "y", "label": 1}', '{"id": 9, "a": "x", "b": "y"}']
     rows = read_split(pairs("rows.jsonl"), "train", write("\n".join(lines), "rows.jsonl"))
     assert rows.rows == [Row(1, "7", "x", "y", 1.0)]
-    assert bad(rows) == [(2, "column 'b' is empty"), (3, "column 'id' is empty")]
+    assert bad(rows) == [(number, f"there is no column '{name}' in this row") for number, name in ((2, "b"), (3, "id"))]
     assert rows.label_notes.unlabelled == 1
 
 
