@@ -12,6 +12,7 @@ from swissbert.data.formats import read_cells
 from swissbert.data.rows import BadRow, Row, labels_of
 from swissbert.data.splits import read_split
 from swissbert.errors import SwissbertError
+from swissbert.inference.inputs import read_inputs
 from swissbert.tasks import find_task
 
 
@@ -71,6 +72,9 @@ def test_cells_that_look_quoted_are_counted_and_said(write: Writer, cells: list[
     assert [row.text for row in rows.rows] == cells
     assert [line[: len(note or "")] for line in rows.source_notes] == ([note] if note else [])
     assert read_split(declare("rows.tsv", quotes=False), "train", folder).source_notes == []
+    said: list[str] = []
+    assert len(list(read_inputs(str(folder / "rows.tsv"), declare("rows.tsv"), on_note=said.append))) == len(cells)
+    assert said == rows.source_notes  # a prediction says it too
     assert read_split(declare("rows.tsv", quotes=True), "train", folder).source_notes == []
 
 
