@@ -45,13 +45,13 @@ def make_weighting(task: Task, labels: Array, rows: Array | None, source: str) -
         source: Name of the train rows, for the message.
 
     Raises:
-        SwissbertError: If all weights are 0.
+        SwissbertError: If all weights are 0, or their mean is because they are below 1e-307.
     """
     if task.class_weights is None and rows is None:
         return None
     factors = task.kind.class_weights(task, labels)
     weights = task.kind.weights(task, labels, factors, rows)
-    if not weights.any():
+    if not weights.mean():  # all are 0, or so small that their mean is
         column = f"column '{task.columns.weight}'" if task.columns.weight else "class_weights"
         raise SwissbertError(f"{source}: {column} gives every train row of task '{task.name}' the weight 0")
     return None if np.ptp(weights) == 0 else Weighting(task, factors, float(weights.mean()))
