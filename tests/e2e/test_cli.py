@@ -16,6 +16,8 @@ from swissbert.config import STARTER
 from swissbert.version import __version__
 
 PROGRAM = f"{shlex.quote(sys.executable)} -m swissbert"
+QUICK = "--precision int8"
+"""For commands of which only streams matter: eight-bit products need no torch, whose import takes most of such a command."""
 
 
 def shell(command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -215,7 +217,7 @@ def test_recipes_and_env_and_version(tmp_path: Path) -> None:
 
 
 def test_a_closed_pipe_is_not_an_error(run: Path) -> None:
-    done = shell(f"yes 'good film' | {PROGRAM} predict {shlex.quote(str(run))} --task sst --input - | head -1")
+    done = shell(f"yes 'good film' | {PROGRAM} predict {shlex.quote(str(run))} {QUICK} --task sst --input - | head -1")
     assert json.loads(done.stdout)["row"] == 1
     assert "Traceback" not in done.stderr
 
@@ -236,7 +238,7 @@ def test_a_closed_pipe_is_not_an_error(run: Path) -> None:
     ],
 )
 def test_an_unusable_stream_is_reported(run: Path, tmp_path: Path, command: str, message: str) -> None:
-    filled = command.format(run=shlex.quote(str(run)), program=PROGRAM)
+    filled = command.format(run=f"{shlex.quote(str(run))} {QUICK}", program=PROGRAM)
     for unbuffered in ("", "1") if ">/dev/full" in command else ("",):  # an error while writing, or at the last flush
         setting = f"export PYTHONUNBUFFERED={unbuffered}; set -o pipefail"
         done = shell(f"{setting}; {filled if '|' in filled else f'{PROGRAM} {filled}'}", tmp_path)
@@ -249,7 +251,7 @@ def test_an_unusable_stream_is_reported(run: Path, tmp_path: Path, command: str,
 
 @pytest.mark.parametrize("locale", ["C", "POSIX", "en_US.ISO-8859-1"])
 def test_bytes_that_are_not_utf8_make_a_bad_row_in_any_locale(run: Path, locale: str) -> None:
-    call = f"{PROGRAM} predict {shlex.quote(str(run))} --task sst --input -"
+    call = f"{PROGRAM} predict {shlex.quote(str(run))} {QUICK} --task sst --input -"
     for setting in (f"LC_ALL={locale}", f"LC_ALL={locale} PYTHONIOENCODING=ascii PYTHONUTF8=0"):
         done = shell(f"printf 'caf\\xe9\\ncaf\\xc3\\xa9\\n' | {setting} {call}")
         bad, good = map(json.loads, done.stdout.splitlines())
@@ -261,7 +263,7 @@ def test_bytes_that_are_not_utf8_make_a_bad_row_in_any_locale(run: Path, locale:
 
 def test_output_is_utf8_in_any_locale(run: Path, tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text('{"text": "good", "id": "é🙂"}\n', encoding="utf-8")
-    call = f"{PROGRAM} predict {shlex.quote(str(run))} --task sst --input in.jsonl"
+    call = f"{PROGRAM} predict {shlex.quote(str(run))} {QUICK} --task sst --input in.jsonl"
     done = shell(f"LC_ALL=C PYTHONIOENCODING=ascii {call} > out", tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "out").read_bytes())["id"] == "é🙂"
@@ -269,10 +271,10 @@ def test_output_is_utf8_in_any_locale(run: Path, tmp_path: Path) -> None:
 
 def test_one_text_is_written_to_a_file_or_into_a_pipe(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "answer"
-    done = swissbert("predict", run, "--task", "sst", "a good film", "--output", out)
+    done = swissbert("predict", run, *QUICK.split(), "--task", "sst", "a good film", "--output", out)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert "label_name" in json.loads(out.read_text())
-    call = f"{PROGRAM} predict {shlex.quote(str(run))} --task sst 'a good film' --output pipe"
+    call = f"{PROGRAM} predict {shlex.quote(str(run))} {QUICK} --task sst 'a good film' --output pipe"
     piped = shell(f"mkfifo pipe; cat pipe & {call}; wait", tmp_path)
     assert json.loads(piped.stdout) == json.loads(out.read_text())
 
@@ -283,7 +285,7 @@ def test_process_substitution_is_read_as_standard_input(run: Path, tmp_path: Pat
         "csv": "id,text\na,a good film\nb,a bad film\n",
         "jsonl": '{"id": "a", "text": "a good film"}\n{"id": "b", "text": "a bad film"}\n',
     }
-    call = f"{PROGRAM} predict {shlex.quote(str(run))} --task sst --input"
+    call = f"{PROGRAM} predict {shlex.quote(str(run))} {QUICK} --task sst --input"
     script = "".join(
         f"printf %s {shlex.quote(text)} > {name}; {call} - < {name} > {name}.1 && " for name, text in inputs.items()
     )

@@ -27,7 +27,7 @@ def test_a_reader_that_has_ended_ends_a_command_as_it_does_other_programs(comman
 def test_a_reader_that_ends_early_ends_predict(tmp_path: Path) -> None:
     texts = tmp_path / "texts.txt"
     texts.write_text("A fine film.\n" * 5000, encoding="utf-8")
-    done = shell(f"SB predict mini --task sst --input '{texts}' | head -1")
+    done = shell(f"SB predict mini --precision int8 --task sst --input '{texts}' | head -1")
     assert done.returncode == 141
     assert "Traceback" not in done.stderr
     assert done.stdout.count("\n") == 1
@@ -36,7 +36,7 @@ def test_a_reader_that_ends_early_ends_predict(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stderr", ["2>&-", "2>/dev/full", "2> >(true)"])
 def test_messages_without_a_reader_or_room_do_not_change_the_end_of_a_command(stderr: str) -> None:
     assert shell(f"SB predict /nowhere x {stderr}").returncode == 2
-    done = shell(f"SB predict mini --task sst 'A fine film.' {stderr}")
+    done = shell(f"SB predict mini --precision int8 --task sst 'A fine film.' {stderr}")
     assert done.returncode == 0
     assert done.stdout.count("\n") == 1
 
