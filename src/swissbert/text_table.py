@@ -117,8 +117,9 @@ def _widths(heads: list[str], cells: list[list[str]], left: int, width: int) -> 
     from rich.cells import cell_len
 
     room = width - GAP * len(heads)
-    for word in range(WHOLE_WORDS, NARROWEST_TEXT - 1, -1):
-        widths = _least(heads, cells, left, word)
+    least, most = (_least(heads, cells, left, word) for word in (NARROWEST_TEXT, WHOLE_WORDS))
+    for word in range(WHOLE_WORDS, NARROWEST_TEXT - 1, -1):  # longer words are broken, as few as there is no room for
+        widths = [min(high, max(low, word)) for low, high in zip(least, most, strict=True)]
         if sum(widths) <= room:
             break
     whole = [max(map(cell_len, (head, *(row[i] for row in cells)))) for i, head in enumerate(heads)]

@@ -107,10 +107,7 @@ def predict(
         raise SwissbertError(f"--json and {other} exclude each other: JSON lines on standard output, or files")
     as_json, output = as_json or output == Path("-"), None if output == Path("-") else output
     columns = InputColumns(text_column, text_pair_column, id_column)
-    _check_input(text, source, format, columns)
-    is_replaced = source is not None and output is not None and output.is_file() and os.path.exists(source)
-    if is_replaced and os.path.samefile(str(output), str(source)):
-        raise SwissbertError(f"{output} is the input, which --output would replace; name another file")
+    _check_input(text, source, output, format, columns)
     asked, job = Asked(task or None, columns, format, threshold), JobOptions(shard_rows, engine, workers)
     if output_dir is not None:
         predict_shards(model, precision, asked, job.check(source, output, probabilities), output_dir, job)
@@ -135,8 +132,10 @@ def predict(
         next_steps("predict a file", model=model)
 
 
-def _check_input(text: str | None, source: str | None, format: str, columns: "InputColumns") -> None:
-    """Raise SwissbertError if there is no input or more than one, or an option does not go with it."""
+def _check_input(
+    text: str | None, source: str | None, output: Path | None, format: str, columns: "InputColumns"
+) -> None:
+    """Raise SwissbertError if there is no input or more than one, an option does not go with it, or it is the output too."""
     if (text is None) == (source is None):
         raise SwissbertError("predict takes either a text or --input")
     if format not in FORMAT_NAMES:
@@ -145,6 +144,8 @@ def _check_input(text: str | None, source: str | None, format: str, columns: "In
         raise SwissbertError(f"--format is {format}, but only --input has a format; a text argument has none")
     if source is None and any(columns):
         raise SwissbertError("columns are named, but only --input has columns; a text argument has none")
+    if source and output and output.is_file() and os.path.exists(source) and output.samefile(source):
+        raise SwissbertError(f"{output} is the input, which --output would replace; name another file")
 
 
 def _predict_text(

@@ -178,10 +178,11 @@ class SwissbertClassifier(ClassifierMixin, TextEstimator):  # type: ignore[misc]
         else:
             true, rows = row_values(one_column(y)), predicted.tolist()
         check_same_length(rows, true)
-        if not self.multilabel_ and not any(label in self.classes_.tolist() for label in true):
+        known = self.classes_.tolist()
+        if not self.multilabel_ and not any(label in known for label in true):
             raise SwissbertError(
-                f"y[0] is {shown(true[0])}, and no label of y is one of the classes {shown(self.classes_.tolist())}, so the "
-                "accuracy is not defined"
+                f"y[0] is {shown(true[0])}, and no label of y is one of the classes {shown(known)}, so the accuracy is not "
+                "defined"
             )
         hits = [a == b for a, b in zip(rows, true, strict=True)]
         return float(np.average(hits, weights=row_weights(sample_weight, len(rows))))

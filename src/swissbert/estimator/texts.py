@@ -70,16 +70,19 @@ def listed(values: object, name: str) -> list[Any]:
 
 def column_names(X: object) -> list[str]:  # noqa: N803
     """Return the names of the columns of a DataFrame; an empty list for any other X, and if they are not all texts."""
-    columns = getattr(X, "columns", None)
-    names = list(columns) if isinstance(columns, Iterable) and not isinstance(X, Mapping) else []
+    names = _columns(X) or []
     return names if all(isinstance(name, str) for name in names) else []
+
+
+def _columns(X: object) -> list[Any] | None:  # noqa: N803
+    """Return the columns of a DataFrame; None for any other X."""
+    columns = getattr(X, "columns", None)
+    return list(columns) if isinstance(columns, Iterable) and not isinstance(X, Mapping) else None
 
 
 def _check_columns(X: object) -> None:  # noqa: N803
     """Check that a DataFrame or an array has one or two columns."""
-    columns = getattr(X, "columns", None)
-    if isinstance(columns, Iterable) and not isinstance(X, Mapping):
-        names = list(columns)
+    if (names := _columns(X)) is not None:
         if len(names) not in (1, 2):
             raise SwissbertError(
                 f"X is a {type(X).__name__} with {len(names)} columns, {shown(names)}, but an estimator reads one "

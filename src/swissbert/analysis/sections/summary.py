@@ -121,9 +121,9 @@ def _confidence(answered: AnsweredSplit) -> str:
 
 def _hardest(answered: AnsweredSplit) -> str:
     """Name the kinds of rows with clearly larger errors than all other rows."""
-    if not compared_buckets(answered):
-        return "There are too few rows to compare kinds of rows."
     hard = hard_buckets(answered)[:HARDEST]
+    if not hard and not compared_buckets(answered):
+        return "There are too few rows to compare kinds of rows."
     if not hard:
         return "No kind of row is clearly harder than the others."
     listed = [f"{bucket.phrase} ({_errors(answered, bucket)}; {bucket.rows:,} rows)" for bucket in hard]
