@@ -1,26 +1,33 @@
 """The command line in forked processes: they start at once, because what commands import is imported before."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from campaign.commands import exit_status, wait_for
 
+TRAINING = ("train", "distill", "reproduce", "sweep", "quickstart")
+"""Commands that train."""
+
 
 def swissbert(
-    *arguments: str | Path, cwd: Path | None = None, stdin: str = "", timeout: float = 300
+    *arguments: str | Path,
+    cwd: Path | None = None,
+    stdin: str = "",
+    timeout: float = 300,
+    before: Callable[[], None] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command of swissbert in a process of its own, with files as its streams; a process that hangs is ended.
 
-    A process that Python starts anew takes two seconds of a core to import torch. Tests of how the program itself starts,
+    What is given as `before` is called in the process before the command. A process that Python starts anew takes two seconds of a core to import torch. Tests of how the program itself starts,
     of its imports, locale or environment, start one nevertheless.
     """
-    import swissbert.__main__
-    import swissbert.training.loop  # noqa: F401
-
+    load_for(arguments)
     command = ["swissbert", *map(str, arguments)]
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as error:
         given.write(stdin.encode())
@@ -29,7 +36,7 @@ def swissbert(
         sys.stderr.flush()
         pid = os.fork()
         if pid == 0:
-            become(command, cwd, [given.fileno(), out.fileno(), error.fileno()])
+            become(command, cwd, [given.fileno(), out.fileno(), error.fileno()], before)
         status = wait_for(pid, timeout)
         if status is None:
             os.kill(pid, signal.SIGKILL)
@@ -44,6 +51,7 @@ def swissbert(
 
 def start(*arguments: str | Path, output: Path) -> int:
     """Start a command of swissbert in a process of its own and return its id; both streams go to a file."""
+    load_for(arguments)
     sys.stdout.flush()
     sys.stderr.flush()
     with output.open("wb") as file, open(os.devnull, "rb") as nothing:
@@ -53,12 +61,35 @@ def start(*arguments: str | Path, output: Path) -> int:
     return pid
 
 
+def killed_at(event: str, pattern: str) -> Callable[[], None]:
+    """Return a function after which a process kills itself at the first audit event of a name whose arguments match."""
+
+    def install() -> None:
+        def hook(name: str, arguments: tuple[object, ...]) -> None:
+            if name == event and re.search(pattern, " ".join(map(str, arguments))):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(hook)
+
+    return install
+
+
+def load_for(arguments: Sequence[object]) -> None:
+    """Import what a command needs, so that the processes that are forked next find it."""
+    import swissbert.__main__
+    import swissbert.training.loop  # noqa: F401
+
+    if arguments and arguments[0] in TRAINING:
+        import tensorboard.summary.writer.record_writer  # noqa: F401
+        import torch._dynamo  # by the first optimizer: a second of a core  # noqa: F401
+
+
 def exit_status_of(pid: int) -> int:
     """Wait for a child process; return its exit status, negative for the signal that ended it."""
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def become(command: list[str], cwd: Path | None, streams: list[int]) -> None:
+def become(command: list[str], cwd: Path | None, streams: list[int], before: Callable[[], None] | None = None) -> None:
     """Run a command in this process, and end it."""
 
     def run() -> None:
@@ -71,6 +102,8 @@ def become(command: list[str], cwd: Path | None, streams: list[int]) -> None:
             os.chdir(cwd)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.argv = command
+        if before is not None:
+            before()
         from swissbert.__main__ import run as program
 
         program()

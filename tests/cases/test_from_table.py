@@ -31,7 +31,7 @@ def messages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 PINNED = [
     part
-    for key in ("device=cpu", "precision=fp32", "threads=1", "tensorboard=false", "max_steps=12")
+    for key in ("device=cpu", "precision=fp32", "threads=1", "tensorboard=false", "max_steps=4")
     for part in ("--set", f"train.{key}")
 ]
 

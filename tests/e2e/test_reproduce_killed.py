@@ -1,25 +1,26 @@
 """Resuming a table after its process was killed or stopped, with real processes and signals."""
 
 import json
+import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-STEPS = 60
+from forked import exit_status_of, start, swissbert
+
+STEPS = 30
 
 
-def command(tiny: Path, out: Path) -> list[str]:
+def words(tiny: Path, out: Path) -> list[str]:
+    """Return the command line after the name of the program."""
     settings = ["train.threads=1", "train.epochs=3", f"train.epoch_ends={STEPS}", "train.batch_size=4", "data.limit=24"]
     settings += ["encoder.max_length=32", "train.tensorboard=false"]
     settings += ["train.precision=fp32", "train.device=cpu"]
-    words = [sys.executable, "-m", "swissbert", "reproduce", "table2", "--rows", "pair", "--data", "starter"]
-    words += ["--encoder", str(tiny), "--out", str(out)]
-    return words + [word for setting in settings for word in ("--set", setting)]
+    command = ["reproduce", "table2", "--rows", "pair", "--data", "starter", "--encoder", str(tiny), "--out", str(out)]
+    return command + [word for setting in settings for word in ("--set", setting)]
 
 
 def evaluations(out: Path) -> list[dict[str, Any]]:
@@ -32,7 +33,8 @@ def evaluations(out: Path) -> list[dict[str, Any]]:
 def whole(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """Evaluations of an uninterrupted run."""
     out = tmp_path_factory.mktemp("whole")
-    subprocess.run(command(tiny, out), check=True, capture_output=True, timeout=120)
+    done = swissbert(*words(tiny, out))
+    assert done.returncode == 0, done.stderr
     return evaluations(out)
 
 
@@ -41,17 +43,19 @@ def test_the_same_command_resumes(
     tiny: Path, tmp_path: Path, whole: list[dict[str, Any]], kind: signal.Signals
 ) -> None:
     log = tmp_path / "runs" / "pair" / "seed-0" / "metrics.jsonl"
-    process = subprocess.Popen(command(tiny, tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    printed = tmp_path / "printed"
+    pid = start(*words(tiny, tmp_path), output=printed)
     deadline = time.monotonic() + 60
     while not (log.exists() and log.read_bytes().count(b"\n") > 1.3 * STEPS) and time.monotonic() < deadline:
         time.sleep(0.005)
-    process.send_signal(kind)
-    _, messages = process.communicate(timeout=60)
-    assert process.returncode == (130 if kind != signal.SIGKILL else -signal.SIGKILL), messages
+    os.kill(pid, kind)
+    status, messages = exit_status_of(pid), printed.read_text(encoding="utf-8")
+    assert status == (130 if kind != signal.SIGKILL else -signal.SIGKILL), messages
     if kind != signal.SIGKILL:
         assert f"of {log.parent}; the same command " in messages.replace("\n", "")
     assert not (tmp_path / "rows" / "pair.seed-0.json").exists()
-    again = subprocess.run(command(tiny, tmp_path), check=True, capture_output=True, text=True, timeout=120)
+    again = swissbert(*words(tiny, tmp_path))
+    assert again.returncode == 0, again.stderr
     assert "resumes at step" in again.stderr
     assert evaluations(tmp_path) == whole
     record = json.loads((tmp_path / "rows" / "pair.seed-0.json").read_text(encoding="utf-8"))

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-import shlex
+import resource
 import shutil
 import signal
 import subprocess
@@ -15,27 +15,12 @@ from pathlib import Path
 import pytest
 import torch
 
+import forked
 import swissbert
 from swissbert.cli import main
 
 STARTER = Path(swissbert.__file__).parent / "data" / "starter"
 
-# Runs the command line with an audit hook that kills the process at the N-th event whose arguments match.
-DRIVER = """
-import os, re, resource, runpy, signal, sys
-name, pattern, left, limit = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-def hook(event, arguments):
-    global left
-    if event == name and re.search(pattern, " ".join(map(str, arguments))):
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-sys.addaudithook(hook)
-if limit:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-sys.argv = ["swissbert", *sys.argv[5:]]
-runpy.run_module("swissbert", run_name="__main__", alter_sys=True)
-"""
 STEPS, EPOCH, EVERY = 36, 6, 4
 
 
@@ -84,24 +69,31 @@ threads = 1
 
 @pytest.fixture(scope="module")
 def whole(home: Path) -> Path:
-    """Train the run that nothing interrupts."""
+    """Train the run that nothing interrupts, in a process that Python starts anew; the others are forked."""
     out = home / "whole"
-    done = subprocess.run(command(home, out), capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", "swissbert", *words(home, out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{out / 'model'}\n"
     return out
 
 
-def command(home: Path, out: Path, *more: str) -> list[str]:
-    return [sys.executable, "-m", "swissbert", "train", str(home / "my.toml"), "--out", str(out), *more]
+def words(home: Path, out: Path, *more: str) -> list[str]:
+    """Return the command line after the name of the program."""
+    return ["train", str(home / "my.toml"), "--out", str(out), *more]
 
 
 def driven(
-    home: Path, out: Path, *more: str, event: str = "none", pattern: str = "", number: int = 1, limit: int = 0
+    home: Path, out: Path, *more: str, event: str = "none", pattern: str = "", limit: int = 0
 ) -> "subprocess.CompletedProcess[str]":
     """Run the command in a process that kills itself at an audit event, or cannot write files beyond `limit` bytes."""
-    line = [sys.executable, "-c", DRIVER, event, pattern, str(number), str(limit), *command(home, out, *more)[3:]]
-    return subprocess.run(line, capture_output=True, text=True, check=False)
+
+    def prepare() -> None:
+        forked.killed_at(event, pattern)()
+        if limit:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    return forked.swissbert(*words(home, out, *more), before=prepare)
 
 
 def here(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -114,15 +106,15 @@ def here(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return 0
 
 
-def reach(process: "subprocess.Popen[str]", out: Path, steps: int) -> None:
+def reach(pid: int, out: Path, steps: int) -> None:
     """Wait until a run has written `steps` lines, then pause it with SIGSTOP."""
     path = out / "metrics.jsonl"
     for _ in range(100_000):
         if path.exists() and path.read_bytes().count(b"\n") >= steps:
             break
-        assert process.poll() is None, process.communicate()
+        assert os.waitpid(pid, os.WNOHANG) == (0, 0), "the run has ended"
         time.sleep(0.0005)
-    process.send_signal(signal.SIGSTOP)
+    os.kill(pid, signal.SIGSTOP)
 
 
 def records(out: Path) -> list[dict[str, object]]:
@@ -184,13 +176,10 @@ def test_a_run_that_is_killed_repeatedly_ends_as_the_uninterrupted_one(home: Pat
     assert len(records(out)) == EVERY
 
     # Between checkpoints, from outside, with an incomplete last line of metrics.jsonl.
-    process = subprocess.Popen(
-        command(home, out, "--resume"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    reach(process, out, EVERY + 1)
-    process.kill()
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
+    pid = forked.start(*words(home, out, "--resume"), output=home / "printed")
+    reach(pid, out, EVERY + 1)
+    os.kill(pid, signal.SIGKILL)
+    assert forked.exit_status_of(pid) == -signal.SIGKILL
     assert EVERY < len(records(out)) < STEPS
     with (out / "metrics.jsonl").open("a") as file:
         file.write('{"step": 9999, "lo')
@@ -229,11 +218,9 @@ def test_ctrl_c_and_sigterm_save_the_state_and_a_second_process_is_refused(
     out = home / "stopped runs" / "one"
     resume: list[str] = []
     for number in (signal.SIGINT, signal.SIGTERM):
-        process = subprocess.Popen(
-            command(home, out, *resume), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        pid = forked.start(*words(home, out, *resume), output=home / "printed")
         behind = len(records(out)) if resume else 0
-        reach(process, out, behind + 3)
+        reach(pid, out, behind + 3)
 
         for more in ((), ("--resume",)):
             assert here(monkeypatch, "train", str(home / "my.toml"), "--out", str(out), *more) == 2
@@ -243,15 +230,14 @@ def test_ctrl_c_and_sigterm_save_the_state_and_a_second_process_is_refused(
                 f"error: {out}: another process is writing here; wait for it to finish or choose another folder (lock: {out / '.lock'})\n"
             )
 
-        process.send_signal(number)
-        process.send_signal(signal.SIGCONT)
-        output, errors = process.communicate(timeout=60)
+        os.kill(pid, number)
+        os.kill(pid, signal.SIGCONT)
+        status, printed = forked.exit_status_of(pid), (home / "printed").read_text(encoding="utf-8").splitlines()
+        assert status == 130, "\n".join(printed)
         step = len([line for line in records(out) if "loss" in line])
-        assert process.returncode == 130, errors
-        assert output == ""
-        program = shlex.join([sys.executable, "-m", "swissbert"])
-        assert errors.splitlines()[-1] == (
-            f"stopped after step {step} of {STEPS}; resume with: {program} train --resume --out '{out}'"
+        assert str(out / "model") not in printed, "a run that has ended prints its model"
+        assert (
+            printed[-1] == f"stopped after step {step} of {STEPS}; resume with: swissbert train --resume --out '{out}'"
         )
         assert behind < step < STEPS
         assert f"step-{step}" in checkpoints(out)

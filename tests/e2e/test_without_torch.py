@@ -12,6 +12,7 @@ import pytest
 from test_server import Server, one
 
 import swissbert
+from forked import swissbert as swissbert_here
 from swissbert.inference.int8 import has_int8
 
 pytestmark = pytest.mark.skipif(not has_int8(), reason="onnxruntime is not installed")
@@ -119,6 +120,14 @@ def test_the_server_answers_as_with_torch(server: Server, model: swissbert.Model
     assert content["answers"] == [expected]
 
 
+def test_scores_are_those_of_a_process_with_torch(site: str) -> None:
+    command = ["-m", "swissbert", "evaluate", "mini", "--data", "starter", "--json"]
+    [scores] = rows(run(site, *command))
+    done = swissbert_here(*command[2:], "--precision", "int8")
+    assert scores["tasks"]["para"]["metrics"]["roc_auc"] > 0.5
+    assert scores == json.loads(done.stdout)
+
+
 def test_the_server_shows_attention_and_explains(server: Server) -> None:
     status, content, _ = server.ask("/v1/attention", {"text": TEXTS[0]})
     assert status == 200
@@ -135,7 +144,7 @@ def test_the_server_shows_attention_and_explains(server: Server) -> None:
     [
         ["predict", "mini", "--precision", "fp32", "A text."],
         ["train", "quickstart", "--data", "starter", "--out", "OUT"],
-        ["evaluate", "mini", "--data", "starter"],
+        ["evaluate", "mini", "--data", "starter", "--precision", "fp32"],
         ["analyse", "mini", "--data", "starter", "--out", "OUT"],
         ["export", "mini", "--format", "hf", "--out", "OUT"],
         ["env"],

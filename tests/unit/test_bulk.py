@@ -6,7 +6,6 @@ import re
 import shlex
 import shutil
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from forked import killed_at, swissbert
 from random_models import save_random
 from swissbert.checksums import unsealed
 from swissbert.cli import main
@@ -29,28 +29,6 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 ROWS, SHARD = 50, 8
 
-# Runs the command line once for each line of standard input, ``[event, pattern, arguments]``, in a child that kills
-# itself with SIGKILL at the first audit event whose arguments match. Libraries are loaded once, which takes the time.
-DRIVER = """
-import json, os, re, signal, sys
-import swissbert.inference.bulk
-from swissbert.cli import main
-for line in sys.stdin:
-    event, pattern, arguments = json.loads(line)
-    child = os.fork()
-    if child == 0:
-        def hook(name, given):
-            if name == event and re.search(pattern, " ".join(map(str, given))):
-                os.kill(os.getpid(), signal.SIGKILL)
-        sys.addaudithook(hook)
-        sys.argv = ["swissbert", *arguments]
-        try:
-            main()
-        except SystemExit as end:
-            os._exit(end.code or 0)
-        os._exit(0)
-    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
-"""
 MOMENTS = [
     ("open", r"\.job\.json\.\w+\.new"),  # nothing exists yet
     ("os.rename", r"\.job\.json\.\w+\.new"),
@@ -114,19 +92,19 @@ def here(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
 
 
 def test_killed_and_resumed_jobs_give_the_same_files(model: Path, trained: Model, tmp_path: Path) -> None:
-    lines = []
     moments = {key: [MOMENTS[3], MOMENTS[-1]] for key in ["txt", "jsonl", "parquet"]} | {"csv": MOMENTS}
+    ended: list[int] = []
+    messages = ""
     for ending, chosen in moments.items():
         source = write(tmp_path, ending)
         answer_file(trained, trained.task("sst"), source, tmp_path / f"whole {ending}", shard_rows=SHARD)
-        arguments = ["predict", model, "--task", "sst", "--input", source, "--shard-rows", SHARD]
-        arguments += ["--output-dir", tmp_path / f"killed {ending}"]
-        lines += [json.dumps([*moment, list(map(str, arguments))]) for moment in chosen]
-    done = subprocess.run(
-        [sys.executable, "-c", DRIVER], input="\n".join(lines), capture_output=True, text=True, timeout=120, check=True
-    )
-    assert done.stdout.split() == ["-9", "0"] * 3 + ["-9"] * 7 + ["0"], done.stderr
-    counts = [int(count) for count in re.findall(r"resuming; (\d) shards exist", done.stderr)]
+        arguments = ["predict", model, "--task", "sst", "--input", source, "--shard-rows", str(SHARD)]
+        for moment in chosen:
+            done = swissbert(*arguments, "--output-dir", tmp_path / f"killed {ending}", before=killed_at(*moment))
+            ended.append(done.returncode)
+            messages += done.stderr
+    assert ended == [-9, 0] * 3 + [-9] * 7 + [0], messages
+    counts = [int(count) for count in re.findall(r"resuming; (\d) shards exist", messages)]
     assert counts == [2, 2, 2, 2, 3, 6, 7]  # a new job prints nothing
     for ending in moments:
         out = tmp_path / f"killed {ending}"
@@ -135,7 +113,7 @@ def test_killed_and_resumed_jobs_give_the_same_files(model: Path, trained: Model
         assert len(rows) == ROWS
         assert [number for number, row in enumerate(rows) if "error" in row] == list(range(3, ROWS, 7))
         assert unsealed(out / "done.json") == {"rows": ROWS, "bad_rows": 7, "shards": 7}
-        assert f"50 rows in 7 shards in {out}; 7 could not be used" in done.stderr
+        assert f"50 rows in 7 shards in {out}; 7 could not be used" in messages
 
 
 def test_shards_hold_the_same_rows_as_one_file(

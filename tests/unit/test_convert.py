@@ -1,8 +1,10 @@
 """Conversion of pickled weights: what is read, what is refused, and in which process."""
 
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import torch
 from torch import Tensor
 
 import swissbert
+from campaign.commands import exit_status
 from swissbert.encoder.checkpoint import read_encoder, read_pretrained
 from swissbert.encoder.names import to_hf
 from swissbert.errors import SwissbertError
@@ -37,6 +40,29 @@ def pickled(tiny: Path, tmp_path: Path) -> Path:
     (folder / "modeling.py").write_text("raise SystemExit")
     torch.save(tensors(tiny), folder / "pytorch_model.bin")
     return folder
+
+
+@pytest.fixture
+def forks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the program that reads pickles in a forked process, which finds torch imported; other tests start Python anew."""
+
+    def run(command: list[str], **_: object) -> "subprocess.CompletedProcess[str]":
+        program = command.index(unpickle.__file__)
+        with tempfile.TemporaryFile("w+") as error:
+            pid = os.fork()
+            if pid == 0:
+                sys.argv, sys.stderr = command[program:], error
+                code = 1
+                try:
+                    code = exit_status(unpickle.main)
+                finally:
+                    error.flush()
+                    os._exit(code)
+            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            error.seek(0)
+            return subprocess.CompletedProcess(command, status, "", error.read())
+
+    monkeypatch.setattr("swissbert.model_folder.convert.subprocess.run", run)
 
 
 def tensors(tiny: Path) -> dict[str, Tensor]:
@@ -76,6 +102,7 @@ def test_a_new_folder_has_settings_and_vocabulary_but_no_pickle_and_no_code(
         swissbert.convert_weights(pickled, tmp_path / "new")
 
 
+@pytest.mark.usefixtures("forks")
 @pytest.mark.parametrize("form", ["old file", "wrapped", "shared", "shards", "half"])
 def test_forms_of_pickled_weights(pickled: Path, tiny: Path, form: str) -> None:
     state: dict[str, Any] = tensors(tiny)
@@ -115,6 +142,7 @@ def test_a_pickle_that_runs_code_is_refused_and_runs_none(pickled: Path, tmp_pat
     assert sorted(path.name for path in pickled.iterdir()) == before
 
 
+@pytest.mark.usefixtures("forks")
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
@@ -132,6 +160,7 @@ def test_damaged_files_end_in_a_sentence(pickled: Path, content: bytes, sentence
     assert not (pickled / "model.safetensors").exists()
 
 
+@pytest.mark.usefixtures("forks")
 def test_weights_that_do_not_fit_the_settings_are_not_kept(pickled: Path) -> None:
     torch.save({"bert.pooler.dense.bias": torch.zeros(3)}, pickled / "pytorch_model.bin")
     with pytest.raises(SwissbertError, match=r"the tensors do not fit its config\.json: missing embeddings"):
@@ -166,11 +195,21 @@ def test_nothing_to_convert_is_said(tiny: Path, pickled: Path) -> None:
         "import os; os.open('written', os.O_WRONLY | os.O_CREAT)",
     ],
 )
-def test_the_process_that_reads_pickles_can_do_nothing_else(attempt: str, tmp_path: Path) -> None:
-    code = f"import runpy; isolate = runpy.run_path({unpickle.__file__!r})['isolate']; isolate()\n{attempt}"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "PermissionError" in done.stderr
+def test_the_process_that_reads_pickles_can_do_nothing_else(
+    attempt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            unpickle.isolate()
+            exec(attempt)
+        except PermissionError:
+            status = 3
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
     assert not (tmp_path / "written").exists()
 
 

@@ -1,9 +1,11 @@
 """Signals: Ctrl-C from the first moment of a command, and what stops a training run."""
 
+import io
 import os
 import signal
 import subprocess
 import sys
+from typing import Any, ClassVar
 
 import pytest
 
@@ -124,3 +126,27 @@ def test_a_run_under_nohup_goes_on_when_its_terminal_is_closed() -> None:
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_signal_while_a_message_is_written_stops_the_run_and_breaks_nothing() -> None:
+    class File(io.RawIOBase):
+        """A file during whose first write Ctrl-C is pressed."""
+
+        lines: ClassVar[list[bytes]] = []
+
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: Any) -> int:
+            self.lines.append(bytes(data))
+            if len(self.lines) == 1:
+                signal.raise_signal(signal.SIGINT)
+            return len(data)
+
+    display = Display(stream=io.TextIOWrapper(io.BufferedWriter(File())))
+    with stop_signal(display) as event:
+        display.say("epoch 1")
+        assert event.is_set()
+        display.say("epoch 2")
+    assert b"".join(File.lines).startswith(b"epoch 1\n")
+    assert b"".join(File.lines).endswith(b"epoch 2\n")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import pearsonr, spearmanr
+from scipy.stats import pearsonr, rankdata, spearmanr
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
@@ -24,7 +24,7 @@ from sklearn.metrics import (
 from swissbert.evaluation import TaskScores, intervals, overall, task_scores, with_overall
 from swissbert.evaluation.confused import most_confused, worst_labels
 from swissbert.evaluation.notes import labels_reason, notes_on
-from swissbert.metrics import shown_as
+from swissbert.metrics import ranks, shown_as
 from swissbert.tasks import Task, make_task
 
 
@@ -95,6 +95,11 @@ def test_regression_scores_equal_scipy_or_are_undefined(rows: list[tuple[int, fl
     assert equal(scores["spearman"], spearmanr(labels, predicted).statistic if defined else math.nan)
     assert equal(scores["mae"], mean_absolute_error(labels, predicted))
     assert equal(scores["rmse"], mean_squared_error(labels, predicted) ** 0.5)
+
+
+@given(st.lists(st.sampled_from([-math.inf, -1e300, -1.0, -0.0, 0.0, 1e-300, 1.0, math.inf, math.nan]), min_size=1))
+def test_ranks_are_those_of_scipy(values: list[float]) -> None:
+    np.testing.assert_array_equal(ranks(np.array(values)), rankdata(values))
 
 
 def test_regression_scores_equal_scipy_and_survive_a_shift_and_scale() -> None:

@@ -1,5 +1,6 @@
 """Stopping a run by Ctrl-C, SIGTERM or SIGHUP."""
 
+import contextlib
 import signal
 import threading
 from collections.abc import Iterator
@@ -29,7 +30,8 @@ def stop_signal(display: Display) -> Iterator[threading.Event]:
         event.set()
         if signal.SIGINT in before:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        display.say(STOPPING)
+        with contextlib.suppress(RuntimeError):  # of a stream that is being written: the run says it when it has stopped
+            display.say(STOPPING)
 
     before = {
         number: signal.signal(number, handler) for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN
