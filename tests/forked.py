@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 
 from campaign.commands import exit_status, wait_for
 
@@ -24,29 +25,23 @@ def swissbert(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command of swissbert in a process of its own, with files as its streams; a process that hangs is ended.
 
-    What is given as `before` is called in the process before the command. A process that Python starts anew takes two seconds of a core to import torch. Tests of how the program itself starts,
-    of its imports, locale or environment, start one nevertheless.
+    What is given as `before` is called in the process before the command. A process that Python starts anew takes two
+    seconds of a core to import torch. Tests of how the program itself starts, of its imports, locale or environment, start
+    one nevertheless.
     """
     load_for(arguments)
-    command = ["swissbert", *map(str, arguments)]
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as error:
-        given.write(stdin.encode())
-        given.seek(0)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        pid = os.fork()
-        if pid == 0:
-            become(command, cwd, [given.fileno(), out.fileno(), error.fileno()], before)
-        status = wait_for(pid, timeout)
-        if status is None:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            raise subprocess.TimeoutExpired(command, timeout)
-        texts = []
-        for file in (out, error):
-            file.seek(0)
-            texts.append(file.read().decode("utf-8", "surrogateescape").replace("\r\n", "\n"))
-    return subprocess.CompletedProcess(command, status, *texts)
+    return _ended(_program(before), ["swissbert", *map(str, arguments)], cwd, stdin, timeout)
+
+
+def python(code: str, cwd: Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    """Run Python code as ``python -c`` does, with what commands import imported already."""
+    load_for(TRAINING[:1])
+
+    def run() -> None:
+        sys.modules["__main__"] = main = ModuleType("__main__")
+        exec(compile(code, "<string>", "exec"), vars(main))
+
+    return _ended(run, ["-c"], cwd, "", timeout)
 
 
 def start(*arguments: str | Path, output: Path) -> int:
@@ -57,8 +52,46 @@ def start(*arguments: str | Path, output: Path) -> int:
     with output.open("wb") as file, open(os.devnull, "rb") as nothing:
         pid = os.fork()
         if pid == 0:
-            become(["swissbert", *map(str, arguments)], None, [nothing.fileno(), file.fileno(), file.fileno()])
+            streams = [nothing.fileno(), file.fileno(), file.fileno()]
+            become(_program(), ["swissbert", *map(str, arguments)], None, streams)
     return pid
+
+
+def _program(before: Callable[[], None] | None = None) -> Callable[[], None]:
+    """Return what runs the command line."""
+
+    def run() -> None:
+        if before is not None:
+            before()
+        from swissbert.__main__ import run as program
+
+        program()
+
+    return run
+
+
+def _ended(
+    work: Callable[[], object], command: list[str], cwd: Path | None, stdin: str, timeout: float
+) -> subprocess.CompletedProcess[str]:
+    """Do work in a process of its own and return its exit status and what it printed."""
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as error:
+        given.write(stdin.encode())
+        given.seek(0)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            become(work, command, cwd, [given.fileno(), out.fileno(), error.fileno()])
+        status = wait_for(pid, timeout)
+        if status is None:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise subprocess.TimeoutExpired(command, timeout)
+        texts = []
+        for file in (out, error):
+            file.seek(0)
+            texts.append(file.read().decode("utf-8", "surrogateescape").replace("\r\n", "\n"))
+    return subprocess.CompletedProcess(command, status, *texts)
 
 
 def killed_at(event: str, pattern: str) -> Callable[[], None]:
@@ -89,8 +122,8 @@ def exit_status_of(pid: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def become(command: list[str], cwd: Path | None, streams: list[int], before: Callable[[], None] | None = None) -> None:
-    """Run a command in this process, and end it."""
+def become(work: Callable[[], object], command: list[str], cwd: Path | None, streams: list[int]) -> None:
+    """Do work in this process as the program of a command line, and end it."""
 
     def run() -> None:
         for number, stream in enumerate(streams):
@@ -102,11 +135,7 @@ def become(command: list[str], cwd: Path | None, streams: list[int], before: Cal
             os.chdir(cwd)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.argv = command
-        if before is not None:
-            before()
-        from swissbert.__main__ import run as program
-
-        program()
+        work()
 
     code = 1
     try:

@@ -122,11 +122,16 @@ def test_submit_writes_the_courses_files(run: Path, cs224n: Path, tmp_path: Path
     assert (tmp_path / "p" / "sst-dev-output.csv").read_text().split("\n")[1].startswith(f"{source} , ")
 
 
-def test_data_check_reports_rows_and_bad_rows(cs224n: Path) -> None:
-    done = swissbert("data", "check", cs224n)
+def test_data_check_reports_rows_and_bad_rows(cs224n: Path, tmp_path: Path) -> None:
+    for file in cs224n.iterdir():  # few rows of the other files, for the text
+        lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+        (tmp_path / file.name).write_text("".join(lines[: 3460 if file.name == "quora-train.csv" else 60]))
+    done = swissbert("data", "check", tmp_path)
     assert done.returncode == 0, done.stderr
     assert "quora-train.csv:3455: column 'sentence2' is empty" in done.stdout
     result = json.loads(swissbert("data", "check", cs224n, "--json").stdout)
+    [train] = [split for split in result["splits"] if (split["task"], split["split"]) == ("para", "train")]
+    assert train["bad"] == [["quora-train.csv", 3455, "column 'sentence2' is empty"]]
     assert {s["task"]: s["unlabelled"] for s in result["splits"] if s["split"] == "train"}["para"] == 1
     assert {s["task"]: s["rows"] for s in result["splits"] if s["split"] == "train"} == {
         "cfimdb": 1707,

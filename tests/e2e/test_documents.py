@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT, SHARED
+from forked import swissbert
 
 DOCUMENTS = ["README.md"]
 SHORT = " ".join(
@@ -24,6 +26,8 @@ SHORT = " ".join(
     )
 )
 """What is added to commands that train: few steps, and a tiny encoder in the place of MiniLM."""
+SHELL = set("|<>;&")
+"""Characters of a line for which a shell is needed. Other lines run in a forked process, which starts at once."""
 TRAINING = ("swissbert train", "swissbert distill", "swissbert reproduce", "torchrun")
 """Commands that get these settings."""
 SLOW = ("swissbert analyse", "swissbert export mini --format onnx")
@@ -42,6 +46,10 @@ def commands(document: str) -> list[str]:
 
 
 def run(command: str, cwd: Path) -> str:
+    if command.startswith("swissbert ") and not SHELL & set(command):
+        done = swissbert(*shlex.split(command)[1:], cwd=cwd)
+        assert done.returncode == 0, f"{command}\n{done.stderr[-2000:]}"
+        return done.stdout
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     done = subprocess.run(
         ["bash", "-ec", command], cwd=cwd, env=environment, capture_output=True, text=True, timeout=500, check=False

@@ -1,16 +1,14 @@
 """The examples of CONTRIBUTING.md work as written."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from conftest import ROOT, STARTER
+from forked import python
 from swissbert.config import make_config
 from swissbert.experiments.declarations import ResultsTable
 from swissbert.settings import validated
@@ -57,7 +55,6 @@ def test_every_row_of_the_tables_has_a_section() -> None:
 @pytest.mark.parametrize(
     "section",
     [
-        "way to balance tasks",
         "head",
         "kind of task",
         "metric",
@@ -68,21 +65,13 @@ def test_every_row_of_the_tables_has_a_section() -> None:
     ],
 )
 def test_the_python_example_runs(section: str, workplace: Path) -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", block(section, "python")],
-        cwd=workplace,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = python(block(section, "python"), workplace)
     assert done.returncode == 0, done.stderr
 
 
-def test_the_balancer_changes_the_weights(workplace: Path) -> None:
-    subprocess.run([sys.executable, "-c", block("way to balance tasks", "python")], cwd=workplace, check=True)
+def test_the_balancer_runs_and_changes_the_weights(workplace: Path) -> None:
+    done = python(block("way to balance tasks", "python"), workplace)
+    assert done.returncode == 0, done.stderr
     first = json.loads((workplace / "runs" / "inverse" / "metrics.jsonl").read_text().splitlines()[0])
     weights, losses = first["weight"], first["loss"]
     assert weights["sst"] * losses["sst"] == pytest.approx(weights["sts"] * losses["sts"], rel=1e-5)
@@ -93,7 +82,8 @@ def test_the_format_reads_its_rows(workplace: Path) -> None:
     code = block("file format", "python") + (
         "\nfrom pathlib import Path\nprint(list(FastText().cells(Path('rows.ft'), ReadOptions())))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=workplace, capture_output=True, text=True, check=True)
+    done = python(code, workplace)
+    assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == (
         "[(1, {'label': 'good', 'text': 'a fine film'}), (2, 'no label at the beginning of the line')]"
     )
