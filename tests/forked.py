@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -30,7 +31,7 @@ def swissbert(
     one nevertheless.
     """
     load_for(arguments)
-    return _ended(_program(before), ["swissbert", *map(str, arguments)], cwd, stdin, timeout)
+    return _ended(program(before), ["swissbert", *map(str, arguments)], cwd, stdin, timeout)
 
 
 def python(code: str, cwd: Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
@@ -47,25 +48,20 @@ def python(code: str, cwd: Path, timeout: float = 120) -> subprocess.CompletedPr
 def start(*arguments: str | Path, output: Path) -> int:
     """Start a command of swissbert in a process of its own and return its id; both streams go to a file."""
     load_for(arguments)
-    sys.stdout.flush()
-    sys.stderr.flush()
     with output.open("wb") as file, open(os.devnull, "rb") as nothing:
-        pid = os.fork()
-        if pid == 0:
-            streams = [nothing.fileno(), file.fileno(), file.fileno()]
-            become(_program(), ["swissbert", *map(str, arguments)], None, streams)
-    return pid
+        streams = [nothing.fileno(), file.fileno(), file.fileno()]
+        return begin(program(), ["swissbert", *map(str, arguments)], None, streams)
 
 
-def _program(before: Callable[[], None] | None = None) -> Callable[[], None]:
+def program(before: Callable[[], None] | None = None) -> Callable[[], None]:
     """Return what runs the command line."""
 
     def run() -> None:
         if before is not None:
             before()
-        from swissbert.__main__ import run as program
+        from swissbert.__main__ import run as command_line
 
-        program()
+        command_line()
 
     return run
 
@@ -77,11 +73,7 @@ def _ended(
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as error:
         given.write(stdin.encode())
         given.seek(0)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        pid = os.fork()
-        if pid == 0:
-            become(work, command, cwd, [given.fileno(), out.fileno(), error.fileno()])
+        pid = begin(work, command, cwd, [given.fileno(), out.fileno(), error.fileno()])
         status = wait_for(pid, timeout)
         if status is None:
             os.kill(pid, signal.SIGKILL)
@@ -113,8 +105,8 @@ def load_for(arguments: Sequence[object]) -> None:
     import swissbert.training.loop  # noqa: F401
 
     if arguments and arguments[0] in TRAINING:
-        import tensorboard.summary.writer.record_writer  # noqa: F401
-        import torch._dynamo  # by the first optimizer: a second of a core  # noqa: F401
+        import_module("torch._dynamo")  # by the first optimizer: a second of a core
+        import_module("tensorboard.summary.writer.record_writer")
 
 
 def exit_status_of(pid: int) -> int:
@@ -122,8 +114,19 @@ def exit_status_of(pid: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def become(work: Callable[[], object], command: list[str], cwd: Path | None, streams: list[int]) -> None:
-    """Do work in this process as the program of a command line, and end it."""
+def begin(work: Callable[[], object], command: list[str], cwd: Path | None, streams: Sequence[int]) -> int:
+    """Begin a process that does work as the program of a command line, and return its id; whatever fails ends the process.
+
+    Args:
+        work: Called in the new process.
+        command: Its command line.
+        cwd: Its current folder, if not that of this process.
+        streams: Files that become standard input, output and error.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if pid := os.fork():
+        return pid
 
     def run() -> None:
         for number, stream in enumerate(streams):

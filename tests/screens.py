@@ -7,7 +7,6 @@ import select
 import signal
 import struct
 import subprocess
-import sys
 import termios
 import time
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import pyte
 
-from forked import become, exit_status_of
+from forked import begin, exit_status_of, load_for, program
 
 PICTURE_EVERY = 0.05
 """Seconds between two pictures of the screen."""
@@ -69,21 +68,20 @@ def watch(
         out: A file for standard output, in place of the terminal.
         timeout: Seconds after which the command is ended.
     """
-    import swissbert.__main__
-    import swissbert.training.loop  # noqa: F401
-
+    load_for(arguments)
     terminal, end = pty.openpty()
     fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", height, columns, 0, 0))
     given = {"TERM": "xterm-256color", "NO_COLOR": "", "FORCE_COLOR": "", "COLUMNS": ""} | (environment or {})
-    sys.stdout.flush()
-    sys.stderr.flush()
-    pid = os.fork()
-    if pid == 0:
+    output = end if out is None else os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+
+    def before() -> None:
         os.setsid()
         fcntl.ioctl(end, termios.TIOCSCTTY, 0)
         os.environ.update(given)
-        output = end if out is None else os.open(out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        become(["swissbert", *map(str, arguments)], cwd, [end, output, end])
+
+    pid = begin(program(before), ["swissbert", *map(str, arguments)], cwd, [end, output, end])
+    if out is not None:
+        os.close(output)
     os.close(end)
     os.write(terminal, keys.encode())
     return _watched(pid, terminal, columns, height, timeout)

@@ -98,7 +98,7 @@ def test_killed_and_resumed_jobs_give_the_same_files(model: Path, trained: Model
     for ending, chosen in moments.items():
         source = write(tmp_path, ending)
         answer_file(trained, trained.task("sst"), source, tmp_path / f"whole {ending}", shard_rows=SHARD)
-        arguments = ["predict", model, "--task", "sst", "--input", source, "--shard-rows", str(SHARD)]
+        arguments: list[str | Path] = ["predict", model, "--task", "sst", "--input", source, "--shard-rows", str(SHARD)]
         for moment in chosen:
             done = swissbert(*arguments, "--output-dir", tmp_path / f"killed {ending}", before=killed_at(*moment))
             ended.append(done.returncode)

@@ -30,7 +30,7 @@ def stop_signal(display: Display) -> Iterator[threading.Event]:
         event.set()
         if signal.SIGINT in before:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        with contextlib.suppress(RuntimeError):  # of a stream that is being written: the run says it when it has stopped
+        with contextlib.suppress(RuntimeError):  # a line is being written; the run says later that it has stopped
             display.say(STOPPING)
 
     before = {
