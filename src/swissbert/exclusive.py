@@ -225,7 +225,7 @@ def _take(stack: contextlib.ExitStack, lock: Path, creates_folder: bool, wait: f
     made: list[Path] = []
     stack.callback(_remove_empty, made)
     for _ in range(999 if creates_folder else 0):
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, FileExistsError):  # the latter of a folder that is no longer there
             made += make_folder(lock.parent)
             return stack.enter_context(hold(lock, wait))
     if creates_folder:  # such as a folder in /proc, which can never be created

@@ -226,6 +226,25 @@ def test_a_folder_that_another_process_removes_meanwhile_is_created(
     assert folder.is_dir()
 
 
+def test_a_folder_that_another_process_removes_while_it_is_created_is_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "deep"
+    folder.mkdir()
+    ask = Path.is_dir
+
+    def removed_before(path: Path) -> bool:
+        if path == folder:
+            monkeypatch.undo()
+            folder.rmdir()
+        return ask(path)
+
+    monkeypatch.setattr(Path, "is_dir", removed_before)
+    with locked(folder):
+        assert (folder / ".lock").is_file()
+    assert not folder.exists()
+
+
 def test_an_error_while_filling_reaches_the_caller_and_leaves_the_old_folder(tmp_path: Path) -> None:
     path = tmp_path / "there"
     write_folder(path, fill_with("old"))
