@@ -57,6 +57,23 @@ def test_scores_are_beside_those_of_the_paper(tmp_path: Path) -> None:
     assert len(widths) == 1, "columns are aligned"
 
 
+def test_the_best_overall_is_one_of_the_same_tasks(tmp_path: Path) -> None:
+    table = find_table("table2")
+    pairs_alone = {name: score for name, score in SCORES.items() if name != "sst.accuracy"}
+    for name, scores in (
+        ("pair", SCORES),
+        ("cosine", SCORES | {"overall": 0.3}),
+        ("frozen", SCORES | {"tweets.accuracy": 0.9, "overall": 0.7}),
+        ("none", pairs_alone | {"sts.pearson": 0.2, "overall": 0.9}),
+    ):
+        finish(tmp_path, table, table.pick([name])[0], scores)
+    shown = as_markdown(outcome(table, tmp_path))
+    assert "**0.400**" in shown
+    assert "**0.200**" in shown, "a score of a task is compared with those of all rows"
+    assert "**0.700**" not in shown
+    assert "**0.900**" not in shown
+
+
 def test_the_caption_lists_different_settings(tmp_path: Path) -> None:
     table = find_table("table2")
     for name in ("pair", "pair-automatic"):

@@ -1,7 +1,8 @@
 """Results of a table so far: our scores, those of the paper if it has any, and how the settings differ."""
 
 import statistics
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from swissbert.config import RunConfig, differences
@@ -25,6 +26,7 @@ class Line:
             over bootstrap samples on which both are scored; None if they have no such samples.
         seconds: Time in optimizer steps of each seed.
         of_test: Whether the line is of the test rows of the row above it.
+        has_other_tasks: Whether its ``overall`` is a mean of other tasks than those of the columns.
     """
 
     title: str
@@ -35,6 +37,7 @@ class Line:
     difference: tuple[float, float, float] | None = None
     seconds: list[float] = field(default_factory=list)
     of_test: bool = False
+    has_other_tasks: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,9 @@ def outcome(table: ResultsTable, out: Path) -> Outcome:
         ours = {name: [record.scores[name] for record in finished if name in record.scores] for name in table.columns}
         note = "" if finished else "not run"
         difference = None if row.name == table.compare else _difference(finished, compared)
-        lines.append(Line(row.title, row.paper, ours, note, _interval(finished), difference, _seconds(finished)))
+        others = any(_tasks(record.scores) != _tasks(table.columns) for record in finished)
+        line = Line(row.title, row.paper, ours, note, _interval(finished), difference, _seconds(finished))
+        lines.append(replace(line, has_other_tasks=others))
         if row.test:
             named = any("-test-" in name for record in finished for name in record.predictions)
             written = named or any(out.glob(f"predictions/{row.name}/*/*-test-*"))  # early records do not name them
@@ -98,6 +103,11 @@ def outcome(table: ResultsTable, out: Path) -> Outcome:
 def _finished(out: Path, row: str) -> list[RowRecord]:
     """Return the records of a row, by seed."""
     return [record for seed in recorded_seeds(out, row) if (record := read_record(out, row, seed))]
+
+
+def _tasks(scores: Iterable[str]) -> set[str]:
+    """Return the tasks of scores that are named ``TASK.METRIC``."""
+    return {task for task, dot, _ in (name.partition(".") for name in scores) if dot}
 
 
 def _interval(records: list[RowRecord]) -> tuple[float, float] | None:

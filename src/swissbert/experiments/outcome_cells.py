@@ -12,6 +12,8 @@ RUN_HEADER = ["row", "seed", "tasks", "steps", "best at", "tokens/s", "minutes i
 """Columns of the table of runs."""
 SOUP_HEADER = ["row", "seed", "model", "its score", "mean with it", "kept"]
 """Columns of the table of soups, whose rows are the models that were tried, in their order."""
+BOLD = "Bold: our best of a column; of overall, among the rows with the tasks of all columns and no other."
+"""What is said below the scores."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +48,16 @@ def cell(line: Line, column: str, best: dict[str, float]) -> Cell:
         figure(mean),
         f"± {statistics.stdev(values):.3f}" if len(values) > 1 else "",
         "" if paper is None else figure(mean - paper, "+"),
-        mean == best.get(column),
+        mean == best.get(column) and not (column == "overall" and line.has_other_tasks),
     )
 
 
 def best_scores(result: Outcome) -> dict[str, float]:
-    """Return our highest mean score of each column that has several."""
+    """Return our highest mean score of each column that has several; of ``overall``, among lines with the same tasks."""
     best: dict[str, float] = {}
     for column in result.columns:
-        means = [statistics.fmean(line.ours[column]) for line in result.lines if line.ours.get(column)]
+        lines = [line for line in result.lines if column != "overall" or not line.has_other_tasks]
+        means = [statistics.fmean(line.ours[column]) for line in lines if line.ours.get(column)]
         if len(means) > 1:
             best[column] = max(means)
     return best

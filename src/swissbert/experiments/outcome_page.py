@@ -5,6 +5,7 @@ from html import escape
 
 from swissbert.experiments.outcome import Line, Outcome
 from swissbert.experiments.outcome_cells import (
+    BOLD,
     INTERVAL,
     RUN_HEADER,
     SOUP_HEADER,
@@ -71,7 +72,7 @@ def as_html(result: Outcome) -> str:
     if finished:
         page.append(_scores(finished, result))
         if best_scores(result):
-            page.append("<p>Bold: our best of a column.</p>")
+            page.append(f"<p>{BOLD}</p>")
     if waiting:
         rows = sum(not line.of_test for line in waiting)
         count = f"{rows} row{' is' if rows == 1 else 's are'} not run"
