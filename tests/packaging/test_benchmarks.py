@@ -3,6 +3,9 @@
 import csv
 import json
 import os
+import re
+import runpy
+import string
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +16,7 @@ import pytest
 from conftest import ROOT
 
 BENCHMARKS = ROOT / "benchmarks"
+MINI = ROOT / "src" / "swissbert" / "mini"
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +123,16 @@ def test_peers_use_nothing_of_this_project() -> None:
         text = path.read_text(encoding="utf-8")
         assert "import swissbert" not in text, path.name
         assert "from swissbert" not in text, path.name
+
+
+def test_the_card_of_mini_is_what_its_program_writes() -> None:
+    card = runpy.run_path(str(BENCHMARKS / "make_mini.py"))["CARD"]
+    fields = [(re.escape(text), name) for text, name, _, _ in string.Formatter().parse(card)]
+    pattern = "".join(text + (f"(?P<{name}>.+?)" if name else "") for text, name in fields)
+    found = re.fullmatch(pattern, (MINI / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert found is not None, "benchmarks/make_mini.py and the card differ in their words"
+    scores = json.loads((MINI / "swissbert.json").read_text(encoding="utf-8"))["scores"]
+    assert found["overall"] == f"{scores['overall']:.3f}"
+    for name in ("sst.accuracy", "para.accuracy", "sts.pearson"):
+        task, metric = name.split(".")
+        assert f"| `{task}` | {metric} | {scores[name]:.3f} |" in found["rows"]
