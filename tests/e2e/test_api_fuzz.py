@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from swissbert.inference.model import load
+from swissbert.inference.loading import load
 from swissbert.serving import make_app
 
 schemathesis = pytest.importorskip("schemathesis")

@@ -12,7 +12,8 @@ import pytest
 from forked import swissbert
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
-from swissbert.inference.model import Model, load
+from swissbert.inference.loading import load
+from swissbert.inference.model import Model
 from swissbert.text_table import table
 
 ODD = ["esc\x1b[31mred\x1b[0m", "\x9b31m", "line\nbreak", "\u202egnp", "tab\tbed"]

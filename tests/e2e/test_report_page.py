@@ -12,7 +12,7 @@ from axe import faults
 from conftest import ROOT
 from swissbert.analysis.page import LONG
 from swissbert.analysis.report import analyse
-from swissbert.inference.model import load
+from swissbert.inference.loading import load
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, ViewportSize

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from swissbert.config import make_config
-from swissbert.inference.model import load
+from swissbert.inference.loading import load
 from swissbert.training.loop import train
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from swissbert.batch import Predictor, ray_engine
 from swissbert.cli import main
 from swissbert.errors import SwissbertError
 from swissbert.inference.bulk import answer_file
-from swissbert.inference.model import load
+from swissbert.inference.loading import load
 
 ray = pytest.importorskip("ray", reason="ray is not installed")
 pytestmark = [pytest.mark.engines, pytest.mark.usefixtures("session", "one_thread")]

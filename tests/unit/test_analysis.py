@@ -38,7 +38,8 @@ from swissbert.data.tokens import Tokenizer
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import evaluate
 from swissbert.inference.attention import attention_weights, to_bertviz
-from swissbert.inference.model import Model, load
+from swissbert.inference.loading import load
+from swissbert.inference.model import Model
 from swissbert.metrics import Metric
 from swissbert.tasks import find_task
 

@@ -12,7 +12,8 @@ import torch
 
 from swissbert.data.dataset import tokenize
 from swissbert.data.rows import Row
-from swissbert.inference.model import Model, load
+from swissbert.inference.loading import load
+from swissbert.inference.model import Model
 from swissbert.serving.batcher import MAX_CUSTOM_JOBS, Batcher
 from swissbert.serving.jobs import Answers, Job, QueueFull
 

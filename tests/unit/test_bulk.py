@@ -22,7 +22,8 @@ from swissbert.errors import SwissbertError
 from swissbert.inference import job_chunks
 from swissbert.inference.bulk import answer_file
 from swissbert.inference.job_folder import Done
-from swissbert.inference.model import Model, load
+from swissbert.inference.loading import load
+from swissbert.inference.model import Model
 from swissbert.inference.stream import stream
 
 pytestmark = pytest.mark.usefixtures("one_thread")

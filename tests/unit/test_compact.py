@@ -18,7 +18,7 @@ from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.checkpoint import read_encoder
 from swissbert.errors import SwissbertError
 from swissbert.inference.int8 import has_int8
-from swissbert.inference.model import load
+from swissbert.inference.loading import load
 from swissbert.model_folder.delta import pack, unpack
 from swissbert.model_folder.description import Description
 from swissbert.model_folder.layout import MINI

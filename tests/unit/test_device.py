@@ -11,7 +11,7 @@ from swissbert.data.packing import batches_by_tokens
 from swissbert.evaluation import table_answers
 from swissbert.evaluation.predictions import CORE_BUDGET
 from swissbert.inference.int8 import has_int8
-from swissbert.inference.model import Precision, load
+from swissbert.inference.loading import Precision, load
 from swissbert.threads import on_each_core
 
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from swissbert.data.tokens import TokenTable
 from swissbert.errors import SwissbertError
 from swissbert.inference.explanation import MAX_TOKENS, WORD, Variants, leave_out
-from swissbert.inference.model import Model, load
+from swissbert.inference.loading import load
+from swissbert.inference.model import Model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -21,7 +21,8 @@ from swissbert.encoder.checkpoint import read_encoder
 from swissbert.errors import SwissbertError
 from swissbert.export import export_hf, export_int8, export_onnx
 from swissbert.export.trace import INPUTS
-from swissbert.inference.model import Model, load
+from swissbert.inference.loading import load
+from swissbert.inference.model import Model
 from swissbert.kinds import Array
 from swissbert.model_folder.description import Description
 from swissbert.model_folder.network import build_network

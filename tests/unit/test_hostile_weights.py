@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from edited import rewrite
 from swissbert.encoder.checkpoint import read_encoder
 from swissbert.errors import SwissbertError
-from swissbert.inference.model import load
+from swissbert.inference.loading import load
 
 SIZES: dict[str, float] = {
     "F64": 8,

@@ -23,7 +23,7 @@ from swissbert.config import EncoderSettings, ModelSettings
 from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.checkpoint import read_encoder
 from swissbert.errors import SwissbertError
-from swissbert.inference.model import load
+from swissbert.inference.loading import load
 from swissbert.metrics import METRICS
 from swissbert.model_folder.card import card
 from swissbert.model_folder.description import Description

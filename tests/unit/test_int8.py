@@ -17,7 +17,8 @@ from swissbert.errors import SwissbertError
 from swissbert.inference.graph import attention_graph, pooling_graph, round_parameters
 from swissbert.inference.int8 import Int8Encoder, distance_buckets, has_int8, need_int8
 from swissbert.inference.int8_model import Int8Model
-from swissbert.inference.model import Model, load
+from swissbert.inference.loading import load
+from swissbert.inference.model import Model
 
 pytestmark = [
     pytest.mark.skipif(not has_int8(), reason="onnx and onnxruntime are not installed"),

@@ -17,7 +17,7 @@ from swissbert.errors import SwissbertError
 from swissbert.inference.graph import attention_graph
 from swissbert.inference.int8 import has_int8
 from swissbert.inference.int8_model import Int8Model, int8_of_network
-from swissbert.inference.model import load
+from swissbert.inference.loading import load
 from swissbert.model.multitask import MultitaskModel
 from swissbert.tasks import find_task
 from swissbert.weight_files import need_finite, open_file

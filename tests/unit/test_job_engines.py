@@ -17,7 +17,8 @@ from swissbert.inference.bulk import answer_file
 from swissbert.inference.input_rows import InputRow
 from swissbert.inference.job_chunks import Answers, Chunk, Work, chunks_of, in_this_process
 from swissbert.inference.job_folder import Done
-from swissbert.inference.model import Model, load
+from swissbert.inference.loading import load
+from swissbert.inference.model import Model
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

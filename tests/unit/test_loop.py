@@ -32,7 +32,7 @@ from swissbert.data.dataset import TaskData
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import Scores, TaskScores, evaluate
-from swissbert.inference.model import load
+from swissbert.inference.loading import load
 from swissbert.mtl.methods.automatic import Automatic
 from swissbert.progress import Steps
 from swissbert.tasks import find_task

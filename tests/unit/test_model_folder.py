@@ -14,7 +14,7 @@ from swissbert.config import EncoderSettings, ModelSettings
 from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.checkpoint import read_encoder
 from swissbert.errors import SwissbertError
-from swissbert.inference.model import load
+from swissbert.inference.loading import load
 from swissbert.model.head_layout import hidden_key
 from swissbert.model.multitask import MultitaskModel
 from swissbert.model_folder.description import Description

@@ -15,7 +15,7 @@ from swissbert.config import RunConfig, make_config
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import evaluate
-from swissbert.inference.model import load
+from swissbert.inference.loading import load
 from swissbert.training.loop import train
 from swissbert.training.moving_average import average_decay
 from swissbert.training.preparation import prepare

@@ -17,7 +17,8 @@ from swissbert.analysis.style import render
 from swissbert.cli.tables import check_text, scores_table
 from swissbert.config import make_config
 from swissbert.data.check import check_directory
-from swissbert.inference.model import Model, load
+from swissbert.inference.loading import load
+from swissbert.inference.model import Model
 from swissbert.tasks import make_task
 from swissbert.training.loop import train
 

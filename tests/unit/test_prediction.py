@@ -14,7 +14,8 @@ from swissbert.encoder.checkpoint import read_encoder
 from swissbert.errors import SwissbertError
 from swissbert.inference import stream as prediction
 from swissbert.inference.input_rows import InputRow
-from swissbert.inference.model import Model, load
+from swissbert.inference.loading import load
+from swissbert.inference.model import Model
 from swissbert.model.multitask import MultitaskModel
 from swissbert.model_folder.description import Description
 from swissbert.model_folder.save import save_model

@@ -18,7 +18,7 @@ from random_models import save_random
 from swissbert.batch import Predictor, predictor
 from swissbert.cli import main
 from swissbert.errors import SwissbertError
-from swissbert.inference.model import load as load_model
+from swissbert.inference.loading import load as load_model
 from swissbert.inference.stream import stream as stream_rows
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -14,7 +14,8 @@ from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.checkpoint import read_encoder
 from swissbert.errors import SwissbertError
 from swissbert.inference.bulk import answer_file
-from swissbert.inference.model import Model, load
+from swissbert.inference.loading import load
+from swissbert.inference.model import Model
 from swissbert.model_folder import steady
 from swissbert.model_folder.encoders import read_encoder_folder
 from swissbert.model_folder.save import save_model

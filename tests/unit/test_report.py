@@ -14,7 +14,8 @@ from edited import rewrite
 from swissbert.analysis.page import MARK, Section, Table, write_page
 from swissbert.analysis.report import analyse
 from swissbert.errors import SwissbertError
-from swissbert.inference.model import Model, load
+from swissbert.inference.loading import load
+from swissbert.inference.model import Model
 from swissbert.tasks import find_task
 
 STARTER = Path(swissbert.__file__).parent / "data" / "starter"

@@ -11,7 +11,8 @@ import pytest
 from fastapi import Request
 
 from swissbert.data.tokens import TokenTable
-from swissbert.inference.model import Model, load
+from swissbert.inference.loading import load
+from swissbert.inference.model import Model
 from swissbert.serving import service as service_module
 from swissbert.serving.api_errors import ApiError
 from swissbert.serving.batcher import MAX_CUSTOM_JOBS

@@ -20,7 +20,7 @@ from swissbert.encoder.checkpoint import read_encoder
 from swissbert.errors import SwissbertError
 from swissbert.evaluation.predictions import answers_and_logits
 from swissbert.inference.inputs import rows_of
-from swissbert.inference.model import load
+from swissbert.inference.loading import load
 from swissbert.model_folder.description import Description
 from swissbert.model_folder.network import build_network
 from swissbert.model_folder.save import save_model

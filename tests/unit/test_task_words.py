@@ -7,7 +7,8 @@ import pytest
 
 from swissbert.config import make_config, meaning_differences
 from swissbert.errors import SwissbertError
-from swissbert.inference.model import Model, load
+from swissbert.inference.loading import load
+from swissbert.inference.model import Model
 from swissbert.kinds import KINDS
 from swissbert.model_folder.card import card
 from swissbert.model_folder.load import _fingerprint

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swissbert.errors import SwissbertError
-from swissbert.inference.model import Model, load
+from swissbert.inference.loading import load
+from swissbert.inference.model import Model
 from swissbert.inference.texts import check_threshold, given_texts
 from swissbert.kinds import Answer
 

@@ -12,7 +12,7 @@ from swissbert.config import make_config
 from swissbert.data.batches import pack
 from swissbert.data.packing import take
 from swissbert.data.tokens import TokenTable
-from swissbert.inference.model import load
+from swissbert.inference.loading import load
 from swissbert.model.heads.base import best_threshold
 from swissbert.model.heads.cosine import CosineHead
 from swissbert.training.loop import train

@@ -16,7 +16,8 @@ from swissbert.inference.answer_table import AnswerTable
 from swissbert.inference.input_columns import InputColumns, Plan, plan_columns
 from swissbert.inference.input_rows import Inputs
 from swissbert.inference.inputs import read_options
-from swissbert.inference.model import Model, Precision, load
+from swissbert.inference.loading import Precision, load
+from swissbert.inference.model import Model
 from swissbert.inference.stream import stream
 from swissbert.inference.texts import check_threshold
 from swissbert.model_folder.load import read_identity

@@ -11,7 +11,8 @@ from typing import Any
 
 from swissbert.errors import SwissbertError
 from swissbert.inference.job_chunks import AnsweredChunk, Answers, Chunk, Work
-from swissbert.inference.model import Model, Precision, load
+from swissbert.inference.loading import Precision, load
+from swissbert.inference.model import Model
 
 CHUNKS = 2
 """Chunks that a worker has at a time: the next one is there when it finishes one."""

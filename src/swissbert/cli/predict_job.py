@@ -17,7 +17,7 @@ from swissbert.errors import SwissbertError
 
 if TYPE_CHECKING:
     from swissbert.inference.job_chunks import Engine
-    from swissbert.inference.model import Precision
+    from swissbert.inference.loading import Precision
 
 EngineName = Literal["ray"]
 

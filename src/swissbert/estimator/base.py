@@ -14,7 +14,8 @@ from swissbert.estimator.checks import check_same_length
 from swissbert.estimator.fitting import Examples, Label, train_model
 from swissbert.estimator.keeping import FILES, Record, model_files, model_from_files, read_record, record_of
 from swissbert.estimator.texts import TextInputs, column_names, text_inputs
-from swissbert.inference.model import Model, load
+from swissbert.inference.loading import load
+from swissbert.inference.model import Model
 from swissbert.kinds import Array
 from swissbert.model_folder import layout
 from swissbert.model_folder.load import resolve_folder

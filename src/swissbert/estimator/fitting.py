@@ -19,7 +19,8 @@ from swissbert.distributed.world import ALONE
 from swissbert.estimator.texts import TextInputs
 from swissbert.files import temporary_folder
 from swissbert.inference.inputs import rows_of
-from swissbert.inference.model import Model, load
+from swissbert.inference.loading import load
+from swissbert.inference.model import Model
 from swissbert.tasks import Task, make_task
 from swissbert.training.loop import train
 from swissbert.training.result import Stopped

@@ -12,7 +12,8 @@ import numpy as np
 from swissbert.device import is_available
 from swissbert.errors import SwissbertError
 from swissbert.files import temporary_folder
-from swissbert.inference.model import Model, load
+from swissbert.inference.loading import load
+from swissbert.inference.model import Model
 from swissbert.kinds import Array
 from swissbert.model_folder import layout
 from swissbert.model_folder.encoders import is_local

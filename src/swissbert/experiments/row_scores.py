@@ -10,7 +10,7 @@ from swissbert.experiments.records import SoupModel, SoupRecord
 from swissbert.experiments.row_plan import PlannedRow
 from swissbert.experiments.trainer import dev_answers
 from swissbert.files import remove_folder
-from swissbert.inference.model import load
+from swissbert.inference.loading import load
 from swissbert.kinds import Array
 from swissbert.tasks import Task
 from swissbert.training.soup import defined_or_none, soup

@@ -25,7 +25,7 @@ from swissbert.experiments.row_plan import Job, PlannedRow, plan_cells, plan_row
 from swissbert.experiments.row_scores import average, dev_samples
 from swissbert.experiments.trainer import tokens_per_second, train_run
 from swissbert.files import locked, make_folder, only_writer, remove_folder, sweep, writing
-from swissbert.inference.model import load
+from swissbert.inference.loading import load
 from swissbert.inference.submission import submission
 from swissbert.model_folder.layout import CHECKPOINTS, METRICS_LOG
 from swissbert.text_table import table as table_text

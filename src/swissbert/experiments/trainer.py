@@ -11,7 +11,7 @@ from swissbert.data.tokens import Tokenizer
 from swissbert.display import Display
 from swissbert.distributed.world import ALONE
 from swissbert.evaluation import table_answers
-from swissbert.inference.model import load
+from swissbert.inference.loading import load
 from swissbert.kinds import Array
 from swissbert.model_folder.layout import CHECKPOINTS
 from swissbert.training.loop import train
