@@ -32,6 +32,7 @@ MORE = (
     "onnxruntime",
     "onnxscript",
     "pyarrow.parquet",
+    "scipy.stats",
     "sklearn.feature_extraction.text",
     "sklearn.linear_model",
     "swissbert.export.onnx",
@@ -46,7 +47,6 @@ def warm_up(*more: str) -> None:
 
     for name in (
         *more,
-        "scipy.stats",
         "torch._dynamo",  # by the first optimizer
         "tensorboard.compat.proto.event_pb2",
         "tensorboard.summary.writer.record_writer",

@@ -13,6 +13,8 @@ from types import ModuleType
 
 from campaign.commands import exit_status, wait_for
 
+SHELL = frozenset("|<>;&")
+"""Characters of a line for which a shell is needed; other lines can run in a forked process."""
 TRAINING = ("train", "distill", "reproduce", "sweep", "quickstart")
 """Commands that train."""
 
@@ -36,7 +38,7 @@ def swissbert(
 
 def python(code: str, cwd: Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
     """Run Python code as ``python -c`` does, with what commands import imported already."""
-    load_for(TRAINING[:1])
+    load_for(["train"])
 
     def run() -> None:
         sys.modules["__main__"] = main = ModuleType("__main__")
@@ -45,16 +47,22 @@ def python(code: str, cwd: Path, timeout: float = 120) -> subprocess.CompletedPr
     return _ended(run, ["-c"], cwd, "", timeout)
 
 
-def start(*arguments: str | Path, output: Path) -> int:
-    """Start a command of swissbert in a process of its own and return its id; both streams go to a file."""
+def start(*arguments: str | Path, output: Path, errors: Path | None = None) -> int:
+    """Start a command of swissbert in a process of its own and return its id.
+
+    Args:
+        *arguments: The command.
+        output: File of standard output, and of standard error without `errors`.
+        errors: File of standard error.
+    """
     load_for(arguments)
-    with output.open("wb") as file, open(os.devnull, "rb") as nothing:
-        streams = [nothing.fileno(), file.fileno(), file.fileno()]
-        return begin(program(), ["swissbert", *map(str, arguments)], None, streams)
+    with output.open("wb") as file, (errors or Path(os.devnull)).open("wb") as other, open(os.devnull, "rb") as nothing:
+        streams = [nothing.fileno(), file.fileno(), (other if errors else file).fileno()]
+        return fork(program(), ["swissbert", *map(str, arguments)], None, streams)
 
 
 def program(before: Callable[[], None] | None = None) -> Callable[[], None]:
-    """Return what runs the command line."""
+    """Return a function that runs the command line, after `before`."""
 
     def run() -> None:
         if before is not None:
@@ -73,12 +81,8 @@ def _ended(
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as error:
         given.write(stdin.encode())
         given.seek(0)
-        pid = begin(work, command, cwd, [given.fileno(), out.fileno(), error.fileno()])
-        status = wait_for(pid, timeout)
-        if status is None:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            raise subprocess.TimeoutExpired(command, timeout)
+        pid = fork(work, command, cwd, [given.fileno(), out.fileno(), error.fileno()])
+        status = exit_status_of(pid, timeout)
         texts = []
         for file in (out, error):
             file.seek(0)
@@ -87,7 +91,7 @@ def _ended(
 
 
 def killed_at(event: str, pattern: str) -> Callable[[], None]:
-    """Return a function after which a process kills itself at the first audit event of a name whose arguments match."""
+    """Return a function that makes its process kill itself at the first audit event `event` whose arguments match `pattern`."""
 
     def install() -> None:
         def hook(name: str, arguments: tuple[object, ...]) -> None:
@@ -109,13 +113,18 @@ def load_for(arguments: Sequence[object]) -> None:
         import_module("tensorboard.summary.writer.record_writer")
 
 
-def exit_status_of(pid: int) -> int:
-    """Wait for a child process; return its exit status, negative for the signal that ended it."""
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+def exit_status_of(pid: int, timeout: float = 60) -> int:
+    """Wait for a child process; return its exit status, negative for the signal that ended it. One that hangs is ended."""
+    status = wait_for(pid, timeout)
+    if status is None:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise subprocess.TimeoutExpired(f"process {pid}", timeout)
+    return status
 
 
-def begin(work: Callable[[], object], command: list[str], cwd: Path | None, streams: Sequence[int]) -> int:
-    """Begin a process that does work as the program of a command line, and return its id; whatever fails ends the process.
+def fork(work: Callable[[], object], command: list[str], cwd: Path | None, streams: Sequence[int]) -> int:
+    """Fork a process that does work as the program of a command line, and return its id; whatever fails ends the process.
 
     Args:
         work: Called in the new process.
@@ -136,7 +145,7 @@ def begin(work: Callable[[], object], command: list[str], cwd: Path | None, stre
             setattr(sys, name, open(number, mode, buffering, encoding="utf-8", closefd=False))  # noqa: SIM115
         if cwd is not None:
             os.chdir(cwd)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # as `swissbert.__main__` does when it is imported
         sys.argv = command
         work()
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pyte
 
-from forked import begin, exit_status_of, load_for, program
+from forked import exit_status_of, fork, load_for, program
 
 PICTURE_EVERY = 0.05
 """Seconds between two pictures of the screen."""
@@ -79,7 +79,7 @@ def watch(
         fcntl.ioctl(end, termios.TIOCSCTTY, 0)
         os.environ.update(given)
 
-    pid = begin(program(before), ["swissbert", *map(str, arguments)], cwd, [end, output, end])
+    pid = fork(program(before), ["swissbert", *map(str, arguments)], cwd, [end, output, end])
     if out is not None:
         os.close(output)
     os.close(end)

@@ -225,10 +225,11 @@ def _take(stack: contextlib.ExitStack, lock: Path, creates_folder: bool, wait: f
     made: list[Path] = []
     stack.callback(_remove_empty, made)
     for _ in range(999 if creates_folder else 0):
-        with contextlib.suppress(FileNotFoundError, FileExistsError):  # the latter of a folder that is no longer there
+        # mkdir raises FileExistsError if the folder is removed between its attempt and its question whether it is one
+        with contextlib.suppress(FileNotFoundError, FileExistsError):
             made += make_folder(lock.parent)
             return stack.enter_context(hold(lock, wait))
-    if creates_folder:  # such as a folder in /proc, which can never be created
+    if creates_folder:  # such as a folder in /proc, or a link to nothing, which can never be created
         made += make_folder(lock.parent)
     return stack.enter_context(hold(lock, wait))
 

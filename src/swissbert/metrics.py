@@ -122,9 +122,9 @@ def mcc(labels: Array, decisions: Array, answers: Array) -> float:
 
 
 def ranks(values: Array) -> Array:
-    """Ranks of the values ``[N]``, from 1; equal values share the mean of theirs. All are NaN where one value is.
+    """Return the ranks of values ``[N]``, from 1; equal values share their mean rank, and all are NaN if a value is.
 
-    As ``scipy.stats.rankdata``, whose import takes a second, which every training would wait for.
+    Equal to ``scipy.stats.rankdata``, whose import would add a second to every training.
     """
     _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
     ranked: Array = (np.cumsum(counts) - (counts - 1) / 2)[places]

@@ -13,7 +13,7 @@ from example_files import prepare
 from pages import PAGES, commands, name_of, uses_engine
 
 from campaign.served import Server
-from forked import swissbert
+from forked import SHELL, swissbert
 
 SHORT = ["train.max_steps=2", "data.limit=48", "train.tensorboard=false", "train.baseline=false"]
 """Settings that are added to commands that train."""
@@ -27,8 +27,6 @@ HELP = {
 }
 """Commands that are slow, do not end or need a hub: of these the options are tried here."""
 KEY = "SWISSBERT_API_KEY=... "
-SHELL = set("|<>;&")
-"""Characters of a line for which a shell is needed. Other lines run in a forked process, which starts at once."""
 MAKERS = {
     match[1]: line
     for page in PAGES

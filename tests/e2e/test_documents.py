@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT, SHARED
-from forked import swissbert
+from forked import SHELL, swissbert
 
 DOCUMENTS = ["README.md"]
 SHORT = " ".join(
@@ -26,8 +26,6 @@ SHORT = " ".join(
     )
 )
 """What is added to commands that train: few steps, and a tiny encoder in the place of MiniLM."""
-SHELL = set("|<>;&")
-"""Characters of a line for which a shell is needed. Other lines run in a forked process, which starts at once."""
 TRAINING = ("swissbert train", "swissbert distill", "swissbert reproduce", "torchrun")
 """Commands that get these settings."""
 SLOW = ("swissbert analyse", "swissbert export mini --format onnx")

@@ -1,4 +1,4 @@
-"""What swissbert-lite installs is enough to predict and to serve, with the same answers, and the rest says what it lacks."""
+"""What swissbert-lite installs is enough to predict, to evaluate and to serve, with the same answers, and the rest says what it lacks."""
 
 import json
 import os

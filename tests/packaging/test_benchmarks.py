@@ -129,10 +129,10 @@ def test_the_card_of_mini_is_what_its_program_writes() -> None:
     card = runpy.run_path(str(BENCHMARKS / "make_mini.py"))["CARD"]
     fields = [(re.escape(text), name) for text, name, _, _ in string.Formatter().parse(card)]
     pattern = "".join(text + (f"(?P<{name}>.+?)" if name else "") for text, name in fields)
-    found = re.fullmatch(pattern, (MINI / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert found is not None, "benchmarks/make_mini.py and the card differ in their words"
+    match = re.fullmatch(pattern, (MINI / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert match is not None, "benchmarks/make_mini.py and the card differ in their words"
     scores = json.loads((MINI / "swissbert.json").read_text(encoding="utf-8"))["scores"]
-    assert found["overall"] == f"{scores['overall']:.3f}"
+    assert match["overall"] == f"{scores['overall']:.3f}"
     for name in ("sst.accuracy", "para.accuracy", "sts.pearson"):
         task, metric = name.split(".")
-        assert f"| `{task}` | {metric} | {scores[name]:.3f} |" in found["rows"]
+        assert f"| `{task}` | {metric} | {scores[name]:.3f} |" in match["rows"]

@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from swissbert.config import RunConfig, differences
@@ -86,9 +86,19 @@ def outcome(table: ResultsTable, out: Path) -> Outcome:
         ours = {name: [record.scores[name] for record in finished if name in record.scores] for name in table.columns}
         note = "" if finished else "not run"
         difference = None if row.name == table.compare else _difference(finished, compared)
-        others = any(_tasks(record.scores) != _tasks(table.columns) for record in finished)
-        line = Line(row.title, row.paper, ours, note, _interval(finished), difference, _seconds(finished))
-        lines.append(replace(line, has_other_tasks=others))
+        has_other_tasks = any(_tasks(record.scores) != _tasks(table.columns) for record in finished)
+        lines.append(
+            Line(
+                row.title,
+                row.paper,
+                ours,
+                note,
+                _interval(finished),
+                difference,
+                _seconds(finished),
+                has_other_tasks=has_other_tasks,
+            )
+        )
         if row.test:
             named = any("-test-" in name for record in finished for name in record.predictions)
             written = named or any(out.glob(f"predictions/{row.name}/*/*-test-*"))  # early records do not name them

@@ -12,8 +12,6 @@ RUN_HEADER = ["row", "seed", "tasks", "steps", "best at", "tokens/s", "minutes i
 """Columns of the table of runs."""
 SOUP_HEADER = ["row", "seed", "model", "its score", "mean with it", "kept"]
 """Columns of the table of soups, whose rows are the models that were tried, in their order."""
-BOLD = "Bold: our best of a column; of overall, among the rows with the tasks of all columns and no other."
-"""What is said below the scores."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,14 @@ def best_scores(result: Outcome) -> dict[str, float]:
         if len(means) > 1:
             best[column] = max(means)
     return best
+
+
+def best_note(result: Outcome) -> str:
+    """Say what the best scores of `best_scores` are the best of."""
+    is_narrow = any(line.has_other_tasks and line.ours.get("overall") for line in result.lines)
+    return "our best score of a column" + (
+        "; of overall, the best of the rows that have exactly the tasks of the columns" if is_narrow else ""
+    )
 
 
 def interval_cell(line: Line) -> str:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from swissbert.experiments.outcome import Outcome
 from swissbert.experiments.outcome_cells import (
-    BOLD,
     RUN_HEADER,
     SOUP_HEADER,
+    best_note,
     best_scores,
     cell,
     further_columns,
@@ -36,7 +36,7 @@ def as_markdown(result: Outcome) -> str:
         body.append(cells + [text(line) for text in further.values()])
     text = [f"# {result.title}", " ".join(result.caption), _pipes(header, body)]
     if best:
-        text += [BOLD]
+        text += [f"Bold: {best_note(result)}."]
     if runs := run_cells(result):
         text += ["## Runs", _pipes(RUN_HEADER, runs, left=(0, 2, 7, 8, 9))]
     if soups := soup_cells(result):

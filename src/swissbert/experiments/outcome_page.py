@@ -5,11 +5,11 @@ from html import escape
 
 from swissbert.experiments.outcome import Line, Outcome
 from swissbert.experiments.outcome_cells import (
-    BOLD,
     INTERVAL,
     RUN_HEADER,
     SOUP_HEADER,
     Cell,
+    best_note,
     best_scores,
     cell,
     further_columns,
@@ -72,7 +72,7 @@ def as_html(result: Outcome) -> str:
     if finished:
         page.append(_scores(finished, result))
         if best_scores(result):
-            page.append(f"<p>{BOLD}</p>")
+            page.append(f"<p>Bold: {best_note(result)}.</p>")
     if waiting:
         rows = sum(not line.of_test for line in waiting)
         count = f"{rows} row{' is' if rows == 1 else 's are'} not run"

@@ -1,7 +1,7 @@
 """The outcome of a table for a terminal: our score, and below it the paper's and the difference."""
 
 from swissbert.experiments.outcome import Outcome
-from swissbert.experiments.outcome_cells import best_scores, cell, further_columns
+from swissbert.experiments.outcome_cells import best_note, best_scores, cell, further_columns
 from swissbert.text_table import UNLIMITED, folded, table
 
 
@@ -27,6 +27,6 @@ def as_text(result: Outcome, width: int | None, *, colour: bool = False) -> str:
             title = "  paper (difference)" if any(line.ours.values()) else "  paper"
             rows.append([title, *beside, *("" for _ in further)])
     header = ["row", *result.columns.values(), *further]
-    sentences = [*result.caption, *(["* our best of a column"] if best else [])]
+    sentences = [*result.caption, *([f"* {best_note(result)}"] if best else [])]
     wrapped = [part for sentence in sentences for part in folded(sentence, width or UNLIMITED)]
     return "\n".join([table(result.title, header, rows, width=width, colour=colour), "", *wrapped])

@@ -1,4 +1,4 @@
-"""Load a trained model by its name, in fp32 or with eight-bit products."""
+"""Load a trained model by its name, in fp32 or with eight-bit products, and evaluate one by its name."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A trained model: what it answers, and how good its answers are."""
+"""A trained model: prediction and evaluation."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace

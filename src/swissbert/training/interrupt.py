@@ -30,7 +30,7 @@ def stop_signal(display: Display) -> Iterator[threading.Event]:
         event.set()
         if signal.SIGINT in before:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        with contextlib.suppress(RuntimeError):  # a line is being written; the run says later that it has stopped
+        with contextlib.suppress(RuntimeError):  # Python writes no line within a line; the run stops all the same
             display.say(STOPPING)
 
     before = {
