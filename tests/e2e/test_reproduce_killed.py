@@ -19,12 +19,12 @@ def words(tiny: Path, out: Path) -> list[str]:
     settings = ["train.threads=1", "train.epochs=3", f"train.epoch_ends={STEPS}", "train.batch_size=4", "data.limit=24"]
     settings += ["encoder.max_length=32", "train.tensorboard=false"]
     settings += ["train.precision=fp32", "train.device=cpu"]
-    command = ["reproduce", "table2", "--rows", "pair", "--data", "starter", "--encoder", str(tiny), "--out", str(out)]
+    command = ["reproduce", "beyond", "--rows", "plain", "--data", "starter", "--encoder", str(tiny), "--out", str(out)]
     return command + [word for setting in settings for word in ("--set", setting)]
 
 
 def evaluations(out: Path) -> list[dict[str, Any]]:
-    record = json.loads((out / "rows" / "pair.seed-0.json").read_text(encoding="utf-8"))
+    record = json.loads((out / "rows" / "plain.seed-0.json").read_text(encoding="utf-8"))
     entries: list[dict[str, Any]] = record["runs"][0]["evaluations"]
     return entries
 
@@ -42,7 +42,7 @@ def whole(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str
 def test_the_same_command_resumes(
     tiny: Path, tmp_path: Path, whole: list[dict[str, Any]], kind: signal.Signals
 ) -> None:
-    log = tmp_path / "runs" / "pair" / "seed-0" / "metrics.jsonl"
+    log = tmp_path / "runs" / "plain" / "seed-0" / "metrics.jsonl"
     printed = tmp_path / "printed"
     pid = start(*words(tiny, tmp_path), output=printed)
     deadline = time.monotonic() + 60
@@ -53,11 +53,11 @@ def test_the_same_command_resumes(
     assert status == (130 if kind != signal.SIGKILL else -signal.SIGKILL), messages
     if kind != signal.SIGKILL:
         assert f"of {log.parent}; the same command " in messages.replace("\n", "")
-    assert not (tmp_path / "rows" / "pair.seed-0.json").exists()
+    assert not (tmp_path / "rows" / "plain.seed-0.json").exists()
     again = swissbert(*words(tiny, tmp_path))
     assert again.returncode == 0, again.stderr
     assert "resumes at step" in again.stderr
     assert evaluations(tmp_path) == whole
-    record = json.loads((tmp_path / "rows" / "pair.seed-0.json").read_text(encoding="utf-8"))
+    record = json.loads((tmp_path / "rows" / "plain.seed-0.json").read_text(encoding="utf-8"))
     assert record["runs"][0]["resumed"]
     assert len(log.read_text(encoding="utf-8").splitlines()) == 3 * STEPS + 3

@@ -13,12 +13,12 @@ from swissbert.distributed.world import ALONE
 from swissbert.evaluation import table_answers
 from swissbert.inference.loading import load
 from swissbert.kinds import Array
-from swissbert.model_folder.layout import CHECKPOINTS
+from swissbert.model_folder.layout import CHECKPOINTS, RUN_CONFIG
 from swissbert.training.loop import train
 from swissbert.training.plan import plan_steps
 from swissbert.training.preparation import fingerprints, prepare
 from swissbert.training.record import recorded_rows
-from swissbert.training.resume import check_settings
+from swissbert.training.resume import as_begun, check_settings
 from swissbert.training.run_rows import load_splits, row_source
 from swissbert.training.state import checkpoints
 
@@ -154,6 +154,8 @@ def train_run(config: RunConfig, folder: Path, display: Display) -> TrainedRun:
         Stopped: After Ctrl-C, SIGTERM or SIGHUP, when the state is saved.
         SwissbertError: If the run cannot be trained.
     """
+    if (folder / RUN_CONFIG).exists():
+        config = as_begun(config, folder)
     check_settings(config, folder, resume=True, may_change=False)  # a longer row of a table is another run
     result = train(config, folder, resume=True, display=display, world=ALONE)
     progress = result.progress

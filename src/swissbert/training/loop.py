@@ -14,19 +14,17 @@ from swissbert.model.heads.base import Head
 from swissbert.model_folder import layout
 from swissbert.mtl.balancing import Balancer
 from swissbert.paths import check_path
-from swissbert.training.automatic import adopt_choices
 from swissbert.training.outside import Outside
 from swissbert.training.preparation import Prepared, complete, prepare
 from swissbert.training.record import read_record
 from swissbert.training.result import Result
 from swissbert.training.resume import (
+    as_begun,
     check_settings,
     longer_lines,
     moved_lines,
     need_locations,
-    stored_config,
     with_stored_data,
-    with_stored_meaning,
 )
 from swissbert.training.run import Run
 from swissbert.training.run_hardware import run_hardware
@@ -110,7 +108,7 @@ def _begun(
     config = complete(config, display, data)
     record = read_record(out) if resume else None
     if has_run:
-        config = with_stored_meaning(adopt_choices(config, stored_config(out, config, record)), out)
+        config = as_begun(config, out, record)
     changes = check_settings(config, out, resume, record=record)
     if resume and world.is_first:
         set_aside_damaged(out / layout.CHECKPOINTS, display.say)

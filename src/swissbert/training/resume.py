@@ -16,6 +16,7 @@ from swissbert.model_folder.moved import moved_folder
 from swissbert.older_settings import upgraded_task, upgraded_tasks, with_pooler
 from swissbert.setting_tables import apply_overrides, shown_change
 from swissbert.settings import read_toml, shown
+from swissbert.training.automatic import adopt_choices
 from swissbert.training.record import read_record
 
 FREE = (
@@ -126,6 +127,20 @@ def _config_file(out: Path) -> Path:
         f"{out}: there is no run to resume (no {layout.RUN_CONFIG}); name the folder that training wrote",
         argument="out",
     )
+
+
+def as_begun(config: RunConfig, out: Path, record: Mapping[str, Any] | None = None) -> RunConfig:
+    """Return settings of a run that is resumed, with what was chosen when it began wherever they leave it open.
+
+    Args:
+        config: The settings.
+        out: The run folder, which has its settings.
+        record: Contents of its ``run.json``, which is read if left out.
+
+    Raises:
+        SwissbertError: If the stored settings cannot be read.
+    """
+    return with_stored_meaning(adopt_choices(config, stored_config(out, config, record)), out)
 
 
 def with_stored_meaning(config: RunConfig, out: Path) -> RunConfig:
