@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -56,8 +57,12 @@ def start(*arguments: str | Path, output: Path, errors: Path | None = None) -> i
         errors: File of standard error.
     """
     load_for(arguments)
-    with output.open("wb") as file, (errors or Path(os.devnull)).open("wb") as other, open(os.devnull, "rb") as nothing:
-        streams = [nothing.fileno(), file.fileno(), (other if errors else file).fileno()]
+    with (
+        output.open("wb") as file,
+        errors.open("wb") if errors else nullcontext(file) as other,
+        open(os.devnull, "rb") as nothing,
+    ):
+        streams = [nothing.fileno(), file.fileno(), other.fileno()]
         return fork(program(), ["swissbert", *map(str, arguments)], None, streams)
 
 

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor
 
 import swissbert
-from campaign.commands import exit_status
+from forked import exit_status_of, fork, python
 from swissbert.encoder.checkpoint import read_encoder, read_pretrained
 from swissbert.encoder.names import to_hf
 from swissbert.errors import SwissbertError
@@ -48,17 +47,9 @@ def forks(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def run(command: list[str], **_: object) -> "subprocess.CompletedProcess[str]":
         program = command.index(unpickle.__file__)
-        with tempfile.TemporaryFile("w+") as error:
-            pid = os.fork()
-            if pid == 0:
-                sys.argv, sys.stderr = command[program:], error
-                code = 1
-                try:
-                    code = exit_status(unpickle.main)
-                finally:
-                    error.flush()
-                    os._exit(code)
-            status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        with tempfile.TemporaryFile("w+") as error, open(os.devnull, "r+b") as nothing:
+            streams = [nothing.fileno(), nothing.fileno(), error.fileno()]
+            status = exit_status_of(fork(unpickle.main, command[program:], None, streams))
             error.seek(0)
             return subprocess.CompletedProcess(command, status, "", error.read())
 
@@ -195,21 +186,10 @@ def test_nothing_to_convert_is_said(tiny: Path, pickled: Path) -> None:
         "import os; os.open('written', os.O_WRONLY | os.O_CREAT)",
     ],
 )
-def test_the_process_that_reads_pickles_can_do_nothing_else(
-    attempt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            unpickle.isolate()
-            exec(attempt)
-        except PermissionError:
-            status = 3
-        finally:
-            os._exit(status)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
+def test_the_process_that_reads_pickles_can_do_nothing_else(attempt: str, tmp_path: Path) -> None:
+    done = python(f"from swissbert.model_folder.unpickle import isolate; isolate()\n{attempt}", tmp_path)
+    assert done.returncode == 1
+    assert "PermissionError" in done.stderr
     assert not (tmp_path / "written").exists()
 
 

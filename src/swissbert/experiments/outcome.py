@@ -39,6 +39,10 @@ class Line:
     of_test: bool = False
     has_other_tasks: bool = False
 
+    def competes(self, column: str) -> bool:
+        """Whether a score of the line is compared with those of other lines: not an ``overall`` of other tasks."""
+        return column != "overall" or not self.has_other_tasks
+
 
 @dataclass(frozen=True)
 class Outcome:

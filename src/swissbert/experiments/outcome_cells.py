@@ -46,7 +46,7 @@ def cell(line: Line, column: str, best: dict[str, float]) -> Cell:
         figure(mean),
         f"± {statistics.stdev(values):.3f}" if len(values) > 1 else "",
         "" if paper is None else figure(mean - paper, "+"),
-        mean == best.get(column) and not (column == "overall" and line.has_other_tasks),
+        line.competes(column) and mean == best.get(column),
     )
 
 
@@ -54,7 +54,7 @@ def best_scores(result: Outcome) -> dict[str, float]:
     """Return our highest mean score of each column that has several; of ``overall``, among lines with the same tasks."""
     best: dict[str, float] = {}
     for column in result.columns:
-        lines = [line for line in result.lines if column != "overall" or not line.has_other_tasks]
+        lines = [line for line in result.lines if line.competes(column)]
         means = [statistics.fmean(line.ours[column]) for line in lines if line.ours.get(column)]
         if len(means) > 1:
             best[column] = max(means)
@@ -63,7 +63,7 @@ def best_scores(result: Outcome) -> dict[str, float]:
 
 def best_note(result: Outcome) -> str:
     """Say what the best scores of `best_scores` are the best of."""
-    is_narrow = any(line.has_other_tasks and line.ours.get("overall") for line in result.lines)
+    is_narrow = any(line.ours.get("overall") and not line.competes("overall") for line in result.lines)
     return "our best score of a column" + (
         "; of overall, the best of the rows that have exactly the tasks of the columns" if is_narrow else ""
     )

@@ -101,12 +101,12 @@ def evaluate(
 
     Args:
         model: A `Model`, or a name that `load` takes.
-        data: Directory with the tasks' files, or ``starter`` for the corpus that ships.
-        split: Which split. Rows without a label are left out.
-        metrics: Further metrics, computed for the kinds that they name.
-        max_bad: Largest share of bad rows, 0 to 1; None for any.
+        data: As for `Model.evaluate`.
+        split: As for `Model.evaluate`.
+        metrics: As for `Model.evaluate`.
+        max_bad: As for `Model.evaluate`.
 
     Raises:
-        SwissbertError: If the model cannot be loaded, rows are missing or lack labels, or too many rows are bad.
+        SwissbertError: If the model cannot be loaded, or as `Model.evaluate`.
     """
     return (model if isinstance(model, Model) else load(model)).evaluate(data, split, metrics, max_bad)
