@@ -46,6 +46,26 @@ def test_columns_are_named_at_predict_time_and_ids_are_those_of_the_file(case: P
 
 
 @pytest.mark.parametrize("case", ["i01-csv-out"], indirect=True)
+def test_an_encoding_is_named_at_predict_time(case: Path, swissbert: Command) -> None:
+    rows = "text,ticket\n" + "".join(f"A naïve film at the café {number}.,t-{number}\n" for number in range(4))
+    (case / "utf-8.csv").write_text(rows, encoding="utf-8")
+    (case / "western.csv").write_text(rows, encoding="windows-1252")
+    command = ["predict", "mini", "--task", "sst", "--input"]
+    ended = swissbert(*command, "western.csv")
+    assert ended.status == 2
+    assert "western.csv: the text is not UTF-8" in ended.stderr
+    assert ended.stderr.endswith("(on the command line: --encoding)\n")
+    expected = records(swissbert(*command, "utf-8.csv"))
+    assert records(swissbert(*command, "western.csv", "--encoding", "windows-1252")) == expected
+    assert swissbert(*command, "western.csv", "--encoding", "windows-1252", "--output-dir", "answers").status == 0
+    shard = (case / "answers" / "part-00000.jsonl").read_text(encoding="utf-8")
+    assert [json.loads(line) for line in shard.splitlines()] == expected
+    ended = swissbert(*command, "western.csv", "--encoding", "cp1250", "--output-dir", "answers")
+    assert ended.status == 2
+    assert "differs in encoding ('windows-1252' became 'cp1250')" in ended.stderr
+
+
+@pytest.mark.parametrize("case", ["i01-csv-out"], indirect=True)
 def test_a_name_that_ends_in_csv_gets_the_input_and_the_answers(case: Path, swissbert: Command) -> None:
     plain = records(swissbert("predict", "mini", "--task", "sst", "--input", "messages_text.csv"))
     command = ["predict", "mini", "--task", "sst", "--input", "messages_text.csv", "--output"]

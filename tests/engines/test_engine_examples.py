@@ -46,11 +46,11 @@ def test_the_command_starts_ray_and_ends_it(tmp_path: Path) -> None:
     (line,) = filter(uses_engine, commands(PAGE))
     place = prepare(tmp_path)
     done = run(["bash", "-ec", line], place)
-    assert "9 rows in 1 shards in answers" in done.stderr
+    assert "9 rows in 1 shard in answers" in done.stderr
     assert (
         run(["bash", "-ec", line], place)
         .stderr.strip()
-        .endswith("there is nothing to compute\n9 rows in 1 shards in answers")
+        .endswith("there is nothing to compute\n9 rows in 1 shard in answers")
     )
 
 

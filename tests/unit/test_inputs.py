@@ -16,7 +16,7 @@ from swissbert.data.formats import FORMATS
 from swissbert.data.rows import BadRow, Row
 from swissbert.data.splits import read_split
 from swissbert.errors import SwissbertError
-from swissbert.inference.inputs import is_stream, read_inputs
+from swissbert.inference.inputs import is_stream, open_inputs, read_inputs
 from swissbert.tasks import Task, find_task
 
 
@@ -248,6 +248,18 @@ def test_other_delimiters_encodings_and_headers_than_in_training_are_said(tmp_pa
         "the cells are separated by semicolons",
         "the first line names the columns",
     ]
+
+
+def test_an_encoding_that_is_named_takes_the_place_of_that_of_the_task(tmp_path: Path) -> None:
+    path, task = tmp_path / "new.csv", declare(encoding="windows-1252")
+    path.write_text("text\nкино\n", encoding="windows-1251")
+    [given] = open_inputs(str(path), [task], encoding="windows-1251")
+    assert [row.text for row in given.rows if isinstance(row, Row)] == ["кино"]
+    with pytest.raises(SwissbertError, match="encoding is 'win', which is not an encoding of text; there are utf-8"):
+        open_inputs(str(path), [task], encoding="win")
+    pq.write_table(pa.table({"text": ["a film"]}), tmp_path / "new.parquet")
+    with pytest.raises(SwissbertError, match=r"encoding is 'utf-8', but .*new\.parquet is parquet, which has none"):
+        open_inputs(str(tmp_path / "new.parquet"), [task], encoding="utf-8")
 
 
 def test_standard_input_may_be_compressed_and_in_the_encoding_of_the_task(monkeypatch: pytest.MonkeyPatch) -> None:

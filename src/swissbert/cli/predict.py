@@ -52,6 +52,10 @@ def predict(
         ),
     ] = None,
     format: Annotated[str, typer.Option(help=f"Format of --input: {', '.join(FORMAT_NAMES)}.")] = "auto",
+    encoding: Annotated[
+        str | None,
+        typer.Option(help="Encoding of --input, for instance windows-1252; that of the task if not given, else UTF-8."),
+    ] = None,
     text_column: Annotated[
         str | None, typer.Option(help="Column of --input with the text, instead of the task's own.")
     ] = None,
@@ -107,8 +111,8 @@ def predict(
         raise SwissbertError(f"--json and {other} exclude each other: JSON lines on standard output, or files")
     as_json, output = as_json or output == Path("-"), None if output == Path("-") else output
     columns = InputColumns(text_column, text_pair_column, id_column)
-    _check_input(text, source, output, format, columns)
-    asked, job = Asked(task or None, columns, format, threshold), JobOptions(shard_rows, engine, workers)
+    _check_input(text, source, output, format, encoding, columns)
+    asked, job = Asked(task or None, columns, format, encoding, threshold), JobOptions(shard_rows, engine, workers)
     if output_dir is not None:
         predict_shards(model, precision, asked, job.check(source, output, probabilities), output_dir, job)
         return
@@ -133,7 +137,12 @@ def predict(
 
 
 def _check_input(
-    text: str | None, source: str | None, output: Path | None, format: str, columns: "InputColumns"
+    text: str | None,
+    source: str | None,
+    output: Path | None,
+    format: str,
+    encoding: str | None,
+    columns: "InputColumns",
 ) -> None:
     """Raise SwissbertError if there is no input or more than one, an option does not go with it, or it is the output too."""
     if (text is None) == (source is None):
@@ -142,6 +151,8 @@ def _check_input(
         raise SwissbertError(unknown_format(format), argument="format")
     if source is None and format != "auto":
         raise SwissbertError(f"--format is {format}, but only --input has a format; a text argument has none")
+    if source is None and encoding is not None:
+        raise SwissbertError(f"--encoding is {encoding}, but only --input has an encoding; a text argument has none")
     if source is None and any(columns):
         raise SwissbertError("columns are named, but only --input has columns; a text argument has none")
     if source and output and output.is_file() and os.path.exists(source) and output.samefile(source):
@@ -199,6 +210,7 @@ def _predict_source(
         asked.format,
         is_choice=asked.names is None,
         columns=asked.columns,
+        encoding=asked.encoding,
         on_open=files.append,
         on_note=_say,
     )

@@ -14,6 +14,7 @@ from swissbert.cli.program import need, program_name
 from swissbert.cli.results import load_model
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
+from swissbert.wording import counted
 
 if TYPE_CHECKING:
     from swissbert.inference.job_chunks import Engine
@@ -99,6 +100,7 @@ def predict_shards(
                 format=asked.format,
                 is_choice=asked.names is None,
                 columns=asked.columns,
+                encoding=asked.encoding,
                 threshold=asked.threshold,
                 shard_rows=options.shard_rows or SHARD_ROWS,
                 engine=options.engine_for(model, display.say),
@@ -107,12 +109,13 @@ def predict_shards(
     except KeyboardInterrupt as interrupt:
         shards = len(list(folder.glob(PARTS)))
         command = f"{program_name()} {shlex.join(sys.argv[1:])}"
-        display.command(f"stopped; {shards:,} shards are complete; resume with", command)
+        are = "is" if shards == 1 else "are"
+        display.command(f"stopped; {counted(shards, 'shard')} {are} complete; resume with", command)
         raise typer.Exit(130) from interrupt
     finally:
         signal.signal(signal.SIGTERM, before)
     unused = f"; {done.bad_rows:,} could not be used, with the reasons in their lines" if done.bad_rows else ""
-    display.say(f"{done.rows:,} rows in {done.shards:,} shards in {folder}{unused}")
+    display.say(f"{counted(done.rows, 'row')} in {counted(done.shards, 'shard')} in {folder}{unused}")
     report(Tally(done.rows, 0, done.partly_bad_rows, done.cut_rows), loaded)
     if done.rows and done.bad_rows == done.rows:
         raise typer.Exit(1)

@@ -21,12 +21,14 @@ class Asked:
         names: Tasks that were named; None for all that read the input.
         columns: Names of columns that take the place of those that tasks declare.
         format: Format of the input.
+        encoding: Encoding of the input; None for that of the task.
         threshold: Threshold of binary and multilabel tasks; None for that of the model.
     """
 
     names: list[str] | None
     columns: "InputColumns"
     format: str
+    encoding: str | None
     threshold: float | None
 
     def tasks(self, model: "Model") -> "list[Task]":

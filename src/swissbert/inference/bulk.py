@@ -57,6 +57,7 @@ def answer_file(
     format: str = "auto",
     is_choice: bool = False,
     columns: InputColumns = NO_COLUMNS,
+    encoding: str | None = None,
     threshold: float | None = None,
     shard_rows: int = SHARD_ROWS,
     engine: Engine = in_this_process,
@@ -75,6 +76,7 @@ def answer_file(
         format: Format of the input, see `open_inputs`.
         is_choice: Whether to answer only those of the tasks that read such input.
         columns: Names of columns that take the place of those that tasks declare.
+        encoding: Encoding of the input, see `open_inputs`.
         threshold: As in `Model.predict`.
         shard_rows: Rows of each shard.
         engine: Answers the rows; `swissbert.batch.ray_engine` has one of many processes. The files are the same, so a
@@ -95,6 +97,7 @@ def answer_file(
         source,
         is_choice=is_choice,
         columns=columns._asdict(),
+        encoding=encoding,
         threshold=threshold,
         format=format,
         shard_rows=shard_rows,
@@ -111,6 +114,7 @@ def answer_file(
             format,
             is_choice=is_choice,
             columns=columns,
+            encoding=encoding,
             on_open=files.append,
             on_note=display.say,
         )  # reports missing columns before anything is written

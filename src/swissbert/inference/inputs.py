@@ -123,6 +123,7 @@ def open_inputs(
     *,
     is_choice: bool = False,
     columns: InputColumns = NO_COLUMNS,
+    encoding: str | None = None,
     stdin: TextIO | None = None,
     on_open: OnOpen | None = None,
     on_note: OnNote = ignore_note,
@@ -138,12 +139,13 @@ def open_inputs(
             a task, else see `input_format`. Options of reading are those that the first task declares.
         is_choice: Whether to answer only those of the tasks that read such input, instead of all.
         columns: Names of columns that take the place of those that tasks declare.
+        encoding: Encoding of the text, in place of the one that the first task declares.
         stdin: What to read instead of the process's standard input.
         on_open: Called with the open file, if the format is text.
         on_note: Called with a sentence about anything in the file that is not as the task declares it.
 
     Raises:
-        SwissbertError: If the input cannot be read, lacks a column, or is of no use to a task.
+        SwissbertError: If the input cannot be read, lacks a column, or is of no use to a task, or there is no such encoding.
     """
     where = "standard input" if source == STDIN else source
     first = tasks[0]
@@ -151,10 +153,16 @@ def open_inputs(
     streams = source == STDIN or data is not None
     try:
         options = read_options(tasks, columns, on_note)
+        if encoding is not None:
+            options = replace(options, encoding=_known(encoding))
         if streams:
             chosen = _stream_format(where, format, first, options, data)
         else:
             chosen = input_format(Path(source), first, format, on_note, options)
+        if encoding is not None and not isinstance(chosen, TextFormat):
+            raise SwissbertError(
+                f"encoding is '{encoding}', but {where} is {chosen.name}, which has none", argument="encoding"
+            )
         if not chosen.has_columns:
             has_pairs = all(task.is_pair for task in tasks)
             options = replace(options, text="text", text_pair="text_pair" if has_pairs else None)
@@ -181,6 +189,15 @@ def read_options(tasks: Sequence[Task], columns: InputColumns, on_note: OnNote =
     ids = [columns.id, *(task.columns.id for task in tasks)]
     expected = dict.fromkeys(name for group in (*texts, ids) for name in group if name)
     return replace(tasks[0].read_options, texts=tuple(dict.fromkeys(texts)), columns=tuple(expected), on_note=on_note)
+
+
+def _known(encoding: str) -> str:
+    """Return the name of an encoding; raise SwissbertError if there is no such one."""
+    try:
+        codec_of(encoding)
+    except ValueError as error:
+        raise SwissbertError(str(error), argument="encoding") from None
+    return encoding
 
 
 def _stream_format(
