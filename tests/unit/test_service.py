@@ -17,8 +17,9 @@ from swissbert.serving import service as service_module
 from swissbert.serving.api_errors import ApiError
 from swissbert.serving.batcher import MAX_CUSTOM_JOBS
 from swissbert.serving.jobs import Job
+from swissbert.serving.request_queue import PART_JOBS
 from swissbert.serving.schemas import AttentionBody, ExplainBody, Input
-from swissbert.serving.service import INLINE_CHARACTERS, PART_JOBS, Service
+from swissbert.serving.service import INLINE_CHARACTERS, Service
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

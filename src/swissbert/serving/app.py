@@ -97,7 +97,7 @@ def make_app(
         metrics=service.metrics,
         paths=paths | {"/", "/docs", DESCRIPTION},
         key=key,
-        retry_after=service.retry_after,
+        retry_after=service.queue.retry_after,
         hosts=None if hosts is None else Hosts(hosts, origins),
     )
     if origins:  # before the guard, which knows no preflight requests: they carry no key
