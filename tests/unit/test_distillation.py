@@ -33,8 +33,8 @@ from swissbert.training import distillation, teachers
 from swissbert.training.distillation import Ensemble, Teaching
 from swissbert.training.loop import train
 from swissbert.training.preparation import Prepared, prepare
-from swissbert.training.resume import resumable_config
 from swissbert.training.split_rows import SplitRows
+from swissbert.training.stored_settings import resumable_config
 from swissbert.training.teachers import teacher_names
 
 STARTER = Path(swissbert.__file__).parent / "data" / "starter"

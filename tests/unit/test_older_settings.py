@@ -13,7 +13,8 @@ from swissbert.model_folder.description import FORMAT, read_description, read_ta
 from swissbert.older_settings import upgraded_task, upgraded_tasks
 from swissbert.task_files import FirstOf
 from swissbert.training.record import RUN_FORMAT
-from swissbert.training.resume import check_settings, stored_config
+from swissbert.training.resume import check_settings
+from swissbert.training.stored_settings import stored_config
 
 
 def old(task: dict[str, object]) -> dict[str, object]:

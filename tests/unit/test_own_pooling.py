@@ -31,7 +31,7 @@ from swissbert.training.automatic import adopt_choices
 from swissbert.training.building import build
 from swissbert.training.loop import train
 from swissbert.training.record import write_record
-from swissbert.training.resume import resumable_config, stored_config
+from swissbert.training.stored_settings import resumable_config, stored_config
 
 RESULTS = Path(__file__).parents[2] / "results" / "minilm"
 TRAINED = ("pooler", "the pooler of this encoder is trained")

@@ -7,7 +7,8 @@ import pytest
 
 from swissbert.config import RunConfig, dump_config, make_config
 from swissbert.errors import SwissbertError
-from swissbert.training.resume import Changes, check_settings, longer_lines, with_stored_data
+from swissbert.training.resume import Changes, check_settings, longer_lines
+from swissbert.training.stored_settings import with_stored_data
 
 TASK = {
     "name": "mood",

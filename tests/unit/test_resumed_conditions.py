@@ -20,7 +20,7 @@ from swissbert.training import code_fingerprint, step
 from swissbert.training.code_fingerprint import code_fingerprints
 from swissbert.training.loop import train
 from swissbert.training.record import read_record, write_record
-from swissbert.training.resume import resumable_config
+from swissbert.training.stored_settings import resumable_config
 
 
 @pytest.fixture(autouse=True)

@@ -25,8 +25,8 @@ from swissbert.selection import full_name, is_better_higher
 from swissbert.tasks import Task, make_task
 from swissbert.training.loop import train
 from swissbert.training.preparation import prepare
-from swissbert.training.resume import stored_config
 from swissbert.training.state import Progress
+from swissbert.training.stored_settings import stored_config
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

@@ -31,7 +31,7 @@ def learning_curve(
     from swissbert.display import Display
     from swissbert.errors import SwissbertError
     from swissbert.training.result import Stopped
-    from swissbert.training.resume import resumable_config
+    from swissbert.training.stored_settings import resumable_config
 
     try:
         shares = [float(text) for text in fractions.split(",")]

@@ -172,7 +172,7 @@ def _config(
         return load_config(recipe, settings, data_argument(data))
     if not (resume and out):
         raise SwissbertError("train needs a recipe (see 'swissbert recipes'), or --resume with --out RUN")
-    from swissbert.training.resume import resumable_config
+    from swissbert.training.stored_settings import resumable_config
 
     return resumable_config(out, settings, data_argument(data))
 

@@ -18,9 +18,10 @@ from swissbert.training.loop import train
 from swissbert.training.plan import plan_steps
 from swissbert.training.preparation import fingerprints, prepare
 from swissbert.training.record import recorded_rows
-from swissbert.training.resume import as_begun, check_settings
+from swissbert.training.resume import check_settings
 from swissbert.training.run_rows import load_splits, row_source
 from swissbert.training.state import checkpoints
+from swissbert.training.stored_settings import as_begun
 
 TIMED_STEPS = 2
 """Steps that are timed, after one for warm-up."""

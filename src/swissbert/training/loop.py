@@ -18,19 +18,13 @@ from swissbert.training.outside import Outside
 from swissbert.training.preparation import Prepared, complete, prepare
 from swissbert.training.record import read_record
 from swissbert.training.result import Result
-from swissbert.training.resume import (
-    as_begun,
-    check_settings,
-    longer_lines,
-    moved_lines,
-    need_locations,
-    with_stored_data,
-)
+from swissbert.training.resume import check_settings, longer_lines, moved_lines
 from swissbert.training.run import Run
 from swissbert.training.run_hardware import run_hardware
 from swissbert.training.run_rows import Data, in_memory
 from swissbert.training.sameness import start_number
 from swissbert.training.state import checkpoints, set_aside_damaged
+from swissbert.training.stored_settings import as_begun, need_locations, with_stored_data
 
 
 def train(
