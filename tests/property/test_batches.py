@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from swissbert.data.batches import PackedBatch, pack
 from swissbert.data.packing import batches_by_tokens, shuffled_batches, take
-from swissbert.data.tokens import TokenTable
+from swissbert.data.token_table import TokenTable
 
 Sequences = list[tuple[list[int], int]]
 

@@ -22,7 +22,8 @@ from swissbert import load
 from swissbert.config import EncoderSettings, ModelSettings, RunConfig
 from swissbert.data.batches import pack
 from swissbert.data.rows import Row
-from swissbert.data.tokens import Tokenizer, TokenTable
+from swissbert.data.token_table import TokenTable
+from swissbert.data.tokens import Tokenizer
 from swissbert.encoder import PaddedLayout
 from swissbert.encoder.checkpoint import Pretrained, read_encoder, read_pretrained, write_encoder
 from swissbert.encoder.config_file import config_json, parse_config

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swissbert.data.tokens import TokenTable
+from swissbert.data.token_table import TokenTable
 from swissbert.errors import SwissbertError
 from swissbert.inference.explanation import MAX_TOKENS, WORD, Variants, leave_out
 from swissbert.inference.loading import load

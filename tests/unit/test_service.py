@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fastapi import Request
 
-from swissbert.data.tokens import TokenTable
+from swissbert.data.token_table import TokenTable
 from swissbert.inference.loading import load
 from swissbert.inference.model import Model
 from swissbert.serving import service as service_module

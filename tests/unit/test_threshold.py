@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from swissbert.config import make_config
 from swissbert.data.batches import pack
 from swissbert.data.packing import take
-from swissbert.data.tokens import TokenTable
+from swissbert.data.token_table import TokenTable
 from swissbert.inference.loading import load
 from swissbert.model.heads.base import best_threshold
 from swissbert.model.heads.cosine import CosineHead

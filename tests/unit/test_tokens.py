@@ -8,7 +8,8 @@ import pytest
 
 from swissbert.data.dataset import tokenize
 from swissbert.data.rows import Row
-from swissbert.data.tokens import Tokenizer, TokenTable
+from swissbert.data.token_table import TokenTable
+from swissbert.data.tokens import Tokenizer
 from swissbert.errors import SwissbertError
 from swissbert.tasks import find_task
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from swissbert.data.memory import MemoryRows
     from swissbert.data.rows import BadRow, Row, Rows
     from swissbert.data.splits import Reading, Source, open_split, read_split
-    from swissbert.data.tokens import Tokenizer, TokenTable
+    from swissbert.data.token_table import TokenTable
+    from swissbert.data.tokens import Tokenizer
 
 _MODULES = {
     "BadRow": "rows",

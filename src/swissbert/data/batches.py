@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from swissbert.data.packing import packed_arrays
-from swissbert.data.tokens import TokenTable
+from swissbert.data.token_table import TokenTable
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,8 @@ from swissbert.data.memory import MemoryRows
 from swissbert.data.rows import BadRow, BadRows, LabelNotes
 from swissbert.data.source_files import file_name, label_files, split_files
 from swissbert.data.splits import Source
-from swissbert.data.tokens import Tokenizer, TokenTable
+from swissbert.data.token_table import TokenTable
+from swissbert.data.tokens import Tokenizer
 from swissbert.errors import SwissbertError
 from swissbert.files import settle, temporary_folder
 from swissbert.kinds import KINDS

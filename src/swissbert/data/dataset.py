@@ -12,7 +12,8 @@ from swissbert.data.holdout import row_hash
 from swissbert.data.packing import shuffled_batches, take
 from swissbert.data.rows import BadRow, LabelNotes, Row, labels_of, text_size
 from swissbert.data.splits import Chooses, OnRow, Reading, Source
-from swissbert.data.tokens import Tokenizer, TokenTable
+from swissbert.data.token_table import TokenTable
+from swissbert.data.tokens import Tokenizer
 from swissbert.data.weighting import Weighting
 from swissbert.errors import SwissbertError
 from swissbert.tasks import Split, Task

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from swissbert.data.dataset import TaskData
-from swissbert.data.tokens import TokenTable
+from swissbert.data.token_table import TokenTable
 from swissbert.data.weighting import Weighting
 from swissbert.errors import SwissbertError
 from swissbert.task_extra import ExtraFile

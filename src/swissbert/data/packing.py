@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from swissbert.data.tokens import TokenTable
+from swissbert.data.token_table import TokenTable
 
 
 class PackedArrays(NamedTuple):

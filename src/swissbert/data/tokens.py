@@ -1,86 +1,23 @@
-"""The tokenizer, and token tables: flat arrays that hold a whole split without padding."""
+"""The tokenizer of an encoder: texts to token tables."""
 
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cache, cached_property
+from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from swissbert.data.long_texts import CHARACTERS, LongTexts
+from swissbert.data.token_places import byte_text, token_places, word_places
+from swissbert.data.token_table import TokenTable
 from swissbert.data.tokenizer_file import check_size
 from swissbert.data.vocabulary import CONFIG, FILE, VOCABULARY, read_stored, read_tokenizer
 from swissbert.data.word_piece import config_table, engine_errors
 from swissbert.errors import SwissbertError
 from swissbert.forking import ForkLock
-
-
-@dataclass(frozen=True)
-class TokenTable:
-    """Token ids of N rows, end to end. Each row is one sequence, or two where sentences are encoded separately.
-
-    Attributes:
-        ids: Token ids of all sequences, int32 ``[T]``.
-        first: Number of tokens before the second text of each sequence, int32 ``[S]``; all tokens of a single text.
-        offsets: Where sequences begin and end, int64 ``[S + 1]``: sequence s is ``ids[offsets[s]:offsets[s + 1]]``.
-        per_row: Sequences of a row, 1 or 2; row n has the sequences ``n * per_row`` and, of two, the one after.
-        separators: Separators between the texts of a pair: 1 as in BERT, where the second text and the token after it
-            have type 1, or 2 as in RoBERTa, where all tokens have type 0.
-        cut: Whether each sequence was longer than allowed and was cut, bool ``[S]``; None where that is not known.
-    """
-
-    ids: np.ndarray
-    first: np.ndarray
-    offsets: np.ndarray
-    per_row: int
-    separators: int
-    cut: np.ndarray | None = None
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return (len(self.offsets) - 1) // self.per_row
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """Tokens of each row, special tokens included, int64 ``[N]``."""
-        lengths: np.ndarray = np.diff(self.offsets).reshape(-1, self.per_row).sum(1)
-        return lengths
-
-    @property
-    def cut_rows(self) -> np.ndarray:
-        """Whether a text of each row was cut, bool ``[N]``; False where that is not known."""
-        if self.cut is None:
-            return np.zeros(len(self), bool)
-        rows: np.ndarray = self.cut.reshape(-1, self.per_row).max(1)
-        return rows
-
-    @classmethod
-    def join(cls, tables: Sequence["TokenTable"], per_row: int | None = None) -> "TokenTable":
-        """Join tables, one after the other.
-
-        Args:
-            tables: One or more tables.
-            per_row: Sequences of a row in the result; None for those of the first table. With 1, tables with one and
-                with two sequences per row can be joined.
-
-        Raises:
-            ValueError: If their pairs have different numbers of separators.
-        """
-        if len(numbers := {table.separators for table in tables}) != 1:
-            raise ValueError(f"tables of tokenizers with {sorted(numbers)} separators cannot be joined")
-        ends = np.cumsum([0, *(table.offsets[-1] for table in tables)])
-        starts = [table.offsets[:-1] + before for table, before in zip(tables, ends, strict=False)]
-        return cls(
-            np.concatenate([table.ids for table in tables]),
-            np.concatenate([table.first for table in tables]),
-            np.concatenate([*starts, ends[-1:]]).astype(np.int64),
-            per_row or tables[0].per_row,
-            tables[0].separators,
-        )  # what was cut is not needed of joined tables
 
 
 class Tokenizer:
@@ -181,9 +118,9 @@ class Tokenizer:
 
         def places_of(item: Any, number: int) -> list[tuple[int, int]]:
             if self._parts.model == "WordPiece":
-                return _word_places(item)
+                return word_places(item)
             own = [both[number % 2][number // 2]] if per_row == 2 else [part[number] for part in both]
-            return _token_places(item, own)
+            return token_places(item, own)
 
         places = [
             (-1, 0, 0) if part is None else (part if per_row == 1 else number % 2, *place)
@@ -279,23 +216,6 @@ class Tokenizer:
         (folder / CONFIG).write_text(table + "\n", encoding="utf-8")
 
 
-@cache
-def _bytes_of_marks() -> dict[str, int]:
-    """Return the byte that each character of a byte-level vocabulary stands for: printable ones for themselves."""
-    own = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    others = [byte for byte in range(256) if byte not in own]
-    return {chr(byte): byte for byte in own} | {chr(256 + place): byte for place, byte in enumerate(others)}
-
-
-def byte_text(piece: str) -> str:
-    """Return a piece of a byte-level vocabulary as text; bytes that are no whole character as ``\\xNN``."""
-    marks = _bytes_of_marks()
-    if not all(mark in marks for mark in piece):
-        return piece
-    text = bytes(marks[mark] for mark in piece).decode("utf-8", "backslashreplace")
-    return "▁" + text[1:] if text.startswith(" ") else text
-
-
 def _one_thread() -> None:
     """Tokenize in one thread in forked processes: the library's own threads do not exist there."""
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -303,34 +223,3 @@ def _one_thread() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_one_thread)
-
-
-def _word_places(item: Any) -> list[tuple[int, int]]:
-    """Return for each token of a sequence where the tokens of its word begin and end, in characters."""
-    words = list(zip(item.sequence_ids, item.word_ids, strict=True))
-    places: dict[tuple[int | None, int | None], tuple[int, int]] = {}
-    for word, (start, end) in zip(words, item.offsets, strict=True):
-        before = places.get(word, (start, end))
-        places[word] = min(start, before[0]), max(end, before[1])
-    return [places[word] for word in words]
-
-
-def _token_places(item: Any, texts: Sequence[str]) -> list[tuple[int, int]]:
-    """Return for each token of a sequence where it begins and ends in its text, in characters, without spaces around it.
-
-    A token of spaces alone has the character that follows, or the last one of the text.
-    """
-    places = []
-    for part, (start, end) in zip(item.sequence_ids, item.offsets, strict=True):
-        if part is None:
-            places.append((0, 0))
-            continue
-        text = texts[part]
-        last = max(len(text.rstrip()) - 1, 0)
-        while start < last and text[start].isspace():
-            start += 1
-        start = min(start, last)
-        while end > start and text[end - 1].isspace():
-            end -= 1
-        places.append((start, max(end, start + 1)))
-    return places

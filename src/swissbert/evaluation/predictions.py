@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from swissbert.data.packing import batches_by_tokens
-from swissbert.data.tokens import TokenTable
+from swissbert.data.token_table import TokenTable
 from swissbert.distributed.world import ALONE, World
 from swissbert.errors import SettingsError
 from swissbert.kinds import Array

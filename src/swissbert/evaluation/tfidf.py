@@ -10,7 +10,7 @@ import numpy as np
 
 from swissbert.data.dataset import TaskData
 from swissbert.data.packing import take
-from swissbert.data.tokens import TokenTable
+from swissbert.data.token_table import TokenTable
 from swissbert.evaluation.scores import task_scores
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from swissbert.data.batches import PackedBatch, pack
 from swissbert.data.packing import batches_by_tokens
-from swissbert.data.tokens import TokenTable
+from swissbert.data.token_table import TokenTable
 from swissbert.errors import SwissbertError
 from swissbert.evaluation.predictions import TOKEN_BUDGET, OnBatch
 from swissbert.export.trace import INPUTS

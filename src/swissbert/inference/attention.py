@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from swissbert.data.packing import packed_arrays
-from swissbert.data.tokens import TokenTable
+from swissbert.data.token_table import TokenTable
 from swissbert.inference.int8_model import Int8Model
 from swissbert.inference.model import Model
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from swissbert.data.tokens import TokenTable
+from swissbert.data.token_table import TokenTable
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import tables_answers
 from swissbert.inference.inputs import Text, rows_of

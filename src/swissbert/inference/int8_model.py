@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from swissbert.data.packing import packed_arrays
-from swissbert.data.tokens import TokenTable
+from swissbert.data.token_table import TokenTable
 from swissbert.inference.int8 import Int8Encoder
 from swissbert.kinds import Array
 from swissbert.model.head_layout import LAYOUTS, head_name, stored_head, stored_hidden

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from swissbert.data.batches import PackedBatch, pack
-from swissbert.data.tokens import TokenTable
+from swissbert.data.token_table import TokenTable
 from swissbert.encoder import Bert
 from swissbert.errors import SettingsError
 from swissbert.family.config import BertConfig

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from swissbert.data.tokens import TokenTable
+from swissbert.data.token_table import TokenTable
 from swissbert.evaluation.predictions import to_array
 from swissbert.forking import renew_after_fork
 from swissbert.serving.jobs import Answers, Job, QueueFull

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from swissbert.data.tokens import TokenTable
+from swissbert.data.token_table import TokenTable
 from swissbert.kinds import Array
 
 Answers = dict[str, Array]

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from swissbert.data.tokens import TokenTable
+from swissbert.data.token_table import TokenTable
 from swissbert.inference.attention import table_attention
 from swissbert.inference.explanation import Variants, decisive
 from swissbert.inference.model import Model

@@ -8,7 +8,7 @@ from fastapi import Request
 
 from swissbert.data.dataset import tokenize
 from swissbert.data.rows import Row
-from swissbert.data.tokens import TokenTable
+from swissbert.data.token_table import TokenTable
 from swissbert.errors import SwissbertError, nearest
 from swissbert.inference.attention import attention_table
 from swissbert.inference.explanation import WORD, leave_out

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from swissbert.config import RunConfig
-from swissbert.data.tokens import TokenTable
+from swissbert.data.token_table import TokenTable
 from swissbert.device import Hardware
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
