@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from swissbert.data.formats import FORMATS, Format, MissingFormat, ReadOptions, codec_of, unknown_format
+from swissbert.data.formats import FORMATS, Format, MissingFormat, ReadOptions, codec_of, one_character, unknown_format
 from swissbert.errors import SwissbertError
 from swissbert.kinds import KINDS, Kind, Label
 from swissbert.kinds.cells import cell_text
@@ -213,10 +213,7 @@ class Task(Settings):
     @field_validator("delimiter")
     @classmethod
     def _one_character(cls, value: str | None) -> str | None:
-        character = "\t" if value in ("tab", "\\t") else value
-        if character is not None and (len(character) != 1 or character in '\r\n"'):
-            raise ValueError(f"delimiter is {shown(value)}, but it is one character, for instance ';', or 'tab'")
-        return character
+        return value if value is None else one_character(value)
 
     @field_validator("encoding")
     @classmethod

@@ -65,6 +65,15 @@ def test_an_encoding_is_named_at_predict_time(case: Path, swissbert: Command) ->
     assert "differs in encoding ('windows-1252' became 'cp1250')" in ended.stderr
 
 
+@pytest.mark.parametrize("case", ["b04-no-header"], indirect=True)
+def test_a_file_without_a_header_is_answered_by_the_number_of_its_column(case: Path, swissbert: Command) -> None:
+    ended = swissbert("predict", "mini", "--task", "sst", "--input", "train.csv")
+    assert ended.status == 2
+    assert ended.stderr.endswith("(on the command line: --no-header)\n")
+    command = ["predict", "mini", "--task", "sst", "--input", "train.csv", "--no-header", "--text-column", "2"]
+    assert len(records(swissbert(*command))) == 60
+
+
 @pytest.mark.parametrize("case", ["i01-csv-out"], indirect=True)
 def test_a_name_that_ends_in_csv_gets_the_input_and_the_answers(case: Path, swissbert: Command) -> None:
     plain = records(swissbert("predict", "mini", "--task", "sst", "--input", "messages_text.csv"))

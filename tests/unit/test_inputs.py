@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from swissbert.data.formats import FORMATS
 from swissbert.data.rows import BadRow, Row
 from swissbert.data.splits import read_split
 from swissbert.errors import SwissbertError
+from swissbert.inference.input_columns import InputColumns
+from swissbert.inference.input_options import InputOptions
 from swissbert.inference.inputs import is_stream, open_inputs, read_inputs
 from swissbert.tasks import Task, find_task
 
@@ -253,13 +256,61 @@ def test_other_delimiters_encodings_and_headers_than_in_training_are_said(tmp_pa
 def test_an_encoding_that_is_named_takes_the_place_of_that_of_the_task(tmp_path: Path) -> None:
     path, task = tmp_path / "new.csv", declare(encoding="windows-1252")
     path.write_text("text\nкино\n", encoding="windows-1251")
-    [given] = open_inputs(str(path), [task], encoding="windows-1251")
+    [given] = open_inputs(str(path), [task], options=InputOptions(encoding="windows-1251"))
     assert [row.text for row in given.rows if isinstance(row, Row)] == ["кино"]
     with pytest.raises(SwissbertError, match="encoding is 'win', which is not an encoding of text; there are utf-8"):
-        open_inputs(str(path), [task], encoding="win")
+        open_inputs(str(path), [task], options=InputOptions(encoding="win"))
     pq.write_table(pa.table({"text": ["a film"]}), tmp_path / "new.parquet")
-    with pytest.raises(SwissbertError, match=r"encoding is 'utf-8', but .*new\.parquet is parquet, which has none"):
-        open_inputs(str(tmp_path / "new.parquet"), [task], encoding="utf-8")
+    with pytest.raises(
+        SwissbertError, match=r"encoding is 'utf-8', but .*new\.parquet is read as parquet, which has none"
+    ):
+        open_inputs(str(tmp_path / "new.parquet"), [task], options=InputOptions(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize(
+    ("name", "content", "options"),
+    [
+        ("new.csv", "7,A film\n", InputOptions(InputColumns("2", id="1"), header=False)),
+        ("new.txt", "7\tA film\n", InputOptions(InputColumns("2", id="1"), header=False)),
+        ("new.csv", "7^A film\n", InputOptions(InputColumns("2", id="1"), delimiter="^", header=False)),
+        ("new.txt", "id^text\n7^A film\n", InputOptions(delimiter="^")),
+        ("new.txt", "id\ttext\n7\tA film\n", InputOptions(delimiter="tab")),
+        ("new.jsonl", '["7", "A film"]\n', InputOptions(InputColumns("2", id="1"), header=False)),
+    ],
+)
+def test_delimiter_and_header_can_be_named_for_an_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: str, options: InputOptions, streams: bool
+) -> None:
+    path = tmp_path / name
+    path.write_text(content)
+    if streams and options.delimiter is None and "[" not in content:
+        options = replace(options, delimiter="," if "," in content else "tab")
+    format = "jsonl" if streams and name.endswith("jsonl") else "auto"  # where lists are text unless it is named
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
+    [given] = open_inputs("-" if streams else str(path), [declare()], format, options=options)
+    assert [(row.id, row.text) for row in given.rows if isinstance(row, Row)] == [("7", "A film")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "message"),
+    [
+        ("new.csv", "a;b\n", {"delimiter": ";;"}, "delimiter is ';;', but it is one character"),
+        ("new.jsonl", '{"text": "a"}\n', {"delimiter": ";"}, r"delimiter is ';', but .*new\.jsonl is read as jsonl"),
+        (
+            "new.txt",
+            "a film\n",
+            {"header": False},
+            r"header is 'false', but .*new\.txt is read as text, which has none",
+        ),
+    ],
+)
+def test_options_that_an_input_has_no_use_for_are_refused(
+    tmp_path: Path, name: str, content: str, options: dict[str, Any], message: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(SwissbertError, match=message):
+        open_inputs(str(tmp_path / name), [declare()], options=InputOptions(**options))
 
 
 def test_standard_input_may_be_compressed_and_in_the_encoding_of_the_task(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from swissbert.data.rows import BadRow, Row
 from swissbert.errors import SwissbertError
 from swissbert.inference.answer_table import AnswerTable
 from swissbert.inference.input_columns import InputColumns
+from swissbert.inference.input_options import InputOptions
 from swissbert.inference.input_rows import InputRow
 from swissbert.inference.inputs import open_inputs
 from swissbert.inference.output import arrow_schema, is_table, json_output, keeps_quotes, table_output
@@ -181,7 +182,7 @@ def test_tasks_with_columns_of_their_own_are_chosen_by_them(tmp_path: Path) -> N
     def chosen(content: str, columns: InputColumns | None = None) -> list[str]:
         path = tmp_path / "rows.jsonl"
         path.write_text(content)
-        inputs = open_inputs(str(path), tasks, is_choice=True, columns=columns or InputColumns())
+        inputs = open_inputs(str(path), tasks, is_choice=True, options=InputOptions(columns or InputColumns()))
         assert len(inputs.groups) == len({task.is_pair for task in inputs.tasks})
         return [task.name for task in inputs.tasks]
 
@@ -211,7 +212,7 @@ def test_plain_text_is_single_unless_all_tasks_are_of_pairs(tmp_path: Path) -> N
     with pytest.raises(SwissbertError, match="read different inputs"):
         open_inputs(str(path), tasks)
     with pytest.raises(SwissbertError, match="plain text, which has no columns"):
-        open_inputs(str(path), tasks[:1], columns=InputColumns("a"))
+        open_inputs(str(path), tasks[:1], options=InputOptions(InputColumns("a")))
 
 
 def test_records_of_several_tasks_have_a_part_for_each() -> None:

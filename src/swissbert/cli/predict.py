@@ -23,7 +23,7 @@ from swissbert.terminal import width_of
 from swissbert.wording import counted
 
 if TYPE_CHECKING:
-    from swissbert.inference.input_columns import InputColumns
+    from swissbert.inference.input_options import InputOptions
     from swissbert.inference.input_rows import Inputs
     from swissbert.inference.model import Model
     from swissbert.inference.output import Write
@@ -52,10 +52,16 @@ def predict(
         ),
     ] = None,
     format: Annotated[str, typer.Option(help=f"Format of --input: {', '.join(FORMAT_NAMES)}.")] = "auto",
+    delimiter: Annotated[
+        str | None, typer.Option(help="Delimiter of the cells of --input; detected from the header if not given.")
+    ] = None,
     encoding: Annotated[
         str | None,
         typer.Option(help="Encoding of --input, for instance windows-1252; that of the task if not given, else UTF-8."),
     ] = None,
+    no_header: Annotated[
+        bool, typer.Option("--no-header", help="Of --input without a header: columns are numbers from 1.")
+    ] = False,
     text_column: Annotated[
         str | None, typer.Option(help="Column of --input with the text, instead of the task's own.")
     ] = None,
@@ -101,6 +107,7 @@ def predict(
     """
     with waiting("starting"), without_garbage_collector():
         from swissbert.inference.input_columns import InputColumns
+        from swissbert.inference.input_options import InputOptions
         from swissbert.inference.output import is_table
         from swissbert.inference.remote_input import check_address, local_input
 
@@ -111,8 +118,9 @@ def predict(
         raise SwissbertError(f"--json and {other} exclude each other: JSON lines on standard output, or files")
     as_json, output = as_json or output == Path("-"), None if output == Path("-") else output
     columns = InputColumns(text_column, text_pair_column, id_column)
-    _check_input(text, source, output, format, encoding, columns)
-    asked, job = Asked(task or None, columns, format, encoding, threshold), JobOptions(shard_rows, engine, workers)
+    options = InputOptions(columns, encoding, delimiter, header=False if no_header else None)
+    _check_input(text, source, output, format, options)
+    asked, job = Asked(task or None, format, options, threshold), JobOptions(shard_rows, engine, workers)
     if output_dir is not None:
         predict_shards(model, precision, asked, job.check(source, output, probabilities), output_dir, job)
         return
@@ -137,12 +145,7 @@ def predict(
 
 
 def _check_input(
-    text: str | None,
-    source: str | None,
-    output: Path | None,
-    format: str,
-    encoding: str | None,
-    columns: "InputColumns",
+    text: str | None, source: str | None, output: Path | None, format: str, options: "InputOptions"
 ) -> None:
     """Raise SwissbertError if there is no input or more than one, an option does not go with it, or it is the output too."""
     if (text is None) == (source is None):
@@ -151,10 +154,13 @@ def _check_input(
         raise SwissbertError(unknown_format(format), argument="format")
     if source is None and format != "auto":
         raise SwissbertError(f"--format is {format}, but only --input has a format; a text argument has none")
-    if source is None and encoding is not None:
-        raise SwissbertError(f"--encoding is {encoding}, but only --input has an encoding; a text argument has none")
-    if source is None and any(columns):
+    if source is None and any(options.columns):
         raise SwissbertError("columns are named, but only --input has columns; a text argument has none")
+    for name, value in (("encoding", options.encoding), ("delimiter", options.delimiter)):
+        if source is None and value is not None:
+            raise SwissbertError(f"--{name} is {value}, but only --input has one; a text argument has none")
+    if source is None and options.header is False:
+        raise SwissbertError("--no-header is given, but only --input may have a header; a text argument has none")
     if source and output and output.is_file() and os.path.exists(source) and output.samefile(source):
         raise SwissbertError(f"{output} is the input, which --output would replace; name another file")
 
@@ -209,8 +215,7 @@ def _predict_source(
         asked.tasks(model),
         asked.format,
         is_choice=asked.names is None,
-        columns=asked.columns,
-        encoding=asked.encoding,
+        options=asked.options,
         on_open=files.append,
         on_note=_say,
     )

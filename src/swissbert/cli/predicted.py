@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from swissbert.inference.input_columns import InputColumns
+    from swissbert.inference.input_options import InputOptions
     from swissbert.inference.model import Model
     from swissbert.inference.stream import Tally
     from swissbert.tasks import Task
@@ -19,16 +19,14 @@ class Asked:
 
     Attributes:
         names: Tasks that were named; None for all that read the input.
-        columns: Names of columns that take the place of those that tasks declare.
         format: Format of the input.
-        encoding: Encoding of the input; None for that of the task.
+        options: What takes the place of how tasks declare their files.
         threshold: Threshold of binary and multilabel tasks; None for that of the model.
     """
 
     names: list[str] | None
-    columns: "InputColumns"
     format: str
-    encoding: str | None
+    options: "InputOptions"
     threshold: float | None
 
     def tasks(self, model: "Model") -> "list[Task]":

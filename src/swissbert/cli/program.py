@@ -175,7 +175,11 @@ def _option_hint(argument: str | None) -> str:
     """Name the option of the running command that sets an argument of the library, if it has one."""
     command = getattr(typer.main.get_command(app), "commands", {}).get(sys.argv[1] if len(sys.argv) > 1 else "")
     for parameter in command.params if command else []:
-        if argument is not None and parameter.name == argument and parameter.opts[0].startswith("-"):
+        if (
+            argument is not None
+            and parameter.name in (argument, f"no_{argument}")
+            and parameter.opts[0].startswith("-")
+        ):
             return f" (on the command line: {parameter.opts[0]})"
     return ""
 

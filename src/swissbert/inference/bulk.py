@@ -18,7 +18,7 @@ from swissbert.data.rows import BadRow
 from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.files import locked, whole_file, write_text
-from swissbert.inference.input_columns import NO_COLUMNS, InputColumns
+from swissbert.inference.input_options import AS_DECLARED, InputOptions
 from swissbert.inference.input_progress import CountedRows, share_done
 from swissbert.inference.input_rows import InputRow
 from swissbert.inference.inputs import open_inputs
@@ -56,8 +56,7 @@ def answer_file(
     *,
     format: str = "auto",
     is_choice: bool = False,
-    columns: InputColumns = NO_COLUMNS,
-    encoding: str | None = None,
+    options: InputOptions = AS_DECLARED,
     threshold: float | None = None,
     shard_rows: int = SHARD_ROWS,
     engine: Engine = in_this_process,
@@ -75,8 +74,7 @@ def answer_file(
         folder: The job folder.
         format: Format of the input, see `open_inputs`.
         is_choice: Whether to answer only those of the tasks that read such input.
-        columns: Names of columns that take the place of those that tasks declare.
-        encoding: Encoding of the input, see `open_inputs`.
+        options: What takes the place of what tasks declare.
         threshold: As in `Model.predict`.
         shard_rows: Rows of each shard.
         engine: Answers the rows; `swissbert.batch.ray_engine` has one of many processes. The files are the same, so a
@@ -96,8 +94,7 @@ def answer_file(
         tasks,
         source,
         is_choice=is_choice,
-        columns=columns._asdict(),
-        encoding=encoding,
+        **options.as_json(),
         threshold=threshold,
         format=format,
         shard_rows=shard_rows,
@@ -113,8 +110,7 @@ def answer_file(
             tasks,
             format,
             is_choice=is_choice,
-            columns=columns,
-            encoding=encoding,
+            options=options,
             on_open=files.append,
             on_note=display.say,
         )  # reports missing columns before anything is written

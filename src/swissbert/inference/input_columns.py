@@ -206,7 +206,7 @@ def _missing(cells: Cells, tasks: Sequence[Task], where: str, is_choice: bool, c
     if is_choice and len(tasks) > 1:
         reads = "; ".join(f"{task.name} reads {_reads(task)}" for task in tasks)
         return SwissbertError(
-            f"{where}: no columns that a task of this model reads: {reads}, or '{TEXT}' and '{TEXT_PAIR}' "
+            f"{where}: no columns that a task of this model reads: {reads}, or '{TEXT}' and '{TEXT_PAIR}'"
             f"{_other_case(tasks, cells)} ({columns_here(cells)}); text_column names another",
             argument="text_column",
         )

@@ -34,6 +34,7 @@ from swissbert.data.formats import (
 from swissbert.data.rows import BadRow, Row
 from swissbert.errors import SwissbertError
 from swissbert.inference.input_columns import NO_COLUMNS, InputColumns, plan_columns, plan_lines
+from swissbert.inference.input_options import AS_DECLARED, InputOptions
 from swissbert.inference.input_rows import Inputs
 from swissbert.tasks import Task
 
@@ -122,8 +123,7 @@ def open_inputs(
     format: Format | str = "auto",
     *,
     is_choice: bool = False,
-    columns: InputColumns = NO_COLUMNS,
-    encoding: str | None = None,
+    options: InputOptions = AS_DECLARED,
     stdin: TextIO | None = None,
     on_open: OnOpen | None = None,
     on_note: OnNote = ignore_note,
@@ -136,40 +136,36 @@ def open_inputs(
         source: Path of a file, or ``-`` for standard input. A pipe of the shell, ``/dev/fd/N``, is read as standard input.
         tasks: The tasks.
         format: A format or its name; ``auto`` is plain text for standard input, unless its first line has the columns of
-            a task, else see `input_format`. Options of reading are those that the first task declares.
+            a task, else see `input_format`.
         is_choice: Whether to answer only those of the tasks that read such input, instead of all.
-        columns: Names of columns that take the place of those that tasks declare.
-        encoding: Encoding of the text, in place of the one that the first task declares.
+        options: What takes the place of what tasks declare.
         stdin: What to read instead of the process's standard input.
         on_open: Called with the open file, if the format is text.
         on_note: Called with a sentence about anything in the file that is not as the task declares it.
 
     Raises:
-        SwissbertError: If the input cannot be read, lacks a column, or is of no use to a task, or there is no such encoding.
+        SwissbertError: If the input cannot be read, lacks a column, is of no use to a task, or has none of what an option sets.
     """
     where = "standard input" if source == STDIN else source
-    first = tasks[0]
+    first, columns = tasks[0], options.columns
     data = _stream_bytes(source) if stdin is None else None
     streams = source == STDIN or data is not None
+    reading = options.over(read_options(tasks, columns, on_note))
     try:
-        options = read_options(tasks, columns, on_note)
-        if encoding is not None:
-            options = replace(options, encoding=_known(encoding))
-        if streams:
-            chosen = _stream_format(where, format, first, options, data)
+        if not streams:
+            chosen = input_format(Path(source), first, format, on_note, reading)
+        elif format == "auto" and options.delimiter is None:
+            chosen = _stream_format(where, first, reading, data)
         else:
-            chosen = input_format(Path(source), first, format, on_note, options)
-        if encoding is not None and not isinstance(chosen, TextFormat):
-            raise SwissbertError(
-                f"encoding is '{encoding}', but {where} is {chosen.name}, which has none", argument="encoding"
-            )
+            chosen = find_format(Path("/dev/stdin"), format, replace(reading, texts=()))
+        options.check(chosen, where)
         if not chosen.has_columns:
             has_pairs = all(task.is_pair for task in tasks)
-            options = replace(options, text="text", text_pair="text_pair" if has_pairs else None)
+            reading = replace(reading, text="text", text_pair="text_pair" if has_pairs else None)
         if streams:
-            raw = _read_stream(where, options, chosen, data or stdin)
+            raw = _read_stream(where, reading, chosen, data or stdin)
         else:
-            raw = read_cells(Path(source), chosen, options, on_open)
+            raw = read_cells(Path(source), chosen, reading, on_open)
         if chosen.has_columns:
             plan, raw = plan_columns(raw, tasks, where, is_choice=is_choice, columns=columns)
         else:
@@ -191,24 +187,11 @@ def read_options(tasks: Sequence[Task], columns: InputColumns, on_note: OnNote =
     return replace(tasks[0].read_options, texts=tuple(dict.fromkeys(texts)), columns=tuple(expected), on_note=on_note)
 
 
-def _known(encoding: str) -> str:
-    """Return the name of an encoding; raise SwissbertError if there is no such one."""
-    try:
-        codec_of(encoding)
-    except ValueError as error:
-        raise SwissbertError(str(error), argument="encoding") from None
-    return encoding
-
-
-def _stream_format(
-    where: str, format: Format | str, task: Task, options: ReadOptions, data: io.BufferedReader | None
-) -> Format:
-    """Return the format of standard input or a pipe: the one that is named, else plain text unless the first line names columns.
+def _stream_format(where: str, task: Task, options: ReadOptions, data: io.BufferedReader | None) -> Format:
+    """Return the format of standard input or a pipe: plain text, unless the first line names columns.
 
     What the other end of the pipe has written so far is looked at and stays there to be read.
     """
-    if format != "auto":
-        return find_format(Path("/dev/stdin"), format, options)
     start = b"" if data is None else data.peek(START_BYTES)
     try:
         text = start.decode(codec_of(options.encoding) if options.encoding else "utf-8-sig", errors="replace")

@@ -17,7 +17,7 @@ from swissbert.data.formats.base import (
     ignore_note,
 )
 from swissbert.data.formats.compression import ending_of, member_name
-from swissbert.data.formats.delimited import DELIMITERS, Delimited
+from swissbert.data.formats.delimited import DELIMITERS, Delimited, one_character
 from swissbert.data.formats.encoding import codec_of, unreadable
 from swissbert.data.formats.jsonl import JsonLines
 from swissbert.data.formats.nested import column_names, with_nested
@@ -147,7 +147,9 @@ __all__ = [
     "ENDINGS",
     "FORMATS",
     "Cells",
+    "Delimited",
     "Format",
+    "JsonLines",
     "MissingFormat",
     "NumberedCells",
     "OnNote",
@@ -161,6 +163,7 @@ __all__ = [
     "head",
     "ignore_note",
     "member_name",
+    "one_character",
     "read_cells",
     "start_of_text",
     "table_format",

@@ -166,6 +166,18 @@ class Delimited(TextFormat):
         return delimiter, has_header
 
 
+def one_character(delimiter: str) -> str:
+    """Return a delimiter as it is set: one character, or ``tab``.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    character = "\t" if delimiter in ("tab", "\\t") else delimiter
+    if len(character) != 1 or character in '\r\n"':
+        raise ValueError(f"delimiter is {delimiter!r}, but it is one character, for instance ';', or 'tab'")
+    return character
+
+
 def called(delimiter: str) -> str:
     """Return the name of a delimiter in messages."""
     return NAMES.get(delimiter, repr(delimiter))
