@@ -48,9 +48,22 @@ def test_of_a_kind_that_is_given_only_the_separator_is_guessed() -> None:
     assert guess_kind([["a"], ["a", "b"]], "multilabel").separator is None
 
 
-def test_a_decimal_comma_is_named() -> None:
-    with pytest.raises(ValueError, match=r"'4,5' has a decimal comma; write 4\.5"):
-        guess_kind(["4,5", "3,1", "2,0"])
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["4,5", "3,1", "2,0"],
+        ["4,5", "3", "3,5", "4", "5", "5,5", "6"] * 9,  # half grades as spreadsheets write them
+        ["4,5", "3", "4", "5"] * 9,
+        ["4,5", *(str(n) for n in range(1, 30)), *(f"{n},5" for n in range(30))],
+        ["4,50", "3,99", "12", *(f"{n},{n + 10}" for n in range(12))],
+    ],
+)
+def test_a_decimal_comma_is_named(cells: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"'4,50?' has a decimal comma; write 4\.5"):
+        guess_kind(cells)
+    with pytest.raises(ValueError, match="(is|are) none; name the kind 'regression'|has a decimal comma"):
+        guess_kind([*cells, "7.25"])
+    assert guess_kind(cells, "multilabel").kind == "multilabel"
 
 
 def test_several_label_columns_are_several_tasks(write: Write) -> None:

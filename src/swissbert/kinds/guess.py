@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from swissbert.kinds.cells import MINUS, number_of
@@ -12,6 +12,8 @@ from swissbert.kinds.odd_numbers import OddNumbersError, odd_among_numbers
 
 MOST_CLASSES = 20
 """Largest number of different whole numbers that are taken for classes rather than for a score."""
+MOST_FRACTIONS = 10
+"""Largest number of different digits after a comma that are taken for fractions, as tenths are."""
 DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
 THOUSANDS = re.compile(r"-?\d{1,3}(?:[, '\u00a0\u202f\u2019]\d{3})+(?:\.\d+)?")
 PERCENT = re.compile(r"-?\d+(?:[.,]\d+)?\s*%")
@@ -47,6 +49,8 @@ def guess_kind(cells: Sequence[object], given: str | None = None) -> Guess:
     Raises:
         ValueError: If they are numbers with commas, signs or units, dates, or numbers but for a few, and no kind is given.
     """
+    if given == "regression":
+        _refuse_decimal_commas(names_in(cells), may_be_several=False)
     if given is not None:
         return Guess(given, "as given", _separator(list(names_in(cells))) if _takes_separator(cells, given) else None)
     if _are_lists(cells):
@@ -59,7 +63,7 @@ def guess_kind(cells: Sequence[object], given: str | None = None) -> Guess:
             whole = all(number.is_integer() for number in numbers)
             what = "different whole numbers" if whole else "numbers with a fraction"
             return Guess("regression", f"{len(counts):,} {what}" if whole else what)
-    elif separator := _separator(list(counts)):
+    elif all(number.is_integer() for number in numbers) and (separator := _separator(list(counts))):
         return Guess("multilabel", f"cells hold several names with {separator!r} between", separator)
     elif is_score(numbers) and (odd := odd_among_numbers(counts)):
         raise OddNumbersError(
@@ -89,9 +93,7 @@ def _refuse_written_numbers(counts: Counter[str]) -> None:
             plain = f"{plain} if it separates thousands, and {thousands[0].replace(',', '.')} if it is a decimal comma"
         mark = "a comma" if "," in thousands[0] else "marks between thousands"
         raise ValueError(f"{thousands[0]!r} has {mark}; write {plain}")
-    commas = [name for name in counts if DECIMAL_COMMA.fullmatch(name)]
-    if sum(counts[name] for name in commas) > 0.9 * counts.total():
-        raise ValueError(f"{commas[0]!r} has a decimal comma; write {commas[0].replace(',', '.')}")
+    _refuse_decimal_commas(counts)
     example = next(iter(counts))
     if all(PERCENT.fullmatch(name) for name in counts):
         raise ValueError(f"{example!r} has a percent sign; write {example.rstrip('% ').replace(',', '.')}")
@@ -107,6 +109,33 @@ def _refuse_written_numbers(counts: Counter[str]) -> None:
             )
     if all(map(DATE.fullmatch, counts)):
         raise ValueError(f"{example!r} is a date; name the kind 'classification' to take each as a label")
+
+
+def _refuse_decimal_commas(counts: Counter[str], *, may_be_several: bool = True) -> None:
+    """Raise ValueError if label names are numbers with a decimal comma, all or some of them.
+
+    Args:
+        counts: Number of rows by label name.
+        may_be_several: Whether the kind is open, so that a name of two numbers may be two labels.
+    """
+    commas = [name for name in counts if DECIMAL_COMMA.fullmatch(name)]
+    mostly = sum(counts[name] for name in commas) > 0.9 * counts.total()
+    if mostly or _may_be_decimals(commas, counts):
+        several = ", or name the kind 'multilabel' if it is two labels" if may_be_several and not mostly else ""
+        raise ValueError(f"{commas[0]!r} has a decimal comma; write {commas[0].replace(',', '.')}{several}")
+
+
+def _may_be_decimals(commas: Sequence[str], names: Collection[str]) -> bool:
+    """Return whether names with a comma among whole numbers may be fractions of theirs, as 3,5 is among 3 and 4.
+
+    Lists of label numbers have more different numbers after the comma, of one digit and of more.
+    """
+    others = [number_of(name) for name in names if not DECIMAL_COMMA.fullmatch(name)]
+    if len(commas) <= len(names) / 10 or not all(number is not None and number.is_integer() for number in others):
+        return False
+    fractions = {name.partition(",")[2] for name in commas}
+    lengths = set(map(len, fractions))
+    return len(fractions) <= MOST_FRACTIONS or (len(lengths) == 1 and lengths != {1})
 
 
 def _separator(names: Sequence[str]) -> str | None:
