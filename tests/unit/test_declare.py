@@ -61,7 +61,7 @@ def test_of_a_kind_that_is_given_only_the_separator_is_guessed() -> None:
 def test_a_decimal_comma_is_named(cells: list[str]) -> None:
     with pytest.raises(ValueError, match=r"'4,50?' has a decimal comma; write 4\.5"):
         guess_kind(cells)
-    with pytest.raises(ValueError, match="(is|are) none; name the kind 'regression'|has a decimal comma"):
+    with pytest.raises(ValueError, match=r"(is|are) none; name the kind 'regression'|has a decimal comma"):
         guess_kind([*cells, "7.25"])
     assert guess_kind(cells, "multilabel").kind == "multilabel"
 

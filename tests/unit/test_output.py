@@ -194,6 +194,19 @@ def test_tasks_with_columns_of_their_own_are_chosen_by_them(tmp_path: Path) -> N
     assert chosen('{"q1": "a"}', InputColumns("q1")) == ["sst"]
     with pytest.raises(SwissbertError, match=r"sst reads 'sentence'; para reads 'sentence1' and 'sentence2'"):
         chosen('{"other": "a"}')
+    pair = '{"sentence": "a", "sentence1": "b", "sentence2": "c"}'
+    assert chosen(pair, InputColumns("sentence", "sentence2")) == ["para", "sts"]
+    assert chosen(pair, InputColumns("sentence2")) == ["sst"], "a text is not compared with itself"
+    for columns in (InputColumns(text_pair="nope"), InputColumns("sentence", "nope")):
+        with pytest.raises(SwissbertError, match="no column 'nope', which text_pair_column names"):
+            chosen(pair, columns)
+    with pytest.raises(SwissbertError, match="no column '', which text_column names"):
+        chosen(pair, InputColumns(""))
+    for named in (InputColumns("sentence2", "sentence2"), InputColumns("sentence2")):
+        with pytest.raises(
+            SwissbertError, match="text_column is 'sentence2', which is the column of the second text of task"
+        ):
+            open_inputs(str(tmp_path / "rows.jsonl"), tasks[1:], options=InputOptions(named))
     with pytest.raises(SwissbertError, match="'Sentence2' differs from 'sentence2' in case alone"):
         chosen('{"Sentence2": "a", "sentence1": "b"}')
     with pytest.raises(SwissbertError, match="no column 'q9', which id_column names"):

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from swissbert.data.formats import Cells, NumberedCells, column_names
 from swissbert.data.formats.limits import TOGETHER, size_of
@@ -17,6 +17,7 @@ HEAD_ROWS = 1024
 """Rows of a file that are searched for column names."""
 TEXT, TEXT_PAIR, ID = "text", "text_pair", "id"
 """Columns that are read where an input lacks those that a task declares."""
+Name = TypeVar("Name", bound=str | None)
 UNREAD = "\0"
 """Name of a label column that no file has."""
 
@@ -116,20 +117,26 @@ def plan_columns(
         tasks: The tasks.
         where: Name of the input in messages.
         is_choice: Whether to answer those tasks only whose columns are there. Of them, tasks of single texts that would
-            read ``text`` for want of a column of their own are left out where a task of pairs is answered.
+            read ``text`` for want of a column of their own are left out where a task of pairs is answered. A column of
+            second texts that is named chooses tasks of pairs.
         columns: Names that take the place of those that tasks declare.
 
     Returns:
         The plan, and all rows, where those before the first row with the columns are bad ones.
 
     Raises:
-        SwissbertError: If no row among the first `HEAD_ROWS` has the columns of the tasks; names those that are there.
+        SwissbertError: If no row among the first `HEAD_ROWS` has the columns of the tasks, which names those that are there,
+            or both texts of a pair would be of one column.
     """
     if columns.text_pair is not None and not any(task.is_pair for task in tasks):
         raise SwissbertError(
             f"text_pair_column is '{columns.text_pair}', but {_names(tasks)} takes one text",
             argument="text_pair_column",
         )
+    several = len(tasks) > 1
+    if columns.text_pair is not None and is_choice:
+        tasks = [task for task in tasks if task.is_pair]
+    _refuse_one_column(tasks, columns, is_choice)
     before: list[NumberedCells] = []
     first: Cells | None = None
     room = TOGETHER
@@ -141,8 +148,9 @@ def plan_columns(
             if readable if is_choice else len(readable) == len(tasks):
                 chosen = _chosen(tasks, readable) if is_choice else list(tasks)
                 plan = _plan(chosen, readable, cells, where, columns)
-                if is_choice and len(tasks) > 1:
-                    plan.choice_note = f"{where}: answered by {_names(chosen)}, which read such rows"
+                if is_choice and several:
+                    reads = "reads" if len(chosen) == 1 else "read"
+                    plan.choice_note = f"{where}: answered by {_names(chosen)}, which {reads} such rows"
                 text = plan.tasks[0].columns.text
                 bad = [(n, c if isinstance(c, str) else f"no column '{text}'") for n, c in before]
                 return plan, chain(bad, [(number, cells)], raw)
@@ -155,14 +163,33 @@ def plan_columns(
     return Plan(own), chain(before, raw)
 
 
+def _refuse_one_column(tasks: Sequence[Task], columns: InputColumns, is_choice: bool) -> None:
+    """Raise SwissbertError if a pair would have one column for both of its texts."""
+    if columns.text is None:
+        return
+    same = columns.text == columns.text_pair
+    if same or not is_choice:
+        for task in tasks:
+            if task.is_pair and columns.text == first_of(columns.text_pair, task.columns.text_pair):
+                raise SwissbertError(
+                    f"text_column is '{columns.text}', which is the column of the second text of task '{task.name}' too",
+                    argument="text_column" if not same else "text_pair_column",
+                )
+
+
 def _texts(task: Task, cells: Cells, columns: InputColumns) -> tuple[str, str | None] | None:
     """Return the text columns that a task reads: those of the caller, its own, or `TEXT` and `TEXT_PAIR`; else None."""
     own = task.columns
     for text, pair in ((own.text, own.text_pair), (TEXT, TEXT_PAIR if task.is_pair else None)):
-        names = columns.text or text, (columns.text_pair or pair) if task.is_pair else None
-        if all(name is None or name in cells for name in names):
+        names = first_of(columns.text, text), first_of(columns.text_pair, pair) if task.is_pair else None
+        if names[0] != names[1] and all(name is None or name in cells for name in names):
             return names
     return None
+
+
+def first_of(given: str | None, declared: Name) -> str | Name:
+    """Return the name of a column that was given, else the declared one."""
+    return declared if given is None else given
 
 
 def _chosen(tasks: Sequence[Task], readable: dict[str, tuple[str, str | None]]) -> list[Task]:
@@ -211,9 +238,9 @@ def _missing(cells: Cells, tasks: Sequence[Task], where: str, is_choice: bool, c
             argument="text_column",
         )
     task = next(task for task in tasks if _texts(task, cells, columns) is None)
-    own, argument = columns.text or task.columns.text, "text_column"
+    own, argument = first_of(columns.text, task.columns.text), "text_column"
     if own in cells or (columns.text is None and TEXT in cells and own not in cells):
-        own, argument = columns.text_pair or task.columns.text_pair or TEXT_PAIR, "text_pair_column"
+        own, argument = first_of(columns.text_pair, task.columns.text_pair or TEXT_PAIR), "text_pair_column"
     return SwissbertError(f"{where}: {no_column(own, cells, task)}; {argument} names another", argument=argument)
 
 

@@ -33,7 +33,7 @@ from swissbert.data.formats import (
 )
 from swissbert.data.rows import BadRow, Row
 from swissbert.errors import SwissbertError
-from swissbert.inference.input_columns import NO_COLUMNS, InputColumns, plan_columns, plan_lines
+from swissbert.inference.input_columns import NO_COLUMNS, InputColumns, first_of, plan_columns, plan_lines
 from swissbert.inference.input_options import AS_DECLARED, InputOptions
 from swissbert.inference.input_rows import Inputs
 from swissbert.tasks import Task
@@ -180,10 +180,10 @@ def read_options(tasks: Sequence[Task], columns: InputColumns, on_note: OnNote =
     texts: list[tuple[str, ...]] = []
     for task in tasks:
         for text, pair in ((task.columns.text, task.columns.text_pair), ("text", "text_pair")):
-            names = (columns.text or text, (columns.text_pair or pair) if task.is_pair else None)
-            texts.append(tuple(name for name in names if name))
+            names = (first_of(columns.text, text), first_of(columns.text_pair, pair) if task.is_pair else None)
+            texts.append(tuple(name for name in names if name is not None))
     ids = [columns.id, *(task.columns.id for task in tasks)]
-    expected = dict.fromkeys(name for group in (*texts, ids) for name in group if name)
+    expected = dict.fromkeys(name for group in (*texts, ids) for name in group if name is not None)
     return replace(tasks[0].read_options, texts=tuple(dict.fromkeys(texts)), columns=tuple(expected), on_note=on_note)
 
 
