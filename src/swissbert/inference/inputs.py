@@ -7,6 +7,7 @@ import re
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -20,7 +21,6 @@ from swissbert.data.formats import (
     OnOpen,
     ReadOptions,
     TextFormat,
-    codec_of,
     ending_of,
     find_format,
     ignore_note,
@@ -31,6 +31,8 @@ from swissbert.data.formats import (
     unreadable,
     with_nested,
 )
+from swissbert.data.formats.compression import decompressed
+from swissbert.data.formats.encoding import detect
 from swissbert.data.rows import BadRow, Row
 from swissbert.errors import SwissbertError
 from swissbert.inference.input_columns import NO_COLUMNS, InputColumns, first_of, plan_columns, plan_lines
@@ -44,6 +46,8 @@ STDIN = "-"
 """Name that stands for standard input."""
 PIPE = re.compile(r"/dev/fd/([0-9]{1,9})|/proc/self/fd/([0-9]{1,9})")
 """Paths that a shell gives for process substitution, ``--input <(command)``."""
+PARQUET = b"PAR1"
+"""First bytes of a Parquet file."""
 START_BYTES = 2**13
 """Bytes of a pipe that are looked at to recognise its format."""
 CELL_MARKS = ',;|"'
@@ -147,32 +151,41 @@ def open_inputs(
         SwissbertError: If the input cannot be read, lacks a column, is of no use to a task, or has none of what an option sets.
     """
     where = "standard input" if source == STDIN else source
-    first, columns = tasks[0], options.columns
-    data = _stream_bytes(source) if stdin is None else None
-    streams = source == STDIN or data is not None
-    reading = options.over(read_options(tasks, columns, on_note))
+    reading = options.over(read_options(tasks, options.columns, on_note))
     try:
-        if not streams:
-            chosen = input_format(Path(source), first, format, on_note, reading)
-        elif format == "auto" and options.delimiter is None:
-            chosen = _stream_format(where, first, reading, data)
-        else:
-            chosen = find_format(Path("/dev/stdin"), format, replace(reading, texts=()))
-        options.check(chosen, where)
-        if not chosen.has_columns:
-            has_pairs = all(task.is_pair for task in tasks)
-            reading = replace(reading, text="text", text_pair="text_pair" if has_pairs else None)
-        if streams:
-            raw = _read_stream(where, reading, chosen, data or stdin)
-        else:
-            raw = read_cells(Path(source), chosen, reading, on_open)
-        if chosen.has_columns:
-            plan, raw = plan_columns(raw, tasks, where, is_choice=is_choice, columns=columns)
-        else:
-            plan, raw = plan_lines(raw, tasks, where, is_choice=is_choice, columns=columns)
+        with ExitStack() as stack:
+            data = _stream_bytes(source) if stdin is None else None
+            streams = source == STDIN or data is not None
+            if data is not None:
+                data, compression = stack.enter_context(decompressed(data, where))
+                if compression:
+                    on_note(f"{where}: decompressed ({compression})")
+            if not streams:
+                chosen = input_format(Path(source), tasks[0], format, on_note, reading)
+            elif format == "auto" and options.delimiter is None:
+                chosen = _stream_format(where, tasks[0], reading, data)
+            else:
+                chosen = find_format(Path("/dev/stdin"), format, replace(reading, texts=()))
+            options.check(chosen, where)
+            if not chosen.has_columns:
+                has_pairs = all(task.is_pair for task in tasks)
+                reading = replace(reading, text="text", text_pair="text_pair" if has_pairs else None)
+            if streams:
+                raw = _read_stream(where, reading, chosen, data or stdin)
+            else:
+                raw = read_cells(Path(source), chosen, reading, on_open)
+            raw = _within(stack.pop_all(), raw)
+        choose = plan_columns if chosen.has_columns else plan_lines
+        plan, raw = choose(raw, tasks, where, is_choice=is_choice, columns=options.columns)
     except OSError as error:
         raise SwissbertError(f"{where}: cannot be read ({error.strerror or error})") from error
     return Inputs(where, chosen, plan, raw)
+
+
+def _within(stack: ExitStack, rows: Iterator[NumberedCells]) -> Iterator[NumberedCells]:
+    """Yield rows inside the contexts that they are read in."""
+    with stack:
+        yield from rows
 
 
 def read_options(tasks: Sequence[Task], columns: InputColumns, on_note: OnNote = ignore_note) -> ReadOptions:
@@ -193,10 +206,10 @@ def _stream_format(where: str, task: Task, options: ReadOptions, data: io.Buffer
     What the other end of the pipe has written so far is looked at and stays there to be read.
     """
     start = b"" if data is None else data.peek(START_BYTES)
-    try:
-        text = start.decode(codec_of(options.encoding) if options.encoding else "utf-8-sig", errors="replace")
-    except UnicodeError:
-        text = ""
+    if start.startswith(PARQUET):
+        raise SwissbertError(f"{where}: holds Parquet, which is read from its end, so it must be a file and not a pipe")
+    codec, _ = detect(start, where, options.encoding, is_whole=False)
+    text = start.decode(codec, errors="replace")
     declared = task.format
     if isinstance(declared, TextFormat) and declared.has_columns and declared.fits(text, options):
         table: Format | None = declared
