@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from swissbert.data.formats.encoding import SAMPLE, detect
 from swissbert.data.splits import read_split
 from swissbert.errors import SwissbertError
+from swissbert.inference.inputs import read_inputs
+from swissbert.tasks import find_task
 
 WESTERN = ["It’s a “fine” café", "a naïve plot – really", "£5 well spent", "plain words", "Ærø in Õhtu"]
 
@@ -36,6 +38,32 @@ def test_other_alphabets_are_refused_without_naming_windows_1252(write: Writer, 
     with pytest.raises(SwissbertError, match="name its encoding for the task") as caught:
         read_split(declare(), "train", folder)
     assert "windows-1252" not in str(caught.value).lower()
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"])
+def test_utf_8_is_read_although_wide_characters_were_named(write: Writer, encoding: str) -> None:
+    rows = read_split(declare(encoding=encoding), "train", write(table(["naïve, plain"], "utf-8")))
+    assert [row.text for row in rows.rows] == ["naïve, plain"] * 4
+    assert rows.source_notes == [f"rows.tsv: read as UTF-8, which its bytes are, although encoding is '{encoding}'"]
+
+
+def test_utf_32_without_a_byte_order_mark_is_read(write: Writer) -> None:
+    rows = read_split(declare(encoding="utf-32"), "train", write(table(WESTERN, "utf-32-le")))
+    assert len(rows.rows) > 1
+
+
+@pytest.mark.parametrize("encoding", ["punycode", "idna", "unicode_escape", "base64", "rot13"])
+def test_codecs_that_are_no_encodings_of_files_are_refused(encoding: str) -> None:
+    with pytest.raises(SwissbertError, match=f"encoding is '{encoding}', which is not an encoding of text"):
+        declare(encoding=encoding)
+
+
+def test_a_single_line_in_another_encoding_is_named(tmp_path: Path) -> None:
+    (tmp_path / "rows.txt").write_bytes("un film très naïf\n".encode("windows-1252"))
+    with pytest.raises(
+        SwissbertError, match=r"not UTF-8 \(its first line holds other bytes\); it looks like Windows-1252"
+    ):
+        list(read_inputs(str(tmp_path / "rows.txt"), find_task("sst")))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32"])

@@ -36,6 +36,8 @@ RUNS = {
     "utf-32-be": re.compile(rb"(?:[^\0]...|\0[\x11-\xff]..|\0\0[\xd8-\xdf].)+", re.DOTALL),
 }
 """By encoding: bytes that cannot be decoded, from the first of them on. Together they cost a thousandth of what each costs alone."""
+NO_TEXT = ("punycode", "idna", "unicode-escape", "raw-unicode-escape", "undefined")
+"""Codecs of Python in which no file of text is saved."""
 EXAMPLES = "utf-8, windows-1252, latin-1, utf-16, windows-1251, shift_jis, gb18030"
 
 
@@ -84,6 +86,8 @@ def codec_of(encoding: str) -> str:
     try:
         b"a\0\0\0".decode(encoding, "ignore")
         name = codecs.lookup(encoding).name
+        if name in NO_TEXT:
+            raise LookupError
     except (LookupError, ValueError, UnicodeError, AssertionError):
         raise ValueError(
             f"encoding is {encoding!r}, which is not an encoding of text; there are {EXAMPLES} and more"
@@ -145,23 +149,31 @@ def detect(sample: bytes, where: str, encoding: str | None, *, is_whole: bool) -
             wide,
             None if codec else f"{name}: read as {wide.upper()}, which its bytes show; it has no byte order mark",
         )
-    if codec == "utf-16":
-        return "utf-16-le", None
     if codec is not None:
-        if codec != "utf-8" and len("é".encode().decode(codec, "replace")) == 2 and _is_wide_utf_8(sample, is_whole):
+        is_utf_8 = (
+            sample and b"\0" not in sample and _is_utf_8_so_far(sample, is_whole)  # text of wide characters has zeros
+            if codec.startswith(("utf-16", "utf-32"))
+            else len("é".encode().decode(codec, "replace")) == 2 and _is_wide_utf_8(sample, is_whole)
+        )
+        if is_utf_8 and codec != "utf-8":
             return "utf-8", f"{name}: read as UTF-8, which its bytes are, although encoding is {encoding!r}"
-        return codec, None
+        return {"utf-16": "utf-16-le", "utf-32": "utf-32-le"}.get(codec, codec), None
     lines = sample.splitlines()
     if not is_whole and len(lines) > 1:
         lines.pop()  # which may end within a character
     damaged = [line for line in lines if not line.isascii() and not _is_utf_8(line)]
-    if len(damaged) > max(1, REFUSED_SHARE * len(lines)):
+    if len(damaged) > max(1, REFUSED_SHARE * len(lines)) or (damaged and len(damaged) == len(lines)):
         raise SwissbertError(
-            f"{where}: the text is not UTF-8 ({len(damaged):,} of its first {len(lines):,} lines hold other bytes); "
+            f"{where}: the text is not UTF-8 ({_share(len(damaged), len(lines))} other bytes); "
             f"{_likely(b''.join(damaged))}, or save the file as UTF-8",
             argument="encoding",
         )
     return "utf-8", None
+
+
+def _share(damaged: int, lines: int) -> str:
+    """Word how many lines hold something, as a clause that goes on with it."""
+    return "its first line holds" if lines == 1 else f"{damaged:,} of its first {lines:,} lines hold"
 
 
 def _likely(text: bytes) -> str:
@@ -201,8 +213,11 @@ def _is_utf_8(text: bytes) -> bool:
 
 def _is_wide_utf_8(sample: bytes, is_whole: bool) -> bool:
     """Whether bytes are UTF-8 with characters beyond ASCII, which text in an encoding of single bytes never is."""
-    if sample.isascii():
-        return False
+    return not sample.isascii() and _is_utf_8_so_far(sample, is_whole)
+
+
+def _is_utf_8_so_far(sample: bytes, is_whole: bool) -> bool:
+    """Whether bytes are UTF-8, of which the last character may be cut in two unless they are all of a text."""
     try:
         codecs.getincrementaldecoder("utf-8")().decode(sample, is_whole)
     except UnicodeDecodeError:
