@@ -249,7 +249,8 @@ def test_standard_input_is_plain_text_unless_its_first_line_has_the_columns(
     ended = swissbert("predict", "mini", "--task", "sst", "--input", "-", stdin=stdin)
     assert ended.status == 0
     assert len(records(ended)) == rows
-    assert ("read as" in ended.stderr) == is_table
+    assert ("read as" in ended.stderr.replace("read as plain text", "")) == is_table
+    assert ("read as plain text, a text on each line, because no task reads" in ended.stderr) == ("body" in stdin)
     assert ("there are no rows to answer" in ended.stderr) == (rows == 0)
 
 

@@ -124,7 +124,7 @@ def test_an_unclosed_quote_in_the_last_cell_ends_with_its_line(write: Writer) ->
 def test_a_wrong_number_of_cells_is_reported_with_both_numbers(write: Writer) -> None:
     rows = read_split(declare(), "train", write("text\tlabel\nfine\t1\nno label\na\tb\tc\n   \nfine\t0\n"))
     assert bad(rows) == [
-        (3, "1 cells where the header has 2"),
+        (3, "1 cell where the header has 2"),
         (4, "3 cells where the header has 2"),
     ]  # a line of spaces is blank
     assert [row.number for row in rows.rows] == [2, 6]

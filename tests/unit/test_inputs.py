@@ -293,6 +293,104 @@ def test_delimiter_and_header_can_be_named_for_an_input(
 
 
 @pytest.mark.parametrize(
+    ("header", "row", "columns", "notes"),
+    [
+        (
+            "x,text,x",
+            "a,film,b",
+            {"x": "a", "text": "film", "x.1": "b"},
+            ["columns of the same name are told apart by numbers: 'x.1'"],
+        ),
+        (
+            "x,text,x,x.1,x",
+            "a,film,b,c,d",
+            {"x": "a", "text": "film", "x.2": "b", "x.1": "c", "x.3": "d"},
+            ["'x.2', 'x.3'"],
+        ),
+        (",text,", "7,film,", {"": "7", "text": "film"}, []),
+        (",text,", "7,film,more", {"": "7", "text": "film"}, ["1 row holds text in columns without a name"]),
+        ("text,,", "film,,", {"text": "film"}, []),
+    ],
+)
+def test_columns_of_the_same_name_are_all_kept(
+    tmp_path: Path, header: str, row: str, columns: dict[str, str], notes: list[str]
+) -> None:
+    path = tmp_path / "new.csv"
+    path.write_text(f"{header}\n{row}\n")
+    said: list[str] = []
+    [given] = open_inputs(str(path), [declare()], on_note=said.append)
+    assert given.cells == columns
+    assert len(said) == len(notes)
+    assert all(expected in note for expected, note in zip(notes, said, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options"),
+    [
+        ("new.csv", "id,body\n", {}),
+        ("new.csv", '[{"text": "a"}]\n', {"delimiter": ";"}),
+        ("new.csv", "text,body\n", {"columns": InputColumns("nope")}),
+    ],
+)
+def test_a_header_without_rows_has_to_have_the_columns(
+    tmp_path: Path, name: str, content: str, options: dict[str, Any]
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(
+        SwissbertError, match=r"has a header and no rows, and no column '(text|nope)' \(columns here: '"
+    ):
+        list(open_inputs(str(tmp_path / name), [declare()], options=InputOptions(**options)))
+    (tmp_path / name).write_text("id,text,nope\n")
+    assert list(open_inputs(str(tmp_path / name), [declare()], options=InputOptions())) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "is_noted"),
+    [
+        ("id,body\n1,fine\n", True),
+        ('{"id": 1, "body": "fine"}\n', True),
+        ("Yes, a film\nNo, no film\n", False),
+        ("a film\nanother\n", False),
+    ],
+)
+def test_lines_of_other_columns_are_texts_on_standard_input_which_is_said(
+    monkeypatch: pytest.MonkeyPatch, content: str, is_noted: bool
+) -> None:
+    notes: list[str] = []
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
+    rows = list(open_inputs("-", [declare()], on_note=notes.append))
+    assert len(rows) == content.count("\n")
+    assert ["read as plain text" in note for note in notes] == [True] * is_noted
+
+
+@pytest.mark.parametrize("content", ["id,body\n1,fine\n", "id\tbody\n1\tfine\n", '{"id": 1, "body": "fine"}\n'])
+def test_a_column_that_is_named_makes_standard_input_a_table(monkeypatch: pytest.MonkeyPatch, content: str) -> None:
+    for name in ("body", "bod"):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
+        options = InputOptions(InputColumns(name))
+        if name == "body":
+            [given] = open_inputs("-", [declare()], options=options)
+            assert [row.text for row in given.rows if isinstance(row, Row)] == ["fine"]
+        else:
+            with pytest.raises(SwissbertError, match="no column 'bod', which text_column names; did you mean 'body'"):
+                open_inputs("-", [declare()], options=options)
+
+
+@pytest.mark.parametrize(
+    ("content", "texts"),
+    [("text\nfine, really\n", ["fine, really"]), ('\ntext \n"Fine", he said\n', ['"Fine", he said'])],
+)
+def test_a_table_of_one_column_is_recognised_by_its_header(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, texts: list[str]
+) -> None:
+    (tmp_path / "new.txt").write_text(content)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
+    for source in ("-", str(tmp_path / "new.txt")):
+        rows = [row for given in open_inputs(source, [declare()]) for row in given.rows]
+        assert [row.text for row in rows if isinstance(row, Row)] == texts
+
+
+@pytest.mark.parametrize(
     ("name", "content", "options", "message"),
     [
         ("new.csv", "a;b\n", {"delimiter": ";;"}, "delimiter is ';;', but it is one character"),

@@ -548,7 +548,7 @@ def test_without_labels_the_reason_of_the_rows_is_given(write: Writer) -> None:
             MemoryRows([("a", "x"), ("b", None)], []),
             r"have only 'x'; at least two labels are needed \(1 rows have none\)",
         ),
-        (write("text\tlabel\na\n"), "1 cells where the header has 2"),
+        (write("text\tlabel\na\n"), "1 cell where the header has 2"),
     ):
         with pytest.raises(SwissbertError, match=reason.replace("(text, label)", r"\(text, label\)")):
             complete_task(open_task, rows, lambda line: None)

@@ -34,7 +34,7 @@ from swissbert.data.formats import (
 from swissbert.data.formats.compression import decompressed
 from swissbert.data.formats.encoding import detect
 from swissbert.data.rows import BadRow, Row
-from swissbert.errors import SwissbertError
+from swissbert.errors import SwissbertError, clipped
 from swissbert.inference.input_columns import NO_COLUMNS, InputColumns, first_of, plan_columns, plan_lines
 from swissbert.inference.input_options import AS_DECLARED, InputOptions
 from swissbert.inference.input_rows import Inputs
@@ -50,6 +50,10 @@ PARQUET = b"PAR1"
 """First bytes of a Parquet file."""
 START_BYTES = 2**13
 """Bytes of a pipe that are looked at to recognise its format."""
+COLUMN = re.compile(r"\s*\"?\w[\w.-]*\"?\s*")
+"""A cell of a first line that looks like the name of a column."""
+LINE_SHOWN = 60
+"""Characters of a first line that a message shows."""
 CELL_MARKS = ',;|"'
 """If the second line has none of these, a first line that has one is a text, and no header."""
 
@@ -163,7 +167,8 @@ def open_inputs(
             if not streams:
                 chosen = input_format(Path(source), tasks[0], format, on_note, reading)
             elif format == "auto" and options.delimiter is None:
-                chosen = _stream_format(where, tasks[0], reading, data)
+                is_table = any(name is not None for name in options.columns) or options.header is False
+                chosen = _stream_format(where, tasks[0], reading, data, is_table=is_table)
             else:
                 chosen = find_format(Path("/dev/stdin"), format, replace(reading, texts=()))
             options.check(chosen, where)
@@ -200,8 +205,10 @@ def read_options(tasks: Sequence[Task], columns: InputColumns, on_note: OnNote =
     return replace(tasks[0].read_options, texts=tuple(dict.fromkeys(texts)), columns=tuple(expected), on_note=on_note)
 
 
-def _stream_format(where: str, task: Task, options: ReadOptions, data: io.BufferedReader | None) -> Format:
-    """Return the format of standard input or a pipe: plain text, unless the first line names columns.
+def _stream_format(
+    where: str, task: Task, options: ReadOptions, data: io.BufferedReader | None, *, is_table: bool
+) -> Format:
+    """Return the format of standard input or a pipe: plain text, unless the first line names columns, or it is a table for sure.
 
     What the other end of the pipe has written so far is looked at and stays there to be read.
     """
@@ -217,10 +224,29 @@ def _stream_format(where: str, task: Task, options: ReadOptions, data: io.Buffer
         table = table_format(text, replace(options, delimiter=None))
     first, second = [*text.splitlines(), "", ""][:2]
     has_cells, next_has = (any(mark in line for mark in CELL_MARKS) for line in (first, second))
-    if table is None or (table.name == "csv" and second and has_cells and not next_has):
-        return FORMATS["text"]
-    options.on_note(f"{where}: read as {table.name}, by its first line; format text reads a text on each line")
-    return table
+    if table is not None and table.name == "csv" and second and has_cells and not next_has:
+        table = None
+    if table is not None:
+        options.on_note(f"{where}: read as {table.name}, by its first line; format text reads a text on each line")
+        return table
+    if is_table:
+        return FORMATS["jsonl" if first.lstrip()[:1] in ("{", "[") else "tsv" if "\t" in first else "csv"]
+    if _looks_like_columns(first, second):
+        options.on_note(
+            f"{where}: read as plain text, a text on each line, because no task reads a column of the first line, "
+            f"{clipped(first, LINE_SHOWN)!r}; text_column names another column"
+        )
+    return FORMATS["text"]
+
+
+def _looks_like_columns(first: str, second: str) -> bool:
+    """Whether two lines look like a header and a row, or like JSON objects, rather than like texts."""
+    if first.lstrip().startswith("{"):
+        return '":' in first
+    return any(
+        mark in first and first.count(mark) == second.count(mark) and all(map(COLUMN.fullmatch, first.split(mark)))
+        for mark in ("\t", *",;|")
+    )
 
 
 def _stream_bytes(source: str) -> io.BufferedReader | None:

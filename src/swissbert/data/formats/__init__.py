@@ -17,8 +17,9 @@ from swissbert.data.formats.base import (
     ignore_note,
 )
 from swissbert.data.formats.compression import ending_of, member_name
-from swissbert.data.formats.delimited import DELIMITERS, Delimited, one_character
+from swissbert.data.formats.delimited import Delimited, one_character
 from swissbert.data.formats.encoding import codec_of, unreadable
+from swissbert.data.formats.header import DELIMITERS
 from swissbert.data.formats.jsonl import JsonLines
 from swissbert.data.formats.nested import column_names, with_nested
 from swissbert.data.formats.other_files import refuse_other_files
@@ -98,6 +99,8 @@ def table_format(start: str, options: ReadOptions) -> Format | None:
     if options.delimiter is not None:
         return FORMATS["tsv" if options.delimiter == "\t" else "csv"]
     line = next((line for line in start.splitlines() if line), "")
+    if (line.strip(),) in options.texts:
+        return FORMATS["tsv"]  # a table of one column, in which commas and quotes are text
     for delimiter in DELIMITERS:
         format = FORMATS["tsv" if delimiter == "\t" else "csv"]
         is_likely = options.header or delimiter == "\t"  # without names, a comma or the like may be part of a text

@@ -162,7 +162,7 @@ def detect(sample: bytes, where: str, encoding: str | None, *, is_whole: bool) -
     if not is_whole and len(lines) > 1:
         lines.pop()  # which may end within a character
     damaged = [line for line in lines if not line.isascii() and not _is_utf_8(line)]
-    if len(damaged) > max(1, REFUSED_SHARE * len(lines)) or (damaged and len(damaged) == len(lines)):
+    if len(damaged) > max(1, REFUSED_SHARE * len(lines)) or (is_whole and damaged and len(damaged) == len(lines)):
         raise SwissbertError(
             f"{where}: the text is not UTF-8 ({_share(len(damaged), len(lines))} other bytes); "
             f"{_likely(b''.join(damaged))}, or save the file as UTF-8",

@@ -81,7 +81,7 @@ def _beginning(file: TextIO, where: str) -> tuple[list[str], bool]:
     except ValueError as error:  # at the end of the line: the value goes on in the next one
         is_open = line[:1] in ("{", "[") and getattr(error, "pos", 0) >= len(line)
         return start, not (is_open or line[:2] in ("[{", "[["))
-    if not isinstance(value, list) or not all(isinstance(item, dict | list) for item in value):
+    if not isinstance(value, list) or not all(isinstance(item, dict | list | None) for item in value):
         return start, True
     start.append(file.readline(LONG_LINE))
     _read_blank(start, file, where)
@@ -146,8 +146,8 @@ def _cells(value: object, options: ReadOptions) -> Cells | str:
         return {str(column): cell for column, cell in enumerate(value, 1)}
     if isinstance(value, list):
         return (
-            "a JSON list, not an object with column names; for lists write header = false and give the columns by "
-            "their numbers from 1"
+            "a JSON list, not an object with column names; for lists write header = false, --no-header on the command line, "
+            "and give the columns by their numbers from 1"
         )
     if not isinstance(value, dict):
         return f'JSON {_JSON_NAMES[type(value)]}, not an object with column names; a row is for instance {{"{_text_name(options)}": "..."}}'
@@ -190,5 +190,6 @@ def _unpacked(only: Numbered, where: str, options: ReadOptions) -> Iterator[Numb
         return
     [(key, rows)] = lists.items()
     options.on_note(f"{PurePath(where).name}: the rows are the list in '{clipped(key, 60)}'")
+    is_path = any(name.startswith(f"{key}.") for name in options.columns)  # columns are named as seen from the object
     for number, row in enumerate(rows, 1):
-        yield number, {**row, key: row}
+        yield number, {**row, key: row} if is_path else row

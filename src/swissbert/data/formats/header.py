@@ -1,0 +1,157 @@
+"""The header of delimited text: its columns, and what is wrong where the expected ones are missing."""
+
+import json
+import re
+from collections import Counter
+from pathlib import PurePath
+from typing import TextIO
+
+from swissbert.data.formats.base import ReadOptions
+from swissbert.data.formats.limits import LINE, long_line
+from swissbert.data.formats.records import split_line
+from swissbert.errors import SwissbertError, clipped
+from swissbert.wording import shortened
+
+DELIMITERS = ("\t", ",", ";", "|")
+"""Delimiters that are tried if the header does not have the expected columns otherwise."""
+LINES_BEFORE = 10
+"""Lines below the first one in which a header is looked for, to explain why it has not the expected columns."""
+LONG_NAME = 60
+"""Characters above which a cell of the first line looks like a text rather than the name of a column."""
+MOST_WORDS = 4
+"""Words above which it does."""
+LONG_HEADER = 4096
+"""Characters of a header of one cell above which an unknown delimiter is not looked for in it."""
+NAMES_SHOWN, NAME_SHOWN = 8, 40
+"""Columns that a message names, and characters of each."""
+
+
+def has_columns(names: list[str], expected: tuple[tuple[str, ...], ...]) -> bool:
+    """Whether a first line names the expected columns. Numbers name none: a header cannot be told from data by them."""
+    here = {column_name(name) for name in names}
+    return any(here.issuperset(texts) and not all(text.isdigit() for text in texts) for texts in expected)
+
+
+def column_name(cell: str) -> str:
+    """Return the column name in a cell of the header, without space and byte order marks."""
+    return cell.strip().strip("\ufeff").strip()
+
+
+def highest_number(options: ReadOptions) -> int:
+    """Return the highest number among the columns of a file without a header; 0 if there is none."""
+    numbers = [int(text) for texts in options.texts for text in texts if text.isdecimal()]
+    return 0 if options.header else max(numbers, default=0)
+
+
+def check_header(names: list[str], where: str, options: ReadOptions) -> None:
+    """Raise SwissbertError if the expected columns are missing because the first line is not a header."""
+    if not options.texts or has_columns(names, options.texts):
+        return
+    if len(names) == 1 and (mark := _unknown_delimiter(names[0], options)):
+        way = f"delimiter = {json.dumps(mark)} reads it" if len(mark) == 1 else "one character is expected, as a tab"
+        raise SwissbertError(
+            f"{where}: the header is {names[0][:60]!r}, with {mark!r} between columns; {way}", argument="delimiter"
+        )
+    data = next((name for name in names if _looks_like_data(name)), None)
+    missing = [text for text in options.texts[0] if text not in names]
+    if data is not None and missing:
+        shown = ", ".join(repr(name if len(name) <= 30 else f"{name[:30]}...") for name in names[:4])
+        raise SwissbertError(
+            f"{where}: the first line is taken as the header, has no column {missing[0]!r} and looks like data "
+            f"({shown}); for a file without a header write header = false and give the columns by their numbers from 1, "
+            "for instance columns = { text = 2, label = 1 }",
+            argument="header",
+        )
+
+
+def check_names(names: list[str], where: str, options: ReadOptions) -> None:
+    """Raise SwissbertError if a table without rows lacks the expected columns, so that it is none of the expected kind."""
+    if options.texts and not has_columns(names, options.texts):
+        here = shortened([repr(clipped(name, NAME_SHOWN)) for name in names], NAMES_SHOWN)
+        missing = next(text for text in options.texts[0] if text not in names)
+        raise SwissbertError(f"{where}: has a header and no rows, and no column {missing!r} (columns here: {here})")
+
+
+def column_keys(names: list[str], named: int, where: str, options: ReadOptions) -> list[str]:
+    """Return the names under which a header's columns are kept: a name that occurs again gets a number, as ``note.1``.
+
+    Args:
+        names: The names in the header.
+        named: The number of columns up to the last one with a name; of several without a name,
+            those after it are not kept.
+        where: Name of the file.
+        options: How it is read.
+    """
+    if len(set(names)) == len(names):
+        return names
+    given, keys, counts = set(names), dict[str, None](), Counter[str]()
+    for name in names[:named] if names.count("") > 1 else names:
+        key = name
+        while key in keys or (key in given and key != name):
+            counts[name] += 1
+            key = f"{name}.{counts[name]}"
+        keys[key] = None
+    if renamed := [repr(clipped(key, NAME_SHOWN)) for key in keys if key not in given]:
+        told = shortened(renamed, NAMES_SHOWN)
+        options.on_note(f"{PurePath(where).name}: columns of the same name are told apart by numbers: {told}")
+    return list(keys)
+
+
+def _unknown_delimiter(name: str, options: ReadOptions) -> str | None:
+    """Return what stands between the columns in a header of one cell; None if the columns are not in it."""
+    is_short = len(name) <= LONG_HEADER and len(options.columns) > 1
+    marks = dict.fromkeys(re.findall(r"[^\w\s]+", name)) if is_short else {}
+    return next(
+        (mark for mark in marks if {part.strip() for part in name.split(mark)}.issuperset(options.columns)), None
+    )
+
+
+def header_line(file: TextIO, where: str, number: int) -> str:
+    """Read the next line, which is not longer than `LINE`; empty at the end."""
+    line = file.readline(LINE + 1)
+    if len(line) > LINE:
+        raise long_line(where, number)
+    return line
+
+
+def refuse_later_header(
+    line: str, file: TextIO, where: str, delimiter: str, options: ReadOptions, next_number: int
+) -> list[str]:
+    """Raise SwissbertError if the expected columns are missing in the first line and there in one of the next ones.
+
+    Returns:
+        The lines that were read to see this.
+    """
+    if not options.texts or has_columns(split_line(line, delimiter, True), options.texts):
+        return []
+    lines = [line for line in (header_line(file, where, next_number + i) for i in range(LINES_BEFORE)) if line]
+    for number, later in enumerate(lines, 1):
+        if not any(all(text in later for text in texts) for texts in options.texts):
+            continue  # saves splitting long lines
+        for mark in dict.fromkeys((delimiter, *DELIMITERS)):
+            if has_columns(split_line(later, mark, True), options.texts) and mark in later:
+                raise SwissbertError(
+                    f"{where}: the first line is taken as the header, but the columns are named {number} line(s) below "
+                    "it; remove the lines above"
+                )
+    return lines
+
+
+def check_numbers(count: int, where: str, options: ReadOptions) -> None:
+    """Raise SwissbertError if a file without a header has fewer columns than are read."""
+    highest = max((int(name) for name in options.columns if name.isdecimal()), default=0)
+    if highest_number(options) > count:
+        raise SwissbertError(
+            f"{where}: column {highest} is read, but the first line has {count} cells; the first column is number 1"
+        )
+
+
+def _looks_like_data(cell: str) -> bool:
+    """Whether a cell of the first line is a text or a number rather than the name of a column, which may be a year."""
+    if len(cell) > LONG_NAME or len(cell.split()) > MOST_WORDS:
+        return True
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return not (len(cell) == 4 and cell.isdigit() and cell[:2] in ("19", "20"))
