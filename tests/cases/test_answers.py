@@ -74,6 +74,23 @@ def test_a_file_without_a_header_is_answered_by_the_number_of_its_column(case: P
     assert len(records(swissbert(*command))) == 60
 
 
+@pytest.mark.parametrize("case", ["b04-no-header"], indirect=True)
+def test_a_model_of_files_without_a_header_reads_one_with_a_header(
+    case: Path, train_case: Command, swissbert: Command
+) -> None:
+    task = case / "task.toml"
+    columns = 'columns = { text = "description", label = "class" }'
+    task.write_text(task.read_text().replace(columns, "columns = { text = 3, label = 1 }\nheader = false"))
+    assert train_case().status == 0
+    (case / "new.csv").write_text("number,message\n7,A lovely seat.\n")
+    command = ["predict", "RUN", "--input", "new.csv", "--text-column", "message"]
+    assert len(records(swissbert(*command, "--header"))) == 1
+    ended = swissbert("predict", "RUN", "--input", "new.csv", "--header")
+    assert ended.status == 2
+    assert "no column '3', which task 'news' reads (columns here: 'number', 'message')" in ended.stderr
+    assert "--text-column" in ended.stderr
+
+
 @pytest.mark.parametrize("case", ["i01-csv-out"], indirect=True)
 def test_a_name_that_ends_in_csv_gets_the_input_and_the_answers(case: Path, swissbert: Command) -> None:
     plain = records(swissbert("predict", "mini", "--task", "sst", "--input", "messages_text.csv"))

@@ -66,10 +66,15 @@ def test_an_edited_recipe_of_a_dry_run_is_not_overwritten(messages: Path, swissb
     assert swissbert(*command).status == 0, "the same command makes the same recipe"
     recipe = messages / "run" / "recipe.toml"
     recipe.write_text(recipe.read_text(encoding="utf-8").replace("holdout = 0.2", "holdout = 0.3"), encoding="utf-8")
-    ended = swissbert(*command)
+    for options in ([], ["--kind", "multilabel"]):
+        ended = swissbert(*command, *options)
+        assert ended.status == 0, "a dry run does not stand in the way of another"
+        assert "run/recipe.toml: another declaration, which stays as it is" in ended.stderr
+    ended = swissbert(*(part for part in command if part != "--dry-run"))
     assert ended.status == 2
     assert "train run/recipe.toml --out run), or remove it" in ended.stderr
     assert "holdout = 0.3" in recipe.read_text(encoding="utf-8")
+    assert [path.name for path in recipe.parent.iterdir()] == ["recipe.toml"]
 
 
 def test_init_writes_a_recipe_that_trains_from_anywhere(
@@ -84,6 +89,17 @@ def test_init_writes_a_recipe_that_trains_from_anywhere(
     monkeypatch.chdir(messages / "elsewhere")
     ended = swissbert("train", "../messages.toml", *PINNED)
     assert ended.status == 0, ended.stderr
+
+
+def test_the_format_of_a_file_with_another_ending_is_named(messages: Path, swissbert: Command) -> None:
+    (messages / "messages.csv").rename(messages / "messages.data")
+    columns = ["--text", "message", "--label", "level", "--out", "-"]
+    named = swissbert("init", "messages.data", *columns, "--format", "csv")
+    assert named.status == 0, named.stderr
+    assert tomllib.loads(named.stdout)["tasks"][0]["format"] == "csv"
+    wrong = swissbert("init", "messages.data", *columns, "--format", "cvs")
+    assert wrong.status == 2
+    assert "'cvs' is not a file format" in wrong.stderr
 
 
 def test_init_writes_to_standard_output(messages: Path, swissbert: Command) -> None:

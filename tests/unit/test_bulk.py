@@ -21,6 +21,8 @@ from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.inference import job_chunks
 from swissbert.inference.bulk import answer_file
+from swissbert.inference.input_columns import InputColumns
+from swissbert.inference.input_options import InputOptions
 from swissbert.inference.job_folder import Done
 from swissbert.inference.loading import load
 from swissbert.inference.model import Model
@@ -183,6 +185,11 @@ def test_another_job_is_refused_with_the_difference_and_changes_nothing(
         task=trained.task("sts"),
         format="text",
     )
+    refused(
+        r"differs in text_column \(None became 'body'\), encoding \(None became 'utf-16'\); use",
+        options=InputOptions(InputColumns("body"), encoding="utf-16"),
+    )
+    refused(r"differs in whether the input chooses the tasks \(False became True\); use", is_choice=True)
     description = json.loads((other / "swissbert.json").read_text())
     description["model"]["dropout"] = 0.2
     del description["checksums"]["swissbert.json"]

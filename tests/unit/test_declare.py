@@ -293,6 +293,12 @@ def test_the_first_row_need_not_have_every_column(write: Write) -> None:
     assert declare(path)[0].rows == 20
 
 
+def test_a_column_text_pair_is_the_second_text_as_predict_reads_it(write: Write) -> None:
+    path = csv(write, "text,text_pair,label", [f"text {n},pair {n},{'ab'[n % 2]}" for n in range(20)])
+    assert declare(path)[0].task.is_pair
+    assert not declare(path, text="text")[0].task.is_pair, "columns that are named are all that is read"
+
+
 def test_a_file_without_a_header_needs_numbers_of_columns(write: Write) -> None:
     path = csv(write, "a text,x", ["b text,y"])
     with pytest.raises(SwissbertError, match="give the number of the column of the text"):

@@ -363,6 +363,16 @@ def test_lines_of_other_columns_are_texts_on_standard_input_which_is_said(
     assert ["read as plain text" in note for note in notes] == [True] * is_noted
 
 
+def test_an_input_that_is_not_there_is_named_with_one_that_may_be_meant(tmp_path: Path) -> None:
+    (tmp_path / "messages.csv").touch()
+    with pytest.raises(
+        SwissbertError, match=r"mesages\.csv: cannot be read \(No such file or directory\); did you mean 'messages"
+    ):
+        open_inputs(str(tmp_path / "mesages.csv"), [declare()])
+    with pytest.raises(SwissbertError, match="the name of the input is empty"):
+        open_inputs("", [declare()])
+
+
 @pytest.mark.parametrize("content", ["id,body\n1,fine\n", "id\tbody\n1\tfine\n", '{"id": 1, "body": "fine"}\n'])
 def test_a_column_that_is_named_makes_standard_input_a_table(monkeypatch: pytest.MonkeyPatch, content: str) -> None:
     for name in ("body", "bod"):

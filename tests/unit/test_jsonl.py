@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from swissbert.data.rows import BadRow, Row
 from swissbert.data.splits import read_split
 from swissbert.errors import SwissbertError
+from swissbert.inference.inputs import open_inputs
 
 LISTS = 'kind = "multilabel" takes lists of labels'
 
@@ -90,6 +91,24 @@ def test_lines_that_are_not_objects_are_reported(write: Writer) -> None:
     assert rows.bad[4].reason.startswith("not a JSON object (")
     assert rows.bad[6].reason == "not a JSON object (nested too deeply)"
     assert rows.bad[7].reason.startswith("not a JSON object (")
+
+
+@pytest.mark.parametrize("between", ["", "\n"])
+def test_null_in_an_array_costs_its_own_row_alone(write: Writer, between: str) -> None:
+    items = ['{"text": "x", "label": 1}', "null", '{"text": "y", "label": 0}']
+    folder = write(f"[{between}{f', {between}'.join(items)}{between}]", "rows.json")
+    rows = read_split(declare("rows.json"), "train", folder)
+    assert [row.text for row in rows.rows] == ["x", "y"]
+    assert [row.reason.split(",")[0] for row in rows.bad] == ["JSON null"]
+
+
+def test_a_list_in_an_object_has_the_columns_of_its_rows(write: Writer) -> None:
+    folder = write('{"data": [{"text": "x", "label": 1}]}', "rows.json")
+    [row] = open_inputs(str(folder / "rows.json"), [declare("rows.json")])
+    assert row.cells == {"text": "x", "label": 1}
+    nested = declare("rows.json", columns={"text": "data.text", "label": "data.label"})
+    [read] = read_split(nested, "train", folder).rows
+    assert read.text == "x"
 
 
 def test_objects_without_a_column_of_the_first_one_are_reported(write: Writer) -> None:

@@ -72,9 +72,12 @@ def is_data_file(name: str) -> bool:
     return not name.endswith(".toml") and path.is_file()
 
 
-def file_options(kind: str | None, delimiter: str | None, encoding: str | None, no_header: bool) -> "dict[str, object]":
+def file_options(
+    kind: str | None, format: str | None, delimiter: str | None, encoding: str | None, no_header: bool
+) -> "dict[str, object]":
     """Return the keys of a declaration that options of the command line stand for."""
-    given = {"kind": kind, "delimiter": delimiter, "encoding": encoding, "header": False if no_header else None}
+    header = False if no_header else None
+    given = {"kind": kind, "format": format, "delimiter": delimiter, "encoding": encoding, "header": header}
     return {key: value for key, value in given.items() if value is not None}
 
 

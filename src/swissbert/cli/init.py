@@ -25,6 +25,10 @@ LabelOption = Annotated[
         "--label", metavar="COLUMN", help="Of a data file: a column of labels. Repeatable: one task for each."
     ),
 ]
+FormatOption = Annotated[
+    str | None,
+    typer.Option(help="Of a data file: its format, such as csv, tsv or jsonl; that of its ending if not given."),
+]
 DelimiterOption = Annotated[
     str | None, typer.Option(help="Of a data file: the delimiter of its cells; detected from the header if not given.")
 ]
@@ -48,6 +52,7 @@ def init(
     text_pair: PairOption = None,
     label: LabelOption = None,
     kind: KindOption = None,
+    format: FormatOption = None,
     delimiter: DelimiterOption = None,
     encoding: EncodingOption = None,
     no_header: NoHeaderOption = False,
@@ -66,7 +71,7 @@ def init(
     from swissbert.display import Display
     from swissbert.files import only_writer, write_text
 
-    options = file_options(kind, delimiter, encoding, no_header)
+    options = file_options(kind, format, delimiter, encoding, no_header)
     table, declared = declared_recipe(file, text, text_pair, label or [], options)
     target = out or Path(f"{table['name']}.toml")
     if target == STDOUT:

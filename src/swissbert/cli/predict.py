@@ -59,9 +59,14 @@ def predict(
         str | None,
         typer.Option(help="Encoding of --input, for instance windows-1252; that of the task if not given, else UTF-8."),
     ] = None,
-    no_header: Annotated[
-        bool, typer.Option("--no-header", help="Of --input without a header: columns are numbers from 1.")
-    ] = False,
+    header: Annotated[
+        bool | None,
+        typer.Option(
+            "--header/--no-header",
+            help="Whether --input has a header; without one, columns are numbers from 1. As the task's files if not given.",
+            show_default=False,
+        ),
+    ] = None,
     text_column: Annotated[
         str | None, typer.Option(help="Column of --input with the text, instead of the task's own.")
     ] = None,
@@ -118,7 +123,7 @@ def predict(
         raise SwissbertError(f"--json and {other} exclude each other: JSON lines on standard output, or files")
     as_json, output = as_json or output == Path("-"), None if output == Path("-") else output
     columns = InputColumns(text_column, text_pair_column, id_column)
-    options = InputOptions(columns, encoding, delimiter, header=False if no_header else None)
+    options = InputOptions(columns, encoding, delimiter, header)
     _check_input(text, source, output, format, options)
     asked, job = Asked(task or None, format, options, threshold), JobOptions(shard_rows, engine, workers)
     if output_dir is not None:
@@ -159,8 +164,10 @@ def _check_input(
     for name, value in (("encoding", options.encoding), ("delimiter", options.delimiter)):
         if source is None and value is not None:
             raise SwissbertError(f"--{name} is {value}, but only --input has one; a text argument has none")
-    if source is None and options.header is False:
-        raise SwissbertError("--no-header is given, but only --input may have a header; a text argument has none")
+    if source is None and options.header is not None:
+        raise SwissbertError(
+            "--header or --no-header is given, but only --input may have one; a text argument has none"
+        )
     if source and output and output.is_file() and os.path.exists(source) and output.samefile(source):
         raise SwissbertError(f"{output} is the input, which --output would replace; name another file")
 

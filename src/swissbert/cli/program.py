@@ -175,12 +175,8 @@ def _option_hint(argument: str | None) -> str:
     """Name the option of the running command that sets an argument of the library, if it has one."""
     command = getattr(typer.main.get_command(app), "commands", {}).get(sys.argv[1] if len(sys.argv) > 1 else "")
     for parameter in command.params if command else []:
-        if (
-            argument is not None
-            and parameter.name in (argument, f"no_{argument}")
-            and parameter.opts[0].startswith("-")
-        ):
-            return f" (on the command line: {parameter.opts[0]})"
+        if argument is not None and parameter.name == argument and parameter.opts[0].startswith("-"):
+            return f" (on the command line: {[*parameter.secondary_opts, *parameter.opts][0]})"  # of two, the one that says no
     return ""
 
 

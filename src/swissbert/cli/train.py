@@ -19,6 +19,7 @@ from swissbert.cli.from_table import (
 from swissbert.cli.init import (
     DelimiterOption,
     EncodingOption,
+    FormatOption,
     KindOption,
     LabelOption,
     NoHeaderOption,
@@ -42,6 +43,9 @@ TomlOption = Annotated[
 ]
 
 
+WRITTEN = "the declaration, to look over and train again"
+
+
 def train(
     recipe: Annotated[
         str | None,
@@ -56,12 +60,16 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Resume the run in --out.")] = False,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Check everything and show the plan; write nothing but tokens to the cache."),
+        typer.Option(
+            "--dry-run",
+            help="Check everything and show the plan; only tokens for the cache, and the recipe of a data file, are written.",
+        ),
     ] = False,
     text: TextOption = None,
     text_pair: PairOption = None,
     label: LabelOption = None,
     kind: KindOption = None,
+    format: FormatOption = None,
     delimiter: DelimiterOption = None,
     encoding: EncodingOption = None,
     no_header: NoHeaderOption = False,
@@ -80,7 +88,7 @@ def train(
         if recipe is not None and is_data_file(recipe):
             if data is not None:
                 raise SwissbertError(f"--data is given, but {recipe} is the data; --data goes with a recipe")
-            options = file_options(kind, delimiter, encoding, no_header)
+            options = file_options(kind, format, delimiter, encoding, no_header)
             table, declared = declared_recipe(Path(recipe), text, text_pair, label or [], options)
             _train_table(
                 Path(recipe), table, declared, out, overrides, resume=resume, dry_run=dry_run, toml=toml, world=world
@@ -92,6 +100,7 @@ def train(
                 "--text-pair": text_pair,
                 "--label": label,
                 "--kind": kind,
+                "--format": format,
                 "--delimiter": delimiter,
                 "--encoding": encoding,
                 "--no-header": no_header,
@@ -141,13 +150,15 @@ def _train_table(
                 raise SwissbertError(
                     f"{folder}: holds a run already; resume it, or choose another folder", argument="out"
                 )
-            if target.exists() and target.read_text(encoding="utf-8") != recipe_file:
+            is_other = target.exists() and target.read_text(encoding="utf-8") != recipe_file
+            if is_other and not dry_run:
                 raise SwissbertError(
                     f"{target}: is not the recipe that this command makes; train it ({program_name()} train "
                     f"{shlex.quote(str(target))} --out {shlex.quote(str(folder))}), or remove it"
                 )
-            write_text(target, recipe_file)
-        display.say(f"{target}: the declaration, to look over and train again")
+            if not is_other:
+                write_text(target, recipe_file)
+        display.say(f"{target}: {'another declaration, which stays as it is' if is_other else WRITTEN}")
     if dry_run:
         show_plan(config, toml=toml)
         return

@@ -162,6 +162,8 @@ def _read(
         why = f" ({len(reasons)} bad rows; the first: {reasons[0]})" if reasons else ""
         raise SwissbertError(f"{path}: there are no rows{why}")
     columns = {"text": _column(path, here, text, TEXT_NAMES, "text")}
+    if text is None and columns["text"] == "text" and "text_pair" in here:
+        text_pair = text_pair or "text_pair"  # the names that predict reads
     if text_pair:
         columns["text_pair"] = _column(path, here, text_pair, (), "second text")
     wanted = labels or [_column(path, here, None, LABEL_NAMES, "label")]

@@ -157,6 +157,8 @@ def _matches(name: str, directory: Path | None) -> list[Path]:
 
 
 def _missing(names: str, task: Task, directory: Path | None) -> SwissbertError:
+    if directory is not None and directory.is_file():
+        return SwissbertError(f"{directory}: is a file; data.dir names the directory with the files", argument="data")
     if directory is not None and not directory.is_dir():
         return SwissbertError(f"{directory}: there is no such data directory; data.dir names it", argument="data")
     is_pattern = glob.has_magic(names) and " or " not in names

@@ -132,7 +132,8 @@ def _begin(job: dict[str, Any], folder: Path, display: Display) -> None:
     """Write the record of a job, and say how much of it is there if it is resumed."""
     write_text(folder / JOB, json.dumps(job, indent=2, ensure_ascii=False) + "\n")
     if existing := len(list(folder.glob(PARTS))):
-        display.say(f"{folder}: resuming; {existing:,} shards exist, and their rows are read but not computed")
+        there = "shard exists, and its" if existing == 1 else "shards exist, and their"
+        display.say(f"{folder}: resuming; {existing:,} {there} rows are read but not computed")
 
 
 def _end(done: Done, job: dict[str, Any], source: Path, folder: Path) -> None:

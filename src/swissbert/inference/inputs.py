@@ -34,7 +34,7 @@ from swissbert.data.formats import (
 from swissbert.data.formats.compression import decompressed
 from swissbert.data.formats.encoding import detect
 from swissbert.data.rows import BadRow, Row
-from swissbert.errors import SwissbertError, clipped
+from swissbert.errors import SwissbertError, clipped, nearest_file
 from swissbert.inference.input_columns import NO_COLUMNS, InputColumns, first_of, plan_columns, plan_lines
 from swissbert.inference.input_options import AS_DECLARED, InputOptions
 from swissbert.inference.input_rows import Inputs
@@ -155,6 +155,8 @@ def open_inputs(
         SwissbertError: If the input cannot be read, lacks a column, is of no use to a task, or has none of what an option sets.
     """
     where = "standard input" if source == STDIN else source
+    if not source:
+        raise SwissbertError("the name of the input is empty")
     reading = options.over(read_options(tasks, options.columns, on_note))
     try:
         with ExitStack() as stack:
@@ -183,8 +185,19 @@ def open_inputs(
         choose = plan_columns if chosen.has_columns else plan_lines
         plan, raw = choose(raw, tasks, where, is_choice=is_choice, columns=options.columns)
     except OSError as error:
-        raise SwissbertError(f"{where}: cannot be read ({error.strerror or error})") from error
+        near = _near(Path(source)) if isinstance(error, FileNotFoundError) else ""
+        raise SwissbertError(f"{where}: cannot be read ({error.strerror or error}){near}") from error
     return Inputs(where, chosen, plan, raw)
+
+
+def _near(path: Path) -> str:
+    """Name a file beside one that is not there, whose name it may be, as the end of a sentence."""
+    folder = path.parent
+    return (
+        nearest_file(path.name, sorted(one.name for one in folder.iterdir() if one.is_file()))
+        if folder.is_dir()
+        else ""
+    )
 
 
 def _within(stack: ExitStack, rows: Iterator[NumberedCells]) -> Iterator[NumberedCells]:

@@ -6,7 +6,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from swissbert.settings import shown
 from swissbert.tasks import Task
 from swissbert.version import __version__
 
+TITLES = {"is_choice": "whether the input chooses the tasks"}
+"""Names in messages of what a job depends on, where they are other ones than in ``job.json``."""
 JOB, DONE, PARTS, SUMS = "job.json", "done.json", "part-*.jsonl", "shards.json"
 
 
@@ -135,14 +137,25 @@ def check_job(job: dict[str, Any], folder: Path) -> None:
         return
     stored = read_object(path)
     differ = [
-        key if key in ("input", "model") else f"{key} ({shown(stored.get(key))} became {shown(job[key])})"
-        for key in job
-        if stored.get(key) != job[key]
+        key if key in ("input", "model") else f"{TITLES.get(key, key)} ({shown(old)} became {shown(new)})"
+        for key, old, new in _differences(stored, job)
     ]
     if differ:
         raise SwissbertError(
             f"{folder}: contains another job, which differs in {', '.join(differ)}; use another folder"
         )
+
+
+def _differences(stored: Mapping[str, Any], job: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the keys of a job that were other ones, with both values; of the columns, each one."""
+    for key, new in job.items():
+        old = stored.get(key)
+        if key == "columns" and isinstance(old, dict):
+            yield from (
+                (f"{name}_column", old.get(name), value) for name, value in new.items() if old.get(name) != value
+            )
+        elif old != new:
+            yield key, old, new
 
 
 def finished(folder: Path, log: Callable[[str], object]) -> Done | None:

@@ -17,6 +17,8 @@ SECRET = re.compile(
     r"[^:]+://[^/@:]*:(?!\d+/).*@|.*[?&]([^=&]*[_-])?(secret|password|passwd|token|sig|signature|key)=", re.IGNORECASE
 )
 """An address with a password before the host, or with a key among its parameters. A port, or a user alone, is none."""
+WEB = re.compile(r"https?://", re.IGNORECASE)
+"""How an address of the web begins, which is not read."""
 BLOCK = 2**22
 """Bytes that are copied at once."""
 
@@ -55,6 +57,8 @@ def local_input(source: str, log: Callable[[str], object]) -> Iterator[str]:
         yield source
         return
     check_address(source)
+    if WEB.match(source):
+        raise SwissbertError(f"{source} is an address of the web; download the file and name it")
     with ExitStack() as stack:
         parent = Path(gettempdir())
         with writing(parent):

@@ -26,6 +26,13 @@ NEGATIVE = frozenset(
         "ham",
         "different",
         "other",
+        "nein",
+        "nej",
+        "nee",
+        "não",
+        "falsch",
+        "faux",
+        "falso",
         "-",
         "\u2212",
     )
@@ -107,8 +114,8 @@ def sorted_names(counts: Counter[str]) -> list[str]:
     rows = counts.total()
     if long := next((name for name in counts if len(name) > LONG), None):
         raise ValueError(
-            f"{long[:40]!r}... has {len(long):,} characters, which looks like a text and not a label; declare the labels "
-            "if they are meant"
+            f"{long[:40]!r}... has {len(long):,} characters, which looks like a text and not a label; a recipe "
+            "with labels = [...] takes them if they are meant"
         )
     for name in counts:
         for mark in SEPARATORS:
@@ -124,11 +131,12 @@ def sorted_names(counts: Counter[str]) -> list[str]:
     if len(counts) > MOST or (len(counts) > 20 and len(counts) > rows / 2):
         if odd := odd_among_numbers(counts):
             raise OddNumbersError(
-                odd, 'kind = "regression" says what is wrong with each; declare the labels if they are meant'
+                odd,
+                'kind = "regression" says what is wrong with each; a recipe with labels = [...] takes them if they are meant',
             )
         raise ValueError(
             f"the train rows have {len(counts):,} different labels in {rows:,} rows, which looks like a text or an "
-            "identifier; declare the labels if they are meant"
+            "identifier; a recipe with labels = [...] takes them if they are meant"
         )
     return sorted(counts.keys() - no_labels(counts), key=_order)
 

@@ -79,7 +79,16 @@ def load_rows(
 
 
 def in_memory(data: Data | None) -> dict[str, MemoryRows]:
-    """Return rows in memory in their common form, so that they can be read more than once."""
+    """Return rows in memory in their common form, so that they can be read more than once.
+
+    Raises:
+        SwissbertError: If they are not given by task.
+    """
+    if data is not None and not isinstance(data, Mapping):
+        raise SwissbertError(
+            f"data is a {type(data).__name__}, but it is a dictionary with the rows of each task, {{'NAME': rows}}",
+            argument="data",
+        )
     return {name: memory_rows(rows) for name, rows in (data or {}).items()}
 
 

@@ -6,6 +6,7 @@ from typing import TextIO
 from swissbert.data.formats.base import NumberedCells, ReadOptions, TextFormat
 from swissbert.data.formats.encoding import unreadable
 from swissbert.data.formats.limits import BLANK_LINES, LINE, blank_start, lines_of, long_line
+from swissbert.wording import counted
 
 
 class PlainText(TextFormat):
@@ -32,7 +33,7 @@ class PlainText(TextFormat):
                 raise blank_start(where)
             texts = [line.strip()] if pair is None else [part.strip() for part in line.rstrip("\r\n").split("\t")]
             if len(texts) != len(names):
-                yield number, f"{len(texts)} texts where a pair with a tab between is expected"
+                yield number, f"{counted(len(texts), 'text')} where a pair with a tab between is expected"
             elif not all(texts):
                 yield number, "the text is empty"
             elif why := unreadable("".join(texts), options.encoding):
