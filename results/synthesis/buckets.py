@@ -25,9 +25,9 @@ def answered(model: Path, data: Path) -> dict[str, AnsweredSplit]:
 
 def difference(before: np.ndarray, after: np.ndarray, rng: np.random.Generator) -> str:
     """Word the difference of two means of the same rows with its 95 % interval from a paired bootstrap."""
-    rows = rng.integers(0, len(before), (RESAMPLES, len(before)))
-    low, high = percentiles((after - before)[rows].mean(1).tolist())
-    value = (after - before).mean()
+    change = after - before
+    low, high = percentiles([change[rng.integers(0, len(change), len(change))].mean() for _ in range(RESAMPLES)])
+    value = change.mean()
     return f"{value:+.3f} ({low:+.3f} to {high:+.3f})".replace("-", "−")
 
 
@@ -37,6 +37,8 @@ def main(data: Path, runs: Path, before: str, after: str) -> None:
         row: [answered(folder / "model", data) for folder in sorted((runs / row).glob("seed-*"))]
         for row in (before, after)
     }
+    if missing := [row for row, models in splits.items() if not models]:
+        sys.exit(f"{runs}: there are no models of the row {missing[0]!r}")
     rng = np.random.default_rng(0)
     print(f"| task | bucket | dev rows | error, {before} | error, {after} | difference |\n|---|---|---|---|---|---|")
     for name, first in splits[before][0].items():

@@ -9,7 +9,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
-from swissbert.errors import LONGEST_QUOTE, SwissbertError, clipped
+from swissbert.errors import LONGEST_QUOTE, SwissbertError, clipped, nearest_file
 
 JSON_BYTES = 2**24
 """Largest JSON file that is read: three times the tokenizer.json with the most entries, half a million."""
@@ -124,3 +124,12 @@ def sha256(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError) as error:
         raise SwissbertError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+
+
+def file_near(path: Path) -> str:
+    """Name a file beside one that is not there whose name may be meant, as the end of a sentence; empty if there is none."""
+    try:
+        names = sorted(one.name for one in path.parent.iterdir() if one.is_file())
+    except OSError:
+        return ""
+    return nearest_file(path.name, names)

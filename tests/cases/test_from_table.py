@@ -69,7 +69,7 @@ def test_an_edited_recipe_of_a_dry_run_is_not_overwritten(messages: Path, swissb
     for options in ([], ["--kind", "multilabel"]):
         ended = swissbert(*command, *options)
         assert ended.status == 0, "a dry run does not stand in the way of another"
-        assert "run/recipe.toml: another declaration, which stays as it is" in ended.stderr
+        assert "run/recipe.toml: holds another declaration than this command makes, and stays as it is" in ended.stderr
     ended = swissbert(*(part for part in command if part != "--dry-run"))
     assert ended.status == 2
     assert "train run/recipe.toml --out run), or remove it" in ended.stderr

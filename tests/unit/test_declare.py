@@ -35,6 +35,7 @@ def csv(write: Write, header: str, rows: list[str]) -> Path:
         (["a|b", "a", "b", "b|c", "c", "a|c", "a|b|c"], "multilabel"),
         (["red, dark", "red", "dark", "dark, red"], "multilabel"),
         (["yes, please", "no, thanks", "yes, please"], "binary"),
+        (["v1|beta", "beta", "2.5", "alpha", "v1|alpha"], "multilabel"),
     ],
 )
 def test_the_kind_follows_from_the_cells(cells: list[object], kind: str) -> None:
@@ -171,6 +172,11 @@ def test_numbers_as_people_write_them_are_no_labels(cells: list[str], message: s
         guess_kind(cells)
 
 
+def test_thousands_are_not_taken_for_decimal_commas_where_the_kind_is_given() -> None:
+    with pytest.raises(ValueError, match=r"'1,000' has a comma; write 1000 if it separates thousands, and 1\.000 if"):
+        guess_kind(["1,000", "2,000", "3,000"], "regression")
+
+
 def test_a_given_kind_takes_every_cell_as_a_label(write: Write) -> None:
     path = csv(write, "text,label", [f"text {n},{n % 4}0%" for n in range(40)])
     with pytest.raises(SwissbertError, match="percent sign"):
@@ -297,6 +303,12 @@ def test_a_column_text_pair_is_the_second_text_as_predict_reads_it(write: Write)
     path = csv(write, "text,text_pair,label", [f"text {n},pair {n},{'ab'[n % 2]}" for n in range(20)])
     assert declare(path)[0].task.is_pair
     assert not declare(path, text="text")[0].task.is_pair, "columns that are named are all that is read"
+    assert not declare(path, labels=["text_pair"])[0].task.is_pair
+
+
+def test_a_file_without_rows_is_said_whatever_its_columns(write: Write) -> None:
+    with pytest.raises(SwissbertError, match="there are no rows"):
+        declare(csv(write, "sentence,label", []))
 
 
 def test_a_file_without_a_header_needs_numbers_of_columns(write: Write) -> None:

@@ -152,7 +152,7 @@ def test_plain_text_of_a_pair_task_has_a_tab_between_the_texts(tmp_path: Path) -
     rows = read_split(task, "test", tmp_path)
     assert rows.rows == [Row(1, "1", "one", "two", None)]
     assert [(row.number, row.reason) for row in rows.bad] == [
-        (2, "1 texts where a pair with a tab between is expected"),
+        (2, "1 text where a pair with a tab between is expected"),
         (3, "3 texts where a pair with a tab between is expected"),
         (4, "the text is empty"),
         (5, "the text has bytes that are not UTF-8"),

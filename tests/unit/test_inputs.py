@@ -299,7 +299,7 @@ def test_delimiter_and_header_can_be_named_for_an_input(
             "x,text,x",
             "a,film,b",
             {"x": "a", "text": "film", "x.1": "b"},
-            ["columns of the same name are told apart by numbers: 'x.1'"],
+            ["columns of the same name, or without one, are told apart by numbers: 'x.1'"],
         ),
         (
             "x,text,x,x.1,x",
@@ -308,6 +308,8 @@ def test_delimiter_and_header_can_be_named_for_an_input(
             ["'x.2', 'x.3'"],
         ),
         (",text,", "7,film,", {"": "7", "text": "film"}, []),
+        ("text,note,,", "film,,x", {"text": "film", "note": ""}, ["1 row holds text in columns without a name"]),
+        ("note,,text,", "a,b,film", {"note": "a", "": "b", "text": "film"}, []),
         (",text,", "7,film,more", {"": "7", "text": "film"}, ["1 row holds text in columns without a name"]),
         ("text,,", "film,,", {"text": "film"}, []),
     ],
@@ -386,6 +388,35 @@ def test_a_column_that_is_named_makes_standard_input_a_table(monkeypatch: pytest
                 open_inputs("-", [declare()], options=options)
 
 
+def test_a_header_of_numbers_without_rows_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "new.csv").write_text("0,1\n")
+    assert list(open_inputs(str(tmp_path / "new.csv"), [declare()], options=InputOptions(InputColumns("1")))) == []
+
+
+@pytest.mark.parametrize("content", ["A film, fine\nB\n", "message\na film\n"])
+@pytest.mark.parametrize("header", [True, False])
+def test_plain_text_has_no_header_to_be_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, header: bool
+) -> None:
+    (tmp_path / "new.txt").write_text(content)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
+    for source in ("-", str(tmp_path / "new.txt")):
+        with pytest.raises(
+            SwissbertError, match=r"header is (true|false), but .* is read as text, which has none; format"
+        ):
+            open_inputs(source, [declare()], options=InputOptions(InputColumns(None if header else "1"), header=header))
+
+
+def test_bytes_of_a_row_are_reported_in_the_encoding_that_was_named(tmp_path: Path) -> None:
+    (tmp_path / "new.csv").write_bytes("text\n面白い映画\n".encode("shift_jis") + b"\xff\xff\n")
+    rows = [
+        row
+        for given in open_inputs(str(tmp_path / "new.csv"), [declare()], options=InputOptions(encoding="shift_jis"))
+        for row in given.rows
+    ]
+    assert [row.reason for row in rows if isinstance(row, BadRow)] == ["column 'text' has bytes that are not shift_jis"]
+
+
 @pytest.mark.parametrize(
     ("content", "texts"),
     [("text\nfine, really\n", ["fine, really"]), ('\ntext \n"Fine", he said\n', ['"Fine", he said'])],
@@ -409,7 +440,7 @@ def test_a_table_of_one_column_is_recognised_by_its_header(
             "new.txt",
             "a film\n",
             {"header": False},
-            r"header is 'false', but .*new\.txt is read as text, which has none",
+            r"header is false, but .*new\.txt is read as text, which has none",
         ),
     ],
 )

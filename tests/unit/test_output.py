@@ -202,9 +202,9 @@ def test_tasks_with_columns_of_their_own_are_chosen_by_them(tmp_path: Path) -> N
             chosen(pair, columns)
     with pytest.raises(SwissbertError, match="no column '', which text_column names"):
         chosen(pair, InputColumns(""))
-    for named in (InputColumns("sentence2", "sentence2"), InputColumns("sentence2")):
+    for named in (InputColumns("sentence2", "sentence2"), InputColumns("sentence2"), InputColumns(None, "sentence1")):
         with pytest.raises(
-            SwissbertError, match="text_column is 'sentence2', which is the column of the second text of task"
+            SwissbertError, match=r"column 'sentence[12]' is named for the first text of task 'para' and for the second"
         ):
             open_inputs(str(tmp_path / "rows.jsonl"), tasks[1:], options=InputOptions(named))
     with pytest.raises(SwissbertError, match="'Sentence2' differs from 'sentence2' in case alone"):

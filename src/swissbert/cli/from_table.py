@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from swissbert.errors import SwissbertError, nearest_file
+from swissbert.errors import SwissbertError
+from swissbert.reading import file_near
 
 if TYPE_CHECKING:
     from swissbert.data.declare import Declared
@@ -63,12 +64,7 @@ def is_data_file(name: str) -> bool:
     if name.startswith(("http://", "https://")):
         raise SwissbertError(f"{name} is an address; download the file and name it")
     if not path.is_file() and path.suffix.lower() in DATA_ENDINGS:
-        near = (
-            nearest_file(path.name, sorted(one.name for one in path.parent.iterdir() if one.is_file()))
-            if path.parent.is_dir()
-            else ""
-        )
-        raise SwissbertError(f"{name}: there is no such file{near}")
+        raise SwissbertError(f"{name}: there is no such file{file_near(path)}")
     return not name.endswith(".toml") and path.is_file()
 
 
@@ -111,7 +107,8 @@ def _without_header(path: Path, options: "dict[str, object]") -> str:
     delimiter, encoding = (
         None if (value := options.get(key)) is None else str(value) for key in ("delimiter", "encoding")
     )
-    text, label = likely_columns(path, ReadOptions(delimiter=delimiter, encoding=encoding))
+    read = ReadOptions(delimiter=delimiter, encoding=encoding)
+    text, label = likely_columns(path, read, str(options.get("format", "auto")))
     return f"--no-header --text {text} --label {label}"
 
 

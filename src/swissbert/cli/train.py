@@ -43,9 +43,6 @@ TomlOption = Annotated[
 ]
 
 
-WRITTEN = "the declaration, to look over and train again"
-
-
 def train(
     recipe: Annotated[
         str | None,
@@ -80,7 +77,7 @@ def train(
     Several processes train together:  torchrun --nproc-per-node 2 -m swissbert train minilm
 
     Of a data file such as messages.csv the declaration is inferred, shown, and written as recipe.toml into the run
-    folder; with --dry-run that is all that is written.
+    folder, by a dry run too.
     """
     need_dry_run(toml, dry_run)
     overrides = [*(settings or []), *([] if epochs is None else [f"train.epochs={epochs}"])]
@@ -107,7 +104,12 @@ def train(
             }
         )
         config = _config(recipe, data, out, overrides, resume)
-        plan_or_run("train", config, out, resume=resume, dry_run=dry_run, toml=toml, world=world, report="report")
+        try:
+            plan_or_run("train", config, out, resume=resume, dry_run=dry_run, toml=toml, world=world, report="report")
+        except SwissbertError as error:
+            if error.argument in ("format", "delimiter", "encoding", "header"):
+                error.argument = None  # a setting of a task; the option of that name is for a data file
+            raise
 
 
 def _train_table(
@@ -158,7 +160,8 @@ def _train_table(
                 )
             if not is_other:
                 write_text(target, recipe_file)
-        display.say(f"{target}: {'another declaration, which stays as it is' if is_other else WRITTEN}")
+        is_kept = "holds another declaration than this command makes, and stays as it is"
+        display.say(f"{target}: {is_kept if is_other else 'the declaration, to look over and train again'}")
     if dry_run:
         show_plan(config, toml=toml)
         return

@@ -31,7 +31,7 @@ _MODULES = {
     "Source": "splits",
     "TaskData": "dataset",
     "TextFormat": "formats",
-    "TokenTable": "tokens",
+    "TokenTable": "token_table",
     "Tokenizer": "tokens",
     "cached_split": "cache",
     "check_directory": "check",

@@ -17,7 +17,7 @@ USUAL = 1, 2
 """Numbers of the columns of text and label where they cannot be told."""
 
 
-def likely_columns(path: Path, options: ReadOptions) -> tuple[int, int]:
+def likely_columns(path: Path, options: ReadOptions, format: str = "auto") -> tuple[int, int]:
     """Return the numbers, from 1, of the columns that are most likely text and label.
 
     The text has the longest cells. The label is another column with the fewest different cells, and less often an empty
@@ -26,11 +26,12 @@ def likely_columns(path: Path, options: ReadOptions) -> tuple[int, int]:
     Args:
         path: A file without a header.
         options: How it is read.
+        format: Its format, as in `find_format`.
     """
     bare = replace(options, header=False, texts=(), columns=())
     try:
-        format = find_format(path, "auto", bare)
-        rows = head(path, ROWS, format if format.has_columns else FORMATS["tsv"], bare)
+        found = find_format(path, format, bare)
+        rows = head(path, ROWS, found if found.has_columns else FORMATS["tsv"], bare)
     except (OSError, SwissbertError):
         return USUAL  # which is only a hint
     width = min((len(row) for row in rows), default=0)

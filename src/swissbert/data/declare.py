@@ -92,7 +92,7 @@ def declare(
         path: A data file with columns.
         text: Column of the text; a column with a usual name if left out.
         labels: Columns of labels; a column with a usual name if empty.
-        text_pair: Column of the second text of a pair.
+        text_pair: Column of the second text of a pair. A column ``text_pair`` beside ``text`` is read without being named.
         options: Further keys of each declaration, such as ``format``, ``kind`` or ``holdout``.
 
     Raises:
@@ -162,7 +162,7 @@ def _read(
         why = f" ({len(reasons)} bad rows; the first: {reasons[0]})" if reasons else ""
         raise SwissbertError(f"{path}: there are no rows{why}")
     columns = {"text": _column(path, here, text, TEXT_NAMES, "text")}
-    if text is None and columns["text"] == "text" and "text_pair" in here:
+    if text is None and columns["text"] == "text" and "text_pair" in here and "text_pair" not in labels:
         text_pair = text_pair or "text_pair"  # the names that predict reads
     if text_pair:
         columns["text_pair"] = _column(path, here, text_pair, (), "second text")

@@ -165,16 +165,14 @@ def plan_columns(
 
 def _refuse_one_column(tasks: Sequence[Task], columns: InputColumns, is_choice: bool) -> None:
     """Raise SwissbertError if a pair would have one column for both of its texts."""
-    if columns.text is None:
-        return
-    same = columns.text == columns.text_pair
-    if same or not is_choice:
-        for task in tasks:
-            if task.is_pair and columns.text == first_of(columns.text_pair, task.columns.text_pair):
-                raise SwissbertError(
-                    f"text_column is '{columns.text}', which is the column of the second text of task '{task.name}' too",
-                    argument="text_column" if not same else "text_pair_column",
-                )
+    named = [name for name in (columns.text, columns.text_pair) if name is not None]
+    for task in tasks if named and (len(named) > 1 or not is_choice) else []:
+        text = first_of(columns.text, task.columns.text)
+        if task.is_pair and text == first_of(columns.text_pair, task.columns.text_pair):
+            raise SwissbertError(
+                f"column '{text}' is named for the first text of task '{task.name}' and for the second; name another for one",
+                argument="text_pair_column" if columns.text_pair is not None else "text_column",
+            )
 
 
 def _texts(task: Task, cells: Cells, columns: InputColumns) -> tuple[str, str | None] | None:

@@ -44,18 +44,22 @@ class InputOptions:
         for name, given, formats in (
             ("encoding", self.encoding, (TextFormat,)),
             ("delimiter", self.delimiter, (Delimited,)),
-            ("header", "false" if self.header is False else None, (Delimited, JsonLines)),
+            ("header", self.header, (Delimited, JsonLines)),
         ):
             if given is not None and not isinstance(format, formats):
-                reads = f"{where} is read as {format.name}, which has none"
-                raise SwissbertError(f"{name} is {given!r}, but {reads}", argument=name)
+                value = str(given).lower() if name == "header" else repr(given)
+                raise SwissbertError(
+                    f"{name} is {value}, but {where} is read as {format.name}, which has none; format or delimiter says "
+                    "otherwise",
+                    argument=name,
+                )
 
     def as_json(self) -> dict[str, Any]:
         """Return the options by name, as the record of a job has them."""
         return {
             "columns": self.columns._asdict(),
             "encoding": self.encoding,
-            "delimiter": self.delimiter,
+            "delimiter": None if self.delimiter is None else _checked("delimiter", one_character, self.delimiter),
             "header": self.header,
         }
 

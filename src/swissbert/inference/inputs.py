@@ -34,10 +34,11 @@ from swissbert.data.formats import (
 from swissbert.data.formats.compression import decompressed
 from swissbert.data.formats.encoding import detect
 from swissbert.data.rows import BadRow, Row
-from swissbert.errors import SwissbertError, clipped, nearest_file
+from swissbert.errors import SwissbertError, clipped
 from swissbert.inference.input_columns import NO_COLUMNS, InputColumns, first_of, plan_columns, plan_lines
 from swissbert.inference.input_options import AS_DECLARED, InputOptions
 from swissbert.inference.input_rows import Inputs
+from swissbert.reading import file_near
 from swissbert.tasks import Task
 
 Text = str | tuple[str, str]
@@ -50,7 +51,7 @@ PARQUET = b"PAR1"
 """First bytes of a Parquet file."""
 START_BYTES = 2**13
 """Bytes of a pipe that are looked at to recognise its format."""
-COLUMN = re.compile(r"\s*\"?\w[\w.-]*\"?\s*")
+COLUMN = re.compile(r"\"?\w[\w.-]*\"?\s*")
 """A cell of a first line that looks like the name of a column."""
 LINE_SHOWN = 60
 """Characters of a first line that a message shows."""
@@ -169,7 +170,7 @@ def open_inputs(
             if not streams:
                 chosen = input_format(Path(source), tasks[0], format, on_note, reading)
             elif format == "auto" and options.delimiter is None:
-                is_table = any(name is not None for name in options.columns) or options.header is False
+                is_table = any(name is not None for name in options.columns) and options.header is not False
                 chosen = _stream_format(where, tasks[0], reading, data, is_table=is_table)
             else:
                 chosen = find_format(Path("/dev/stdin"), format, replace(reading, texts=()))
@@ -178,26 +179,17 @@ def open_inputs(
                 has_pairs = all(task.is_pair for task in tasks)
                 reading = replace(reading, text="text", text_pair="text_pair" if has_pairs else None)
             if streams:
-                raw = _read_stream(where, reading, chosen, data or stdin)
+                raw = _within(stack.pop_all(), _read_stream(where, reading, chosen, data or stdin))
             else:
                 raw = read_cells(Path(source), chosen, reading, on_open)
-            raw = _within(stack.pop_all(), raw)
+        if options.encoding is not None:  # which messages about a row name
+            tasks = [task.model_copy(update={"encoding": options.encoding}) for task in tasks]
         choose = plan_columns if chosen.has_columns else plan_lines
         plan, raw = choose(raw, tasks, where, is_choice=is_choice, columns=options.columns)
     except OSError as error:
-        near = _near(Path(source)) if isinstance(error, FileNotFoundError) else ""
+        near = file_near(Path(source)) if isinstance(error, FileNotFoundError) else ""
         raise SwissbertError(f"{where}: cannot be read ({error.strerror or error}){near}") from error
     return Inputs(where, chosen, plan, raw)
-
-
-def _near(path: Path) -> str:
-    """Name a file beside one that is not there, whose name it may be, as the end of a sentence."""
-    folder = path.parent
-    return (
-        nearest_file(path.name, sorted(one.name for one in folder.iterdir() if one.is_file()))
-        if folder.is_dir()
-        else ""
-    )
 
 
 def _within(stack: ExitStack, rows: Iterator[NumberedCells]) -> Iterator[NumberedCells]:
@@ -215,7 +207,8 @@ def read_options(tasks: Sequence[Task], columns: InputColumns, on_note: OnNote =
             texts.append(tuple(name for name in names if name is not None))
     ids = [columns.id, *(task.columns.id for task in tasks)]
     expected = dict.fromkeys(name for group in (*texts, ids) for name in group if name is not None)
-    return replace(tasks[0].read_options, texts=tuple(dict.fromkeys(texts)), columns=tuple(expected), on_note=on_note)
+    declared = replace(tasks[0].read_options, is_input=True, on_note=on_note)
+    return replace(declared, texts=tuple(dict.fromkeys(texts)), columns=tuple(expected))
 
 
 def _stream_format(
@@ -227,7 +220,7 @@ def _stream_format(
     """
     start = b"" if data is None else data.peek(START_BYTES)
     if start.startswith(PARQUET):
-        raise SwissbertError(f"{where}: holds Parquet, which is read from its end, so it must be a file and not a pipe")
+        raise SwissbertError(f"{where}: holds Parquet, which is read from its end, so name the file")
     codec, _ = detect(start, where, options.encoding, is_whole=False)
     text = start.decode(codec, errors="replace")
     declared = task.format
@@ -243,7 +236,9 @@ def _stream_format(
         options.on_note(f"{where}: read as {table.name}, by its first line; format text reads a text on each line")
         return table
     if is_table:
-        return FORMATS["jsonl" if first.lstrip()[:1] in ("{", "[") else "tsv" if "\t" in first else "csv"]
+        table = FORMATS["jsonl" if first.lstrip()[:1] in ("{", "[") else "tsv" if "\t" in first else "csv"]
+        options.on_note(f"{where}: read as {table.name}, because its columns are named; format says otherwise")
+        return table
     if _looks_like_columns(first, second):
         options.on_note(
             f"{where}: read as plain text, a text on each line, because no task reads a column of the first line, "
@@ -258,7 +253,7 @@ def _looks_like_columns(first: str, second: str) -> bool:
         return '":' in first
     return any(
         mark in first and first.count(mark) == second.count(mark) and all(map(COLUMN.fullmatch, first.split(mark)))
-        for mark in ("\t", *",;|")
+        for mark in ("\t", *",;|")  # a comma in a sentence has a space after it
     )
 
 

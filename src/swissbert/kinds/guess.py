@@ -50,7 +50,9 @@ def guess_kind(cells: Sequence[object], given: str | None = None) -> Guess:
         ValueError: If they are numbers with commas, signs or units, dates, or numbers but for a few, and no kind is given.
     """
     if given == "regression":
-        _refuse_decimal_commas(names_in(cells), may_be_several=False)
+        names = names_in(cells)
+        _refuse_thousands(names)
+        _refuse_decimal_commas(names, may_be_several=False)
     if given is not None:
         return Guess(given, "as given", _separator(list(names_in(cells))) if _takes_separator(cells, given) else None)
     if _are_lists(cells):
@@ -60,10 +62,9 @@ def guess_kind(cells: Sequence[object], given: str | None = None) -> Guess:
     numbers = [number for name in counts if (number := number_of(name)) is not None]
     if len(numbers) == len(counts):
         if is_score(numbers):
-            whole = all(number.is_integer() for number in numbers)
-            what = "different whole numbers" if whole else "numbers with a fraction"
-            return Guess("regression", f"{len(counts):,} {what}" if whole else what)
-    elif all(number.is_integer() for number in numbers) and (separator := _separator(list(counts))):
+            whole = f"{len(counts):,} different whole numbers"
+            return Guess("regression", "numbers with a fraction" if is_fraction(numbers) else whole)
+    elif (separator := _separator(list(counts))) and not (separator == "," and is_fraction(numbers)):
         return Guess("multilabel", f"cells hold several names with {separator!r} between", separator)
     elif is_score(numbers) and (odd := odd_among_numbers(counts)):
         raise OddNumbersError(
@@ -76,7 +77,12 @@ def guess_kind(cells: Sequence[object], given: str | None = None) -> Guess:
 
 def is_score(numbers: Sequence[float]) -> bool:
     """Return whether different numbers are scores rather than the numbers of classes."""
-    return len(numbers) > MOST_CLASSES or not all(number.is_integer() for number in numbers)
+    return len(numbers) > MOST_CLASSES or is_fraction(numbers)
+
+
+def is_fraction(numbers: Sequence[float]) -> bool:
+    """Return whether any of some numbers is not whole."""
+    return not all(number.is_integer() for number in numbers)
 
 
 def _refuse_written_numbers(counts: Counter[str]) -> None:
@@ -86,13 +92,7 @@ def _refuse_written_numbers(counts: Counter[str]) -> None:
         raise ValueError(
             f"{minus[0]!r} has a minus sign of typographers (U+2212); write {minus[0].replace(MINUS, '-')}"
         )
-    thousands = [name for name in counts if THOUSANDS.fullmatch(name)]
-    if thousands and all(THOUSANDS.fullmatch(name) or number_of(name) is not None for name in counts):
-        plain = re.sub(r"[^\d.-]", "", thousands[0])
-        if all(DECIMAL_COMMA.fullmatch(name) for name in counts):
-            plain = f"{plain} if it separates thousands, and {thousands[0].replace(',', '.')} if it is a decimal comma"
-        mark = "a comma" if "," in thousands[0] else "marks between thousands"
-        raise ValueError(f"{thousands[0]!r} has {mark}; write {plain}")
+    _refuse_thousands(counts)
     _refuse_decimal_commas(counts)
     example = next(iter(counts))
     if all(PERCENT.fullmatch(name) for name in counts):
@@ -109,6 +109,17 @@ def _refuse_written_numbers(counts: Counter[str]) -> None:
             )
     if all(map(DATE.fullmatch, counts)):
         raise ValueError(f"{example!r} is a date; name the kind 'classification' to take each as a label")
+
+
+def _refuse_thousands(counts: Collection[str]) -> None:
+    """Raise ValueError if label names are numbers, some of them with marks between thousands."""
+    thousands = [name for name in counts if THOUSANDS.fullmatch(name)]
+    if thousands and all(THOUSANDS.fullmatch(name) or number_of(name) is not None for name in counts):
+        plain = re.sub(r"[^\d.-]", "", thousands[0])
+        if all(DECIMAL_COMMA.fullmatch(name) for name in counts):
+            plain = f"{plain} if it separates thousands, and {thousands[0].replace(',', '.')} if it is a decimal comma"
+        mark = "a comma" if "," in thousands[0] else "marks between thousands"
+        raise ValueError(f"{thousands[0]!r} has {mark}; write {plain}")
 
 
 def _refuse_decimal_commas(counts: Counter[str], *, may_be_several: bool = True) -> None:
@@ -128,7 +139,8 @@ def _refuse_decimal_commas(counts: Counter[str], *, may_be_several: bool = True)
 def _may_be_decimals(commas: Sequence[str], names: Collection[str]) -> bool:
     """Return whether names with a comma among whole numbers may be fractions of theirs, as 3,5 is among 3 and 4.
 
-    Lists of label numbers have more different numbers after the comma, of one digit and of more.
+    Lists of many label numbers have more different numbers after the comma, of one digit and of more. Lists of few cannot be
+    told from fractions, so their kind has to be named.
     """
     others = [number_of(name) for name in names if not DECIMAL_COMMA.fullmatch(name)]
     if len(commas) <= len(names) / 10 or not all(number is not None and number.is_integer() for number in others):

@@ -34,6 +34,7 @@ BOOKKEEPING = (
     "resume",
     "run_log",
     "start",
+    "stored_settings",
 )
 """Modules of `swissbert.training` that compare, show or store, and compute nothing."""
 

@@ -84,9 +84,9 @@ def in_memory(data: Data | None) -> dict[str, MemoryRows]:
     Raises:
         SwissbertError: If they are not given by task.
     """
-    if data is not None and not isinstance(data, Mapping):
+    if data and not isinstance(data, Mapping):
         raise SwissbertError(
-            f"data is a {type(data).__name__}, but it is a dictionary with the rows of each task, {{'NAME': rows}}",
+            f"data is a {type(data).__name__}, but a dictionary with the rows of each task is expected, {{'NAME': rows}}",
             argument="data",
         )
     return {name: memory_rows(rows) for name, rows in (data or {}).items()}

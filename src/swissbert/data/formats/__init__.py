@@ -99,7 +99,7 @@ def table_format(start: str, options: ReadOptions) -> Format | None:
     if options.delimiter is not None:
         return FORMATS["tsv" if options.delimiter == "\t" else "csv"]
     line = next((line for line in start.splitlines() if line), "")
-    if (line.strip(),) in options.texts:
+    if options.is_input and (line.strip(),) in options.texts:
         return FORMATS["tsv"]  # a table of one column, in which commas and quotes are text
     for delimiter in DELIMITERS:
         format = FORMATS["tsv" if delimiter == "\t" else "csv"]

@@ -48,6 +48,7 @@ class ReadOptions:
         only_columns: Whether cells of other columns may be left out, except in the first row, which names all columns.
         texts: Names of the columns with the text or both texts of a pair: several tuples if a file may have one or the
             other. Delimiter and header are recognised by them; empty if nothing is expected.
+        is_input: Whether all columns are wanted and no label: a header without rows then has to have the expected columns.
         on_note: Called with a sentence about anything that was detected rather than declared.
     """
 
@@ -60,6 +61,7 @@ class ReadOptions:
     columns: tuple[str, ...] = ()
     only_columns: bool = False
     texts: tuple[tuple[str, ...], ...] = ()
+    is_input: bool = False
     on_note: OnNote = field(default=ignore_note, compare=False)
 
 

@@ -18,6 +18,7 @@ from swissbert.data.formats.header import (
     header_line,
     highest_number,
     refuse_later_header,
+    told_apart,
 )
 from swissbert.data.formats.limits import (
     BLANK_LINES,
@@ -88,7 +89,9 @@ class Delimited(TextFormat):
                 check_columns(names, where, options.columns)
                 check_header(names, where, options)
                 named = max((column for column, name in enumerate(names, 1) if name), default=0)
-                keys = column_keys(names, named, where, options)
+                keys = column_keys(names, named)
+                if options.is_input and (renamed := [key for key in keys if key not in names]):
+                    options.on_note(told_apart(renamed, where))
                 continue
             if not names:
                 if len(cells) > COLUMNS:
@@ -107,8 +110,8 @@ class Delimited(TextFormat):
             else:
                 is_ragged = not has_header and delimiter == "\t" and len(cells) >= highest_number(options)
                 hint = hint or self._hint(cells, names, delimiter, quotes)
-                yield number, _uneven(cells, keys, hint, has_header=has_header, is_ragged=is_ragged)
-        if is_empty and has_header and names:
+                yield number, _uneven(cells, names, keys, hint, has_header=has_header, is_ragged=is_ragged)
+        if is_empty and has_header and names and options.is_input:
             check_names(names, where, options)
         if beyond and has_header:
             name = PurePath(where).name
@@ -189,7 +192,9 @@ def called(delimiter: str) -> str:
     return NAMES.get(delimiter, repr(delimiter))
 
 
-def _uneven(cells: list[str], names: list[str], hint: str, *, has_header: bool, is_ragged: bool) -> Cells | str:
+def _uneven(
+    cells: list[str], names: list[str], keys: list[str], hint: str, *, has_header: bool, is_ragged: bool
+) -> Cells | str:
     """Return the cells of a row with more or fewer cells than columns, or the reason why it cannot be used.
 
     Rows of tab-separated tables without a header may be of different lengths, as in some data sets they are: a tab is
@@ -197,6 +202,6 @@ def _uneven(cells: list[str], names: list[str], hint: str, *, has_header: bool, 
     """
     extra, missing = cells[len(names) :], names[len(cells) :]
     if is_ragged or not (any(cell.strip() for cell in extra) or any(missing)):
-        return dict(zip(names, cells, strict=False))
+        return dict(zip(keys, cells, strict=False))
     where = "the header" if has_header else "the first line"
     return f"{counted(len(cells), 'cell')} where {where} has {len(names)}{hint}"

@@ -66,21 +66,21 @@ def check_header(names: list[str], where: str, options: ReadOptions) -> None:
 
 def check_names(names: list[str], where: str, options: ReadOptions) -> None:
     """Raise SwissbertError if a table without rows lacks the expected columns, so that it is none of the expected kind."""
-    if options.texts and not has_columns(names, options.texts):
+    missing = next((text for texts in options.texts[:1] for text in texts if text not in names), None)
+    if missing is not None and not has_columns(names, options.texts):
         here = shortened([repr(clipped(name, NAME_SHOWN)) for name in names], NAMES_SHOWN)
-        missing = next(text for text in options.texts[0] if text not in names)
-        raise SwissbertError(f"{where}: has a header and no rows, and no column {missing!r} (columns here: {here})")
+        raise SwissbertError(
+            f"{where}: has a header and no rows, and no column {missing!r} (columns here: {here})",
+            argument="text_column",
+        )
 
 
-def column_keys(names: list[str], named: int, where: str, options: ReadOptions) -> list[str]:
+def column_keys(names: list[str], named: int) -> list[str]:
     """Return the names under which a header's columns are kept: a name that occurs again gets a number, as ``note.1``.
 
     Args:
         names: The names in the header.
-        named: The number of columns up to the last one with a name; of several without a name,
-            those after it are not kept.
-        where: Name of the file.
-        options: How it is read.
+        named: The number of columns up to the last one with a name; of several without a name, those after it are not kept.
     """
     if len(set(names)) == len(names):
         return names
@@ -91,10 +91,13 @@ def column_keys(names: list[str], named: int, where: str, options: ReadOptions) 
             counts[name] += 1
             key = f"{name}.{counts[name]}"
         keys[key] = None
-    if renamed := [repr(clipped(key, NAME_SHOWN)) for key in keys if key not in given]:
-        told = shortened(renamed, NAMES_SHOWN)
-        options.on_note(f"{PurePath(where).name}: columns of the same name are told apart by numbers: {told}")
     return list(keys)
+
+
+def told_apart(keys: list[str], where: str) -> str:
+    """Word that columns got other names than in the header, where another column has the same name, or none either."""
+    shown = shortened([repr(clipped(key, NAME_SHOWN)) for key in keys], NAMES_SHOWN)
+    return f"{PurePath(where).name}: columns of the same name, or without one, are told apart by numbers: {shown}"
 
 
 def _unknown_delimiter(name: str, options: ReadOptions) -> str | None:

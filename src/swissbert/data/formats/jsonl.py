@@ -146,8 +146,8 @@ def _cells(value: object, options: ReadOptions) -> Cells | str:
         return {str(column): cell for column, cell in enumerate(value, 1)}
     if isinstance(value, list):
         return (
-            "a JSON list, not an object with column names; for lists write header = false, --no-header on the command line, "
-            "and give the columns by their numbers from 1"
+            "a JSON list, not an object with column names; for lists write header = false and give the columns by "
+            "their numbers from 1"
         )
     if not isinstance(value, dict):
         return f'JSON {_JSON_NAMES[type(value)]}, not an object with column names; a row is for instance {{"{_text_name(options)}": "..."}}'
