@@ -214,9 +214,19 @@ def read_options(tasks: Sequence[Task], columns: InputColumns, on_note: OnNote =
 def _stream_format(
     where: str, task: Task, options: ReadOptions, data: io.BufferedReader | None, *, is_table: bool
 ) -> Format:
-    """Return the format of standard input or a pipe: plain text, unless the first line names columns, or it is a table for sure.
+    """Return the format of standard input or a pipe: plain text, unless the first line names columns.
 
     What the other end of the pipe has written so far is looked at and stays there to be read.
+
+    Args:
+        where: Its name in messages.
+        task: Declares the format that is tried first.
+        options: How it is read, with the columns to expect.
+        data: The stream; None for text that is given instead.
+        is_table: Whether it is a table whatever its first line is, because a column was named.
+
+    Raises:
+        SwissbertError: If it holds Parquet, or its encoding has to be named.
     """
     start = b"" if data is None else data.peek(START_BYTES)
     if start.startswith(PARQUET):

@@ -51,7 +51,8 @@ def local_input(source: str, log: Callable[[str], object]) -> Iterator[str]:
         log: Called with a sentence about the copy.
 
     Raises:
-        SwissbertError: If the address has a password or key in it, there is no such file, or it cannot be copied.
+        SwissbertError: If the address has a password or key in it or is one of the web, there is no such file, or it cannot
+            be copied.
     """
     if not is_address(source):
         yield source
