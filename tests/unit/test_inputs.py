@@ -19,7 +19,8 @@ from swissbert.data.splits import read_split
 from swissbert.errors import SwissbertError
 from swissbert.inference.input_columns import InputColumns
 from swissbert.inference.input_options import InputOptions
-from swissbert.inference.inputs import is_stream, open_inputs, read_inputs
+from swissbert.inference.input_stream import is_stream
+from swissbert.inference.inputs import open_inputs, read_inputs
 from swissbert.tasks import Task, find_task
 
 

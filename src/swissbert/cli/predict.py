@@ -211,7 +211,8 @@ def _predict_source(
 ) -> None:
     """Answer a file or standard input. Exits with status 1 if it has rows and none can be used."""
     from swissbert.inference.input_progress import CountedRows, share_done
-    from swissbert.inference.inputs import is_stream, open_inputs
+    from swissbert.inference.input_stream import is_stream
+    from swissbert.inference.inputs import open_inputs
     from swissbert.inference.output import is_table
     from swissbert.inference.stream import Tally, check_names, stream
     from swissbert.inference.texts import check_threshold

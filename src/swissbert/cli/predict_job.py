@@ -51,7 +51,7 @@ class JobOptions(NamedTuple):
         Raises:
             SwissbertError: If it has none that can be read again, or an option does not go with it.
         """
-        from swissbert.inference.inputs import is_stream
+        from swissbert.inference.input_stream import is_stream
 
         if source is None or is_stream(source):
             raise SwissbertError("--output-dir takes --input FILE: only a file can be read again to resume")

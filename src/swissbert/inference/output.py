@@ -14,7 +14,7 @@ from swissbert.data.formats.parquet import Parquet
 from swissbert.errors import SwissbertError
 from swissbert.files import whole_bytes, whole_file
 from swissbert.inference.answer_table import AnswerTable
-from swissbert.inference.inputs import STDIN
+from swissbert.inference.input_stream import STDIN
 from swissbert.inference.stream import Answered, record
 from swissbert.paths import check_path
 from swissbert.tasks import Task
