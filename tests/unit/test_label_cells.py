@@ -252,6 +252,7 @@ def test_every_name_is_its_own_label_and_another_spelling_is_that_label_or_none(
             except ValueError:
                 assert sum(alike(known) == alike(other) for known in names) != 1
             else:
+                assert isinstance(read_as, float)
                 assert other in names or alike(names[int(read_as)]) == alike(other)
                 # an upper-case letter may be that of two: IB is so for ıB too, which is another label than Ib
                 assert other in names or read_as == number or alike(other) != alike(name)
