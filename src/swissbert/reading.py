@@ -126,6 +126,12 @@ def sha256(path: Path) -> str:
         raise SwissbertError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
 
 
+def refuse_web(name: str) -> None:
+    """Raise SwissbertError if the name of a file is an address of the web, which is not read."""
+    if name.lower().startswith(("http://", "https://")):
+        raise SwissbertError(f"{name} is an address; download the file and name it")
+
+
 def file_near(path: Path) -> str:
     """Name a file beside one that is not there whose name may be meant, as the end of a sentence; empty if there is none."""
     try:

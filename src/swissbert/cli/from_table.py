@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from swissbert.errors import SwissbertError
-from swissbert.reading import file_near
+from swissbert.reading import file_near, refuse_web
 
 if TYPE_CHECKING:
     from swissbert.data.declare import Declared
@@ -61,8 +61,7 @@ def is_data_file(name: str) -> bool:
         files = sorted(one.name for one in path.iterdir() if one.is_file() and not one.name.startswith("."))
         there = f" (in it: {shortened(files, 6)})" if files else ""
         raise SwissbertError(f"{name} is a directory; name one data file{there}, or write a recipe for several")
-    if name.startswith(("http://", "https://")):
-        raise SwissbertError(f"{name} is an address; download the file and name it")
+    refuse_web(name)
     if not path.is_file() and path.suffix.lower() in DATA_ENDINGS:
         raise SwissbertError(f"{name}: there is no such file{file_near(path)}")
     return not name.endswith(".toml") and path.is_file()

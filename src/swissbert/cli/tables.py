@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from swissbert.cli.results import fitted, heading, result_table
 from swissbert.data.check import Report, Shared
-from swissbert.data.row_checks import COLUMNS_SHOWN, NAME_SHOWN
+from swissbert.data.formats import COLUMNS_SHOWN, NAME_SHOWN
 from swissbert.errors import LONGEST_LINE, clipped
 from swissbert.evaluation import Scores, TaskScores
 from swissbert.evaluation.confused import MANY_LABELS, most_confused, worst_labels

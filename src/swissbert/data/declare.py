@@ -10,10 +10,10 @@ from typing import Any
 
 from swissbert.data.bare_columns import refuse_plain_text
 from swissbert.data.first_lines import FirstLines
-from swissbert.data.formats import Cells, NumberedCells, find_format, unreadable
+from swissbert.data.formats import Cells, NumberedCells, columns_here, find_format, unreadable
 from swissbert.data.formats.limits import size_of, taken
 from swissbert.data.memory import plain
-from swissbert.data.row_checks import AHEAD, LONGEST_LABEL, columns_here, no_column, stands_for_nothing
+from swissbert.data.row_checks import AHEAD, LONGEST_LABEL, no_column, stands_for_nothing
 from swissbert.data.splits import open_cells
 from swissbert.errors import SwissbertError
 from swissbert.kinds.cells import cell_text

@@ -4,26 +4,21 @@ import reprlib
 from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
 
-from swissbert.data.formats import Cells, NumberedCells, column_names, unreadable
+from swissbert.data.formats import Cells, NumberedCells, column_names, columns_here, unreadable
 from swissbert.data.formats.limits import size_of, taken
 from swissbert.data.rows import BadRow, Row, bad_row
-from swissbert.errors import SwissbertError, clipped, nearest
+from swissbert.errors import SwissbertError, nearest
 from swissbert.kinds import Label, is_missing
 from swissbert.kinds.cells import MISSING_WORDS, cell_text, is_no_label, number_of
 from swissbert.kinds.class_names import UnknownLabelError
 from swissbert.kinds.label_lists import is_list
 from swissbert.kinds.label_names import is_none
 from swissbert.tasks import Task
-from swissbert.wording import shortened
 
 SHOWN = 40
 """Characters of a bad cell that a message shows."""
 LONGEST_LABEL = 100_000
 """Characters of a label cell, which may hold several labels."""
-NAME_SHOWN = 60
-"""Characters of a column's name that a message shows."""
-COLUMNS_SHOWN = 30
-"""Columns of a file that a message lists."""
 HINTED = 100
 """Unknown labels of a source whose reasons may end with a hint that is searched for among all labels."""
 _REPR = reprlib.Repr()
@@ -146,12 +141,6 @@ def no_column(name: str, cells: Cells, reader: Task | str = "") -> str:
     clause = f"task '{reader.name}' reads" if isinstance(reader, Task) else reader
     which = f", which {clause}" if clause else ""
     return f"no column '{name}'{which}{nearest(name, column_names(cells))} ({columns_here(cells)})"
-
-
-def columns_here(cells: Cells) -> str:
-    """List the columns of a row for a message."""
-    names = [repr(clipped(name, NAME_SHOWN)) for name in column_names(cells) if name]
-    return f"columns here: {shortened(names, COLUMNS_SHOWN)}"
 
 
 def _row(number: int, cells: Cells, task: Task, read_labels: bool) -> Row:

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import NamedTuple, TypeVar
 
-from swissbert.data.formats import Cells, NumberedCells, column_names
+from swissbert.data.formats import Cells, NumberedCells, column_names, columns_here
 from swissbert.data.formats.limits import TOGETHER, size_of
-from swissbert.data.row_checks import columns_here, no_column
+from swissbert.data.row_checks import no_column
 from swissbert.errors import SwissbertError
 from swissbert.task_files import Columns
 from swissbert.tasks import Task

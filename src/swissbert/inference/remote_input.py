@@ -10,6 +10,7 @@ from tempfile import gettempdir
 
 from swissbert.errors import SwissbertError
 from swissbert.files import temporary_folder, writing
+from swissbert.reading import refuse_web
 
 ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 """How an address begins; anything else is a path."""
@@ -17,8 +18,6 @@ SECRET = re.compile(
     r"[^:]+://[^/@:]*:(?!\d+/).*@|.*[?&]([^=&]*[_-])?(secret|password|passwd|token|sig|signature|key)=", re.IGNORECASE
 )
 """An address with a password before the host, or with a key among its parameters. A port, or a user alone, is none."""
-WEB = re.compile(r"https?://", re.IGNORECASE)
-"""How an address of the web begins, which is not read."""
 BLOCK = 2**22
 """Bytes that are copied at once."""
 
@@ -58,8 +57,7 @@ def local_input(source: str, log: Callable[[str], object]) -> Iterator[str]:
         yield source
         return
     check_address(source)
-    if WEB.match(source):
-        raise SwissbertError(f"{source} is an address of the web; download the file and name it")
+    refuse_web(source)
     with ExitStack() as stack:
         parent = Path(gettempdir())
         with writing(parent):

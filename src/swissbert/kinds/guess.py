@@ -63,8 +63,8 @@ def guess_kind(cells: Sequence[object], given: str | None = None) -> Guess:
     if len(numbers) == len(counts):
         if is_score(numbers):
             whole = f"{len(counts):,} different whole numbers"
-            return Guess("regression", "numbers with a fraction" if is_fraction(numbers) else whole)
-    elif (separator := _separator(list(counts))) and not (separator == "," and is_fraction(numbers)):
+            return Guess("regression", "numbers with a fraction" if has_fraction(numbers) else whole)
+    elif (separator := _separator(list(counts))) and not (separator == "," and has_fraction(numbers)):
         return Guess("multilabel", f"cells hold several names with {separator!r} between", separator)
     elif is_score(numbers) and (odd := odd_among_numbers(counts)):
         raise OddNumbersError(
@@ -77,10 +77,10 @@ def guess_kind(cells: Sequence[object], given: str | None = None) -> Guess:
 
 def is_score(numbers: Sequence[float]) -> bool:
     """Return whether different numbers are scores rather than the numbers of classes."""
-    return len(numbers) > MOST_CLASSES or is_fraction(numbers)
+    return len(numbers) > MOST_CLASSES or has_fraction(numbers)
 
 
-def is_fraction(numbers: Sequence[float]) -> bool:
+def has_fraction(numbers: Sequence[float]) -> bool:
     """Return whether any of some numbers is not whole."""
     return not all(number.is_integer() for number in numbers)
 

@@ -21,7 +21,7 @@ from swissbert.data.formats.delimited import Delimited, one_character
 from swissbert.data.formats.encoding import codec_of, unreadable
 from swissbert.data.formats.header import DELIMITERS
 from swissbert.data.formats.jsonl import JsonLines
-from swissbert.data.formats.nested import column_names, with_nested
+from swissbert.data.formats.nested import COLUMNS_SHOWN, NAME_SHOWN, column_names, columns_here, with_nested
 from swissbert.data.formats.other_files import refuse_other_files
 from swissbert.data.formats.parquet import Parquet
 from swissbert.data.formats.start import start_of_text
@@ -147,8 +147,10 @@ def head(path: Path, count: int, format: Format | str = "auto", options: ReadOpt
 
 
 __all__ = [
+    "COLUMNS_SHOWN",
     "ENDINGS",
     "FORMATS",
+    "NAME_SHOWN",
     "Cells",
     "Delimited",
     "Format",
@@ -161,6 +163,7 @@ __all__ = [
     "TextFormat",
     "codec_of",
     "column_names",
+    "columns_here",
     "ending_of",
     "find_format",
     "head",

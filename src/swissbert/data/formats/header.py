@@ -8,9 +8,9 @@ from typing import TextIO
 
 from swissbert.data.formats.base import ReadOptions
 from swissbert.data.formats.limits import LINE, long_line
+from swissbert.data.formats.nested import columns_here, columns_shown
 from swissbert.data.formats.records import split_line
-from swissbert.errors import SwissbertError, clipped
-from swissbert.wording import shortened
+from swissbert.errors import SwissbertError
 
 DELIMITERS = ("\t", ",", ";", "|")
 """Delimiters that are tried if the header does not have the expected columns otherwise."""
@@ -22,8 +22,6 @@ MOST_WORDS = 4
 """Words above which it does."""
 LONG_HEADER = 4096
 """Characters of a header of one cell above which an unknown delimiter is not looked for in it."""
-NAMES_SHOWN, NAME_SHOWN = 8, 40
-"""Columns that a message names, and characters of each."""
 
 
 def has_columns(names: list[str], expected: tuple[tuple[str, ...], ...]) -> bool:
@@ -68,9 +66,8 @@ def check_names(names: list[str], where: str, options: ReadOptions) -> None:
     """Raise SwissbertError if a table without rows lacks the expected columns, so that it is none of the expected kind."""
     missing = next((text for texts in options.texts[:1] for text in texts if text not in names), None)
     if missing is not None and not has_columns(names, options.texts):
-        here = shortened([repr(clipped(name, NAME_SHOWN)) for name in names], NAMES_SHOWN)
         raise SwissbertError(
-            f"{where}: has a header and no rows, and no column {missing!r} (columns here: {here})",
+            f"{where}: has a header and no rows, and no column {missing!r} ({columns_here(dict.fromkeys(names))})",
             argument="text_column",
         )
 
@@ -96,8 +93,8 @@ def column_keys(names: list[str], named: int) -> list[str]:
 
 def told_apart(keys: list[str], where: str) -> str:
     """Word that columns got other names than in the header, where another column has the same name, or none either."""
-    shown = shortened([repr(clipped(key, NAME_SHOWN)) for key in keys], NAMES_SHOWN)
-    return f"{PurePath(where).name}: columns of the same name, or without one, are told apart by numbers: {shown}"
+    what = "columns of the same name, or without one, are told apart by numbers"
+    return f"{PurePath(where).name}: {what}: {columns_shown(keys)}"
 
 
 def _unknown_delimiter(name: str, options: ReadOptions) -> str | None:

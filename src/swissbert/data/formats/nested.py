@@ -4,8 +4,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from swissbert.data.formats.base import Cells, NumberedCells
-from swissbert.errors import visible
+from swissbert.errors import clipped, visible
+from swissbert.wording import shortened
 
+NAME_SHOWN = 60
+"""Characters of a column's name that a message shows."""
+COLUMNS_SHOWN = 30
+"""Columns of a file that a message lists."""
 DEPTH = 3
 """Levels of objects whose keys a message lists."""
 
@@ -78,3 +83,13 @@ def column_names(cells: Cells, depth: int = DEPTH) -> list[str]:
             inner = {str(key): value for key, value in cell.items()}
             names += [key for key in (f"{name}.{key}" for key in column_names(inner, depth - 1)) if key not in cells]
     return names
+
+
+def columns_here(cells: Cells) -> str:
+    """List the columns of a row for a message."""
+    return f"columns here: {columns_shown(column_names(cells))}"
+
+
+def columns_shown(names: Iterable[str]) -> str:
+    """List columns that have a name for a message."""
+    return shortened([repr(clipped(name, NAME_SHOWN)) for name in names if name], COLUMNS_SHOWN)
