@@ -278,3 +278,38 @@ def test_without_a_header_the_text_may_be_the_first_column(write: Writer) -> Non
     task = declare("rows.txt", header=False, columns={"text": 1, "label": 2})
     rows = read_split(task, "train", write("a b\t1\nc\t0\n", "rows.txt"))
     assert [(row.text, row.label) for row in rows.rows] == [("a b", 1.0), ("c", 0.0)]
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv"])
+def test_without_a_header_the_delimiter_is_the_one_that_every_line_has(write: Writer, ending: str) -> None:
+    name = f"rows.{ending}"
+    task = declare(name, header=False, columns={"text": 1, "label": 2})
+    rows = read_split(task, "train", write("good, though | odd;1\nc;0\na, b, c;1\n", name))
+    assert [(row.text, row.label) for row in rows.rows] == [("good, though | odd", 1.0), ("c", 0.0), ("a, b, c", 1.0)]
+    assert any("separated by semicolons" in note for note in rows.source_notes)
+
+
+@pytest.mark.parametrize(
+    ("content", "options"),
+    [
+        ("a;b,1\nc;d,0\n", {}),  # every line has as many of both
+        ("a;b,1\nc,0\n", {}),
+        ("a;b,1\n", {}),
+        ("a;b,1\nc;d,0,\n", {"delimiter": ","}),
+        ('"a;b",1\n"c,d",0\n', {}),
+    ],
+)
+def test_the_usual_delimiter_stays_where_the_lines_do_not_tell(
+    write: Writer, content: str, options: dict[str, str]
+) -> None:
+    task = declare("rows.csv", header=False, columns={"text": 1, "label": 2}, **options)
+    rows = read_split(task, "train", write(content, "rows.csv"))
+    assert [row.text for row in rows.rows] == [line[:-2].strip('"') for line in content.replace("0,", "0").splitlines()]
+
+
+def test_lines_that_were_looked_at_are_read_once(write: Writer) -> None:
+    lines = [f"text {number}{', well' * (1 + number % 3)};{number % 2}" for number in range(40)]
+    task = declare("rows.csv", header=False, columns={"text": 1, "label": 2})
+    rows = read_split(task, "train", write("\n".join(lines) + "\n", "rows.csv"))
+    assert [row.number for row in rows.rows] == list(range(1, 41))
+    assert texts(rows) == [line[:-2] for line in lines]

@@ -1,7 +1,7 @@
 """Delimited text: cells separated by tabs, commas, semicolons or any other character."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import PurePath
 from typing import TextIO
@@ -17,6 +17,7 @@ from swissbert.data.formats.header import (
     has_columns,
     header_line,
     highest_number,
+    next_lines,
     refuse_later_header,
     told_apart,
 )
@@ -69,15 +70,24 @@ class Delimited(TextFormat):
                 options.on_note(f"{name}: the cells are separated by {called(separator[1])}, as its first line says")
             options = replace(options, delimiter=separator[1])
             start = [*["\n"] * len(start), header_line(file, where, len(start) + 1)]
-        delimiter, has_header = self._layout(start[-1], where, options)
-        if (columns := start[-1].count(delimiter) + 1) > COLUMNS:
+        first = start[-1]
+        ahead: list[str] = []
+
+        def lines_ahead() -> list[str]:
+            if not ahead:
+                ahead.extend(next_lines(file, where, len(start) + 1))
+                start.extend(ahead)
+            return ahead
+
+        delimiter, has_header = self._layout(first, lines_ahead, where, options)
+        if (columns := first.count(delimiter) + 1) > COLUMNS:
             raise many_columns(where, columns)
         quotes = self._quotes(delimiter, options)
-        if not quotes and options.quotes is None and has_header and self._is_quoted(start[-1], delimiter, options):
+        if not quotes and options.quotes is None and has_header and self._is_quoted(first, delimiter, options):
             quotes = True
             options.on_note(f"{PurePath(where).name}: quotes are read as syntax, since the header is in quotes")
-        if has_header:
-            start += refuse_later_header(start[-1], file, where, delimiter, options, len(start) + 1)
+        if has_header and options.texts and not has_columns(split_line(first, delimiter, True), options.texts):
+            refuse_later_header(lines_ahead(), where, delimiter, options)
         names: list[str] = []
         keys: list[str] = []  # the names, of which none occurs twice
         is_empty = True
@@ -147,11 +157,14 @@ class Delimited(TextFormat):
             return f"; a text that holds {called(delimiter)} has to be in double quotes"
         return ""
 
-    def _layout(self, line: str, where: str, options: ReadOptions) -> tuple[str, bool]:
+    def _layout(
+        self, line: str, lines_ahead: Callable[[], list[str]], where: str, options: ReadOptions
+    ) -> tuple[str, bool]:
         """Return the delimiter of a file and whether it has a header; report what was not declared so.
 
         Args:
             line: The first line that is not blank.
+            lines_ahead: Reads the next lines.
             where: Name of the file.
             options: How it is read.
         """
@@ -163,9 +176,10 @@ class Delimited(TextFormat):
         }
         having = [delimiter for delimiter, cells in names.items() if has_columns(cells, options.texts)]
         has_header = options.header or bool(having)
-        if not having and len(names[declared]) == 1 and options.texts:  # one cell: most likely of another delimiter
-            several = [delimiter for delimiter, cells in names.items() if len(cells) >= max(2, highest_number(options))]
-            having = several if len(several) == 1 else []
+        several = {mark: len(cells) for mark, cells in names.items() if len(cells) >= max(2, highest_number(options))}
+        is_expected = bool(options.texts) or not options.header
+        if not having and is_expected and (declared not in several or options.delimiter is None):
+            having = self._even(several, lines_ahead(), options) if len(several) > 1 else [*several]
         delimiter = declared if declared in having or not having else having[0]
         name = PurePath(where).name
         if delimiter != declared:
@@ -173,6 +187,22 @@ class Delimited(TextFormat):
         if has_header and not options.header:
             options.on_note(f"{name}: the first line names the columns, although header is false")
         return delimiter, has_header
+
+    def _even(self, counts: Mapping[str, int], lines: list[str], options: ReadOptions) -> list[str]:
+        """Return the delimiter of which every line has as many as the first one; empty if there is not exactly one.
+
+        Args:
+            counts: Number of cells in the first line, by delimiter.
+            lines: The next lines.
+            options: How the file is read.
+        """
+        rows = [line for line in lines if line.strip()]
+        even = [
+            delimiter
+            for delimiter, count in counts.items()
+            if all(len(split_line(row, delimiter, self._quotes(delimiter, options))) == count for row in rows)
+        ]
+        return even if len(even) == 1 and rows else []
 
 
 def one_character(delimiter: str) -> str:

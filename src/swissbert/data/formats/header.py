@@ -14,8 +14,8 @@ from swissbert.errors import SwissbertError
 
 DELIMITERS = ("\t", ",", ";", "|")
 """Delimiters that are tried if the header does not have the expected columns otherwise."""
-LINES_BEFORE = 10
-"""Lines below the first one in which a header is looked for, to explain why it has not the expected columns."""
+LINES_AHEAD = 10
+"""Lines below the first one that are looked at where it does not name the expected columns."""
 LONG_NAME = 60
 """Characters above which a cell of the first line looks like a text rather than the name of a column."""
 MOST_WORDS = 4
@@ -114,17 +114,13 @@ def header_line(file: TextIO, where: str, number: int) -> str:
     return line
 
 
-def refuse_later_header(
-    line: str, file: TextIO, where: str, delimiter: str, options: ReadOptions, next_number: int
-) -> list[str]:
-    """Raise SwissbertError if the expected columns are missing in the first line and there in one of the next ones.
+def next_lines(file: TextIO, where: str, number: int) -> list[str]:
+    """Read up to `LINES_AHEAD` lines, the first of which has this number."""
+    return [line for line in (header_line(file, where, number + i) for i in range(LINES_AHEAD)) if line]
 
-    Returns:
-        The lines that were read to see this.
-    """
-    if not options.texts or has_columns(split_line(line, delimiter, True), options.texts):
-        return []
-    lines = [line for line in (header_line(file, where, next_number + i) for i in range(LINES_BEFORE)) if line]
+
+def refuse_later_header(lines: list[str], where: str, delimiter: str, options: ReadOptions) -> None:
+    """Raise SwissbertError if one of the lines below the first one names the expected columns."""
     for number, later in enumerate(lines, 1):
         if not any(all(text in later for text in texts) for texts in options.texts):
             continue  # saves splitting long lines
@@ -134,7 +130,6 @@ def refuse_later_header(
                     f"{where}: the first line is taken as the header, but the columns are named {number} line(s) below "
                     "it; remove the lines above"
                 )
-    return lines
 
 
 def check_numbers(count: int, where: str, options: ReadOptions) -> None:
