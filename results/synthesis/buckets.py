@@ -23,6 +23,19 @@ def answered(model: Path, data: Path) -> dict[str, AnsweredSplit]:
     return {name: answer_split(loaded, task, "dev", data) for name, task in loaded.tasks.items()}
 
 
+def by_seed(runs: Path, row: str, data: Path) -> dict[str, dict[str, AnsweredSplit]]:
+    """Answer the dev rows of every task with the models of a row, by the names of their folders; exit if there are none."""
+    folders = sorted((runs / row).glob("seed-*/model"))
+    if not folders:
+        sys.exit(f"{runs}: there are no models of the row {row!r}")
+    return {folder.parent.name: answered(folder, data) for folder in folders}
+
+
+def in_bucket(split: AnsweredSplit, name: str) -> np.ndarray:
+    """Return whether each row is in a bucket."""
+    return split.flags[:, [bucket.name for bucket in split.buckets].index(name)]
+
+
 def difference(before: np.ndarray, after: np.ndarray, rng: np.random.Generator) -> str:
     """Word the difference of two means of the same rows with its 95 % interval from a paired bootstrap."""
     change = after - before
@@ -33,12 +46,7 @@ def difference(before: np.ndarray, after: np.ndarray, rng: np.random.Generator) 
 
 def main(data: Path, runs: Path, before: str, after: str) -> None:
     """Print a table of tasks and buckets: the mean error before and after, each a mean over the seeds."""
-    splits = {
-        row: [answered(folder / "model", data) for folder in sorted((runs / row).glob("seed-*"))]
-        for row in (before, after)
-    }
-    if missing := [row for row, models in splits.items() if not models]:
-        sys.exit(f"{runs}: there are no models of the row {missing[0]!r}")
+    splits = {row: [*by_seed(runs, row, data).values()] for row in (before, after)}
     rng = np.random.default_rng(0)
     print(f"| task | bucket | dev rows | error, {before} | error, {after} | difference |\n|---|---|---|---|---|---|")
     for name, first in splits[before][0].items():
