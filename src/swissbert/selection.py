@@ -1,7 +1,8 @@
 """Choice of the score that decides which model is kept, and of the tasks that hold dev rows out label by label."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import combinations
 
 from swissbert.metrics import METRICS, higher_is_better
 from swissbert.tasks import Task
@@ -9,6 +10,9 @@ from swissbert.tasks import Task
 OVERALL = ("overall", "overall_normalised")
 LOSS_NAMES = ("loss", "eval_loss", "val_loss", "dev_loss")
 """Names of the sum of all losses on dev rows; the first is the one that is stored."""
+
+IN_MEMORY = "rows in memory"
+"""What stands for the files of a task that has none."""
 
 
 def known_scores(tasks: Sequence[Task]) -> list[str]:
@@ -83,8 +87,34 @@ def with_stratify(tasks: Sequence[Task]) -> list[Task]:
     return filled
 
 
+def uneven_holdouts(tasks: Sequence[Task]) -> Iterator[str]:
+    """Yield a sentence for each two tasks that hold different rows of one file out for dev.
+
+    The rows are chosen by their texts, so tasks that read the same texts hold the same rows out. Where one of them reads
+    further texts, a larger share or label by label, a text can be a dev row of one and a train row of the other, from which
+    the encoder learns for both. The setting ``guard`` leaves such train rows out.
+
+    Args:
+        tasks: The tasks of a run, after `with_stratify`.
+    """
+    for one, other in combinations([task for task in tasks if task.holds_out], 2):
+        files = sorted(_sources(one) & _sources(other) - {IN_MEMORY})
+        texts = [{task.columns.text, task.columns.text_pair} - {None} for task in (one, other)]
+        if not files or not texts[0] & texts[1]:
+            continue
+        is_same = texts[0] == texts[1]
+        if is_same and one.holdout == other.holdout and not (one.stratify or other.stratify):
+            continue
+        if all(task.guard == "sentences" or (is_same and task.guard == "rows") for task in (one, other)):
+            continue
+        yield (
+            f"{files[0]}: tasks '{one.name}' and '{other.name}' hold out different rows of it, so a text may be in a dev row "
+            'of one and in a train row of the other; guard = "sentences" in both tasks leaves such train rows out'
+        )
+
+
 def _sources(task: Task) -> set[str]:
     """Return what the train rows of a task are read from."""
     if task.hub is not None:
         return {f"{task.hub.dataset} on the hub"}
-    return set(task.candidates("train")) or {"rows in memory"}
+    return set(task.candidates("train")) or {IN_MEMORY}

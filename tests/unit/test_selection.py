@@ -2,7 +2,9 @@
 
 import json
 import math
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,13 +18,15 @@ from swissbert.data.holdout import row_hash
 from swissbert.data.memory import MemoryRows
 from swissbert.data.overlap import overlap_note, overlap_notes
 from swissbert.data.splits import read_split
+from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import evaluate
 from swissbert.evaluation.predictions import answers_and_logits, table_answers
 from swissbert.metrics import METRICS
 from swissbert.model_folder.description import read_description
-from swissbert.selection import full_name, is_better_higher
+from swissbert.selection import full_name, is_better_higher, uneven_holdouts
 from swissbert.tasks import Task, make_task
+from swissbert.training import build, load_splits
 from swissbert.training.loop import train
 from swissbert.training.preparation import prepare
 from swissbert.training.state import Progress
@@ -271,3 +275,52 @@ def test_weights_on_a_head_with_its_own_loss_are_refused(tiny: Path, tmp_path: P
         SwissbertError, match="class_weights of task 'x' needs losses of single rows, but its head OwnLoss"
     ):
         train(settings, tmp_path, data={"x": (ROWS, ROWS)}, heads={"x": OwnLoss})
+
+
+@pytest.mark.parametrize(
+    ("columns", "settings", "is_said"),
+    [
+        ({}, {}, False),
+        ({}, {"guard": "rows"}, False),
+        ({"text_pair": "more"}, {}, True),
+        ({"text_pair": "more"}, {"guard": "rows"}, True),  # which compares whole rows
+        ({"text_pair": "more"}, {"guard": "sentences"}, False),
+        ({"text": "more"}, {}, False),
+        ({}, {"holdout": 0.2}, True),
+        ({}, {"holdout": 0.2, "guard": "rows"}, False),
+        ({}, {"stratify": True}, True),
+        ({"text_pair": "more"}, {"files": {"train": "f.tsv", "dev": "d.tsv"}}, False),
+        ({"text_pair": "more"}, {"files": {"train": "other.tsv"}}, False),
+    ],
+)
+def test_tasks_that_hold_out_different_rows_of_a_file_are_named(
+    tiny: Path, columns: dict[str, str], settings: dict[str, Any], is_said: bool
+) -> None:
+    guard = {"guard": settings["guard"]} if "guard" in settings else {}
+    one = task("one", files={"train": "f.tsv"}, stratify=False, **guard)
+    other = task("other", columns=columns, **{"files": {"train": "f.tsv"}, "stratify": False, **settings})
+    notes = list(uneven_holdouts(config(tiny, one, other).tasks))
+    assert len(notes) == is_said
+    assert all("f.tsv" in note and "'one' and 'other'" in note and "guard" in note for note in notes)
+
+
+@pytest.mark.parametrize(("guard", "is_said"), [("off", True), ("sentences", False)])
+def test_training_names_tasks_that_hold_out_different_rows_until_the_guard_leaves_their_texts_out(
+    tiny: Path, tmp_path: Path, guard: str, is_said: bool
+) -> None:
+    lines = [f"head {i % 30}\ttext {i}\t{'ab'[i % 2]}\t{'ab'[i % 3 == 0]}" for i in range(60)]
+    (tmp_path / "f.tsv").write_text("\n".join(["head\ttext\tlabel\tother", *lines]) + "\n")
+    pair = {"text": "head", "text_pair": "text", "label": "other"}
+    one = task("one", files={"train": "f.tsv"}, guard=guard, holdout=0.3)
+    other = task("other", columns=pair, files={"train": "f.tsv"}, guard=guard, holdout=0.3)
+    settings = config(tiny, one, other)
+    settings = settings.model_copy(update={"data": settings.data.model_copy(update={"dir": str(tmp_path)})})
+    said = StringIO()
+    train_rows, _ = load_splits(settings, build(settings).tokenizer, Display(stream=said))
+    assert ("hold out different rows" in said.getvalue()) == is_said
+
+    sides = {split: [read_split(task, split, tmp_path).rows for task in settings.tasks] for split in ("train", "dev")}
+    held = {row.text for row in sides["dev"][0]} | {row.text_pair for row in sides["dev"][1]}
+    trained = [row for row in sides["train"][0] if guard == "off" or row.text not in held]
+    assert len(trained) == len(train_rows["one"])
+    assert (len(trained) < len(sides["train"][0])) == (guard == "sentences")

@@ -15,6 +15,7 @@ from swissbert.data.row_filter import extra_filter
 from swissbert.data.splits import Chooses
 from swissbert.data.tokens import Tokenizer
 from swissbert.display import Display
+from swissbert.selection import uneven_holdouts
 from swissbert.tasks import Split, Task
 from swissbert.training.train_rows import guard_of, held_of
 
@@ -25,12 +26,15 @@ class SplitRows:
     Args:
         config: Tasks and data folder, and what happens to bad rows.
         memory: Rows in memory by task; other tasks are read from files.
-        display: Receives a line for each task whose test rows cannot be compared with train rows, and shows progress.
+        display: Receives a line for each task whose test rows cannot be compared with train rows and each two tasks that
+            hold different rows of a file out, and shows progress.
     """
 
     def __init__(self, config: RunConfig, memory: Mapping[str, MemoryRows], display: Display) -> None:
         self._config, self._memory, self._display = config, memory, display
         self._held = held_of(config, memory, display)
+        for note in uneven_holdouts([task for task in config.tasks if task.name not in memory]):
+            display.say(note)
 
     def load(self, task: Task, split: Split, tokenizer: Tokenizer, *, separate: bool, max_length: int) -> TaskData:
         """Load and tokenize the rows of a split, without train rows that the guard of the task leaves out.
