@@ -3,6 +3,7 @@
 import json
 import shutil
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from edited import rewrite
 from swissbert.encoder.checkpoint import read_encoder
+from swissbert.encoder.stored import read_arrays
 from swissbert.errors import SwissbertError
 from swissbert.inference.loading import load
 
@@ -40,14 +42,14 @@ def folder(tiny_run: Path, tmp_path: Path) -> Path:
 
 
 def with_type(file: Path, kind: str) -> None:
-    """Write zeros of a type in place of the tensors of a file."""
+    """Write numbers of a type, which are not 0, in place of the tensors of a file."""
     head, size = {}, 0
     for name, tensor in load_file(file).items():
         length = int(tensor.numel() * SIZES[kind])
         head[name] = {"dtype": kind, "shape": list(tensor.shape), "data_offsets": [size, size + length]}
         size += length
     text = json.dumps(head).encode()
-    file.write_bytes(struct.pack("<Q", len(text)) + text + bytes(size))
+    file.write_bytes(struct.pack("<Q", len(text)) + text + b"\x3c" * size)  # 1.06 in fp16, 0.011 in fp32
 
 
 @pytest.mark.parametrize("kind", SIZES)
@@ -75,6 +77,36 @@ def test_nan_and_infinity_are_refused_with_the_name_of_the_tensor(folder: Path, 
     assert f"{file}: " in str(caught.value)
     assert name in str(caught.value)
     assert "holds NaN or infinity" in str(caught.value)
+
+
+@pytest.mark.parametrize("read", [read_encoder, read_arrays])
+@pytest.mark.parametrize(
+    ("part", "value", "problem"),
+    [
+        ("embeddings.word_embeddings.weight", 0.0, "all numbers of"),
+        ("embeddings.LayerNorm.weight", 0.0, "all numbers of"),
+        ("encoder.layer.0.attention.self.key.weight", 0.0, "all numbers of"),
+        ("encoder.layer.1.output.LayerNorm.weight", 0.0, "all numbers of"),
+        ("encoder.layer.0.attention.self.query.weight", float("nan"), "holds NaN"),
+        ("embeddings.token_type_embeddings.weight", 0.0, ""),
+        ("embeddings.position_embeddings.weight", 0.0, ""),
+        ("encoder.layer.0.attention.self.key.bias", 0.0, ""),
+        ("pooler.dense.weight", 0.0, ""),
+    ],
+)
+def test_a_weight_that_was_never_written_is_named_alone(
+    folder: Path, part: str, value: float, problem: str, read: Callable[[Path], object]
+) -> None:
+    tensors = load_file(folder / "model.safetensors")
+    tensors[part][:] = value
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    if not problem:
+        read(folder)
+        return
+    with pytest.raises(SwissbertError, match=problem) as caught:
+        read(folder)
+    assert part in str(caught.value)
+    assert str(caught.value).count(".weight") == 1
 
 
 def test_very_large_weights_are_not_taken_for_infinite(folder: Path) -> None:

@@ -10,9 +10,9 @@ from torch import Tensor
 from swissbert.encoder.bert import Bert
 from swissbert.encoder.config_file import config_json
 from swissbert.encoder.names import hf_names, to_hf
-from swissbert.encoder.stored import checked_config, names_text, sort_names
+from swissbert.encoder.stored import checked_config, names_text, need_trained, sort_names
 from swissbert.family.config import BertConfig
-from swissbert.weight_files import need_finite, open_weights
+from swissbert.weight_files import Weights, open_weights
 
 
 class Pretrained(NamedTuple):
@@ -79,18 +79,23 @@ def _read(folder: Path, dropout: float | None, seed: int | None) -> Pretrained:
         if has_new_pooler:
             notes.append(f"{weights.file}: no pooler, so it begins with new weights")
         state = {
-            ours: torch.cat([weights.get(stored[part]).float() for part in theirs])
+            ours: torch.cat([_trained(weights, ours, stored[part]) for part in theirs])
             for ours, theirs in names.items()
             if theirs[0] in stored
         }
-    for name, tensor in state.items():
-        need_finite(tensor, " and ".join(stored[part] for part in names[name]), weights.file)
     if seed is not None and has_new_pooler:
         state |= _new_pooler(config, seed)
     encoder.load_state_dict(state, assign=True)
     for parameter in encoder.parameters():
         parameter.requires_grad_(True)
     return Pretrained(encoder, notes, has_new_pooler)
+
+
+def _trained(weights: Weights, ours: str, name: str) -> Tensor:
+    """Read a tensor by its name in the file, in fp32, and refuse it as `need_trained` does."""
+    tensor = weights.get(name).float()
+    need_trained(tensor, ours, name, weights.file)
+    return tensor
 
 
 def _new_pooler(config: BertConfig, seed: int) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,12 +16,18 @@ from swissbert.family.config import BertConfig
 from swissbert.weight_files import Weights, need_finite, open_weights
 from swissbert.wording import shortened
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 NAMES_SHOWN, NAME_SHOWN, PROBLEM = 4, 100, 240
 """Tensors that a message lists, and characters of each name and of each list."""
 _BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
 """Stored by some versions of transformers; they hold no parameters."""
 _ANCHOR = "embeddings.word_embeddings.weight"
 """Every encoder has it exactly once; what stands before it is the prefix of all names of the encoder."""
+
+_NEVER_ZERO = ("embeddings.word.", "embeddings.norm.", "layers.")
+"""Beginnings of our names of weights that are not 0 everywhere in an encoder, be it trained or new."""
 
 
 class EncoderArrays(NamedTuple):
@@ -44,8 +50,9 @@ def read_arrays(folder: Path) -> EncoderArrays:
         parameters = {}
         for ours, theirs in names.items():
             parts = [weights.array(stored[part]) for part in theirs]
+            for part, values in zip(theirs, parts, strict=True):
+                need_trained(values, ours, stored[part], weights.file)
             parameters[ours] = parts[0] if len(parts) == 1 else np.concatenate(parts)
-            need_finite(parameters[ours], " and ".join(stored[part] for part in theirs), weights.file)
     return EncoderArrays(config, parameters)
 
 
@@ -103,6 +110,26 @@ def sort_names(
     if problems := mismatch(expected, shapes, repeated):
         raise SwissbertError(f"{weights.file}: the tensors do not fit its config.json: {problems}")
     return stored, sorted(left)
+
+
+def need_trained(values: "Tensor | np.ndarray", ours: str, name: str, file: Path) -> None:
+    """Refuse a tensor that no training leaves behind.
+
+    Args:
+        values: The tensor or array.
+        ours: Name of the parameter that it is, or is a part of.
+        name: Its name in the file.
+        file: The file.
+
+    Raises:
+        SwissbertError: If it holds NaN or infinity, or is a weight that is 0 everywhere although it never is in an encoder,
+            as in a file of which a part was never written. Biases and embeddings of token types are in some.
+    """
+    need_finite(values, name, file)
+    if ours.endswith("weight") and ours.startswith(_NEVER_ZERO) and not values.any():
+        raise SwissbertError(
+            f"{file}: all numbers of {name} are 0, so the file is damaged: a part of it was never written"
+        )
 
 
 def _prefix(names: Iterable[str], usual: str) -> str:
