@@ -32,7 +32,7 @@ from swissbert.encoder.shapes import parameter_shapes
 from swissbert.encoder.stored import read_arrays
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import table_answers
-from swissbert.export import export_hf
+from swissbert.export import export_hf, export_onnx
 from swissbert.export.describe import describe
 from swissbert.export.quantize import quantize
 from swissbert.export.trace import save, trace
@@ -306,6 +306,24 @@ def test_a_task_goes_back_to_the_members_own_classifier(member: str, folders: di
             shares = classifier.eval()(**inputs).logits.softmax(1).numpy()
         expected = answers(model, folder.name)
         np.testing.assert_allclose(shares if expected.ndim == 2 else shares[:, 1], expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("member", [member for member in MEMBERS if member not in family.TYPED])
+def test_an_onnx_file_of_an_encoder_without_token_types_takes_what_its_tokenizers_give(
+    member: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    model = model_of(member, folders[member], tmp_path / "model")
+    session = open_session(export_onnx(model, tmp_path / "onnx", ["sst", "para"]))
+    slow: Any = transformers.AutoTokenizer.from_pretrained(tmp_path / "onnx")
+    fast = FastTokenizer.from_file(str(tmp_path / "onnx" / "tokenizer.json"))
+    for name in ("sst", "para"):
+        texts = [[a for a, _ in PAIRS], *([[b for _, b in PAIRS]] if name == "para" else [])]
+        rows = fast.encode_batch(list(zip(*texts, strict=True)) if name == "para" else texts[0])
+        columns = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
+        by_hand = {key: np.array([getattr(row, field) for row in rows], np.int64) for key, field in columns.items()}
+        for inputs in (dict(slow(*texts, padding=True, return_tensors="np")), by_hand):
+            given = session.run([name], inputs)[0]
+            np.testing.assert_allclose(given, answers(model, name), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("member", [member for member in MEMBERS if member not in ("bert", "xlm-roberta", "camembert")])

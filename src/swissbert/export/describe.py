@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer as FastTokenizer
 
-from swissbert.export.plan import CARD, ONNX_DESCRIPTION, ONNX_FILE, ONNX_FORMAT, TOKENIZER
+from swissbert.export.plan import CARD, ONNX_DESCRIPTION, ONNX_FILE, ONNX_FORMAT, TOKENIZER, TOKENIZER_CONFIG
 from swissbert.export.trace import INPUTS
 from swissbert.inference.model import Model
 from swissbert.tasks import Task
@@ -54,6 +54,9 @@ def _write_tokenizer(model: Model, folder: Path, longest: int) -> None:
     else:
         tokenizer.enable_padding()
     tokenizer.save(str(folder / TOKENIZER))
+    settings = json.loads((folder / TOKENIZER_CONFIG).read_text(encoding="utf-8"))
+    settings["model_input_names"] = INPUTS  # those of the graph, also where the encoder has no token types
+    (folder / TOKENIZER_CONFIG).write_text(json.dumps(settings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _task(task: Task, score: float) -> dict[str, object]:
