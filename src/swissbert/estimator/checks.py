@@ -113,6 +113,8 @@ def single_numbers(y: object) -> list[float]:
             )
         if not isinstance(value, Real | Decimal) or not math.isfinite(value):
             advice = "; turn texts into numbers first" if isinstance(value, str) else ""
+            if isinstance(value, list | tuple | np.ndarray):
+                advice = "; of several numbers a row, scikit-learn's MultiOutputRegressor trains a regressor for each"
             raise SwissbertError(f"y[{number}] is {shown(value)}, not a finite number{advice}")
     numbers = [float(value) for value in values]
     low, high = min(numbers), max(numbers)
@@ -183,7 +185,7 @@ def _indicator(y: object) -> Array | None:
 
     As in scikit-learn, nested lists are a matrix if rows are equally long and all values are 0 or 1.
     """
-    for method in ("toarray", "to_numpy"):  # sparse matrices, pandas
+    for method in ("toarray", "to_pylist", "to_numpy"):  # sparse matrices, pyarrow, pandas
         if hasattr(y, method):
             y = getattr(y, method)()
     if isinstance(y, list) and _is_nested_matrix(y):
@@ -200,7 +202,10 @@ def _indicator(y: object) -> Array | None:
     wrong = np.argwhere((y != 0) & (y != 1))
     if len(wrong):
         row, column = (int(index) for index in wrong[0])
-        raise SwissbertError(f"y[{row}, {column}] is {shown(y[row, column])}, but an indicator matrix holds 0 and 1")
+        raise SwissbertError(
+            f"y[{row}, {column}] is {shown(y[row, column])}, but an indicator matrix holds 0 and 1; a column that has "
+            "more labels is a task of its own: scikit-learn's MultiOutputClassifier trains a classifier for each column"
+        )
     return y.astype(np.int64)
 
 
