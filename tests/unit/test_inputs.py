@@ -347,6 +347,29 @@ def test_a_header_without_rows_has_to_have_the_columns(
     assert list(open_inputs(str(tmp_path / name), [declare()], options=InputOptions())) == []
 
 
+@pytest.mark.parametrize("ending", ["csv", "tsv", "csv.gz", "parquet"])
+@pytest.mark.parametrize(("names", "answered"), [(["text", "n"], ["one"]), (["text", "text_pair", "n"], ["two"])])
+def test_a_table_without_rows_has_the_columns_and_tasks_of_one_with_rows(
+    tmp_path: Path, ending: str, names: list[str], answered: list[str]
+) -> None:
+    path = tmp_path / f"new.{ending}"
+    one = declare().model_copy(update={"name": "one", "columns": declare().columns.model_copy(update={"text": "body"})})
+    pair = one.columns.model_copy(update={"text_pair": "other"})
+    tasks = [one, one.model_copy(update={"name": "two", "columns": pair})]
+    for rows in ([], [["a"] * len(names)]):
+        if ending == "parquet":
+            columns = list(zip(*rows, strict=True)) or [[] for _ in names]
+            pq.write_table(pa.table([pa.array(c, pa.string()) for c in columns], names=names), path)
+        else:
+            sign = "\t" if ending == "tsv" else ","
+            data = "".join(f"{sign.join(row)}\n" for row in [names, *rows]).encode()
+            path.write_bytes(gzip.compress(data) if ending.endswith("gz") else data)
+        inputs = open_inputs(str(path), tasks, is_choice=True)
+        assert inputs.columns == names
+        assert [task.name for task in inputs.tasks] == answered
+        assert len(list(inputs)) == len(rows)
+
+
 @pytest.mark.parametrize(
     ("content", "is_noted"),
     [

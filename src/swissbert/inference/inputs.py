@@ -122,7 +122,8 @@ def open_inputs(
     where = "standard input" if source == STDIN else source
     if not source:
         raise SwissbertError("the name of the input is empty")
-    reading = options.over(read_options(tasks, options.columns, on_note))
+    header: list[str] = []
+    reading = replace(options.over(read_options(tasks, options.columns, on_note)), on_columns=header.extend)
     try:
         with ExitStack() as stack:
             data = stream_bytes(source) if stdin is None else None
@@ -150,6 +151,9 @@ def open_inputs(
             tasks = [task.model_copy(update={"encoding": options.encoding}) for task in tasks]
         choose = plan_columns if chosen.has_columns else plan_lines
         plan, raw = choose(raw, tasks, where, is_choice=is_choice, columns=options.columns)
+        if header and not plan.columns:  # without a row that has cells, as for an empty part of a table
+            row = iter([(1, dict.fromkeys(header))])
+            plan, _ = choose(row, tasks, where, is_choice=is_choice, columns=options.columns)
     except OSError as error:
         near = file_near(Path(source)) if isinstance(error, FileNotFoundError) else ""
         raise SwissbertError(f"{where}: cannot be read ({error.strerror or error}){near}") from error

@@ -32,6 +32,14 @@ def ignore_note(note: str) -> None:
     """Do nothing with a note."""
 
 
+OnColumns = Callable[[Sequence[str]], object]
+"""Called with the names of all columns, also if there are no rows."""
+
+
+def ignore_columns(names: Sequence[str]) -> None:
+    """Do nothing with the names of columns."""
+
+
 @dataclass(frozen=True)
 class ReadOptions:
     """Options of reading a file.
@@ -50,6 +58,7 @@ class ReadOptions:
             other. Delimiter and header are recognised by them; empty if nothing is expected.
         is_input: Whether all columns are wanted and no label: a header without rows then has to have the expected columns.
         on_note: Called with a sentence about anything that was detected rather than declared.
+        on_columns: Called with the names of all columns by formats that know them without rows.
     """
 
     quotes: bool | None = None
@@ -63,6 +72,7 @@ class ReadOptions:
     texts: tuple[tuple[str, ...], ...] = ()
     is_input: bool = False
     on_note: OnNote = field(default=ignore_note, compare=False)
+    on_columns: OnColumns = field(default=ignore_columns, compare=False)
 
 
 class Format(ABC):

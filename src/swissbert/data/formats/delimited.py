@@ -100,6 +100,7 @@ class Delimited(TextFormat):
                 check_header(names, where, options)
                 named = max((column for column, name in enumerate(names, 1) if name), default=0)
                 keys = column_keys(names, named)
+                options.on_columns(keys)
                 if options.is_input and (renamed := [key for key in keys if key not in names]):
                     options.on_note(told_apart(renamed, where))
                 continue

@@ -43,6 +43,7 @@ class Parquet(Format):
             if len(names) > COLUMNS:
                 raise many_columns(str(path), len(names))
             check_columns(names, str(path), options.columns)
+            options.on_columns(names)
             columns = _columns_read(names, options) if options.only_columns else names
             chunks = read_chunks(path)
             if len(chunks) != file.num_row_groups:
