@@ -483,3 +483,22 @@ def test_standard_input_may_be_compressed_and_in_the_encoding_of_the_task(monkey
     [row] = read_inputs("-", task, "csv")
     assert isinstance(row, Row)
     assert row.text == "café"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "is_said"),
+    [
+        ("new.tsv", 'sentence\tk\nfine "end"\t4\n', True),
+        ("new.tsv", "sentence\tk\nfine\t4\n", False),
+        ("new.csv", '\tid\tsentence\n0\tx\t"a ""b"""\n', False),  # as the course's: the ending would not read it
+    ],
+)
+def test_that_a_file_is_read_as_those_of_the_task_and_not_by_its_ending_is_said(
+    tmp_path: Path, name: str, content: str, is_said: bool
+) -> None:
+    (tmp_path / name).write_text(content)
+    notes: list[str] = []
+    inputs = open_inputs(str(tmp_path / name), [find_task("sst")], on_note=notes.append)
+    assert len(list(inputs)) == 1
+    assert inputs.format.name == "cs224n"
+    assert any("format tsv reads it" in note for note in notes) == is_said

@@ -215,7 +215,14 @@ def input_format(
     ending = ending_of(member_name(path))
     if isinstance(declared, Format):
         is_text = isinstance(declared, TextFormat) and isinstance(ENDINGS.get(ending, declared), TextFormat)
-        if ending in declared.endings or (is_text and declared.fits(start_of_text(path, options), options)):
+        start = start_of_text(path, options) if is_text and ending not in declared.endings else ""
+        if ending in declared.endings or (start and declared.fits(start, options)):
+            own = ENDINGS.get(ending, declared)
+            if own is not declared and '"' in start and own.fits(start, options):
+                on_note(
+                    f"{path}: read as {declared.name}, as the files of task '{task.name}', where quotes may be syntax; "
+                    f"format {own.name} reads it by its ending"
+                )
             return declared
     chosen = find_format(path, "auto", options)
     if not chosen.has_columns and not task.is_pair:
