@@ -105,7 +105,8 @@ def test_a_recipe_can_give_tasks_as_names_files_and_tables(tmp_path: Path) -> No
 
 def test_a_task_given_as_a_table_is_checked_like_a_file() -> None:
     message = problem({"tasks": [{"name": "mood", "knd": "binary"}]})
-    assert message == "tasks: unknown key 'knd'; did you mean 'kind'?"
+    assert message == "task 'mood': unknown key 'knd'; did you mean 'kind'?"
+    assert problem({"tasks": [{"knd": "binary"}]}).startswith("tasks: unknown key 'knd'")
 
 
 # Rules

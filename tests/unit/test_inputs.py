@@ -358,7 +358,7 @@ def test_a_table_without_rows_has_the_columns_and_tasks_of_one_with_rows(
     tasks = [one, one.model_copy(update={"name": "two", "columns": pair})]
     for rows in ([], [["a"] * len(names)]):
         if ending == "parquet":
-            columns = list(zip(*rows, strict=True)) or [[] for _ in names]
+            columns: list[Any] = list(zip(*rows, strict=True)) or [[]] * len(names)
             pq.write_table(pa.table([pa.array(c, pa.string()) for c in columns], names=names), path)
         else:
             sign = "\t" if ending == "tsv" else ","

@@ -142,9 +142,21 @@ def test_loss_metric_labels_and_range_may_be_left_out(kind: str) -> None:
             "labels has 3 names, but a binary task takes 2, the negative one first",
         ),
         ("classification", {"labels": ["a"]}, "labels needs at least 2 names"),
-        ("classification", {"labels": ["a", "a"]}, "labels must be different, not empty and without space around them"),
-        ("classification", {"labels": ["a", ""]}, "labels must be different, not empty and without space around them"),
-        ("binary", {"labels": ["a", " b"]}, "labels must be different, not empty and without space around them"),
+        (
+            "classification",
+            {"labels": ["a", "a"]},
+            "labels must be different, not empty and without space around them, but 'a' is there twice",
+        ),
+        (
+            "classification",
+            {"labels": ["a", ""]},
+            "labels must be different, not empty and without space around them, but one is ''",
+        ),
+        (
+            "binary",
+            {"labels": ["a", " b"]},
+            "labels must be different, not empty and without space around them, but one is ' b'",
+        ),
         ("classification", {"loss": "hinge"}, "loss is 'hinge', but a classification task takes cross_entropy"),
         (
             "classification",

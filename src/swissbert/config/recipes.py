@@ -86,7 +86,9 @@ def make_config(
         if isinstance(task, str):
             task = find_task(task)
         elif isinstance(task, dict):
-            task = make_task(_with_base(task, f"{source}: tasks"), f"{source}: tasks", kinds, formats)
+            name = task.get("name")
+            place = f"{source}: task {shown(name)}" if isinstance(name, str) else f"{source}: tasks"
+            task = make_task(_with_base(task, place), place, kinds, formats)
         resolved.append(task)
         if not isinstance(task, Task):
             break  # an error of its own, one for all

@@ -6,6 +6,7 @@ Code outside `swissbert.kinds` does not ask which kind a task is of; only the co
 """
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -118,8 +119,10 @@ class Kind(ABC):
     def _check_labels(self, labels: Sequence[str]) -> None:
         if len(labels) < 2:
             raise ValueError("labels needs at least 2 names")
-        if len(set(labels)) != len(labels) or any(not name or name != name.strip() for name in labels):
-            raise ValueError("labels must be different, not empty and without space around them")
+        wrong = next((f"one is {name!r:.60}" for name in labels if not name or name != name.strip()), None)
+        twice = next((f"{name!r:.60} is there twice" for name, count in Counter(labels).items() if count > 1), None)
+        if wrong or twice:
+            raise ValueError(f"labels must be different, not empty and without space around them, but {wrong or twice}")
 
     @abstractmethod
     def outputs(self, task: "Task") -> int:
