@@ -217,10 +217,7 @@ def open_weights(folder: Path, framework: Framework = "pt") -> Iterator[Weights]
                 opened = _opened(shard, stack, framework)
                 held = list(opened.keys())
             except (SafetensorError, OSError) as error:
-                if _is_pointer(shard):
-                    raise SwissbertError(
-                        f"{one_line(str(shard))}: a pointer of Git LFS and not the weights themselves; `git lfs pull` downloads them"
-                    ) from error
+                refuse_pointer(shard)
                 raise SwissbertError(
                     f"{one_line(str(shard))}: not a readable safetensors file ({clipped(str(error), LONGEST_QUOTE)})"
                 ) from error
@@ -262,11 +259,14 @@ def shards(index: Path) -> dict[Path, list[str]]:
     return result
 
 
-def _is_pointer(path: Path) -> bool:
-    """Whether a file is what Git leaves in the place of a large one until it is downloaded."""
+def refuse_pointer(path: Path) -> None:
+    """Raise SwissbertError if a file is what Git leaves in the place of a large one until it is downloaded."""
     with suppress(OSError), path.open("rb") as file:
-        return file.read(40).startswith(b"version https://git-lfs.github.com/")
-    return False
+        start = file.read(40)
+        if start.startswith(b"version https://git-lfs.github.com/"):
+            raise SwissbertError(
+                f"{one_line(str(path))}: a pointer of Git LFS and not the weights themselves; `git lfs pull` downloads them"
+            )
 
 
 def _pickled(folder: Path) -> str:
@@ -287,4 +287,6 @@ def other_formats(folder: Path) -> str:
             return (
                 f"; {files[0]} ({name}) is not read: the config.json and model.safetensors of transformers are needed"
             )
+    if parts := sorted(file.name for file in folder.glob("model?*.safetensors")):
+        return f"; {parts[0]} is there: weights are read from model.safetensors, or from the files that {INDEX} lists"
     return ""

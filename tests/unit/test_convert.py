@@ -176,6 +176,20 @@ def test_nothing_to_convert_is_said(tiny: Path, pickled: Path) -> None:
         swissbert.convert_weights(pickled, time_limit=0.01)
 
 
+def test_mistakes_name_the_files_that_are_there(pickled: Path, tiny: Path, forks: None, tmp_path: Path) -> None:
+    with pytest.raises(SwissbertError, match="nowhere: there is no such folder"):
+        swissbert.convert_weights(tmp_path / "nowhere")
+    file = pickled / "pytorch_model.bin"
+    table = tensors(tiny)
+    table["bert.encoder.layer.0.attention.self.value.weight"] *= float("nan")
+    torch.save(table, file)
+    with pytest.raises(SwissbertError, match=rf"^{file}: bert\.\S+value\.weight holds NaN"):
+        swissbert.convert_weights(pickled)
+    file.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    with pytest.raises(SwissbertError, match=rf"^{file}: a pointer of Git LFS"):
+        swissbert.convert_weights(pickled)
+
+
 @pytest.mark.parametrize(
     "attempt",
     [

@@ -298,6 +298,15 @@ def test_a_compact_folder_keeps_the_tokens_of_a_vocabulary_without_settings(
     assert old.words(ids) == ["[CLS]", "the", "film", "[SEP]"]
 
 
+@pytest.mark.parametrize("name", ["model.fp16.safetensors", "model-00001-of-00001.safetensors"])
+def test_weights_under_another_name_are_named(folder: Path, name: str) -> None:
+    (folder / "model.safetensors").rename(folder / name)
+    with pytest.raises(
+        SwissbertError, match=rf"model\.safetensors: no such file; {name} is there: weights are read from"
+    ):
+        read_encoder(folder)
+
+
 @pytest.mark.parametrize("file", ["model.gguf", "model.onnx", "best.pt"])
 def test_weights_in_another_format_are_named(folder: Path, file: str) -> None:
     (folder / "model.safetensors").unlink()

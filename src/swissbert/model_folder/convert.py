@@ -17,7 +17,7 @@ from swissbert.errors import SwissbertError
 from swissbert.files import need_name, only_writer, settle, sync_folder, temporary_folder, write_folder, writing
 from swissbert.model_folder import unpickle
 from swissbert.model_folder.layout import POOLING, WEIGHTS, WEIGHTS_INDEX
-from swissbert.weight_files import PICKLED, shards
+from swissbert.weight_files import PICKLED, refuse_pointer, shards
 
 COPIED = ("*.json", "*.txt", "*.md", "LICENSE*")
 """Files that a new folder takes over: settings, vocabulary and papers, neither weights nor code."""
@@ -46,6 +46,8 @@ def convert_weights(
         SwissbertError: If there is nothing to convert, the file holds more than tensors, or it is no BERT.
     """
     folder = Path(folder)
+    if not folder.is_dir():
+        raise SwissbertError(f"{folder}: there is no such folder")
     target = folder if out is None else Path(out)
     sources = _sources(folder)
     read_config(folder)  # a file that cannot be used afterwards is not opened
@@ -58,7 +60,10 @@ def convert_weights(
             (new / POOLING).parent.mkdir()
             shutil.copyfile(folder / POOLING, new / POOLING)
         _run(sources, new / WEIGHTS, time_limit)
-        encoder, notes, _ = read_pretrained(new)
+        try:
+            encoder, notes, _ = read_pretrained(new)
+        except SwissbertError as error:  # is about the temporary file, of which nothing is left
+            raise SwissbertError(str(error).replace(str(new / WEIGHTS), str(sources[0]))) from error
         count = sum(parameter.numel() for parameter in encoder.parameters())
         names = ", ".join(source.name for source in sources)
         lines.append(f"{target / WEIGHTS}: written from {names}; a BERT of {count:,} parameters")
@@ -106,8 +111,10 @@ def _run(sources: list[Path], target: Path, time_limit: float) -> None:
     """Run the program that reads pickles, without swissbert's modules, proxies or the hub.
 
     Raises:
-        SwissbertError: If it fails or takes too long.
+        SwissbertError: If a file is no pickle but a pointer of Git LFS, or the program fails or takes too long.
     """
+    for source in sources:
+        refuse_pointer(source)
     program = [
         sys.executable,
         "-P",
