@@ -502,3 +502,14 @@ def test_that_a_file_is_read_as_those_of_the_task_and_not_by_its_ending_is_said(
     assert len(list(inputs)) == 1
     assert inputs.format.name == "cs224n"
     assert any("format tsv reads it" in note for note in notes) == is_said
+
+
+@pytest.mark.parametrize(("first", "is_said"), [("text", True), ("a text of its own", False)])
+def test_that_the_first_line_of_a_text_file_is_taken_for_a_header_is_said(
+    tmp_path: Path, first: str, is_said: bool
+) -> None:
+    (tmp_path / "new.txt").write_text(f"{first}\ngood\n")
+    notes: list[str] = []
+    rows = list(open_inputs(str(tmp_path / "new.txt"), [declare("rows.csv")], on_note=notes.append))
+    assert len(rows) == (1 if is_said else 2)
+    assert any("by its first line; format text reads a text on each line" in note for note in notes) == is_said

@@ -254,7 +254,7 @@ def test_rows_of_no_accepted_form_are_an_error_that_lists_the_forms(rows: object
         ({"text": ["a"], "label": 1}, "column 'label' is 1, but a list of cells is expected"),
         ({"text": ["a"], "label": [1, 0]}, "column 'label' has 2 cells, but column 'text' has 1"),
         (pa.table([["a"], ["b"], [1]], ["text", "text", "label"]), "two columns are named 'text'"),
-        ([], "no usable row for task 'mood' (0 bad rows)"),
+        ([], "there are no rows for task 'mood'"),
         (["a", "b"], "no usable row for task 'mood' (2 bad rows); all like row 1: a row is 'a', but a dictionary or"),
     ],
 )

@@ -99,13 +99,13 @@ def test_a_missing_column_is_an_error_even_if_the_first_row_is_bad(write: Writer
 
 @pytest.mark.parametrize("content", ["", "\n\n", "text\tlabel\n", "text\tlabel", "\ufeff"])
 def test_a_file_without_rows_is_an_error(write: Writer, content: str) -> None:
-    with pytest.raises(SwissbertError, match=r"rows\.tsv: no usable row for task 'mood' \(0 bad rows\)"):
+    with pytest.raises(SwissbertError, match=r"rows\.tsv: there are no rows for task 'mood'"):
         read_split(declare(), "train", write(content))
 
 
 @pytest.mark.parametrize("name", ["rows.csv", "rows.jsonl"])
 def test_an_empty_file_of_another_format_is_an_error(write: Writer, name: str) -> None:
-    with pytest.raises(SwissbertError, match="no usable row"):
+    with pytest.raises(SwissbertError, match="there are no rows for task"):
         read_split(declare(name), "train", write("", name))
 
 

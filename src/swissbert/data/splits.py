@@ -150,6 +150,8 @@ class Reading:
                 f"{self.source}: no row has a label for task '{task.name}' "
                 f"({self.label_notes.without_label()}); its labels are read from column '{task.columns.label}'"
             )
+        if not self.bad and not self.label_notes.unlabelled:
+            return f"{self.source}: there are no rows for task '{task.name}'"
         no_label = f", {self.label_notes.without_label()}" if self.label_notes.unlabelled else ""
         message = f"{self.source}: no usable row for task '{task.name}' ({len(self.bad):,} bad rows{no_label})"
         return f"{message}; {most_frequent_in_words(self.bad)}" if self.bad else message

@@ -225,6 +225,9 @@ def input_format(
                 )
             return declared
     chosen = find_format(path, "auto", options)
+    by_ending = ENDINGS.get(ending)
+    if chosen.has_columns and by_ending is not None and not by_ending.has_columns:
+        on_note(f"{path}: read as {chosen.name}, by its first line; format {by_ending.name} reads a text on each line")
     if not chosen.has_columns and not task.is_pair:
         _note_cells(path, task, options, on_note)
     return chosen
