@@ -6,13 +6,11 @@ from itertools import combinations
 
 from swissbert.metrics import METRICS, higher_is_better
 from swissbert.tasks import Task
+from swissbert.wording import joined
 
 OVERALL = ("overall", "overall_normalised")
 LOSS_NAMES = ("loss", "eval_loss", "val_loss", "dev_loss")
 """Names of the sum of all losses on dev rows; the first is the one that is stored."""
-
-IN_MEMORY = "rows in memory"
-"""What stands for the files of a task that has none."""
 
 
 def known_scores(tasks: Sequence[Task]) -> list[str]:
@@ -88,33 +86,39 @@ def with_stratify(tasks: Sequence[Task]) -> list[Task]:
 
 
 def uneven_holdouts(tasks: Sequence[Task]) -> Iterator[str]:
-    """Yield a sentence for each two tasks that hold different rows of one file out for dev.
+    """Yield a sentence for each file of which tasks hold different rows out for dev.
 
     The rows are chosen by their texts, so tasks that read the same texts hold the same rows out. Where one of them reads
-    further texts, a larger share or label by label, a text can be a dev row of one and a train row of the other, from which
+    further texts, a larger share or label by label, a text can be a dev row of one and a train row of another, from which
     the encoder learns for both. The setting ``guard`` leaves such train rows out.
 
     Args:
-        tasks: The tasks of a run, after `with_stratify`.
+        tasks: The tasks of a run, after `with_stratify`, without those whose rows are in memory.
     """
-    for one, other in combinations([task for task in tasks if task.holds_out], 2):
-        files = sorted(_sources(one) & _sources(other) - {IN_MEMORY})
-        texts = [{task.columns.text, task.columns.text_pair} - {None} for task in (one, other)]
-        if not files or not texts[0] & texts[1]:
-            continue
-        is_same = texts[0] == texts[1]
-        if is_same and one.holdout == other.holdout and not (one.stratify or other.stratify):
-            continue
-        if all(task.guard == "sentences" or (is_same and task.guard == "rows") for task in (one, other)):
-            continue
+    found: dict[str, dict[str, None]] = {}
+    for pair in combinations([task for task in tasks if task.holds_out], 2):
+        (texts, how), (other_texts, other_how) = map(_held_out_by, pair)
+        guards = {task.guard for task in pair} - {"sentences"}
+        is_guarded = not guards or (texts == other_texts and guards == {"rows"})
+        if texts & other_texts and (texts != other_texts or how != other_how) and not is_guarded:
+            for file in set.intersection(*map(_sources, pair)):
+                found.setdefault(file, {}).update(dict.fromkeys(task.name for task in pair))
+    for file, names in sorted(found.items()):
+        listed = joined([f"'{name}'" for name in names])
         yield (
-            f"{files[0]}: tasks '{one.name}' and '{other.name}' hold out different rows of it, so a text may be in a dev row "
-            'of one and in a train row of the other; guard = "sentences" in both tasks leaves such train rows out'
+            f"{file}: tasks {listed} hold out different rows of it, so a text may be in a dev "
+            'row of one and in a train row of another; guard = "sentences" in these tasks leaves such train rows out'
         )
+
+
+def _held_out_by(task: Task) -> tuple[frozenset[str | None], tuple[object, ...]]:
+    """Return the columns of texts by which rows are held out, and the other settings that decide which."""
+    label = (task.columns.label, task.kind.name, *task.labels) if task.stratify else ()
+    return frozenset({task.columns.text, task.columns.text_pair} - {None}), (task.holdout, *label)
 
 
 def _sources(task: Task) -> set[str]:
     """Return what the train rows of a task are read from."""
     if task.hub is not None:
         return {f"{task.hub.dataset} on the hub"}
-    return set(task.candidates("train")) or {IN_MEMORY}
+    return set(task.candidates("train")) or {"rows in memory"}

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import torch
 import transformers
 from fastapi import Request
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer as FastTokenizer
 
 import family
@@ -306,6 +308,21 @@ def test_a_task_goes_back_to_the_members_own_classifier(member: str, folders: di
             shares = classifier.eval()(**inputs).logits.softmax(1).numpy()
         expected = answers(model, folder.name)
         np.testing.assert_allclose(shares if expected.ndim == 2 else shares[:, 1], expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("member", "part"), [("albert", "embedding_hidden_mapping_in.weight"), ("electra", "embeddings_project.weight")]
+)
+def test_a_projection_that_was_never_written_is_refused(
+    member: str, part: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(folders[member], tmp_path / member))
+    tensors = load_file(folder / "model.safetensors")
+    (name,) = [name for name in tensors if name.endswith(part)]
+    tensors[name].zero_()
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(SwissbertError, match=rf"all numbers of {name} are 0"):
+        read_encoder(folder)
 
 
 @pytest.mark.parametrize("member", [member for member in MEMBERS if member not in family.TYPED])

@@ -185,6 +185,17 @@ def test_mistakes_name_the_files_that_are_there(pickled: Path, tiny: Path, forks
     torch.save(table, file)
     with pytest.raises(SwissbertError, match=rf"^{file}: bert\.\S+value\.weight holds NaN"):
         swissbert.convert_weights(pickled)
+    first = next(iter(table))
+    shards = {"pytorch_model-1.bin": {first: table.pop(first)}, "pytorch_model-2.bin": table}
+    for name, part in shards.items():
+        torch.save(part, pickled / name)
+    weight_map = {tensor: name for name, part in shards.items() for tensor in part}
+    index = file.rename(pickled / "whole").with_name("pytorch_model.bin.index.json")
+    index.write_text(json.dumps({"weight_map": weight_map}))
+    with pytest.raises(SwissbertError, match=rf"^{index}: bert\.\S+value\.weight holds NaN"):
+        swissbert.convert_weights(pickled)
+    with pytest.raises(SwissbertError, match="a file; name the folder that it lies in"):
+        swissbert.convert_weights(index)
     file.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
     with pytest.raises(SwissbertError, match=rf"^{file}: a pointer of Git LFS"):
         swissbert.convert_weights(pickled)

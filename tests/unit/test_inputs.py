@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -513,3 +514,42 @@ def test_that_the_first_line_of_a_text_file_is_taken_for_a_header_is_said(
     rows = list(open_inputs(str(tmp_path / "new.txt"), [declare("rows.csv")], on_note=notes.append))
     assert len(rows) == (1 if is_said else 2)
     assert any("by its first line; format text reads a text on each line" in note for note in notes) == is_said
+
+
+def test_a_stream_is_answered_row_by_row_whatever_its_first_line_may_mean() -> None:
+    """Nobody writes the next row before the first answer is there."""
+    task = declare("rows.csv", header=False, columns={"text": 1, "label": 2})
+    read, written = os.pipe()
+    with os.fdopen(read) as source, os.fdopen(written, "w") as sink:
+        too_long = threading.Timer(20, sink.close)  # so that the next row cannot be written
+        too_long.start()
+        rows = None
+        for number in range(3):
+            sink.write(f"good; fine{number},1\n")
+            sink.flush()
+            rows = rows or iter(open_inputs("-", [task], "csv", stdin=source, options=InputOptions(header=False)))
+            (row,) = next(rows).rows
+            assert isinstance(row, Row)
+            assert row.text == f"good; fine{number}"
+        too_long.cancel()
+
+
+def test_a_table_without_rows_may_hold_its_texts_inside_of_a_column(tmp_path: Path) -> None:
+    path = tmp_path / "new.parquet"
+    inner = pa.struct([("text", pa.string())])
+    pq.write_table(pa.table({"doc": pa.array([], inner), "n": pa.array([], pa.int64())}), path)
+    task = declare().model_copy(update={"columns": declare().columns.model_copy(update={"text": "doc.text"})})
+    inputs = open_inputs(str(path), [task])
+    assert (inputs.columns, list(inputs)) == (["doc", "n"], [])
+    pq.write_table(pa.table({"cafe\u0301": pa.array([], pa.string())}), path)
+    task = declare().model_copy(update={"columns": declare().columns.model_copy(update={"text": "café"})})
+    assert open_inputs(str(path), [task]).columns == ["café"]
+
+
+@pytest.mark.parametrize("quotes", [True, False])
+def test_quotes_that_are_declared_are_not_noted(tmp_path: Path, quotes: bool) -> None:
+    (tmp_path / "new.tsv").write_text('sentence\tk\nfine "end"\t4\n')
+    notes: list[str] = []
+    task = find_task("sst").model_copy(update={"quotes": quotes})
+    assert len(list(open_inputs(str(tmp_path / "new.tsv"), [task], on_note=notes.append))) == 1
+    assert not any("format tsv" in note for note in notes)

@@ -289,6 +289,8 @@ def test_weights_on_a_head_with_its_own_loss_are_refused(tiny: Path, tmp_path: P
         ({}, {"holdout": 0.2}, True),
         ({}, {"holdout": 0.2, "guard": "rows"}, False),
         ({}, {"stratify": True}, True),
+        ({"label": "more"}, {"stratify": True, "both": True}, True),
+        ({}, {"stratify": True, "both": True}, False),  # of the same labels
         ({"text_pair": "more"}, {"files": {"train": "f.tsv", "dev": "d.tsv"}}, False),
         ({"text_pair": "more"}, {"files": {"train": "other.tsv"}}, False),
     ],
@@ -296,12 +298,20 @@ def test_weights_on_a_head_with_its_own_loss_are_refused(tiny: Path, tmp_path: P
 def test_tasks_that_hold_out_different_rows_of_a_file_are_named(
     tiny: Path, columns: dict[str, str], settings: dict[str, Any], is_said: bool
 ) -> None:
-    guard = {"guard": settings["guard"]} if "guard" in settings else {}
-    one = task("one", files={"train": "f.tsv"}, stratify=False, **guard)
-    other = task("other", columns=columns, **{"files": {"train": "f.tsv"}, "stratify": False, **settings})
+    settings = {"files": {"train": "f.tsv"}, "stratify": False, "guard": "off", **settings}
+    is_both = settings.pop("both", False)
+    one = task("one", files={"train": "f.tsv"}, stratify=is_both, guard=settings["guard"])
+    other = task("other", columns=columns, **settings)
     notes = list(uneven_holdouts(config(tiny, one, other).tasks))
     assert len(notes) == is_said
     assert all("f.tsv" in note and "'one' and 'other'" in note and "guard" in note for note in notes)
+
+
+def test_tasks_of_one_file_are_named_in_one_sentence(tiny: Path) -> None:
+    files = {"train": "f.tsv"}
+    tasks = [task(f"t{i}", files=files, holdout=0.1 if i % 3 else 0.2) for i in range(9)]
+    (note,) = uneven_holdouts(config(tiny, *tasks).tasks)
+    assert all(f"'t{i}'" in note for i in range(9))
 
 
 @pytest.mark.parametrize(("guard", "is_said"), [("off", True), ("sentences", False)])

@@ -96,7 +96,7 @@ class Reading:
         self.source, self._checked = open_split(
             task, split, source, self.source_notes.append, labelled=labelled, on_row=on_row
         )
-        self._held_out = split == "dev" and holds_out(task, source)
+        self._holds_out, self._is_dev = holds_out(task, source), split == "dev"
         self.is_weighted = split == "train" and task.columns.weight is not None
         self.bad = BadRows()
         self.label_notes = LabelNotes()
@@ -140,7 +140,7 @@ class Reading:
         task = self.task
         if self.choose is not None and (notes := self.choose.notes(self.source)):
             return f"{self.source}: no row is left for task '{task.name}': {'; '.join(notes)}"
-        if self._held_out:
+        if self._holds_out and self._is_dev:
             return (
                 f"{self.source}: holding out {task.holdout:g} of the train rows of task '{task.name}' left none for dev: "
                 "there are too few different texts; more rows, a larger holdout, or dev rows of its own help"
@@ -151,7 +151,8 @@ class Reading:
                 f"({self.label_notes.without_label()}); its labels are read from column '{task.columns.label}'"
             )
         if not self.bad and not self.label_notes.unlabelled:
-            return f"{self.source}: there are no rows for task '{task.name}'"
+            held_out = f", or all of them are held out for dev (holdout is {task.holdout:g})" if self._holds_out else ""
+            return f"{self.source}: there are no rows for task '{task.name}'{held_out}"
         no_label = f", {self.label_notes.without_label()}" if self.label_notes.unlabelled else ""
         message = f"{self.source}: no usable row for task '{task.name}' ({len(self.bad):,} bad rows{no_label})"
         return f"{message}; {most_frequent_in_words(self.bad)}" if self.bad else message

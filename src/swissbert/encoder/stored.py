@@ -26,8 +26,15 @@ _BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
 _ANCHOR = "embeddings.word_embeddings.weight"
 """Every encoder has it exactly once; what stands before it is the prefix of all names of the encoder."""
 
-_NEVER_ZERO = ("embeddings.word.", "embeddings.norm.", "layers.")
-"""Beginnings of our names of weights that are not 0 everywhere in an encoder, be it trained or new."""
+_NEVER_ZERO = (
+    "embeddings.word.weight",
+    "embeddings.norm.weight",
+    "embeddings.projection.weight",
+    "norm.weight",
+    "qkv.weight",
+)
+"""Ends of our names of weights that are 0 everywhere in no encoder. Others may be: those of token types and positions, a pooler
+that is not used, and what a layer adds where it was put in as one that changes nothing."""
 
 
 class EncoderArrays(NamedTuple):
@@ -122,13 +129,13 @@ def need_trained(values: "Tensor | np.ndarray", ours: str, name: str, file: Path
         file: The file.
 
     Raises:
-        SwissbertError: If it holds NaN or infinity, or is a weight that is 0 everywhere although it never is in an encoder,
-            as in a file of which a part was never written. Biases and embeddings of token types are in some.
+        SwissbertError: If it holds NaN or infinity, or is one of `_NEVER_ZERO` and 0 everywhere, as in a file of which a
+            part was never written.
     """
     need_finite(values, name, file)
-    if ours.endswith("weight") and ours.startswith(_NEVER_ZERO) and not values.any():
+    if ours.endswith(_NEVER_ZERO) and not values.reshape(-1)[0] and not values.any():  # mostly the first number tells
         raise SwissbertError(
-            f"{file}: all numbers of {name} are 0, so the file is damaged: a part of it was never written"
+            f"{file}: all numbers of {name} are 0, as in a file that was not copied or downloaded completely; get it again"
         )
 
 

@@ -113,8 +113,8 @@ def single_numbers(y: object) -> list[float]:
             )
         if not isinstance(value, Real | Decimal) or not math.isfinite(value):
             advice = "; turn texts into numbers first" if isinstance(value, str) else ""
-            if isinstance(value, list | tuple | np.ndarray):
-                advice = "; of several numbers a row, scikit-learn's MultiOutputRegressor trains a regressor for each"
+            if isinstance(value, list | tuple | np.ndarray) and len(value) > 1:
+                advice = "; for several numbers in each row use scikit-learn's MultiOutputRegressor"
             raise SwissbertError(f"y[{number}] is {shown(value)}, not a finite number{advice}")
     numbers = [float(value) for value in values]
     low, high = min(numbers), max(numbers)
@@ -202,10 +202,9 @@ def _indicator(y: object) -> Array | None:
     wrong = np.argwhere((y != 0) & (y != 1))
     if len(wrong):
         row, column = (int(index) for index in wrong[0])
-        raise SwissbertError(
-            f"y[{row}, {column}] is {shown(y[row, column])}, but an indicator matrix holds 0 and 1; a column that has "
-            "more labels is a task of its own: scikit-learn's MultiOutputClassifier trains a classifier for each column"
-        )
+        cell = y[row, column]
+        advice = "" if is_missing(cell) else "; for columns with other labels use scikit-learn's MultiOutputClassifier"
+        raise SwissbertError(f"y[{row}, {column}] is {shown(cell)}, but an indicator matrix holds 0 and 1{advice}")
     return y.astype(np.int64)
 
 

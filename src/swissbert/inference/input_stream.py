@@ -131,6 +131,7 @@ def read_stream(
     where: str, options: ReadOptions, chosen: Format, stream: TextIO | io.BufferedReader | None
 ) -> Iterator[NumberedCells]:
     """Read standard input, what stands for it, or a pipe."""
+    options = replace(options, is_stream=True)
     if not isinstance(chosen, TextFormat) or stream is None:
         return read_cells(Path("/dev/stdin") if where == "standard input" else Path(where), chosen, options)
     if isinstance(stream, io.BufferedReader):

@@ -23,6 +23,7 @@ from swissbert.data.formats import (
     read_cells,
     start_of_text,
     unreadable,
+    with_nested,
 )
 from swissbert.data.formats.compression import decompressed
 from swissbert.data.rows import BadRow, Row
@@ -152,8 +153,13 @@ def open_inputs(
         choose = plan_columns if chosen.has_columns else plan_lines
         plan, raw = choose(raw, tasks, where, is_choice=is_choice, columns=options.columns)
         if header and not plan.columns:  # without a row that has cells, as for an empty part of a table
-            row = iter([(1, dict.fromkeys(header))])
-            plan, _ = choose(row, tasks, where, is_choice=is_choice, columns=options.columns)
+            row = with_nested(iter([(1, dict.fromkeys(header))]), reading.columns)
+            try:
+                plan, _ = choose(row, tasks, where, is_choice=is_choice, columns=options.columns)
+            except SwissbertError:
+                if isinstance(chosen, TextFormat):
+                    raise
+                plan = replace(plan, columns=header)  # a text may be inside of a column, which rows alone show
     except OSError as error:
         near = file_near(Path(source)) if isinstance(error, FileNotFoundError) else ""
         raise SwissbertError(f"{where}: cannot be read ({error.strerror or error}){near}") from error
@@ -196,7 +202,8 @@ def input_format(
         path: The file.
         task: Declares the format of its files.
         format: A format or its name; ``auto`` chooses.
-        on_note: Called with a sentence if the file is read as plain text, but its first line looks like cells.
+        on_note: Called with a sentence if the file might be meant to be read otherwise: as plain text though its first line
+            looks like cells, as a table though its ending is that of plain text, or with other quotes than by its ending.
         options: How it is read, with the columns to expect; None for what the task declares.
 
     Raises:
@@ -218,7 +225,7 @@ def input_format(
         start = start_of_text(path, options) if is_text and ending not in declared.endings else ""
         if ending in declared.endings or (start and declared.fits(start, options)):
             own = ENDINGS.get(ending, declared)
-            if own is not declared and '"' in start and own.fits(start, options):
+            if own is not declared and options.quotes is None and '"' in start and own.fits(start, options):
                 on_note(
                     f"{path}: read as {declared.name}, as the files of task '{task.name}', where quotes may be syntax; "
                     f"format {own.name} reads it by its ending"
@@ -226,7 +233,8 @@ def input_format(
             return declared
     chosen = find_format(path, "auto", options)
     by_ending = ENDINGS.get(ending)
-    if chosen.has_columns and by_ending is not None and not by_ending.has_columns:
+    is_usual = options.delimiter is not None or any(name.endswith(ending) for name in task.candidates("train"))
+    if chosen.has_columns and by_ending is not None and not by_ending.has_columns and not is_usual:
         on_note(f"{path}: read as {chosen.name}, by its first line; format {by_ending.name} reads a text on each line")
     if not chosen.has_columns and not task.is_pair:
         _note_cells(path, task, options, on_note)

@@ -47,7 +47,8 @@ def convert_weights(
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise SwissbertError(f"{folder}: there is no such folder")
+        is_file = "a file; name the folder that it lies in" if folder.exists() else "there is no such folder"
+        raise SwissbertError(f"{folder}: {is_file}")
     target = folder if out is None else Path(out)
     sources = _sources(folder)
     read_config(folder)  # a file that cannot be used afterwards is not opened
@@ -63,7 +64,8 @@ def convert_weights(
         try:
             encoder, notes, _ = read_pretrained(new)
         except SwissbertError as error:  # is about the temporary file, of which nothing is left
-            raise SwissbertError(str(error).replace(str(new / WEIGHTS), str(sources[0]))) from error
+            given = sources[0] if len(sources) == 1 else folder / PICKLED[1]
+            raise SwissbertError(str(error).replace(str(new / WEIGHTS), str(given)), argument=error.argument) from error
         count = sum(parameter.numel() for parameter in encoder.parameters())
         names = ", ".join(source.name for source in sources)
         lines.append(f"{target / WEIGHTS}: written from {names}; a BERT of {count:,} parameters")

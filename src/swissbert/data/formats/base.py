@@ -57,6 +57,7 @@ class ReadOptions:
         texts: Names of the columns with the text or both texts of a pair: several tuples if a file may have one or the
             other. Delimiter and header are recognised by them; empty if nothing is expected.
         is_input: Whether all columns are wanted and no label: a header without rows then has to have the expected columns.
+        is_stream: Whether rows are wanted as they come, so that no lines are read ahead to see what the first one means.
         on_note: Called with a sentence about anything that was detected rather than declared.
         on_columns: Called with the names of all columns by formats that know them without rows.
     """
@@ -71,6 +72,7 @@ class ReadOptions:
     only_columns: bool = False
     texts: tuple[tuple[str, ...], ...] = ()
     is_input: bool = False
+    is_stream: bool = False
     on_note: OnNote = field(default=ignore_note, compare=False)
     on_columns: OnColumns = field(default=ignore_columns, compare=False)
 

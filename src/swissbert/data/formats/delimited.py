@@ -76,7 +76,7 @@ class Delimited(TextFormat):
         def lines_ahead() -> list[str]:
             if not ahead:
                 ahead.extend(next_lines(file, where, len(start) + 1))
-                start.extend(ahead)
+                start.extend(ahead)  # which are read as rows after this
             return ahead
 
         delimiter, has_header = self._layout(first, lines_ahead, where, options)
@@ -170,40 +170,54 @@ class Delimited(TextFormat):
             options: How it is read.
         """
         declared = options.delimiter or self.delimiter
-        names = {
+        cells = {
             delimiter: split_line(line, delimiter, self._quotes(delimiter, options))
             for delimiter in dict.fromkeys((declared, *DELIMITERS))
             if delimiter == declared or line.count(delimiter) < COLUMNS
         }
-        having = [delimiter for delimiter, cells in names.items() if has_columns(cells, options.texts)]
+        having = [delimiter for delimiter, names in cells.items() if has_columns(names, options.texts)]
         has_header = options.header or bool(having)
-        several = {mark: len(cells) for mark, cells in names.items() if len(cells) >= max(2, highest_number(options))}
-        is_expected = bool(options.texts) or not options.header
-        if not having and is_expected and (declared not in several or options.delimiter is None):
-            having = self._even(several, lines_ahead(), options) if len(several) > 1 else [*several]
-        delimiter = declared if declared in having or not having else having[0]
+        delimiter = declared if declared in having else having[0] if having else None
+        if delimiter is None and (options.texts or not options.header):
+            delimiter = self._guessed({mark: len(parts) for mark, parts in cells.items()}, lines_ahead, options)
         name = PurePath(where).name
-        if delimiter != declared:
+        if delimiter not in (None, declared):
             options.on_note(f"{name}: the cells are separated by {called(delimiter)}, not by {called(declared)}")
         if has_header and not options.header:
             options.on_note(f"{name}: the first line names the columns, although header is false")
-        return delimiter, has_header
+        return delimiter or declared, has_header
 
-    def _even(self, counts: Mapping[str, int], lines: list[str], options: ReadOptions) -> list[str]:
-        """Return the delimiter of which every line has as many as the first one; empty if there is not exactly one.
+    def _guessed(
+        self, counts: Mapping[str, int], lines_ahead: Callable[[], list[str]], options: ReadOptions
+    ) -> str | None:
+        """Return the delimiter where the first line does not name the expected columns; None for the declared one.
+
+        If the first line has several, it is the one that splits the next lines into as many cells. A declared tab stays,
+        since a tab is rarely part of a text, and so does a delimiter that people set.
 
         Args:
             counts: Number of cells in the first line, by delimiter.
-            lines: The next lines.
+            lines_ahead: Reads the next lines.
             options: How the file is read.
         """
-        rows = [line for line in lines if line.strip()]
-        even = [
-            delimiter
-            for delimiter, count in counts.items()
-            if all(len(split_line(row, delimiter, self._quotes(delimiter, options))) == count for row in rows)
+        declared = options.delimiter or self.delimiter
+        counts = {mark: count for mark, count in counts.items() if count >= max(2, highest_number(options))}
+        if declared in counts and (declared == "\t" or options.delimiter is not None):
+            return None
+        if len(counts) < 2:
+            return next(iter(counts), None)
+        if options.is_stream:  # whose rows are answered one by one
+            return None
+        lines = [line for line in lines_ahead() if line.strip()]
+        fitting = [
+            mark for mark, count in counts.items() if all(self._fits(line, mark, count, options) for line in lines)
         ]
-        return even if len(even) == 1 and rows else []
+        return fitting[0] if lines and len(fitting) == 1 else None
+
+    def _fits(self, line: str, delimiter: str, count: int, options: ReadOptions) -> bool:
+        """Whether a line has a number of cells, not counting empty ones at its end."""
+        cells = split_line(line, delimiter, self._quotes(delimiter, options))
+        return count <= len(cells) and not any(cell.strip() for cell in cells[count:])
 
 
 def one_character(delimiter: str) -> str:
