@@ -26,14 +26,16 @@ def main(data: Path, runs: Path, before: str) -> None:
         if not (runs / row).is_dir():
             continue
         after = by_seed(runs, row, data)
-        seeds = sorted(plain.keys() & after.keys())
+        if not (seeds := sorted(plain.keys() & after.keys())):
+            sys.exit(f"{runs}: the rows {before!r} and {row!r} have no seed in common")
         old, new = (np.mean([models[seed][rule.task].errors for seed in seeds], axis=0) for models in (plain, after))
         mask = in_bucket(plain[seeds[0]][rule.task], rule.bucket)
-        between = np.ptp([models[rule.task].errors[mask].mean() for models in plain.values()])
+        others = [models[rule.task].errors[mask].mean() for models in plain.values()]
+        between = f"{np.ptp(others):.3f}" if len(others) > 1 else "–"
         rng = np.random.default_rng(0)
         print(
             f"| {rule.task} | `{rule.name}` | {rule.bucket} | {mask.sum():,} | {old[mask].mean():.3f} | {new[mask].mean():.3f} "
-            f"| {difference(old[mask], new[mask], rng)} | {between:.3f} | {difference(old, new, rng)} |"
+            f"| {difference(old[mask], new[mask], rng)} | {between} | {difference(old, new, rng)} |"
         )
 
 
