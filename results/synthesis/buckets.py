@@ -1,7 +1,8 @@
 """What synthesised rows do to the errors of each bucket: models trained with them beside models trained without.
 
 Usage: ``python results/synthesis/buckets.py DATA RUNS BEFORE AFTER``, where DATA is the directory of the course's files, RUNS
-the folder ``runs`` that ``swissbert reproduce`` wrote, and BEFORE and AFTER are names of two of its rows with the same seeds.
+the folder ``runs`` that ``swissbert reproduce`` wrote, and BEFORE and AFTER are names of two of its rows, of which models
+of the same seeds are compared.
 """
 
 import sys
@@ -46,7 +47,10 @@ def difference(before: np.ndarray, after: np.ndarray, rng: np.random.Generator) 
 
 def main(data: Path, runs: Path, before: str, after: str) -> None:
     """Print a table of tasks and buckets: the mean error before and after, each a mean over the seeds."""
-    splits = {row: [*by_seed(runs, row, data).values()] for row in (before, after)}
+    models = {row: by_seed(runs, row, data) for row in (before, after)}
+    if not (seeds := sorted(models[before].keys() & models[after].keys())):
+        sys.exit(f"{runs}: the rows {before!r} and {after!r} have no seed in common")
+    splits = {row: [by_name[seed] for seed in seeds] for row, by_name in models.items()}
     rng = np.random.default_rng(0)
     print(f"| task | bucket | dev rows | error, {before} | error, {after} | difference |\n|---|---|---|---|---|---|")
     for name, first in splits[before][0].items():
