@@ -26,13 +26,7 @@ _BUFFERS = ("embeddings.position_ids", "embeddings.token_type_ids")
 _ANCHOR = "embeddings.word_embeddings.weight"
 """Every encoder has it exactly once; what stands before it is the prefix of all names of the encoder."""
 
-_NEVER_ZERO = (
-    "embeddings.word.weight",
-    "embeddings.norm.weight",
-    "embeddings.projection.weight",
-    "norm.weight",
-    "qkv.weight",
-)
+_NEVER_ZERO = ("embeddings.word.weight", "embeddings.projection.weight", "norm.weight", "qkv.weight")
 """Ends of our names of weights that are 0 everywhere in no encoder. Others may be: those of token types and positions, a pooler
 that is not used, and what a layer adds where it was put in as one that changes nothing."""
 
