@@ -30,7 +30,7 @@ LAYERS = [
     {"task_files"},
     {"task_extra", "task_words"},
     {"tasks"},
-    {"selection"},
+    {"holdouts", "selection"},
     {"family"},
     {"encoder"},
     {"data"},

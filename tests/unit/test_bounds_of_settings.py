@@ -13,9 +13,9 @@ from swissbert.config import load_config, make_config
 from swissbert.data.tokens import Tokenizer
 from swissbert.encoder.config_file import read_config
 from swissbert.errors import SwissbertError, nearest
+from swissbert.holdouts import uneven_holdouts, with_stratify
 from swissbert.model_folder.description import read_description
 from swissbert.reading import read_object, sha256
-from swissbert.selection import with_stratify
 from swissbert.settings import read_toml
 from swissbert.tasks import make_task
 
@@ -111,6 +111,10 @@ def test_the_tasks_of_a_run_are_compared_in_linear_time() -> None:
     start = time.process_time()
     assert len(make_config({"tasks": tasks}).tasks) == 5000
     assert len(with_stratify(tasks)) == 5000
+    one_file = [
+        task.model_copy(update={"files": {"train": "f.csv"}, "holdout": 0.1 + i / 1e5}) for i, task in enumerate(tasks)
+    ]
+    assert len(list(uneven_holdouts(one_file))) == 1
     assert time.process_time() - start < 10  # comparing each with each takes a minute
 
 

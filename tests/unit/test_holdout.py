@@ -12,8 +12,8 @@ from swissbert.data.holdout import held_out_by_label, text_key
 from swissbert.data.rows import Rows
 from swissbert.data.splits import read_split
 from swissbert.errors import SwissbertError
+from swissbert.holdouts import with_stratify
 from swissbert.kinds import KINDS
-from swissbert.selection import with_stratify
 from swissbert.task_files import Columns
 from swissbert.tasks import Split, Task, make_task
 

@@ -22,9 +22,10 @@ from swissbert.display import Display
 from swissbert.errors import SwissbertError
 from swissbert.evaluation import evaluate
 from swissbert.evaluation.predictions import answers_and_logits, table_answers
+from swissbert.holdouts import uneven_holdouts
 from swissbert.metrics import METRICS
 from swissbert.model_folder.description import read_description
-from swissbert.selection import full_name, is_better_higher, uneven_holdouts
+from swissbert.selection import full_name, is_better_higher
 from swissbert.tasks import Task, make_task
 from swissbert.training import build, load_splits
 from swissbert.training.loop import train

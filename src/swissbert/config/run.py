@@ -14,7 +14,8 @@ from swissbert.config.regularisation import RegularisationSettings
 from swissbert.config.stages import Stage
 from swissbert.config.train import TrainSettings
 from swissbert.errors import nearest
-from swissbert.selection import full_name, with_stratify
+from swissbert.holdouts import with_stratify
+from swissbert.selection import full_name
 from swissbert.setting_tables import absolute_encoder, absolute_model, differences
 from swissbert.settings import Settings, shown
 from swissbert.tasks import Task, names_once

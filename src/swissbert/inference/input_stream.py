@@ -103,7 +103,7 @@ def stream_format(
     if table is not None and table.name == "csv" and second and has_cells and not next_has:
         table = None
     if table is not None:
-        options.on_note(f"{where}: read as {table.name}, by its first line; format text reads a text on each line")
+        options.on_note(by_first_line(where, table))
         return table
     if is_table:
         table = FORMATS["jsonl" if first.lstrip()[:1] in ("{", "[") else "tsv" if "\t" in first else "csv"]
@@ -115,6 +115,11 @@ def stream_format(
             f"{clipped(first, LINE_SHOWN)!r}; text_column names another column"
         )
     return FORMATS["text"]
+
+
+def by_first_line(where: str, table: Format) -> str:
+    """Word that an input is read as a table, which its name does not say."""
+    return f"{where}: read as {table.name}, by its first line; format text reads a text on each line"
 
 
 def _looks_like_columns(first: str, second: str) -> bool:

@@ -31,7 +31,7 @@ from swissbert.errors import SwissbertError
 from swissbert.inference.input_columns import NO_COLUMNS, InputColumns, first_of, plan_columns, plan_lines
 from swissbert.inference.input_options import AS_DECLARED, InputOptions
 from swissbert.inference.input_rows import Inputs
-from swissbert.inference.input_stream import STDIN, read_stream, stream_bytes, stream_format
+from swissbert.inference.input_stream import STDIN, by_first_line, read_stream, stream_bytes, stream_format
 from swissbert.reading import file_near
 from swissbert.tasks import Task
 
@@ -235,7 +235,7 @@ def input_format(
     by_ending = ENDINGS.get(ending)
     is_usual = options.delimiter is not None or any(name.endswith(ending) for name in task.candidates("train"))
     if chosen.has_columns and by_ending is not None and not by_ending.has_columns and not is_usual:
-        on_note(f"{path}: read as {chosen.name}, by its first line; format {by_ending.name} reads a text on each line")
+        on_note(by_first_line(str(path), chosen))
     if not chosen.has_columns and not task.is_pair:
         _note_cells(path, task, options, on_note)
     return chosen

@@ -14,7 +14,7 @@ from types import CodeType, FunctionType, ModuleType
 
 WINGS = ("data", "distributed", "encoder", "evaluation", "family", "kinds", "model", "mtl", "training")
 """Wings of the package whose code decides on the numbers of a run."""
-MODULES = ("device", "metrics", "selection", "tasks", "threads")
+MODULES = ("device", "holdouts", "metrics", "selection", "tasks", "threads")
 """Modules outside these wings that do so."""
 BOOKKEEPING = (
     "best_model",

@@ -15,7 +15,7 @@ from swissbert.data.row_filter import extra_filter
 from swissbert.data.splits import Chooses
 from swissbert.data.tokens import Tokenizer
 from swissbert.display import Display
-from swissbert.selection import uneven_holdouts
+from swissbert.holdouts import uneven_holdouts
 from swissbert.tasks import Split, Task
 from swissbert.training.train_rows import guard_of, held_of
 

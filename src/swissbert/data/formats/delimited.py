@@ -210,11 +210,13 @@ class Delimited(TextFormat):
             return None
         lines = [line for line in lines_ahead() if line.strip()]
         fitting = [
-            mark for mark, count in counts.items() if all(self._fits(line, mark, count, options) for line in lines)
+            mark
+            for mark, count in counts.items()
+            if all(self._splits_evenly(line, mark, count, options) for line in lines)
         ]
         return fitting[0] if lines and len(fitting) == 1 else None
 
-    def _fits(self, line: str, delimiter: str, count: int, options: ReadOptions) -> bool:
+    def _splits_evenly(self, line: str, delimiter: str, count: int, options: ReadOptions) -> bool:
         """Whether a line has a number of cells, not counting empty ones at its end."""
         cells = split_line(line, delimiter, self._quotes(delimiter, options))
         return count <= len(cells) and not any(cell.strip() for cell in cells[count:])
